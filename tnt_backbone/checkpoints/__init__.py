@@ -1,0 +1,6 @@
+"""Weights of others: where they lie, how they are read, recognised, converted and loaded."""
+
+from .load import load_pretrained
+from .published import PUBLISHED, resolve_checkpoint
+
+__all__ = ['PUBLISHED', 'load_pretrained', 'resolve_checkpoint']

@@ -1,0 +1,89 @@
+"""From a file to a flat dict of tensors, without running any code that the file may hold."""
+
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Where training tools keep the weights, in order of preference; an average of the weights comes first, since
+# that is what was evaluated.
+WRAPPERS = ('state_dict_ema', 'model_ema', 'state_dict', 'model')
+
+
+def read_tensors(path: str) -> dict[str, Tensor]:
+    """Read the tensors of a checkpoint.
+
+    Pickles are read with ``weights_only=True``, ``.safetensors`` with safetensors. Wrappers
+    (``state_dict``, ``state_dict_ema``, ``model``) and the prefix ``module.`` are taken off.
+
+    Args:
+        path: A local file.
+
+    Raises:
+        ValueError: If the file holds no tensors, or anything other than data. The text says what the
+            file looks like.
+    """
+    with open(path, 'rb') as file:
+        head = file.read(512)
+    if head[8:9] == b'{':  # safetensors: the length of a JSON header, then the header
+        content: Any = _read_safetensors(path)
+    else:
+        content = _read_pickle(path, head)
+    for wrapper in WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)} if isinstance(
+        content, dict
+    ) else {}
+    if not tensors:
+        raise ValueError(f'{path} holds no weights: found {_describe(content)} where a dict of tensors was expected')
+    if all(key.startswith('module.') for key in tensors):
+        tensors = {key.removeprefix('module.'): value for key, value in tensors.items()}
+    return tensors
+
+
+def _read_safetensors(path: str) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f'{path} cannot be read as safetensors: it is damaged or cut off ({error})') from error
+
+
+def _read_pickle(path: str, head: bytes) -> Any:
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, UnicodeDecodeError) as error:
+        raise ValueError(f'{path} cannot be read as weights: {_diagnose(path, head, error)}') from error
+
+
+def _diagnose(path: str, head: bytes, error: Exception) -> str:
+    """Say in words what is wrong with a file that torch refused."""
+    start = head.lstrip()[:64].lower()
+    if not head:
+        return 'the file is empty; download it again'
+    if start.startswith((b'<!doctype', b'<html', b'<?xml')):
+        return 'it is a web page, not weights (a download that was answered by an error page); download it again'
+    if start.startswith(b'version https://git-lfs'):
+        return 'it is a Git LFS pointer, not the file itself; run "git lfs pull"'
+    code = re.search(r'(?:GLOBAL|global|class) (\w[\w.]+)', str(error)) if isinstance(error, pickle.UnpicklingError) else None
+    if code:
+        return f'it holds more than data (it asks for {code[1]}), and code in a checkpoint is never run'
+    if head[:2] == b'PK':
+        size = Path(path).stat().st_size
+        if not zipfile.is_zipfile(path):
+            return f'it is cut off after {size} bytes; download it again'
+        return 'it is a zip archive of something else than weights'
+    return f'it is damaged, or no checkpoint at all ({str(error).splitlines()[0]})'
+
+
+def _describe(content: Any) -> str:
+    if isinstance(content, dict):
+        return f'a dict with the keys {sorted(map(str, content))[:8]}'
+    return f'an object of type {type(content).__name__}'

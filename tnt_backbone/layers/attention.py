@@ -1,0 +1,56 @@
+"""Multi-head self-attention.
+
+Source: paper Eq. 2 and 3 (https://arxiv.org/abs/2103.00112); ``Attention`` of
+https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/tnt.py.
+Difference: one ``qkv`` layer instead of ``qk`` and ``v``, and PyTorch's fused attention, which never
+keeps the attention matrix.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Attention(nn.Module):
+    """Self-attention over the second axis: ``(B, N, C) -> (B, N, C)``.
+
+    Args:
+        dims: Channels ``C``.
+        num_heads: Heads; must divide ``dims``.
+        qkv_bias: Whether queries, keys and values have a bias.
+        attn_drop_rate: Dropout of the attention weights, in [0, 1).
+        drop_rate: Dropout of the output, in [0, 1).
+
+    Raises:
+        ValueError: If ``num_heads`` does not divide ``dims``.
+    """
+
+    def __init__(
+        self,
+        dims: int,
+        num_heads: int,
+        *,
+        qkv_bias: bool = False,
+        attn_drop_rate: float = 0.0,
+        drop_rate: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if dims % num_heads:
+            raise ValueError(
+                f'{num_heads} attention heads cannot share {dims} channels: '
+                'choose a number of heads that divides the channels'
+            )
+        self.num_heads = num_heads
+        self.attn_drop_rate = attn_drop_rate
+        self.qkv = nn.Linear(dims, 3 * dims, bias=qkv_bias)
+        self.proj = nn.Linear(dims, dims)
+        self.proj_drop = nn.Dropout(drop_rate)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Attend. See the class."""
+        batch, length, dims = tokens.shape
+        qkv = self.qkv(tokens).reshape(batch, length, 3, self.num_heads, -1)  # (B, N, 3, heads, C/heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, N, C/heads)
+        drop_rate = self.attn_drop_rate if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=drop_rate)
+        mixed = mixed.transpose(1, 2).reshape(batch, length, dims)  # (B, N, C)
+        return self.proj_drop(self.proj(mixed))

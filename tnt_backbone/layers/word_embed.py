@@ -1,0 +1,49 @@
+"""From the image to visual words (paper Sec. 2.2; official ``PatchEmbed``).
+
+Source: https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/tnt.py and, for
+the legacy form, ``PixelEmbed`` of timm's ``tnt_s_legacy_patch16_224``.
+"""
+
+from torch import Tensor, nn
+
+
+class WordEmbed(nn.Module):
+    """A 7x7 convolution cuts the image into words: ``(B, C, H, W) -> (B*N, M, c)``.
+
+    ``N = H/patch_size * W/patch_size`` sentences, row by row, and ``M = (patch_size/word_stride)^2``
+    words in each, row by row.
+
+    Args:
+        in_channels: Channels ``C`` of the image.
+        word_dims: Channels ``c`` of a word.
+        patch_size: Side of a sentence in pixels; divides H and W.
+        word_stride: Side of a word in pixels; divides ``patch_size``.
+        per_sentence: Convolve each patch by itself (official), so that no word sees a neighbouring
+            sentence, or the whole image (legacy).
+    """
+
+    def __init__(
+        self, in_channels: int, word_dims: int, patch_size: int, word_stride: int, *, per_sentence: bool
+    ) -> None:
+        super().__init__()
+        self.patch_size = patch_size
+        self.words_per_side = patch_size // word_stride
+        self.per_sentence = per_sentence
+        self.proj = nn.Conv2d(in_channels, word_dims, kernel_size=7, stride=word_stride, padding=3)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Cut the image into words."""
+        if self.per_sentence:
+            patches = _cut_into_tiles(image, self.patch_size)  # (B*N, C, p, p)
+            return self.proj(patches).flatten(2).transpose(1, 2)  # (B*N, M, c)
+        word_map = self.proj(image)  # (B, c, H/stride, W/stride)
+        return _cut_into_tiles(word_map, self.words_per_side).flatten(2).transpose(1, 2)
+
+
+def _cut_into_tiles(image: Tensor, side: int) -> Tensor:
+    """Cut into square tiles, row by row: ``(B, C, H, W) -> (B*N, C, side, side)``."""
+    batch, channels, height, width = image.shape
+    rows, columns = height // side, width // side
+    tiles = image.reshape(batch, channels, rows, side, columns, side)
+    tiles = tiles.permute(0, 2, 4, 1, 3, 5)  # (B, rows, columns, C, side, side)
+    return tiles.reshape(batch * rows * columns, channels, side, side)

@@ -1,0 +1,171 @@
+"""From the tokens of a few blocks to a feature pyramid.
+
+TNT keeps one resolution throughout. The paper feeds FPN from blocks 3, 6, 9 and 12 through
+"deconvolution/convolution with proper stride" (Appendix A.3 of https://arxiv.org/abs/2103.00112), which is
+all that was published of it. Here each step up is a 2x2 transposed convolution of stride 2 with norm
+and GELU between two of them, as in ViTDet's simple pyramid; a step down is a 3x3 convolution of stride 2.
+The norms are layer norms: they need no statistics, so one image of any size is enough in training.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .layers import LayerNorm2d
+
+
+class PyramidLevel(nn.Module):
+    """One level: ``(B, C, h, w) -> (B, C', ceil(H/stride), ceil(W/stride))``.
+
+    Args:
+        in_channels: Channels ``C`` of the map that is tapped.
+        out_channels: Channels ``C'`` of the level.
+        in_stride: Stride of the map that is tapped, in pixels.
+        stride: Stride of the level, in pixels. Steps of two lead to the nearest power-of-two ratio;
+            what remains (as with 14-pixel patches) is interpolated.
+        word_channels: Channels of a map of words that is added to the level; ``None`` for none.
+        word_stride: Stride of the map of words, in pixels.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        in_stride: int,
+        stride: int,
+        word_channels: int | None = None,
+        word_stride: int = 4,
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+        steps = round(math.log2(in_stride / stride))  # > 0: up, < 0: down
+        self.map_stride = in_stride / 2**steps
+        widths = [in_channels] * max(abs(steps), 1) + [out_channels]
+        layers: list[nn.Module] = [LayerNorm2d(in_channels)]
+        if steps == 0 and in_channels != out_channels:
+            layers.append(nn.Conv2d(in_channels, out_channels, 1))
+        for step in range(abs(steps)):
+            if step > 0:
+                layers += [LayerNorm2d(in_channels), nn.GELU()]
+            width, next_width = widths[step], widths[step + 1]
+            if steps > 0:
+                layers.append(nn.ConvTranspose2d(width, next_width, 2, stride=2))
+            else:
+                layers.append(nn.Conv2d(width, next_width, 3, stride=2, padding=1))
+        self.resample = nn.Sequential(*layers)
+        self.read_words: nn.Module | None = None
+        if word_channels is not None:
+            merge = max(stride // word_stride, 1)  # words that lie side by side in one cell of the level
+            self.read_words = nn.Sequential(
+                LayerNorm2d(word_channels), nn.Conv2d(word_channels, out_channels, merge, stride=merge)
+            )
+
+    def forward(self, tapped: Tensor, words: Tensor | None, image_size: tuple[int, int]) -> Tensor:
+        """Make the level.
+
+        Args:
+            tapped: ``(B, C, h, w)`` map of sentences.
+            words: ``(B, c, h*k, w*k)`` map of their words; used only where the level reads words.
+            image_size: ``(H, W)`` of the image before it was padded, in pixels.
+        """
+        level = self.resample(tapped)
+        if self.read_words is not None:
+            read = self.read_words(words)
+            if read.shape[-2:] != level.shape[-2:]:
+                read = F.interpolate(read, size=level.shape[-2:], mode='bilinear', align_corners=False)
+            level = level + read
+        if self.map_stride != self.stride:
+            height, width = (math.ceil(side * self.map_stride / self.stride) for side in level.shape[-2:])
+            level = F.interpolate(level, size=(height, width), mode='bilinear', align_corners=False)
+        height, width = (math.ceil(side / self.stride) for side in image_size)
+        return level[:, :, :height, :width].contiguous()
+
+
+class Pyramid(nn.Module):
+    """Tapped maps, one a level, to the levels that were asked for.
+
+    Args:
+        in_channels: Channels of each tapped map.
+        out_channels: Channels of each level; ``None`` keeps ``in_channels``.
+        in_strides: Stride of each tapped map, in pixels.
+        out_strides: Stride of each level, in pixels.
+        out_indices: The levels to build, ascending.
+        word_channels: Channels of the words, for levels finer than their tapped map to read; ``None`` reads
+            no words.
+        word_stride: Stride of the words, in pixels.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: Sequence[int],
+        out_channels: Sequence[int] | None,
+        in_strides: Sequence[int],
+        out_strides: Sequence[int],
+        out_indices: Sequence[int],
+        word_channels: int | None = None,
+        word_stride: int = 4,
+    ) -> None:
+        super().__init__()
+        widths = in_channels if out_channels is None else out_channels
+        for name, values in (('out_channels', widths), ('out_strides', out_strides)):
+            if len(values) != len(in_channels):
+                raise ValueError(
+                    f'{name}={tuple(values)} has {len(values)} entries, but there are {len(in_channels)} levels '
+                    '(one a tap): give as many'
+                )
+            if any(not isinstance(value, int) or value < 1 for value in values):
+                raise ValueError(f'{name}={tuple(values)} must hold positive integers')
+        if word_channels is not None and not any(out_strides[i] < in_strides[i] for i in out_indices):
+            raise ValueError(
+                f'word_pyramid=True has no effect: no level of out_indices={tuple(out_indices)} with '
+                f'out_strides={tuple(out_strides)} is finer than the sentences (stride {in_strides[0]})'
+            )
+        self.out_indices = tuple(out_indices)
+        self.levels = nn.ModuleDict()  # named by level, so that checkpoints fit whatever else is built
+        for i in self.out_indices:
+            self.levels[str(i)] = PyramidLevel(
+                in_channels[i],
+                widths[i],
+                in_stride=in_strides[i],
+                stride=out_strides[i],
+                word_channels=word_channels if out_strides[i] < in_strides[i] else None,
+                word_stride=word_stride,
+            )
+
+    def forward(
+        self, tapped: Sequence[Tensor], words: Sequence[Tensor | None], image_size: tuple[int, int]
+    ) -> tuple[Tensor, ...]:
+        """Make the levels.
+
+        Args:
+            tapped: For each entry of ``out_indices``, its ``(B, C, h, w)`` map of sentences.
+            words: Likewise, its ``(B, c, h*k, w*k)`` map of words, or ``None``.
+            image_size: ``(H, W)`` of the image before it was padded, in pixels.
+
+        Returns:
+            Contiguous ``(B, C', ceil(H/stride), ceil(W/stride))`` maps, finest first as ``out_strides`` goes.
+        """
+        if self.training and torch.is_grad_enabled():
+            tapped = self._reach_all_levels(tapped)
+        return tuple(
+            level(tapped_map, word_map, image_size)
+            for level, tapped_map, word_map in zip(self.levels.values(), tapped, words, strict=True)
+        )
+
+    def _reach_all_levels(self, tapped: Sequence[Tensor]) -> list[Tensor]:
+        """Let every level's loss reach the parameters of all levels, with gradient zero.
+
+        A ResNet's coarse level passes through its finer ones, so a head that reads level 3 alone gives all
+        stages a gradient. Our levels lie side by side: one that nobody reads (RetinaNet's FPN starts at
+        level 1) would have none, and DistributedDataParallel stops at a parameter without a gradient.
+        """
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        if not parameters:
+            return list(tapped)
+        zero = torch.stack([p.flatten()[0] for p in parameters]).sum() * 0.0
+        return [tapped_map + zero.to(tapped_map.dtype) for tapped_map in tapped]

@@ -1,0 +1,19 @@
+"""Makes the backbones' names known.
+
+mmengine imports this module by itself when a config says ``type='tnt_backbone.TNT'``, in any library. The
+bare ``type='TNT'`` needs ``import tnt_backbone`` (``custom_imports`` in a config) and resolves wherever no
+nearer registry has the name: in MMDetection and MMSegmentation, not in MMPretrain, whose own ``TNT`` stays.
+"""
+
+from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import Registry
+
+from .backbones import TNT
+
+MODELS = Registry('model', parent=ROOT_MODELS, scope='tnt_backbone')
+
+BACKBONES = (TNT,)  # the contract tests run over these
+
+for _backbone in BACKBONES:
+    MODELS.register_module(module=_backbone)
+    ROOT_MODELS.register_module(module=_backbone)
