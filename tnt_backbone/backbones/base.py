@@ -1,7 +1,7 @@
 """What all backbones of the package have in common: outputs, freezing, checkpointing, weights."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from mmengine.model import BaseModule
@@ -29,6 +29,7 @@ class TokenBackbone(BaseModule):
         out_strides: Stride of each returned map in pixels.
     """
 
+    VARIANTS: ClassVar[dict[str, Any]]  # the rows that ``arch`` may name, smallest first
     blocks: nn.ModuleList
     embed_dims: int
     patch_size: int

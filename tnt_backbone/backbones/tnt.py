@@ -99,6 +99,8 @@ class TNT(TokenBackbone):
         TypeError: If an argument is unknown.
     """
 
+    VARIANTS = TNT_VARIANTS
+
     def __init__(
         self,
         arch: str | dict[str, Any] = 's',
@@ -124,7 +126,7 @@ class TNT(TokenBackbone):
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        variant = get_variant(arch, TNT_VARIANTS)
+        variant = get_variant(arch, self.VARIANTS)
         if formulation not in FORMULATIONS:
             raise ValueError(f'formulation={formulation!r} is not known: choose one of {FORMULATIONS}')
         rates = {'drop_rate': drop_rate, 'attn_drop_rate': attn_drop_rate, 'drop_path_rate': drop_path_rate}

@@ -3,7 +3,6 @@
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from ..variants import TNT_VARIANTS
 from .convert import to_ours
 from .published import resolve_checkpoint
 from .read import read_tensors
@@ -81,7 +80,7 @@ def _advise(backbone: nn.Module, found: dict[str, Tensor]) -> str:
     """Name the argument that would make the weights fit."""
     dims = found['cls_token'].shape[-1] if 'cls_token' in found else None
     if dims is not None and dims != backbone.embed_dims:
-        fitting = [f'arch={name!r}' for name, variant in TNT_VARIANTS.items() if variant.sentence_dims == dims]
+        fitting = [f'arch={name!r}' for name, variant in backbone.VARIANTS.items() if variant.sentence_dims == dims]
         return f'The file is of a TNT with {dims} channels: {" or ".join(fitting) or "give arch as a dict"}.'
     rows = found['sentence_pos'].shape[1] if 'sentence_pos' in found else None
     if rows is not None and rows != backbone.state_dict()['sentence_pos'].shape[1]:

@@ -1,0 +1,53 @@
+"""Building blocks against their counterparts in torch and timm."""
+
+import pytest
+import timm.layers
+import torch
+from torch import nn
+from torchvision.ops import stochastic_depth
+
+from tnt_backbone.layers import Attention, DropPath, LayerNorm2d, Mlp
+
+
+def test_attention_equals_torchs_multihead_attention():
+    torch.manual_seed(0)
+    ours, theirs = Attention(12, 3, qkv_bias=True), nn.MultiheadAttention(12, 3, batch_first=True)
+    theirs.load_state_dict(
+        {
+            'in_proj_weight': ours.qkv.weight,
+            'in_proj_bias': ours.qkv.bias,
+            'out_proj.weight': ours.proj.weight,
+            'out_proj.bias': ours.proj.bias,
+        }
+    )
+    tokens = torch.randn(2, 5, 12)
+    torch.testing.assert_close(ours(tokens), theirs(tokens, tokens, tokens)[0])
+
+
+def test_heads_must_divide_the_channels():
+    with pytest.raises(ValueError, match='5 attention heads cannot share 12 channels'):
+        Attention(12, 5)
+
+
+def test_mlp_equals_timms():
+    torch.manual_seed(0)
+    ours, theirs = Mlp(6, 24), timm.layers.Mlp(6, 24)
+    theirs.load_state_dict(ours.state_dict())
+    tokens = torch.randn(2, 5, 6)
+    torch.testing.assert_close(ours(tokens), theirs(tokens))
+
+
+def test_drop_path_equals_torchvisions():
+    branch = torch.randn(64, 3, 2)
+    torch.manual_seed(0)
+    ours = DropPath(0.3)(branch)
+    torch.manual_seed(0)
+    torch.testing.assert_close(ours, stochastic_depth(branch, 0.3, 'row'))
+    assert (ours.flatten(1) == 0).all(dim=1).any()
+    assert torch.equal(DropPath(0.3).eval()(branch), branch)
+
+
+def test_layer_norm_2d_normalises_channels():
+    feature_map = torch.randn(2, 8, 3, 5)
+    expected = nn.LayerNorm(8)(feature_map.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    torch.testing.assert_close(LayerNorm2d(8)(feature_map), expected)
