@@ -5,75 +5,53 @@ import sys
 
 import pytest
 
-RUN = """
-from mmengine.registry import MODELS, DefaultScope, init_default_scope
-{prepare}
-model = {registry}.build(dict(type={name!r}, arch='s'))
-print(type(model).__module__)
-"""
+OURS, THEIRS = 'tnt_backbone', 'mmpretrain'
 
+# What a program does first -> (registry, name, package that the class must come from), in this order.
 CASES = {
-    # an import line (or custom_imports) and the bare name: ours, wherever the name is free
-    'bare in mmdet': ("init_default_scope('mmdet'); import tnt_backbone", 'MODELS', 'TNT', 'tnt_backbone'),
-    'bare in mmseg': ("init_default_scope('mmseg'); import tnt_backbone", 'MODELS', 'TNT', 'tnt_backbone'),
-    'bare in mmdet registry': (
-        'import tnt_backbone; from mmdet.registry import MODELS as M',
-        'M',
-        'TNT',
-        'tnt_backbone',
-    ),
-    'bare in mmseg registry': (
-        'import tnt_backbone; from mmseg.registry import MODELS as M',
-        'M',
-        'TNT',
-        'tnt_backbone',
-    ),
-    'bare in no scope': ('import tnt_backbone', 'MODELS', 'TNT', 'tnt_backbone'),
-    # the full name: ours in every scope, without an import line
-    'full in mmdet': ("init_default_scope('mmdet')", 'MODELS', 'tnt_backbone.TNT', 'tnt_backbone'),
-    'full in mmseg': ("init_default_scope('mmseg')", 'MODELS', 'tnt_backbone.TNT', 'tnt_backbone'),
-    'full in mmpretrain': ("init_default_scope('mmpretrain')", 'MODELS', 'tnt_backbone.TNT', 'tnt_backbone'),
-    'full in mmpretrain registry': (
-        'from mmpretrain.registry import MODELS as M',
-        'M',
-        'tnt_backbone.TNT',
-        'tnt_backbone',
-    ),
-    'full in no scope': ('', 'MODELS', 'tnt_backbone.TNT', 'tnt_backbone'),
-    # mmpretrain's own class is not shadowed, whoever comes first
-    "mmpretrain's own, ours first": (
-        "import tnt_backbone; init_default_scope('mmpretrain'); import mmpretrain.models",
-        'MODELS',
-        'TNT',
-        'mmpretrain',
-    ),
-    "mmpretrain's own, ours last": (
-        "init_default_scope('mmpretrain'); import mmpretrain.models; import tnt_backbone",
-        'MODELS',
-        'TNT',
-        'mmpretrain',
-    ),
-    "mmpretrain's own from mmdet": (
-        "init_default_scope('mmdet'); import tnt_backbone, mmpretrain.models",
-        'MODELS',
-        'mmpretrain.TNT',
-        'mmpretrain',
-    ),
+    # An import line (custom_imports in a config): the bare name is ours wherever it is free, ...
+    'import tnt_backbone; init_default_scope("mmdet")': [
+        ('MODELS', 'TNT', OURS),
+        ('mmdet.registry.MODELS', 'TNT', OURS),
+        ('MODELS', 'mmpretrain.TNT', THEIRS),
+        ('MODELS', 'TNT', OURS),
+    ],
+    'init_default_scope("mmseg"); import tnt_backbone': [('MODELS', 'TNT', OURS), ('mmseg.registry.MODELS', 'TNT', OURS)],
+    'import tnt_backbone': [('MODELS', 'TNT', OURS)],
+    # ... and mmpretrain's own is not shadowed, whoever comes first.
+    'import tnt_backbone; init_default_scope("mmpretrain")': [('MODELS', 'TNT', THEIRS), ('MODELS', 'tnt_backbone.TNT', OURS)],
+    'init_default_scope("mmpretrain"); import mmpretrain.models, tnt_backbone': [
+        ('MODELS', 'TNT', THEIRS),
+        ('mmpretrain.registry.MODELS', 'TNT', THEIRS),
+    ],
+    # No import line: the full name is ours in every scope.
+    'init_default_scope("mmdet")': [('MODELS', 'tnt_backbone.TNT', OURS), ('mmdet.registry.MODELS', 'tnt_backbone.TNT', OURS)],
+    'init_default_scope("mmseg")': [('MODELS', 'tnt_backbone.TNT', OURS)],
+    'init_default_scope("mmpretrain")': [('MODELS', 'tnt_backbone.TNT', OURS), ('MODELS', 'TNT', THEIRS)],
+    'pass': [('MODELS', 'tnt_backbone.TNT', OURS)],
 }
 
 
-@pytest.mark.parametrize('case', CASES)
-def test_name_resolves(case):
-    prepare, registry, name, package = CASES[case]
-    script = RUN.format(prepare=prepare, registry=registry, name=name)
-    run = subprocess.run([sys.executable, '-W', 'ignore', '-c', script], capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.strip().splitlines()[-1].split('.')[0] == package
+def run(prepare, registry_names):
+    lines = ['from mmengine.registry import MODELS, init_default_scope', prepare]
+    for registry, name in registry_names:
+        package = registry.rpartition('.')[0]
+        lines += [f'import {package}'] if package else []
+        lines += [f'print(type({registry}.build(dict(type={name!r}, arch="s"))).__module__.split(".")[0])']
+    script = '\n'.join(lines)
+    return subprocess.run([sys.executable, '-W', 'ignore', '-c', script], capture_output=True, text=True, timeout=300)
 
 
-def test_a_config_without_the_import_line_is_told_so():
-    """Bare ``TNT`` in mmdet without ``custom_imports``: mmengine's own error names the registry."""
-    script = RUN.format(prepare="init_default_scope('mmdet')", registry='MODELS', name='TNT')
-    run = subprocess.run([sys.executable, '-W', 'ignore', '-c', script], capture_output=True, text=True, timeout=300)
-    assert run.returncode != 0
-    assert 'TNT is not in the mmdet::model registry' in run.stderr
+@pytest.mark.parametrize('prepare', CASES)
+def test_name_resolves(prepare):
+    done = run(prepare, [case[:2] for case in CASES[prepare]])
+    assert done.returncode == 0, done.stderr
+    found = [line for line in done.stdout.split() if line in (OURS, THEIRS)]
+    assert found == [package for _, _, package in CASES[prepare]]
+
+
+def test_the_bare_name_without_an_import_line_is_refused():
+    """mmengine's own error, which names the registry that lacks it."""
+    done = run('init_default_scope("mmdet")', [('MODELS', 'TNT')])
+    assert done.returncode != 0
+    assert 'TNT is not in the mmdet::model registry' in done.stderr

@@ -59,7 +59,7 @@ def _read_safetensors(path: str) -> dict[str, Tensor]:
 def _read_pickle(path: str, head: bytes) -> Any:
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, UnicodeDecodeError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise ValueError(f'{path} cannot be read as weights: {_diagnose(path, head, error)}') from error
 
 

@@ -1,0 +1,239 @@
+"""Weights into a backbone: every source by one line of config, loudly."""
+
+import logging
+
+import pytest
+import timm
+import torch
+from mmengine.logging import MMLogger
+from mmengine.registry import MODELS
+from mmpretrain.models.backbones import TNT as MMPretrainTNT
+from safetensors.torch import save_file
+
+from tnt_backbone import TNT
+from tnt_backbone.checkpoints import load_pretrained
+from tnt_backbone.checkpoints.read import read_tensors
+
+OURS = {'depth': 2, 'word_dims': 8, 'word_heads': 4, 'sentence_dims': 24, 'sentence_heads': 2}
+TIMM = {'embed_dim': 24, 'inner_dim': 8, 'depth': 2, 'num_heads_outer': 2, 'num_classes': 5, 'img_size': 32}
+MMPRETRAIN = {
+    'embed_dims_outer': 24,
+    'embed_dims_inner': 8,
+    'num_layers': 2,
+    'num_heads_outer': 2,
+    'num_heads_inner': 4,
+}
+
+
+@pytest.fixture
+def log(caplog):
+    """The text of what mmengine's ``print_log`` says."""
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    caplog.handler.setLevel(logging.INFO)
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
+def timm_tnt(name='tnt_s_patch16_224', seed=0):
+    torch.manual_seed(seed)
+    return timm.create_model(name, **TIMM)
+
+
+def vectors(model, image):
+    model.eval()
+    with torch.no_grad():
+        output = model(image)
+    return output[0] if isinstance(output, tuple) else output
+
+
+def official_state(model):
+    """The same weights under the authors' keys (the inverse of timm's own filter for the official files)."""
+    state = {}
+    for key, value in model.state_dict().items():
+        if key == 'pixel_pos':
+            state['inner_pos'] = value.flatten(2).transpose(1, 2)
+            continue
+        for theirs, official in (
+            ('patch_pos', 'outer_pos'),
+            ('pixel_embed', 'patch_embed'),
+            ('norm1_proj', 'proj_norm1'),
+            ('norm2_proj', 'proj_norm2'),
+            ('norm_in', 'inner_norm1'),
+            ('attn_in', 'inner_attn'),
+            ('norm_mlp_in', 'inner_norm2'),
+            ('mlp_in', 'inner_mlp'),
+            ('norm_out', 'outer_norm1'),
+            ('attn_out', 'outer_attn'),
+            ('norm_mlp.', 'outer_norm2.'),
+            ('.mlp.', '.outer_mlp.'),
+        ):
+            key = key.replace(theirs, official)
+        state[key] = value
+    return {**state, 'outer_tokens': torch.zeros(1, 4, 24)}
+
+
+WRAPS = {
+    'bare': lambda state: state,
+    'state_dict': lambda state: {'state_dict': state, 'epoch': 3},
+    'average first': lambda state: {
+        'state_dict': {key: value * 0 for key, value in state.items()},
+        'state_dict_ema': state,
+    },
+    'module.': lambda state: {'state_dict': {f'module.{key}': value for key, value in state.items()}},
+    'detector': lambda state: {
+        'state_dict': {**{f'backbone.{key}': value for key, value in state.items()}, 'neck.w': torch.zeros(1)}
+    },
+}
+
+
+@pytest.mark.parametrize('wrap', WRAPS)
+def test_official_file_by_init_cfg(tmp_path, wrap):
+    theirs = timm_tnt()
+    torch.save(WRAPS[wrap](official_state(theirs)), tmp_path / 'tnt_s.pth.tar')
+    config = dict(
+        type='tnt_backbone.TNT',
+        arch=OURS,
+        img_size=32,
+        out_type='cls_token',
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'tnt_s.pth.tar')),
+    )
+    ours = MODELS.build(config)
+    ours.init_weights()
+    image = torch.randn(2, 3, 32, 32)
+    theirs.reset_classifier(0)
+    torch.testing.assert_close(vectors(ours, image), vectors(theirs, image))
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+@pytest.mark.parametrize('name', ['tnt_s_patch16_224', 'tnt_s_legacy_patch16_224'])
+def test_timm_file(tmp_path, name, suffix):
+    theirs = timm_tnt(name)
+    path = str(tmp_path / f'model{suffix}')
+    (save_file if suffix == '.safetensors' else torch.save)(theirs.state_dict(), path)
+    formulation = 'legacy' if 'legacy' in name else 'official'
+    ours = TNT(OURS, img_size=32, formulation=formulation, out_type='cls_token')
+    load_pretrained(ours, path)
+    image = torch.randn(2, 3, 32, 32)
+    theirs.reset_classifier(0)
+    torch.testing.assert_close(vectors(ours, image), vectors(theirs, image))
+
+
+def test_mmpretrain_classifier(tmp_path):
+    torch.manual_seed(0)
+    theirs = MMPretrainTNT(arch=MMPRETRAIN, img_size=32)
+    state = {f'backbone.{key}': value for key, value in theirs.state_dict().items()}
+    torch.save({'state_dict': {**state, 'head.fc.weight': torch.zeros(5, 24)}, 'meta': {}}, tmp_path / 'c.pth')
+    ours = TNT(OURS, img_size=32, formulation='legacy', out_type='cls_token')
+    load_pretrained(ours, str(tmp_path / 'c.pth'))
+    image = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(vectors(ours, image), vectors(theirs, image))
+
+
+def test_own_classifier_into_detector_and_back_in_whole(tmp_path, log):
+    classifier = TNT(OURS, img_size=32, out_type='cls_token')
+    torch.save({'state_dict': classifier.state_dict()}, tmp_path / 'classifier.pth')
+    detector = TNT(OURS, img_size=32)
+    load_pretrained(detector, str(tmp_path / 'classifier.pth'))
+    shared = set(classifier.state_dict()) - {'norm.weight', 'norm.bias'}
+    for key in shared:
+        assert torch.equal(detector.state_dict()[key], classifier.state_dict()[key]), key
+    assert f'{len(shared)} of {len(detector.state_dict())} tensors loaded' in log.text
+    assert 'not in the file, new: pyramid.levels.0' in log.text
+    assert '2 in the file and not used: norm.weight, norm.bias' in log.text
+
+    torch.save({'state_dict': {f'backbone.{k}': v for k, v in detector.state_dict().items()}}, tmp_path / 'd.pth')
+    other = TNT(OURS, img_size=32)
+    load_pretrained(other, str(tmp_path / 'd.pth'))
+    assert all(torch.equal(v, detector.state_dict()[k]) for k, v in other.state_dict().items())
+
+
+@pytest.mark.parametrize(('file', 'built'), [('official', 'legacy'), ('legacy', 'official')])
+def test_the_other_formulation_is_refused_by_name(tmp_path, file, built):
+    torch.save(TNT(OURS, img_size=32, formulation=file).state_dict(), tmp_path / 'w.pth')
+    backbone = TNT(OURS, img_size=32, formulation=built)
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    with pytest.raises(ValueError, match=f"Set formulation='{file}' in the backbone"):
+        load_pretrained(backbone, str(tmp_path / 'w.pth'))
+    assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
+
+
+def test_another_variant_is_refused_by_name(tmp_path):
+    torch.save(TNT('ti', out_type='cls_token').state_dict(), tmp_path / 'ti.pth')
+    backbone = TNT(OURS, out_type='cls_token')
+    with pytest.raises(ValueError, match="192 channels: arch='ti'"):
+        load_pretrained(backbone, str(tmp_path / 'ti.pth'))
+
+
+def test_another_table_size_names_img_size(tmp_path):
+    torch.save(TNT(OURS, img_size=64).state_dict(), tmp_path / 'w.pth')
+    with pytest.raises(ValueError, match='17 rows: set img_size'):
+        load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'w.pth'))
+
+
+def test_missing_tensors_are_an_error_unless_allowed(tmp_path, log):
+    state = TNT(OURS, img_size=32).state_dict()
+    missing = 'blocks.1.sentence_block.mlp.fc1.weight'
+    torch.save({key: value for key, value in state.items() if key != missing}, tmp_path / 'w.pth')
+    with pytest.raises(ValueError, match=missing):
+        load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'w.pth'))
+    log.clear()
+    backbone = TNT(OURS, img_size=32, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'w.pth'), allow_missing=True))
+    backbone.init_weights()
+    assert f'1 MISSING in the file: {missing}' in log.text
+    assert torch.equal(backbone.word_pos, state['word_pos'])
+
+
+def test_weights_of_another_model_are_refused(tmp_path):
+    torch.save({'conv1.weight': torch.zeros(1), 'layer1.0.conv1.weight': torch.zeros(1)}, tmp_path / 'resnet.pth')
+    with pytest.raises(ValueError, match=r'no weights of a TNT .* conv1\.weight, layer1\.0'):
+        load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'resnet.pth'))
+
+
+class Evil:
+    def __reduce__(self):
+        return eval, ("open('executed', 'w')",)
+
+
+def whole(path):
+    torch.save(TNT(OURS, img_size=32).state_dict(), path)
+    return path.read_bytes()
+
+
+BAD_FILES = {
+    'empty': (lambda path: path.write_bytes(b''), 'the file is empty'),
+    'web page': (lambda path: path.write_text('<!DOCTYPE html><html>404</html>'), 'it is a web page'),
+    'LFS pointer': (
+        lambda path: path.write_text('version https://git-lfs.github.com/spec/v1\noid sha256:0\n'),
+        'Git LFS pointer',
+    ),
+    'cut off': (lambda path: path.write_bytes(whole(path)[:30000]), 'it is cut off after 30000 bytes'),
+    'noise': (lambda path: path.write_bytes(bytes(range(256)) * 8), 'damaged, or no checkpoint'),
+    'code': (lambda path: torch.save({'state_dict': Evil()}, path), 'asks for .*eval.* never run'),
+    'no tensors': (lambda path: torch.save({'epoch': 3}, path), r"holds no weights: found a dict with the keys \['epoch'\]"),
+    'cut off safetensors': (
+        lambda path: (save_file({'a': torch.zeros(99)}, path), path.write_bytes(path.read_bytes()[:200])),
+        'damaged or cut off',
+    ),
+}
+
+
+@pytest.mark.parametrize('kind', BAD_FILES)
+def test_bad_files_are_told_apart(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    make, message = BAD_FILES[kind]
+    path = tmp_path / 'weights.pth'
+    make(path)
+    with pytest.raises(ValueError, match=message) as error:
+        read_tensors(str(path))
+    assert str(path) in str(error.value)
+    assert not (tmp_path / 'executed').exists()
+
+
+def test_another_zip_is_told_apart(tmp_path):
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / 'w.pth', 'w') as archive:
+        archive.writestr('readme.txt', 'hello' * 200)
+    with pytest.raises(ValueError, match='zip archive of something else'):
+        read_tensors(str(tmp_path / 'w.pth'))

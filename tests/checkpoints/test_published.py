@@ -1,0 +1,88 @@
+"""Published weights: fetched once, from the first place that has them, and kept."""
+
+import functools
+import http.server
+import threading
+
+import pytest
+import torch
+
+from tnt_backbone import TNT
+from tnt_backbone.checkpoints import published
+from tnt_backbone.checkpoints.published import PUBLISHED, PublishedFile, resolve_checkpoint
+from tnt_backbone.variants import TNT_VARIANTS
+
+TINY = {'depth': 1, 'word_dims': 4, 'word_heads': 1, 'sentence_dims': 8, 'sentence_heads': 1}
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """A web server on this machine; returns its folder, its address and the paths that were asked for."""
+    folder = tmp_path / 'host'
+    folder.mkdir()
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            asked.append(self.path)
+
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Handler, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
+    yield folder, f'http://127.0.0.1:{server.server_port}', asked
+    server.shutdown()
+    server.server_close()
+
+
+def publish(monkeypatch, *places):
+    row = PublishedFile(file_name='tiny.pth.tar', places=places, formulation='official', arch='s', top1=0.0)
+    monkeypatch.setitem(published.PUBLISHED, 'tiny', row)
+
+
+def test_fetched_once_and_kept(host, monkeypatch, tmp_path):
+    folder, address, asked = host
+    weights = TNT(TINY, img_size=16)
+    torch.save(weights.state_dict(), folder / 'there.pth')
+    publish(monkeypatch, f'{address}/missing.pth', f'{address}/there.pth')
+    backbone = TNT(TINY, img_size=16, init_cfg=dict(type='Pretrained', checkpoint='tnt://tiny'))
+    backbone.init_weights()
+    assert torch.equal(backbone.sentence_pos, weights.sentence_pos)
+    assert [path for path in asked if path == '/missing.pth'], 'the first place is asked first'
+    del asked[:]
+    assert resolve_checkpoint('tnt://tiny') == str(tmp_path / 'hub/checkpoints/tiny.pth.tar')
+    assert not asked, 'a cached file is not asked for again'
+    assert [path.name for path in (tmp_path / 'hub/checkpoints').iterdir()] == ['tiny.pth.tar']
+
+
+def test_a_web_page_is_not_kept(host, monkeypatch, tmp_path):
+    folder, address, _ = host
+    (folder / 'login.pth').write_text('<html>please log in</html>')
+    publish(monkeypatch, f'{address}/login.pth')
+    with pytest.raises(FileNotFoundError, match='it is a web page'):
+        resolve_checkpoint('tnt://tiny')
+    assert not list((tmp_path / 'hub/checkpoints').iterdir())
+
+
+def test_unreachable_places_are_all_named_with_the_way_out(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
+    places = ('http://127.0.0.1:9/a.pth', 'http://127.0.0.1:9/b.pth')
+    publish(monkeypatch, *places)
+    with pytest.raises(FileNotFoundError) as error:
+        resolve_checkpoint('tnt://tiny')
+    for text in ('tiny.pth.tar', *places, '--weights FILE', '--from-scratch', str(tmp_path / 'hub')):
+        assert text in str(error.value)
+
+
+def test_unknown_names_and_missing_files():
+    with pytest.raises(ValueError, match="choose one of .*'tnt://tnt_s'"):
+        resolve_checkpoint('tnt://tnt_xl')
+    with pytest.raises(FileNotFoundError, match='--weights FILE'):
+        resolve_checkpoint('nowhere/weights.pth')
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_rows_of_the_table(name):
+    row = PUBLISHED[name]
+    assert row.arch in TNT_VARIANTS
+    assert row.places
+    assert all('openmmlab.com' not in place for place in row.places), 'that host is gone'
