@@ -1,9 +1,12 @@
 """What all backbones of the package have in common: outputs, freezing, checkpointing, weights."""
 
+import logging
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -134,6 +137,26 @@ class TokenBackbone(BaseModule):
         for table in self._embedding():
             if isinstance(table, nn.Parameter):
                 nn.init.trunc_normal_(table, std=0.02)
+
+    def _accept_pretrained(self, pretrained: str | None) -> None:
+        """Take ``model.pretrained`` of MMSegmentation's stock configs, which it hands to the backbone.
+
+        There it names a ResNet's weights in a model zoo (``open-mmlab://resnet50_v1c``), which mean nothing to another
+        backbone; a file, a URL or a name of ours is loaded.
+        """
+        if pretrained is None:
+            return
+        if re.match(r'(?!tnt:|https?:)[\w-]+://', pretrained):
+            print_log(
+                f'pretrained={pretrained!r} names weights of another backbone and is ignored: {type(self).__name__} starts '
+                "from random weights. For pretrained ones give the backbone init_cfg=dict(type='Pretrained', checkpoint=...)",
+                logger='current',
+                level=logging.WARNING,
+            )
+        elif self.init_cfg:
+            raise ValueError('pretrained and init_cfg both name weights: give init_cfg alone')
+        else:
+            self.init_cfg = {'type': 'Pretrained', 'checkpoint': pretrained}
 
     def init_weights(self) -> None:
         """Apply ``init_cfg``; ``type='Pretrained'`` accepts any published file (``tnt_backbone.checkpoints``)."""

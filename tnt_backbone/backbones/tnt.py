@@ -91,6 +91,8 @@ class TNT(TokenBackbone):
         drop_path_rate: Stochastic depth of the last block, in [0, 1); it rises linearly from 0.
         frozen_stages: -1 freezes nothing, 0 the embedding, ``k`` the first ``k`` blocks too.
         with_cp: Recompute each block in the backward pass, to save memory.
+        pretrained: What MMSegmentation makes of ``model.pretrained``; elsewhere use ``init_cfg``. A name from a model
+            zoo is another backbone's and is ignored with a warning.
         init_cfg: mmengine's; ``dict(type='Pretrained', checkpoint=...)`` takes a file, URL or published name,
             see :func:`tnt_backbone.checkpoints.load_pretrained`.
 
@@ -123,9 +125,11 @@ class TNT(TokenBackbone):
         drop_path_rate: float = 0.0,
         frozen_stages: int = -1,
         with_cp: bool = False,
+        pretrained: str | None = None,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
+        self._accept_pretrained(pretrained)
         variant = get_variant(arch, self.VARIANTS)
         if formulation not in FORMULATIONS:
             raise ValueError(f'formulation={formulation!r} is not known: choose one of {FORMULATIONS}')

@@ -1,0 +1,113 @@
+"""``backbone=dict(_delete_=True, type='TNT')`` in stock configs, nothing else edited: loss, backward, predict."""
+
+from pathlib import Path
+
+import mmdet
+import mmseg
+import numpy as np
+import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope, init_default_scope
+from mmengine.structures import InstanceData, PixelData
+from mmseg.structures import SegDataSample
+
+MMDET, MMSEG = (Path(package.__file__).parent / '.mim/configs' for package in (mmdet, mmseg))
+CASES = {
+    MMDET / 'retinanet/retinanet_r50_fpn_1x_coco.py': '',
+    MMDET / 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py': '',
+    MMDET / 'mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py': '',
+    MMDET / 'deformable_detr/deformable-detr_r50_16xb2-50e_coco.py': 'out_indices=(1, 2, 3)',  # as the stock config
+    MMSEG / 'upernet/upernet_r50_4xb2-40k_cityscapes-512x1024.py': '',
+    MMSEG / 'dmnet/dmnet_r50-d8_4xb2-40k_cityscapes-512x1024.py': '',
+    MMSEG / 'ocrnet/ocrnet_r101-d8_4xb2-40k_cityscapes-512x1024.py': 'out_strides=(4, 8, 8, 8)',  # its heads read equal sizes
+}
+
+
+@pytest.fixture(autouse=True)
+def default_scope():
+    """Give each case a scope of its own, and the next test none."""
+    DefaultScope._instance_dict.clear()
+    torch.manual_seed(0)
+    yield
+    DefaultScope._instance_dict.clear()
+
+
+def build(stock, more, tmp_path):
+    config = tmp_path / 'config.py'
+    config.write_text(
+        f"_base_ = ['{stock}']\n"
+        "custom_imports = dict(imports=['tnt_backbone'], allow_failed_imports=False)\n"
+        f"model = dict(backbone=dict(_delete_=True, type='TNT'{', ' if more else ''}{more}))\n"
+    )
+    cfg = Config.fromfile(config)
+    init_default_scope(cfg.default_scope)
+    if cfg.default_scope == 'mmseg':  # a single process has no SyncBN; mmseg's own tools do the same
+        cfg.model.data_preprocessor.size = (96, 128)
+    model = MODELS.build(cfg.model)
+    from mmengine.model.utils import revert_sync_batchnorm
+
+    return revert_sync_batchnorm(model), cfg.default_scope
+
+
+def detection_batch():
+    samples = []
+    for height, width in ((96, 128), (96, 100)):
+        sample = DetDataSample(
+            metainfo=dict(
+                img_shape=(height, width),
+                ori_shape=(height, width),
+                pad_shape=(height, width),
+                batch_input_shape=(96, 128),
+                scale_factor=(1.0, 1.0),
+                img_id=0,
+            )
+        )
+        boxes = torch.tensor([[4.0, 8.0, 60.0, 70.0], [30.0, 20.0, 90.0, 90.0]])
+        from mmdet.structures.mask import BitmapMasks
+
+        masks = np.zeros((2, height, width), dtype=np.uint8)
+        masks[0, 8:70, 4:60] = masks[1, 20:90, 30:90] = 1
+        sample.gt_instances = InstanceData(
+            bboxes=boxes, labels=torch.tensor([1, 17]), masks=BitmapMasks(masks, height, width)
+        )
+        sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
+        samples.append(sample)
+    return samples
+
+
+def segmentation_batch():
+    samples = []
+    for _ in range(2):
+        sample = SegDataSample(metainfo=dict(img_shape=(96, 128), ori_shape=(96, 128), pad_shape=(96, 128)))
+        sample.gt_sem_seg = PixelData(data=torch.randint(0, 19, (1, 96, 128)))
+        samples.append(sample)
+    return samples
+
+
+@pytest.mark.parametrize('stock', CASES, ids=lambda path: path.stem)
+def test_swap(stock, tmp_path):
+    model, scope = build(stock, CASES[stock], tmp_path)
+    assert type(model.backbone).__module__ == 'tnt_backbone.backbones.tnt'
+    images = [torch.randint(0, 256, (3, 96, 128), dtype=torch.uint8) for _ in range(2)]
+    samples = detection_batch() if scope == 'mmdet' else segmentation_batch()
+
+    model.train()
+    data = model.data_preprocessor({'inputs': images, 'data_samples': samples}, training=True)
+    loss, _ = model.parse_losses(model(**data, mode='loss'))
+    assert torch.isfinite(loss)
+    loss.backward()
+    unreached = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert not unreached, 'DistributedDataParallel would stop'
+    assert model.backbone.word_pos.grad.abs().max() > 0, 'the loss must reach the first layer'
+
+    model.eval()
+    data = model.data_preprocessor({'inputs': images, 'data_samples': samples}, training=False)
+    with torch.no_grad():
+        results = model(**data, mode='predict')
+    assert len(results) == 2
+    if scope == 'mmdet':
+        assert all(torch.isfinite(result.pred_instances.scores).all() for result in results)
+    else:
+        assert all(result.pred_sem_seg.data.shape == (1, 96, 128) for result in results)
