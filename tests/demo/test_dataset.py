@@ -1,0 +1,173 @@
+"""The data set on disk: valid, deterministic, never mixed."""
+
+import json
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+
+from tnt_backbone.demo.__main__ import main
+from tnt_backbone.demo.dataset import make_dataset
+
+SIZE = (48, 64)
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob('*')
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope='module')
+def dataset(tmp_path_factory):
+    out = tmp_path_factory.mktemp('digits')
+    assert make_dataset(out, train=12, val=11, size=SIZE, seed=3)
+    return out
+
+
+@pytest.mark.parametrize(('split', 'count'), [('train', 12), ('val', 11)])
+def test_pycocotools_reads_it_and_masks_boxes_and_images_agree(dataset, split, count):
+    coco = COCO(dataset / 'annotations' / f'instances_{split}.json')
+    assert len(coco.imgs) == count
+    assert [category['name'] for category in coco.loadCats(coco.getCatIds())] == list('0123456789')
+    assert all(coco.imgToAnns[image_id] for image_id in coco.imgs)
+    for image in coco.imgs.values():
+        name = image['file_name']
+        assert (
+            cv2.imread(str(dataset / split / name)).shape
+            == (*SIZE, 3)
+            == (image['height'], image['width'], 3)
+        )
+        semantic = cv2.imread(
+            str(dataset / 'semantic' / split / name.replace('.jpg', '.png')), cv2.IMREAD_UNCHANGED
+        )
+        painted = np.zeros(SIZE, np.uint8)
+        for item in coco.imgToAnns[image['id']]:
+            mask = coco.annToMask(item).astype(bool)
+            rows, columns = np.nonzero(mask)
+            x, y, width, height = item['bbox']
+            assert [x, y, x + width, y + height] == [
+                columns.min(),
+                rows.min(),
+                columns.max() + 1,
+                rows.max() + 1,
+            ]
+            assert item['area'] == mask.sum()
+            assert item['iscrowd'] == 0
+            assert 1 <= item['category_id'] <= 10
+            painted[mask] = item['category_id']
+        np.testing.assert_array_equal(semantic, painted)
+
+
+def test_val_shows_no_digit_that_train_shows(dataset):
+    shown = {}
+    for split in ('train', 'val'):
+        document = json.loads((dataset / 'annotations' / f'instances_{split}.json').read_text())
+        shown[split] = {item['digit_index'] for item in document['annotations']}
+        assert shown[split]
+    assert shown['train'].isdisjoint(shown['val'])
+
+
+def test_classification_tree_has_all_classes_in_half_the_size(dataset):
+    for split, count in (('train', 12), ('val', 11)):
+        folder = dataset / 'classification' / split
+        assert sorted(path.name for path in folder.iterdir()) == list('0123456789')
+        images = list(folder.glob('*/*.jpg'))
+        assert len(images) == count
+        assert all(cv2.imread(str(image)).shape == (24, 32, 3) for image in images)
+
+
+def test_same_arguments_same_bytes(dataset, tmp_path):
+    make_dataset(tmp_path, train=12, val=11, size=SIZE, seed=3)
+    assert contents(tmp_path) == contents(dataset)
+
+
+def test_an_image_does_not_depend_on_how_many_there_are(dataset, tmp_path):
+    make_dataset(tmp_path, train=3, val=10, size=SIZE, seed=3)
+    few, many = contents(tmp_path), contents(dataset)
+    images = [name for name in few if name.endswith(('.jpg', '.png'))]
+    assert len(images) == 3 * (3 + 10)
+    assert all(few[name] == many[name] for name in images)
+
+
+def test_another_seed_gives_other_images(dataset, tmp_path):
+    make_dataset(tmp_path, train=3, val=1, size=SIZE, seed=4)
+    ours, theirs = contents(tmp_path), contents(dataset)
+    assert all(ours[name] != theirs[name] for name in ('train/000000.jpg', 'val/000000.jpg'))
+    assert ours['train/000000.jpg'] != ours['val/000000.jpg']
+
+
+def test_a_second_time_nothing_is_written(tmp_path):
+    arguments = dict(train=2, val=1, size=32)
+    assert make_dataset(tmp_path, **arguments)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*')}
+    assert not make_dataset(tmp_path, **arguments)
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*')}
+
+
+def test_other_arguments_replace_the_whole_and_keep_what_is_not_ours(tmp_path):
+    make_dataset(tmp_path / 'ours', train=3, val=2, size=32)
+    (tmp_path / 'ours' / 'notes.txt').write_text('mine')
+    assert make_dataset(tmp_path / 'ours', train=2, val=1, size=40)
+    make_dataset(tmp_path / 'fresh', train=2, val=1, size=40)
+    ours = contents(tmp_path / 'ours')
+    assert ours.pop('notes.txt') == b'mine'
+    assert ours == contents(tmp_path / 'fresh')
+
+
+def test_what_an_interrupted_run_left_is_made_anew(tmp_path):
+    (tmp_path / '.partial' / 'train').mkdir(parents=True)
+    (tmp_path / '.partial' / 'train' / '999999.jpg').write_bytes(b'half')
+    assert make_dataset(tmp_path, train=1, val=1, size=32)
+    assert not (tmp_path / '.partial').exists()
+    assert not (tmp_path / 'train' / '999999.jpg').exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / 'train').mkdir()
+    (tmp_path / 'train' / 'cat.jpg').write_bytes(b'precious')
+    with pytest.raises(FileExistsError, match='not empty'):
+        make_dataset(tmp_path, train=1, val=1, size=32)
+    assert contents(tmp_path) == {'train/cat.jpg': b'precious'}
+    with pytest.raises(FileExistsError, match='is a file'):
+        make_dataset(tmp_path / 'train' / 'cat.jpg', train=1, val=1, size=32)
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        (dict(train=0), 'train=0 must be at least 1'),
+        (dict(val=-1), 'val=-1 must be at least 1'),
+        (dict(size=31), 'at least 32 pixels'),
+        (dict(size=(64, 0)), 'at least 32 pixels'),
+        (dict(size=(64, 64, 3)), 'one side or'),
+        (dict(seed=-1), 'seed=-1 must not be negative'),
+    ],
+)
+def test_numbers_out_of_range_are_named(tmp_path, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        make_dataset(tmp_path / 'out', **wrong)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_command_line(tmp_path, monkeypatch, capsys):
+    def command(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['demo', *map(str, arguments)])
+        main()
+        return capsys.readouterr().out
+
+    out = tmp_path / 'digits'
+    arguments = (out, '--train', 3, '--val', 2, '--size', 40, 56, '--seed', 7)
+    made = command(*arguments)
+    assert '3/3' in made  # the progress bar's end
+    assert f'made: {out}' in made
+    assert cv2.imread(str(out / 'train' / '000002.jpg')).shape == (40, 56, 3)
+    assert 'already there' in command(*arguments)
+    with pytest.raises(SystemExit) as stopped:
+        command(out, '--size', 8)
+    assert stopped.value.code == 2
+    assert 'at least 32 pixels' in capsys.readouterr().err

@@ -1,0 +1,62 @@
+"""Two processes, with DistributedDataParallel as OpenMMLab sets it up: ``find_unused_parameters=False``."""
+
+import os
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.nn.parallel import DistributedDataParallel
+
+from tnt_backbone.registry import BACKBONES
+
+MODES = {
+    'pyramid, all levels': ({}, None),
+    'pyramid, one level read': ({}, 2),
+    'pyramid, checkpointed': ({'with_cp': True}, None),
+    'pyramid, frozen': ({'frozen_stages': 1}, 1),
+    'class token': ({'out_type': 'cls_token'}, None),
+    'mean': ({'out_type': 'avg_featmap'}, None),
+}
+
+
+def train_two_steps(rank, port, folder):
+    """DDP complains about an unreached parameter in the step after the one that missed it."""
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo', rank=rank, world_size=2)
+    gradients = {}
+    for backbone_class in BACKBONES:
+        for mode, (arguments, level) in MODES.items():
+            torch.manual_seed(0)
+            taps = {} if level is None else {'taps': (3,) * 4}
+            model = backbone_class(next(iter(backbone_class.VARIANTS)), img_size=64, **arguments, **taps)
+            parallel = DistributedDataParallel(model)
+            for step in range(2):
+                image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(10 * step + rank))
+                outputs = parallel(image)
+                chosen = outputs if level is None else outputs[level : level + 1]
+                sum(output.square().mean() for output in chosen).backward()
+            gradients[f'{backbone_class.__name__}, {mode}'] = torch.cat(
+                [p.grad.flatten() for p in model.parameters() if p.requires_grad]
+            )
+    torch.save(gradients, f'{folder}/{rank}.pth')
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope='module')
+def gradients(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('ddp')
+    store = dist.TCPStore('127.0.0.1', 0, is_master=True)  # finds a free port
+    port = store.port
+    del store
+    mp.start_processes(train_two_steps, args=(port, str(folder)), nprocs=2, start_method='spawn')
+    return [torch.load(folder / f'{rank}.pth') for rank in (0, 1)]
+
+
+@pytest.mark.parametrize('mode', MODES)
+@pytest.mark.parametrize('backbone', [backbone.__name__ for backbone in BACKBONES])
+def test_ddp_reduces_every_gradient(gradients, backbone, mode):
+    ours, theirs = (rank[f'{backbone}, {mode}'] for rank in gradients)
+    assert ours.abs().max() > 0
+    assert torch.equal(ours, theirs), 'all processes must hold the same gradient'

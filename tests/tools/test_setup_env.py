@@ -1,0 +1,256 @@
+"""tools/setup_env.sh: what it refuses and with which advice, and that the pins are complete.
+
+The script runs here on a copy of the files it needs, on machines that lack something: no test downloads or
+compiles. That it makes a working environment is shown by the environment that runs these tests.
+"""
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+NOWHERE = 'http://127.0.0.1:9/simple'  # the discard port: nothing answers
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """The files of the repository that setup_env.sh reads."""
+    for name in ('tools/setup_env.sh', 'requirements/pins.txt', 'setup.py', 'pyproject.toml'):
+        target = tmp_path / 'a checkout' / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
+    return tmp_path / 'a checkout'
+
+
+@pytest.fixture
+def setup_env(checkout, tmp_path):
+    """Runs the script in the checkout, without network and with some programs replaced."""
+    programs = tmp_path / 'programs'
+    programs.mkdir()
+
+    def run(*options, replaced=None, **environment):
+        for name, script in (replaced or {}).items():
+            (programs / name).write_text(f'#!/bin/sh\n{script}\n')
+            (programs / name).chmod(0o755)
+        kept = {key: os.environ[key] for key in ('PATH', 'HOME')}
+        return subprocess.run(
+            ['bash', checkout / 'tools/setup_env.sh', *options],
+            env=kept
+            | {
+                'PATH': f'{programs}:{kept["PATH"]}',
+                'TNT_BACKBONE_CACHE': str(tmp_path / 'cache'),
+                'UV_DEFAULT_INDEX': NOWHERE,
+                'PIP_INDEX_URL': NOWHERE,
+                'PIP_CONFIG_FILE': os.devnull,
+            }
+            | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
+
+
+# A Python that works is the one that runs the tests, whatever else the machine has.
+USABLE = {'python3.11': f'exec {sys.executable!r} "$@"'}
+PLENTY = {'df': 'printf "Filesystem 1024-blocks Used Available\\n/dev/x 9 9 999999999\\n"'}
+COMPILER = {'c++': 'exit 0'}
+
+
+@pytest.mark.parametrize(
+    ('options', 'messages'),
+    [
+        (['--stak', 'onedl'], ['unknown option: --stak', '--torch-index']),
+        (['--stack', 'mmcv1'], ['unknown stack: mmcv1', '--stack openmmlab', '--stack onedl']),
+        (['--stack'], ['--stack needs a value', '--help']),
+    ],
+)
+def test_wrong_options_are_refused_with_the_right_ones(setup_env, options, messages):
+    result = setup_env(*options)
+    assert result.returncode == 1
+    for message in messages:
+        assert message in result.stderr
+
+
+def test_no_usable_python(setup_env):
+    """Too old, too new, or a pyenv shim without its version."""
+    pythons = {
+        'python3.10': 'echo "pyenv: python3.10: command not found" >&2; exit 127',
+        'python3.11': 'exit 1',
+        'python3.12': 'exit 1',
+        'python3': 'echo 3.8',
+    }
+    result = setup_env(replaced=pythons)
+    assert result.returncode == 1
+    assert 'no Python 3.10, 3.11 or 3.12 found' in result.stderr
+    assert 'python3.10 (does not run)' in result.stderr
+    assert 'python3 (3.8)' in result.stderr
+    assert '--python /path/to/python3.11' in result.stderr
+
+
+def test_python_option_is_not_overruled(setup_env):
+    result = setup_env('--python', 'python3.13', replaced={**USABLE, 'python3.13': 'echo 3.13'})
+    assert result.returncode == 1
+    assert 'Tried: python3.13 (3.13)' in result.stderr
+
+
+def test_no_compiler(setup_env, checkout):
+    result = setup_env(replaced=USABLE, CXX='no-such-compiler')
+    assert result.returncode == 1
+    assert 'no C++ compiler (no-such-compiler)' in result.stderr
+    assert 'sudo apt install g++' in result.stderr
+    assert not (checkout / '.venv').exists()
+
+
+def test_no_python_headers(setup_env, tmp_path):
+    headerless = (
+        'case "$*" in *sysconfig*) echo /nowhere ;; *_base_executable*) echo "$0" ;;'
+        f' *) exec {sys.executable!r} "$@" ;; esac'
+    )
+    result = setup_env(replaced={'python3.11': headerless, **COMPILER})
+    assert result.returncode == 1
+    assert 'Python.h is not in /nowhere' in result.stderr
+    assert '-dev' in result.stderr
+
+
+def test_no_disk(setup_env, checkout, tmp_path):
+    full = {'df': 'printf "Filesystem 1024-blocks Used Available\\n/dev/x 9 9 3145728\\n"'}
+    wheel_is_cached(tmp_path / 'cache')
+    result = setup_env(replaced=USABLE | full)
+    assert result.returncode == 1
+    assert f'{checkout} has 3 GB free; about 8 GB are needed' in result.stderr
+    assert 'TNT_BACKBONE_CACHE=' in result.stderr
+    assert not (checkout / '.venv').exists()
+
+
+def wheel_is_cached(cache):
+    """A wheel of mmcv, so that a compiler is not asked for."""
+    tag = f'cp3{sys.version_info.minor}'
+    folder = cache / 'wheels' / f'mmcv-{pins()["mmcv"]}-torch{pins()["torch"]}-cpu-{tag}'
+    folder.mkdir(parents=True)
+    (folder / 'mmcv.whl').touch()
+
+
+def test_no_network_leaves_what_was_there(setup_env, checkout, tmp_path):
+    """Without uv, fetching it fails first; with it, the request for the index."""
+    wheel_is_cached(tmp_path / 'cache')
+    environment = checkout / '.venv'
+    environment.mkdir()
+    (environment / 'tnt_backbone.stamp').write_text('recipe=of an older commit\n')
+    (environment / 'kept').touch()
+    result = setup_env(replaced=USABLE | PLENTY | {'uv': 'exit 1'})
+    assert result.returncode == 1
+    assert 'pip could not fetch uv: is the network up?' in result.stderr
+    no_index = 'test "$1" = --version || { echo "dns error"; exit 2; }'
+    result = setup_env(replaced=USABLE | PLENTY | {'uv': no_index})
+    assert result.returncode == 1
+    assert 'the package index cannot be reached' in result.stderr
+    assert 'dns error' in result.stderr
+    assert 'UV_DEFAULT_INDEX=URL' in result.stderr
+    assert (environment / 'kept').exists(), 'it must be kept until a new one can be made'
+    assert sorted(path.name for path in (tmp_path / 'cache').iterdir() if path.is_dir()) == [
+        'bin',
+        'logs',
+        'wheels',
+    ], 'temporary folders must be gone'
+
+
+def test_foreign_environment_is_left_alone(setup_env, checkout):
+    (checkout / '.venv').mkdir()
+    (checkout / '.venv/mine').touch()
+    result = setup_env(replaced=USABLE)
+    assert result.returncode == 1
+    assert 'was not made by this script' in result.stderr
+    assert (checkout / '.venv/mine').exists()
+
+
+def recipe(checkout, stack='openmmlab'):
+    """The hash that the script writes when an environment is complete."""
+    files = [
+        checkout / name for name in ('requirements/pins.txt', 'setup.py', 'tools/setup_env.sh')
+    ]
+    content = b''.join(file.read_bytes() for file in files) + f'{checkout}\n{stack}\n\n'.encode()
+    return (
+        subprocess.run(['sha256sum'], input=content, capture_output=True).stdout.split()[0].decode()
+    )
+
+
+@pytest.mark.parametrize(
+    ('stamp', 'python', 'quick'),
+    [
+        ('{recipe}', 'exit 0', True),
+        ('incomplete', 'exit 0', False),
+        ('{recipe}', 'exit 1', False),
+        ('of an older commit', 'exit 0', False),
+    ],
+    ids=['complete', 'interrupted', 'broken Python', 'other pins'],
+)
+def test_only_a_complete_environment_is_trusted(
+    setup_env, checkout, tmp_path, stamp, python, quick
+):
+    binaries = checkout / '.venv/bin'
+    binaries.mkdir(parents=True)
+    (binaries / 'python').write_text(f'#!/bin/sh\n{python}\n')
+    (binaries / 'python').chmod(0o755)
+    values = f'recipe={stamp.format(recipe=recipe(checkout))}\nops=cpu\ngpu_compiler=\n'
+    (checkout / '.venv/tnt_backbone.stamp').write_text(values)
+    wheel_is_cached(tmp_path / 'cache')
+    no_index = {'uv': 'test "$1" = --version'}
+    result = setup_env(replaced=USABLE | PLENTY | no_index, CUDA_VISIBLE_DEVICES='')
+    assert ('.venv is ready' in result.stdout) == quick
+    assert ('[1/6]' in result.stdout) != quick
+    assert result.returncode == (0 if quick else 1)
+
+
+def pins():
+    """Name -> version of requirements/pins.txt."""
+    lines = (ROOT / 'requirements/pins.txt').read_text().splitlines()
+    requirements = [Requirement(line) for line in lines if not line.startswith('#')]
+    for requirement in requirements:
+        assert re.fullmatch(r'==[^*]+', str(requirement.specifier)), requirement
+    return {canonicalize_name(each.name): str(each.specifier)[2:] for each in requirements}
+
+
+def test_every_installed_distribution_is_pinned():
+    if not (Path(sys.prefix) / 'tnt_backbone.stamp').exists():
+        pytest.skip('this environment was not made by tools/setup_env.sh')
+    installed = {
+        canonicalize_name(each.name): each.version.split('+')[0]
+        for each in importlib.metadata.distributions(path=[*site_packages()])
+    }
+    installed.pop('tnt-backbone')
+    assert len(installed) > 50
+    pinned = pins()
+    assert {name: pinned.get(name) for name in installed} == installed
+
+
+def site_packages():
+    return [path for path in sys.path if path.startswith(sys.prefix)]
+
+
+def test_installing_the_package_brings_no_openmmlab_library():
+    """Upstream's distributions would be installed over the forks', or the reverse."""
+    script = (
+        'import setuptools; setuptools.setup = lambda **given: print('
+        '*given["install_requires"], "|", *given["extras_require"]["onedl"]);'
+        'exec(open("setup.py").read())'
+    )
+    result = subprocess.run(
+        [sys.executable, '-c', f'__file__ = "setup.py"; {script}'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    required, forks = (part.split() for part in result.stdout.split('|'))
+    assert required == ['torch', 'numpy']
+    assert not {'mmcv', 'mmengine', 'mmdet', 'mmsegmentation', 'mmpretrain'} & set(forks)
