@@ -1,11 +1,11 @@
 """Two processes, with DistributedDataParallel as OpenMMLab sets it up: ``find_unused_parameters=False``."""
 
-import os
+import subprocess
+import sys
 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 from tnt_backbone.registry import BACKBONES
@@ -20,11 +20,10 @@ MODES = {
 }
 
 
-def train_two_steps(rank, port, folder):
+def train_two_steps(rank, folder):
     """DDP complains about an unreached parameter in the step after the one that missed it."""
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
     torch.set_num_threads(1)
-    dist.init_process_group('gloo', rank=rank, world_size=2)
+    dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
     gradients = {}
     for backbone_class in BACKBONES:
         for mode, (arguments, level) in MODES.items():
@@ -47,10 +46,11 @@ def train_two_steps(rank, port, folder):
 @pytest.fixture(scope='module')
 def gradients(tmp_path_factory):
     folder = tmp_path_factory.mktemp('ddp')
-    store = dist.TCPStore('127.0.0.1', 0, is_master=True)  # finds a free port
-    port = store.port
-    del store
-    mp.start_processes(train_two_steps, args=(port, str(folder)), nprocs=2, start_method='spawn')
+    processes = [
+        subprocess.Popen([sys.executable, __file__, str(rank), folder], stderr=subprocess.PIPE, text=True) for rank in (0, 1)
+    ]
+    errors = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
     return [torch.load(folder / f'{rank}.pth') for rank in (0, 1)]
 
 
@@ -60,3 +60,7 @@ def test_ddp_reduces_every_gradient(gradients, backbone, mode):
     ours, theirs = (rank[f'{backbone}, {mode}'] for rank in gradients)
     assert ours.abs().max() > 0
     assert torch.equal(ours, theirs), 'all processes must hold the same gradient'
+
+
+if __name__ == '__main__':
+    train_two_steps(int(sys.argv[1]), sys.argv[2])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tnt_backbone.demo.dataset import make_dataset
-from tnt_backbone.demo.report import main, read_run, reached, table
+from tnt_backbone.demo.report import main, reached, read_run, table
 
 
 def write_logs(work_dir, *, ap, ap50, time='20300101_000000'):

@@ -1,7 +1,7 @@
 """tools/setup_env.sh: what it refuses and with which advice, and that the pins are complete.
 
-The script runs here on a copy of the files it needs, on machines that lack something: no test downloads or
-compiles. That it makes a working environment is shown by the environment that runs these tests.
+The script runs on a copy of the files it reads, on machines that lack something: no test downloads
+or compiles. That it makes a working environment is shown by the one that runs these tests.
 """
 
 import importlib.metadata
