@@ -1,4 +1,4 @@
-"""What every backbone promises, checked on all that are registered, each in its smallest variant."""
+"""What every backbone promises, checked on all that are registered, each in its smallest form."""
 
 import copy
 
@@ -39,7 +39,9 @@ def test_stands_in_for_a_resnet50_at_any_size(build, size):
     assert isinstance(maps, tuple)
     assert backbone.out_channels == (256, 512, 1024, 2048)
     assert backbone.out_strides == (4, 8, 16, 32)
-    for level, channels, stride in zip(maps, backbone.out_channels, backbone.out_strides, strict=True):
+    for level, channels, stride in zip(
+        maps, backbone.out_channels, backbone.out_strides, strict=True
+    ):
         assert level.shape == (2, channels, -(-size[0] // stride), -(-size[1] // stride))
         assert level.is_contiguous()
         assert torch.isfinite(level).all()
@@ -61,7 +63,9 @@ def test_out_indices_select_levels(build, out_indices):
     part = build(out_indices=out_indices).eval()
     part.load_state_dict(whole.state_dict(), strict=False)
     names = {name for name, _ in part.named_parameters()}
-    assert names <= {name for name, _ in whole.named_parameters()}, 'a checkpoint of the whole must fit'
+    assert names <= {name for name, _ in whole.named_parameters()}, (
+        'a checkpoint of the whole must fit'
+    )
     with torch.no_grad():
         expected = whole(images())
         selected = part(images())
@@ -76,7 +80,12 @@ def test_out_types(build, out_type):
     (output,) = backbone(images())
     d, patch = backbone.embed_dims, backbone.out_strides[0]
     side = 64 // patch
-    shape = {'cls_token': (d,), 'avg_featmap': (d,), 'featmap': (d, side, side), 'raw': (1 + side**2, d)}
+    shape = {
+        'cls_token': (d,),
+        'avg_featmap': (d,),
+        'featmap': (d, side, side),
+        'raw': (1 + side**2, d),
+    }
     assert output.shape == (2, *shape[out_type])
     assert backbone.out_channels == (d,)
     output.square().sum().backward()
@@ -85,7 +94,8 @@ def test_out_types(build, out_type):
 
 def test_out_types_agree_with_each_other(build):
     raw, cls_token, mean, feature_map = (
-        build(out_type=out_type).eval()(images())[0] for out_type in ('raw', 'cls_token', 'avg_featmap', 'featmap')
+        build(out_type=out_type).eval()(images())[0]
+        for out_type in ('raw', 'cls_token', 'avg_featmap', 'featmap')
     )
     torch.testing.assert_close(cls_token, raw[:, 0])
     torch.testing.assert_close(mean, raw[:, 1:].mean(1))
@@ -122,7 +132,9 @@ def test_checkpointing_changes_nothing_but_memory(build):
         backbone.train()
         sum(level.square().mean() for level in backbone(images())).backward()
     assert len(calls) == 2, 'a block must run once more in the backward pass'
-    for (name, ours), theirs in zip(plain.named_parameters(), recomputing.parameters(), strict=True):
+    for (name, ours), theirs in zip(
+        plain.named_parameters(), recomputing.parameters(), strict=True
+    ):
         torch.testing.assert_close(ours.grad, theirs.grad, msg=name)
 
 
@@ -161,7 +173,9 @@ def test_nothing_is_written_in_place(build):
     before = image.clone()
     kept = []
     for block in backbone.blocks:
-        block.register_forward_hook(lambda module, given, returned: kept.append((given, copy.deepcopy(given))))
+        block.register_forward_hook(
+            lambda module, given, returned: kept.append((given, copy.deepcopy(given)))
+        )
     with torch.no_grad():
         backbone(image)
     assert torch.equal(image, before)
@@ -201,7 +215,9 @@ def test_torch_export_gives_the_same(build):
     backbone = build().eval()
     program = torch.export.export(backbone, (images(65, 40),))
     with torch.no_grad():
-        for ours, theirs in zip(backbone(images(65, 40)), program.module()(images(65, 40)), strict=True):
+        for ours, theirs in zip(
+            backbone(images(65, 40)), program.module()(images(65, 40)), strict=True
+        ):
             torch.testing.assert_close(ours, theirs)
 
 
@@ -209,13 +225,17 @@ def test_layer_depth_follows_mmpretrains_protocol(build):
     """The same depths as mmpretrain's VisionTransformer gives to the parts of the same meaning."""
     from mmpretrain.models.backbones import VisionTransformer
 
-    theirs = VisionTransformer(dict(embed_dims=8, num_layers=4, num_heads=1, feedforward_channels=8))
+    theirs = VisionTransformer(
+        dict(embed_dims=8, num_layers=4, num_heads=1, feedforward_channels=8)
+    )
     backbone = build(taps=(0, 1, 2, 3))
     expected = theirs.get_layer_depth('backbone.cls_token', 'backbone.')
     assert backbone.get_layer_depth('backbone.cls_token', 'backbone.') == expected
     for i in range(4):
         expected = theirs.get_layer_depth(f'backbone.layers.{i}.ln1.weight', 'backbone.')
-        name = next(name for name, _ in backbone.named_parameters() if name.startswith(f'blocks.{i}.'))
+        name = next(
+            name for name, _ in backbone.named_parameters() if name.startswith(f'blocks.{i}.')
+        )
         assert backbone.get_layer_depth(f'backbone.{name}', 'backbone.') == expected
     expected = theirs.get_layer_depth('neck.conv.weight', 'backbone.')
     assert backbone.get_layer_depth('neck.conv.weight', 'backbone.') == expected

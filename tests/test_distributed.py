@@ -1,4 +1,4 @@
-"""Two processes, with DistributedDataParallel as OpenMMLab sets it up: ``find_unused_parameters=False``."""
+"""Two processes, as OpenMMLab sets them up: DDP with ``find_unused_parameters=False``."""
 
 import subprocess
 import sys
@@ -29,10 +29,14 @@ def train_two_steps(rank, folder):
         for mode, (arguments, level) in MODES.items():
             torch.manual_seed(0)
             taps = {} if level is None else {'taps': (3,) * 4}
-            model = backbone_class(next(iter(backbone_class.VARIANTS)), img_size=64, **arguments, **taps)
+            model = backbone_class(
+                next(iter(backbone_class.VARIANTS)), img_size=64, **arguments, **taps
+            )
             parallel = DistributedDataParallel(model)
             for step in range(2):
-                image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(10 * step + rank))
+                image = torch.randn(
+                    1, 3, 64, 64, generator=torch.Generator().manual_seed(10 * step + rank)
+                )
                 outputs = parallel(image)
                 chosen = outputs if level is None else outputs[level : level + 1]
                 sum(output.square().mean() for output in chosen).backward()
@@ -47,7 +51,10 @@ def train_two_steps(rank, folder):
 def gradients(tmp_path_factory):
     folder = tmp_path_factory.mktemp('ddp')
     processes = [
-        subprocess.Popen([sys.executable, __file__, str(rank), folder], stderr=subprocess.PIPE, text=True) for rank in (0, 1)
+        subprocess.Popen(
+            [sys.executable, __file__, str(rank), folder], stderr=subprocess.PIPE, text=True
+        )
+        for rank in (0, 1)
     ]
     errors = [process.communicate(timeout=300)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], errors

@@ -17,8 +17,14 @@ def test_default_taps_are_the_papers():
 
 def test_steps_up_are_transposed_and_steps_down_strided_convolutions():
     pyramid = TNT('ti').pyramid
-    up = [[m for m in level.modules() if isinstance(m, nn.ConvTranspose2d)] for level in pyramid.levels.values()]
-    down = [[m for m in level.modules() if type(m) is nn.Conv2d and m.stride == (2, 2)] for level in pyramid.levels.values()]
+    up = [
+        [m for m in level.modules() if isinstance(m, nn.ConvTranspose2d)]
+        for level in pyramid.levels.values()
+    ]
+    down = [
+        [m for m in level.modules() if type(m) is nn.Conv2d and m.stride == (2, 2)]
+        for level in pyramid.levels.values()
+    ]
     assert [len(layers) for layers in up] == [2, 1, 0, 0]
     assert [len(layers) for layers in down] == [0, 0, 0, 1]
 
@@ -41,18 +47,20 @@ def test_a_level_depends_on_the_blocks_up_to_its_tap():
 
 
 def test_levels_lie_where_the_image_is():
-    """With every resampling an average, a level is the image at its stride: nothing is shifted or flipped."""
+    """With every resampling an average, a level shows the image: nothing is shifted or flipped."""
     pyramid = Pyramid(
-        in_channels=(1,) * 4, out_channels=None, in_strides=(16,) * 4, out_strides=(4, 8, 12, 32), out_indices=(0, 1, 2, 3)
+        in_channels=(1,) * 4,
+        out_channels=None,
+        in_strides=(16,) * 4,
+        out_strides=(4, 8, 12, 32),
+        out_indices=(0, 1, 2, 3),
     ).eval()
     for module in pyramid.modules():
         if isinstance(module, nn.ConvTranspose2d):
             nn.init.ones_(module.weight)
         elif isinstance(module, nn.Conv2d):
             nn.init.constant_(module.weight, 1 / 9)
-        elif isinstance(module, nn.LayerNorm):
-            module.forward = lambda tensor: tensor
-        elif isinstance(module, nn.GELU):
+        elif isinstance(module, (nn.LayerNorm, nn.GELU)):
             module.forward = lambda tensor: tensor
         if getattr(module, 'bias', None) is not None:
             nn.init.zeros_(module.bias)
@@ -64,7 +72,9 @@ def test_levels_lie_where_the_image_is():
         columns = level[0, 0, 2]
         stride = {48: 4, 24: 8, 16: 12}[len(columns)]
         centres = (torch.arange(len(columns)) + 0.5) * stride / 192
-        assert (columns - centres).abs().max() <= 8 / 192, 'off by more than half a cell of the tapped map'
+        assert (columns - centres).abs().max() <= 8 / 192, (
+            'off by more than half a cell of the tapped map'
+        )
 
 
 @pytest.mark.parametrize('out_strides', [(4, 8, 16, 32), (2, 8, 8, 8), (6, 4, 16, 32)], ids=str)
@@ -84,9 +94,15 @@ def test_words_arrive_in_their_place():
     """The map of words puts each word where its pixels are."""
     backbone = TNT(TINY, img_size=32)
     rows, columns, side = 2, 3, 4
-    word_rows, word_columns = torch.meshgrid(torch.arange(rows * side), torch.arange(columns * side), indexing='ij')
+    word_rows, word_columns = torch.meshgrid(
+        torch.arange(rows * side), torch.arange(columns * side), indexing='ij'
+    )
     coordinates = torch.stack((word_rows, word_columns)).float()  # (2, 8, 12)
-    words = coordinates.reshape(2, rows, side, columns, side).permute(1, 3, 2, 4, 0).reshape(rows * columns, 16, 2)
+    words = (
+        coordinates.reshape(2, rows, side, columns, side)
+        .permute(1, 3, 2, 4, 0)
+        .reshape(rows * columns, 16, 2)
+    )
     assert torch.equal(backbone._word_map(words, (rows, columns))[0], coordinates)
 
 
@@ -97,7 +113,10 @@ def test_word_pyramid_without_a_fine_level_is_refused():
 
 def test_any_number_of_taps():
     backbone = TNT(TINY, taps=(1, 3), out_channels=(8, 24), out_strides=(8, 32), img_size=32)
-    assert [tuple(level.shape) for level in backbone(torch.zeros(1, 3, 32, 64))] == [(1, 8, 4, 8), (1, 24, 1, 2)]
+    assert [tuple(level.shape) for level in backbone(torch.zeros(1, 3, 32, 64))] == [
+        (1, 8, 4, 8),
+        (1, 24, 1, 2),
+    ]
 
 
 def test_patches_of_14_pixels_are_interpolated_to_the_usual_strides():

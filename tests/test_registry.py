@@ -1,4 +1,7 @@
-"""Who finds which TNT under which name; each case in a fresh interpreter, since registries are global."""
+"""Who finds which TNT under which name.
+
+Each case has an interpreter of its own, since registries are global.
+"""
 
 import subprocess
 import sys
@@ -7,7 +10,8 @@ import pytest
 
 OURS, THEIRS = 'tnt_backbone', 'mmpretrain'
 
-# What a program does first -> (registry, name, package that the class must come from), in this order.
+# What a program does first -> (registry, name, package that the class must come from), in this
+# order.
 CASES = {
     # An import line (custom_imports in a config): the bare name is ours wherever it is free, ...
     'import tnt_backbone; init_default_scope("mmdet")': [
@@ -16,18 +20,30 @@ CASES = {
         ('MODELS', 'mmpretrain.TNT', THEIRS),
         ('MODELS', 'TNT', OURS),
     ],
-    'init_default_scope("mmseg"); import tnt_backbone': [('MODELS', 'TNT', OURS), ('mmseg.registry.MODELS', 'TNT', OURS)],
+    'init_default_scope("mmseg"); import tnt_backbone': [
+        ('MODELS', 'TNT', OURS),
+        ('mmseg.registry.MODELS', 'TNT', OURS),
+    ],
     'import tnt_backbone': [('MODELS', 'TNT', OURS)],
     # ... and mmpretrain's own is not shadowed, whoever comes first.
-    'import tnt_backbone; init_default_scope("mmpretrain")': [('MODELS', 'TNT', THEIRS), ('MODELS', 'tnt_backbone.TNT', OURS)],
+    'import tnt_backbone; init_default_scope("mmpretrain")': [
+        ('MODELS', 'TNT', THEIRS),
+        ('MODELS', 'tnt_backbone.TNT', OURS),
+    ],
     'init_default_scope("mmpretrain"); import mmpretrain.models, tnt_backbone': [
         ('MODELS', 'TNT', THEIRS),
         ('mmpretrain.registry.MODELS', 'TNT', THEIRS),
     ],
     # No import line: the full name is ours in every scope.
-    'init_default_scope("mmdet")': [('MODELS', 'tnt_backbone.TNT', OURS), ('mmdet.registry.MODELS', 'tnt_backbone.TNT', OURS)],
+    'init_default_scope("mmdet")': [
+        ('MODELS', 'tnt_backbone.TNT', OURS),
+        ('mmdet.registry.MODELS', 'tnt_backbone.TNT', OURS),
+    ],
     'init_default_scope("mmseg")': [('MODELS', 'tnt_backbone.TNT', OURS)],
-    'init_default_scope("mmpretrain")': [('MODELS', 'tnt_backbone.TNT', OURS), ('MODELS', 'TNT', THEIRS)],
+    'init_default_scope("mmpretrain")': [
+        ('MODELS', 'tnt_backbone.TNT', OURS),
+        ('MODELS', 'TNT', THEIRS),
+    ],
     'pass': [('MODELS', 'tnt_backbone.TNT', OURS)],
 }
 
@@ -37,9 +53,13 @@ def run(prepare, registry_names):
     for registry, name in registry_names:
         package = registry.rpartition('.')[0]
         lines += [f'import {package}'] if package else []
-        lines += [f'print(type({registry}.build(dict(type={name!r}, arch="s"))).__module__.split(".")[0])']
+        lines += [
+            f'print(type({registry}.build(dict(type={name!r}, arch="s"))).__module__.split(".")[0])'
+        ]
     script = '\n'.join(lines)
-    return subprocess.run([sys.executable, '-W', 'ignore', '-c', script], capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', script], capture_output=True, text=True, timeout=300
+    )
 
 
 @pytest.mark.parametrize('prepare', CASES)
@@ -51,7 +71,7 @@ def test_name_resolves(prepare):
 
 
 def test_the_bare_name_without_an_import_line_is_refused():
-    """mmengine's own error, which names the registry that lacks it."""
+    """Mmengine's own error, which names the registry that lacks it."""
     done = run('init_default_scope("mmdet")', [('MODELS', 'TNT')])
     assert done.returncode != 0
     assert 'TNT is not in the mmdet::model registry' in done.stderr

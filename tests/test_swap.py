@@ -1,4 +1,4 @@
-"""``backbone=dict(_delete_=True, type='TNT')`` in stock configs, nothing else edited: loss, backward, predict."""
+"""``backbone=dict(_delete_=True, type='TNT')`` in stock configs: loss, backward, predict."""
 
 from pathlib import Path
 
@@ -18,10 +18,12 @@ CASES = {
     MMDET / 'retinanet/retinanet_r50_fpn_1x_coco.py': '',
     MMDET / 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py': '',
     MMDET / 'mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py': '',
-    MMDET / 'deformable_detr/deformable-detr_r50_16xb2-50e_coco.py': 'out_indices=(1, 2, 3)',  # as the stock config
+    # out_indices are the stock config's own
+    MMDET / 'deformable_detr/deformable-detr_r50_16xb2-50e_coco.py': 'out_indices=(1, 2, 3)',
     MMSEG / 'upernet/upernet_r50_4xb2-40k_cityscapes-512x1024.py': '',
     MMSEG / 'dmnet/dmnet_r50-d8_4xb2-40k_cityscapes-512x1024.py': '',
-    MMSEG / 'ocrnet/ocrnet_r101-d8_4xb2-40k_cityscapes-512x1024.py': 'out_strides=(4, 8, 8, 8)',  # its heads read equal sizes
+    # its heads read two levels of equal size
+    MMSEG / 'ocrnet/ocrnet_r101-d8_4xb2-40k_cityscapes-512x1024.py': 'out_strides=(4, 8, 8, 8)',
 }
 
 
@@ -43,7 +45,9 @@ def build(stock, more, tmp_path):
     )
     cfg = Config.fromfile(config)
     init_default_scope(cfg.default_scope)
-    if cfg.default_scope == 'mmseg':  # a single process has no SyncBN; mmseg's own tools do the same
+    if (
+        cfg.default_scope == 'mmseg'
+    ):  # a single process has no SyncBN; mmseg's own tools do the same
         cfg.model.data_preprocessor.size = (96, 128)
     model = MODELS.build(cfg.model)
     from mmengine.model.utils import revert_sync_batchnorm
@@ -72,7 +76,9 @@ def detection_batch():
         sample.gt_instances = InstanceData(
             bboxes=boxes, labels=torch.tensor([1, 17]), masks=BitmapMasks(masks, height, width)
         )
-        sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
+        sample.ignored_instances = InstanceData(
+            bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)
+        )
         samples.append(sample)
     return samples
 
@@ -80,7 +86,9 @@ def detection_batch():
 def segmentation_batch():
     samples = []
     for _ in range(2):
-        sample = SegDataSample(metainfo=dict(img_shape=(96, 128), ori_shape=(96, 128), pad_shape=(96, 128)))
+        sample = SegDataSample(
+            metainfo=dict(img_shape=(96, 128), ori_shape=(96, 128), pad_shape=(96, 128))
+        )
         sample.gt_sem_seg = PixelData(data=torch.randint(0, 19, (1, 96, 128)))
         samples.append(sample)
     return samples

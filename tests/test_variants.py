@@ -5,8 +5,8 @@ import pytest
 from tnt_backbone import TNT
 from tnt_backbone.variants import TNT_VARIANTS, get_variant
 
-# A classifier's trainable parameters in millions, counted on the authors' code (and timm's for legacy).
-# The paper's figure is 0.04 to 0.12 higher: it counts the authors' unused `outer_tokens`.
+# A classifier's trainable parameters in millions, counted on the authors' code (and timm's for
+# legacy). The paper's figure is 0.04 to 0.12 higher: it counts the authors' unused `outer_tokens`.
 COUNTED = {
     ('ti', 'official', False): 6.076,
     ('s', 'official', False): 23.769,
@@ -32,7 +32,13 @@ def test_number_of_parameters(arch, formulation, se):
 def test_names_and_dicts_mean_the_same():
     row = TNT_VARIANTS['ti']
     assert get_variant('TINY', TNT_VARIANTS) is row
-    as_dict = {'depth': 12, 'word_dims': 12, 'word_heads': 2, 'sentence_dims': 192, 'sentence_heads': 3}
+    as_dict = {
+        'depth': 12,
+        'word_dims': 12,
+        'word_heads': 2,
+        'sentence_dims': 192,
+        'sentence_heads': 3,
+    }
     variant = get_variant(as_dict, TNT_VARIANTS)
     assert [getattr(variant, name) for name in as_dict] == [getattr(row, name) for name in as_dict]
 

@@ -1,10 +1,11 @@
 """From the tokens of a few blocks to a feature pyramid.
 
 TNT keeps one resolution throughout. The paper feeds FPN from blocks 3, 6, 9 and 12 through
-"deconvolution/convolution with proper stride" (Appendix A.3 of https://arxiv.org/abs/2103.00112), which is
-all that was published of it. Here each step up is a 2x2 transposed convolution of stride 2 with norm
-and GELU between two of them, as in ViTDet's simple pyramid; a step down is a 3x3 convolution of stride 2.
-The norms are layer norms: they need no statistics, so one image of any size is enough in training.
+"deconvolution/convolution with proper stride" (Appendix A.3 of https://arxiv.org/abs/2103.00112),
+which is all that was published of it. Here each step up is a 2x2 transposed convolution of stride 2
+with norm and GELU between two of them, as in ViTDet's simple pyramid; a step down is a 3x3
+convolution of stride 2. The norms are layer norms: they need no statistics, so one image of any
+size is enough in training.
 """
 
 import math
@@ -59,9 +60,10 @@ class PyramidLevel(nn.Module):
         self.resample = nn.Sequential(*layers)
         self.read_words: nn.Module | None = None
         if word_channels is not None:
-            merge = max(stride // word_stride, 1)  # words that lie side by side in one cell of the level
+            merge = max(stride // word_stride, 1)  # words side by side in one cell of the level
             self.read_words = nn.Sequential(
-                LayerNorm2d(word_channels), nn.Conv2d(word_channels, out_channels, merge, stride=merge)
+                LayerNorm2d(word_channels),
+                nn.Conv2d(word_channels, out_channels, merge, stride=merge),
             )
 
     def forward(self, tapped: Tensor, words: Tensor | None, image_size: tuple[int, int]) -> Tensor:
@@ -76,10 +78,14 @@ class PyramidLevel(nn.Module):
         if self.read_words is not None:
             read = self.read_words(words)
             if read.shape[-2:] != level.shape[-2:]:
-                read = F.interpolate(read, size=level.shape[-2:], mode='bilinear', align_corners=False)
+                read = F.interpolate(
+                    read, size=level.shape[-2:], mode='bilinear', align_corners=False
+                )
             level = level + read
         if self.map_stride != self.stride:
-            height, width = (math.ceil(side * self.map_stride / self.stride) for side in level.shape[-2:])
+            height, width = (
+                math.ceil(side * self.map_stride / self.stride) for side in level.shape[-2:]
+            )
             level = F.interpolate(level, size=(height, width), mode='bilinear', align_corners=False)
         height, width = (math.ceil(side / self.stride) for side in image_size)
         return level[:, :, :height, :width].contiguous()
@@ -93,9 +99,9 @@ class Pyramid(nn.Module):
         out_channels: Channels of each level; ``None`` keeps ``in_channels``.
         in_strides: Stride of each tapped map, in pixels.
         out_strides: Stride of each level, in pixels.
-        out_indices: The levels to build, ascending.
-        word_channels: Channels of the words, for levels finer than their tapped map to read; ``None`` reads
-            no words.
+        out_indices: The levels to build.
+        word_channels: Channels of the words, for levels finer than their tapped map to read;
+            ``None`` reads no words.
         word_stride: Stride of the words, in pixels.
     """
 
@@ -115,18 +121,22 @@ class Pyramid(nn.Module):
         for name, values in (('out_channels', widths), ('out_strides', out_strides)):
             if len(values) != len(in_channels):
                 raise ValueError(
-                    f'{name}={tuple(values)} has {len(values)} entries, but there are {len(in_channels)} levels '
-                    '(one a tap): give as many'
+                    f'{name}={tuple(values)} has {len(values)} entries, but there are '
+                    f'{len(in_channels)} levels (one a tap): give as many'
                 )
             if any(not isinstance(value, int) or value < 1 for value in values):
                 raise ValueError(f'{name}={tuple(values)} must hold positive integers')
-        if word_channels is not None and not any(out_strides[i] < in_strides[i] for i in out_indices):
+        if word_channels is not None and not any(
+            out_strides[i] < in_strides[i] for i in out_indices
+        ):
             raise ValueError(
-                f'word_pyramid=True has no effect: no level of out_indices={tuple(out_indices)} with '
-                f'out_strides={tuple(out_strides)} is finer than the sentences (stride {in_strides[0]})'
+                'word_pyramid=True has no effect: no level of '
+                f'out_indices={tuple(out_indices)} with out_strides={tuple(out_strides)} is finer '
+                f'than the sentences (stride {in_strides[0]})'
             )
         self.out_indices = tuple(out_indices)
-        self.levels = nn.ModuleDict()  # named by level, so that checkpoints fit whatever else is built
+        # Named by level, so that a checkpoint fits whatever else is built.
+        self.levels = nn.ModuleDict()
         for i in self.out_indices:
             self.levels[str(i)] = PyramidLevel(
                 in_channels[i],
@@ -148,7 +158,8 @@ class Pyramid(nn.Module):
             image_size: ``(H, W)`` of the image before it was padded, in pixels.
 
         Returns:
-            Contiguous ``(B, C', ceil(H/stride), ceil(W/stride))`` maps, finest first as ``out_strides`` goes.
+            Contiguous ``(B, C', ceil(H/stride), ceil(W/stride))`` maps, finest first as
+            ``out_strides`` goes.
         """
         if self.training and torch.is_grad_enabled():
             tapped = self._reach_all_levels(tapped)
@@ -160,9 +171,10 @@ class Pyramid(nn.Module):
     def _reach_all_levels(self, tapped: Sequence[Tensor]) -> list[Tensor]:
         """Let every level's loss reach the parameters of all levels, with gradient zero.
 
-        A ResNet's coarse level passes through its finer ones, so a head that reads level 3 alone gives all
-        stages a gradient. Our levels lie side by side: one that nobody reads (RetinaNet's FPN starts at
-        level 1) would have none, and DistributedDataParallel stops at a parameter without a gradient.
+        A ResNet's coarse level passes through its finer ones, so a head that reads level 3 alone
+        gives all stages a gradient. Our levels lie side by side: one that nobody reads (RetinaNet's
+        FPN starts at level 1) would have none, and DistributedDataParallel stops at a parameter
+        without a gradient.
         """
         parameters = [p for p in self.parameters() if p.requires_grad]
         if not parameters:

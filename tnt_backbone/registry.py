@@ -1,8 +1,9 @@
 """Makes the backbones' names known.
 
-mmengine imports this module by itself when a config says ``type='tnt_backbone.TNT'``, in any library. The
-bare ``type='TNT'`` needs ``import tnt_backbone`` (``custom_imports`` in a config) and resolves wherever no
-nearer registry has the name: in MMDetection and MMSegmentation, not in MMPretrain, whose own ``TNT`` stays.
+mmengine imports this module by itself when a config says ``type='tnt_backbone.TNT'``, in any
+library. The bare ``type='TNT'`` needs ``import tnt_backbone`` (``custom_imports`` in a config) and
+resolves wherever no nearer registry has the name: in MMDetection and MMSegmentation, not in
+MMPretrain, whose own ``TNT`` stays.
 """
 
 from mmengine.registry import MODELS as ROOT_MODELS

@@ -37,13 +37,31 @@ class TNTVariant:
 # Source: Table 1 and Table 4 of https://arxiv.org/abs/2103.00112.
 TNT_VARIANTS = {
     'ti': TNTVariant(
-        depth=12, word_dims=12, word_heads=2, sentence_dims=192, sentence_heads=3, params_m=6.1, flops_g=1.4
+        depth=12,
+        word_dims=12,
+        word_heads=2,
+        sentence_dims=192,
+        sentence_heads=3,
+        params_m=6.1,
+        flops_g=1.4,
     ),
     's': TNTVariant(
-        depth=12, word_dims=24, word_heads=4, sentence_dims=384, sentence_heads=6, params_m=23.8, flops_g=5.2
+        depth=12,
+        word_dims=24,
+        word_heads=4,
+        sentence_dims=384,
+        sentence_heads=6,
+        params_m=23.8,
+        flops_g=5.2,
     ),
     'b': TNTVariant(
-        depth=12, word_dims=40, word_heads=4, sentence_dims=640, sentence_heads=10, params_m=65.6, flops_g=14.1
+        depth=12,
+        word_dims=40,
+        word_heads=4,
+        sentence_dims=640,
+        sentence_heads=10,
+        params_m=65.6,
+        flops_g=14.1,
     ),
 }
 
@@ -56,13 +74,13 @@ def get_variant(arch: str | dict[str, Any], table: dict[str, Variant]) -> Varian
     """Look an ``arch`` argument up.
 
     Args:
-        arch: A row of ``table`` (any case; ``'tiny'``, ``'small'``, ``'base'`` stand for ``'ti'``, ``'s'``,
-            ``'b'``), or a dict with the fields of a row.
+        arch: A row of ``table`` (any case; ``'tiny'``, ``'small'``, ``'base'`` stand for ``'ti'``,
+            ``'s'``, ``'b'``), or a dict with the fields of a row.
         table: One of the tables of this module.
 
     Raises:
-        ValueError: If there is no such row, or the dict lacks a field or has one too many, or a number
-            in it is not positive.
+        ValueError: If there is no such row, or the dict lacks a field or has one too many, or a
+            number in it is not positive.
         TypeError: If ``arch`` is neither a string nor a dict.
     """
     if isinstance(arch, str):
@@ -70,7 +88,9 @@ def get_variant(arch: str | dict[str, Any], table: dict[str, Variant]) -> Varian
         name = ALIASES.get(name, name)
         if name not in table:
             known = ', '.join(repr(row) for row in table)
-            raise ValueError(f'arch={arch!r} is not known: choose one of {known}, or give a dict of dimensions')
+            raise ValueError(
+                f'arch={arch!r} is not known: choose one of {known}, or give a dict of dimensions'
+            )
         return table[name]
     if not isinstance(arch, dict):
         raise TypeError(f'arch must be a name or a dict of dimensions, not {arch!r}')

@@ -29,32 +29,53 @@ def test_inner_blocks(formulation):
     assert torch.equal(sentences_after, backbone.blocks[1].sentence_block(sentences))
     backbone(torch.randn(1, 3, 32, 32))[3].sum().backward()
     assert all(p.grad is not None for p in backbone.parameters())
-    with pytest.raises(ValueError, match='inner_blocks=.* from 0 to 3'):
+    with pytest.raises(ValueError, match=r'inner_blocks=.* from 0 to 3'):
         TNT(TINY, inner_blocks=(0, 4))
 
 
-@pytest.mark.parametrize(('patch_size', 'word_stride', 'num_words'), [(8, 4, 4), (8, 2, 16), (16, 8, 4), (32, 4, 64)])
+@pytest.mark.parametrize(
+    ('patch_size', 'word_stride', 'num_words'), [(8, 4, 4), (8, 2, 16), (16, 8, 4), (32, 4, 64)]
+)
 def test_patch_and_word_size(patch_size, word_stride, num_words):
     for formulation in ('official', 'legacy'):
-        backbone = TNT(TINY, img_size=64, patch_size=patch_size, word_stride=word_stride, formulation=formulation)
+        backbone = TNT(
+            TINY,
+            img_size=64,
+            patch_size=patch_size,
+            word_stride=word_stride,
+            formulation=formulation,
+        )
         assert backbone.word_pos.shape == (1, num_words, 8)
         maps = backbone(torch.randn(1, 3, 70, 50))
         assert [tuple(level.shape[-2:]) for level in maps] == [(18, 13), (9, 7), (5, 4), (3, 2)]
 
 
 def test_in_channels():
-    assert TNT(TINY, img_size=32, in_channels=1)(torch.randn(1, 1, 32, 32))[3].shape == (1, 2048, 1, 1)
+    assert TNT(TINY, img_size=32, in_channels=1)(torch.randn(1, 1, 32, 32))[3].shape == (
+        1,
+        2048,
+        1,
+        1,
+    )
 
 
 def test_img_size_may_be_a_rectangle():
     backbone = TNT(TINY, img_size=(32, 64), out_type='raw')
     assert backbone.sentence_pos.shape == (1, 1 + 2 * 4, 16)
-    assert backbone(torch.randn(1, 3, 64, 32))[0].shape == (1, 9, 16), 'the table is resized, not flattened'
+    assert backbone(torch.randn(1, 3, 64, 32))[0].shape == (1, 9, 16), (
+        'the table is resized, not flattened'
+    )
 
 
 @pytest.mark.parametrize(
     'arguments',
-    [{'formulation': 'paper'}, {'word_stride': 5}, {'word_stride': 0}, {'img_size': (224, 8)}, {'patch_size': -4}],
+    [
+        {'formulation': 'paper'},
+        {'word_stride': 5},
+        {'word_stride': 0},
+        {'img_size': (224, 8)},
+        {'patch_size': -4},
+    ],
 )
 def test_bad_arguments_are_refused(arguments):
     (name,) = arguments
@@ -68,7 +89,9 @@ def test_initialisation_is_the_authors():
     backbone = TNT('s')
     for name, parameter in backbone.named_parameters():
         module = backbone.get_submodule(name.rpartition('.')[0])
-        if isinstance(module, nn.Linear) and name.endswith('weight') or name.endswith(('_pos', 'cls_token')):
+        if (isinstance(module, nn.Linear) and name.endswith('weight')) or name.endswith(
+            ('_pos', 'cls_token')
+        ):
             assert parameter.std().item() == pytest.approx(0.02, rel=0.2), name
             assert parameter.abs().max() <= 2.0
         elif isinstance(module, nn.Linear):
@@ -93,4 +116,8 @@ def test_pretrained_loads_a_file(tmp_path):
     backbone.init_weights()
     assert torch.equal(backbone.sentence_pos, weights.sentence_pos)
     with pytest.raises(ValueError, match='give init_cfg alone'):
-        TNT(TINY, pretrained='tnt://tnt_s', init_cfg=dict(type='Pretrained', checkpoint='tnt://tnt_s'))
+        TNT(
+            TINY,
+            pretrained='tnt://tnt_s',
+            init_cfg=dict(type='Pretrained', checkpoint='tnt://tnt_s'),
+        )

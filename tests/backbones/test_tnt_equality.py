@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import timm
 import torch
-from mmpretrain.models.backbones import TNT as MMPretrainTNT
+from mmpretrain.models import backbones as mmpretrain_backbones
 
 from tnt_backbone import TNT
 from tnt_backbone.checkpoints.convert import to_ours
@@ -29,7 +29,10 @@ def load(backbone, state):
 def block_outputs(backbone, image):
     """Words and sentences behind each block."""
     outputs = []
-    hooks = [block.register_forward_hook(lambda *args: outputs.append(args[-1])) for block in backbone.blocks]
+    hooks = [
+        block.register_forward_hook(lambda *args: outputs.append(args[-1]))
+        for block in backbone.blocks
+    ]
     with torch.no_grad():
         backbone(image)
     for hook in hooks:
@@ -48,7 +51,9 @@ def test_equals_the_authors_code_block_by_block(name):
         'sentence_dims': config['outer_dim'],
         'sentence_heads': config['outer_num_heads'],
     }
-    backbone = TNT(arch, img_size=config['img_size'], se=bool(config['se']), out_type='raw', taps=(2,)).double()
+    backbone = TNT(
+        arch, img_size=config['img_size'], se=bool(config['se']), out_type='raw', taps=(2,)
+    ).double()
     state = {
         key.removeprefix('state/'): torch.from_numpy(golden[key]).double()
         for key in golden.files
@@ -76,11 +81,15 @@ def test_equals_timm(name, dtype):
     for parameter in theirs.parameters():  # biases and norms too, which a new model has at 0 and 1
         parameter.data += 0.05 * torch.randn_like(parameter)
     formulation = 'legacy' if 'legacy' in name else 'official'
-    ours = TNT('s', formulation=formulation, out_type='raw', taps=(2, 5, 8, 11), out_indices=(0, 1, 2, 3)).to(dtype)
+    ours = TNT(
+        's', formulation=formulation, out_type='raw', taps=(2, 5, 8, 11), out_indices=(0, 1, 2, 3)
+    ).to(dtype)
     load(ours, theirs.state_dict())
     image = torch.randn(1, 3, 224, 224, dtype=dtype)
     with torch.no_grad():
-        final, intermediates = theirs.forward_intermediates(image, indices=[2, 5, 8], return_prefix_tokens=True)
+        final, intermediates = theirs.forward_intermediates(
+            image, indices=[2, 5, 8], return_prefix_tokens=True
+        )
         outputs = ours(image)
     assert relative_error(outputs[-1], final) < TOLERANCE[dtype]
     for output, (patches, prefix) in zip(outputs, intermediates, strict=False):
@@ -91,7 +100,7 @@ def test_equals_timm(name, dtype):
 @pytest.mark.parametrize('dtype', TOLERANCE)
 def test_equals_mmpretrain(dtype):
     torch.manual_seed(0)
-    theirs = MMPretrainTNT(arch='s').to(dtype)
+    theirs = mmpretrain_backbones.TNT(arch='s').to(dtype)
     theirs.eval()  # returns nothing there
     for parameter in theirs.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
@@ -102,7 +111,7 @@ def test_equals_mmpretrain(dtype):
 
 
 def test_the_two_formulations_differ():
-    """A patch's last column reaches its neighbours' words in the legacy form alone (``facts.md`` 4)."""
+    """A patch's last column reaches its neighbours' words in the legacy form alone."""
     torch.manual_seed(0)
     image = torch.randn(1, 3, 64, 64)
     changed = image.clone()
@@ -110,6 +119,8 @@ def test_the_two_formulations_differ():
     reached = {}
     for formulation in ('official', 'legacy'):
         backbone = TNT('ti', formulation=formulation, out_type='raw', img_size=64)
-        difference = (backbone.word_embed(image) - backbone.word_embed(changed)).abs().amax(dim=(1, 2))
+        difference = (
+            (backbone.word_embed(image) - backbone.word_embed(changed)).abs().amax(dim=(1, 2))
+        )
         reached[formulation] = difference.nonzero().flatten().tolist()
     assert reached == {'official': [0], 'legacy': [0, 1, 4, 5]}

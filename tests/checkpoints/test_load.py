@@ -7,7 +7,7 @@ import timm
 import torch
 from mmengine.logging import MMLogger
 from mmengine.registry import MODELS
-from mmpretrain.models.backbones import TNT as MMPretrainTNT
+from mmpretrain.models import backbones as mmpretrain_backbones
 from safetensors.torch import save_file
 
 from tnt_backbone import TNT
@@ -15,7 +15,14 @@ from tnt_backbone.checkpoints import load_pretrained
 from tnt_backbone.checkpoints.read import read_tensors
 
 OURS = {'depth': 2, 'word_dims': 8, 'word_heads': 4, 'sentence_dims': 24, 'sentence_heads': 2}
-TIMM = {'embed_dim': 24, 'inner_dim': 8, 'depth': 2, 'num_heads_outer': 2, 'num_classes': 5, 'img_size': 32}
+TIMM = {
+    'embed_dim': 24,
+    'inner_dim': 8,
+    'depth': 2,
+    'num_heads_outer': 2,
+    'num_classes': 5,
+    'img_size': 32,
+}
 MMPRETRAIN = {
     'embed_dims_outer': 24,
     'embed_dims_inner': 8,
@@ -48,7 +55,7 @@ def vectors(model, image):
 
 
 def official_state(model):
-    """The same weights under the authors' keys (the inverse of timm's own filter for the official files)."""
+    """The same weights under the authors' keys: the inverse of timm's filter for their files."""
     state = {}
     for key, value in model.state_dict().items():
         if key == 'pixel_pos':
@@ -80,9 +87,14 @@ WRAPS = {
         'state_dict': {key: value * 0 for key, value in state.items()},
         'state_dict_ema': state,
     },
-    'module.': lambda state: {'state_dict': {f'module.{key}': value for key, value in state.items()}},
+    'module.': lambda state: {
+        'state_dict': {f'module.{key}': value for key, value in state.items()}
+    },
     'detector': lambda state: {
-        'state_dict': {**{f'backbone.{key}': value for key, value in state.items()}, 'neck.w': torch.zeros(1)}
+        'state_dict': {
+            **{f'backbone.{key}': value for key, value in state.items()},
+            'neck.w': torch.zeros(1),
+        }
     },
 }
 
@@ -121,9 +133,12 @@ def test_timm_file(tmp_path, name, suffix):
 
 def test_mmpretrain_classifier(tmp_path):
     torch.manual_seed(0)
-    theirs = MMPretrainTNT(arch=MMPRETRAIN, img_size=32)
+    theirs = mmpretrain_backbones.TNT(arch=MMPRETRAIN, img_size=32)
     state = {f'backbone.{key}': value for key, value in theirs.state_dict().items()}
-    torch.save({'state_dict': {**state, 'head.fc.weight': torch.zeros(5, 24)}, 'meta': {}}, tmp_path / 'c.pth')
+    torch.save(
+        {'state_dict': {**state, 'head.fc.weight': torch.zeros(5, 24)}, 'meta': {}},
+        tmp_path / 'c.pth',
+    )
     ours = TNT(OURS, img_size=32, formulation='legacy', out_type='cls_token')
     load_pretrained(ours, str(tmp_path / 'c.pth'))
     image = torch.randn(2, 3, 32, 32)
@@ -142,7 +157,10 @@ def test_own_classifier_into_detector_and_back_in_whole(tmp_path, log):
     assert 'not in the file, new: pyramid.levels.0' in log.text
     assert '2 in the file and not used: norm.weight, norm.bias' in log.text
 
-    torch.save({'state_dict': {f'backbone.{k}': v for k, v in detector.state_dict().items()}}, tmp_path / 'd.pth')
+    torch.save(
+        {'state_dict': {f'backbone.{k}': v for k, v in detector.state_dict().items()}},
+        tmp_path / 'd.pth',
+    )
     other = TNT(OURS, img_size=32)
     load_pretrained(other, str(tmp_path / 'd.pth'))
     assert all(torch.equal(v, detector.state_dict()[k]) for k, v in other.state_dict().items())
@@ -178,14 +196,21 @@ def test_missing_tensors_are_an_error_unless_allowed(tmp_path, log):
     with pytest.raises(ValueError, match=missing):
         load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'w.pth'))
     log.clear()
-    backbone = TNT(OURS, img_size=32, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'w.pth'), allow_missing=True))
+    backbone = TNT(
+        OURS,
+        img_size=32,
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'w.pth'), allow_missing=True),
+    )
     backbone.init_weights()
     assert f'1 MISSING in the file: {missing}' in log.text
     assert torch.equal(backbone.word_pos, state['word_pos'])
 
 
 def test_weights_of_another_model_are_refused(tmp_path):
-    torch.save({'conv1.weight': torch.zeros(1), 'layer1.0.conv1.weight': torch.zeros(1)}, tmp_path / 'resnet.pth')
+    torch.save(
+        {'conv1.weight': torch.zeros(1), 'layer1.0.conv1.weight': torch.zeros(1)},
+        tmp_path / 'resnet.pth',
+    )
     with pytest.raises(ValueError, match=r'no weights of a TNT .* conv1\.weight, layer1\.0'):
         load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'resnet.pth'))
 
@@ -202,17 +227,32 @@ def whole(path):
 
 BAD_FILES = {
     'empty': (lambda path: path.write_bytes(b''), 'the file is empty'),
-    'web page': (lambda path: path.write_text('<!DOCTYPE html><html>404</html>'), 'it is a web page'),
+    'web page': (
+        lambda path: path.write_text('<!DOCTYPE html><html>404</html>'),
+        'it is a web page',
+    ),
     'LFS pointer': (
         lambda path: path.write_text('version https://git-lfs.github.com/spec/v1\noid sha256:0\n'),
         'Git LFS pointer',
     ),
-    'cut off': (lambda path: path.write_bytes(whole(path)[:30000]), 'it is cut off after 30000 bytes'),
+    'cut off': (
+        lambda path: path.write_bytes(whole(path)[:30000]),
+        'it is cut off after 30000 bytes',
+    ),
     'noise': (lambda path: path.write_bytes(bytes(range(256)) * 8), 'damaged, or no checkpoint'),
-    'code': (lambda path: torch.save({'state_dict': Evil()}, path), 'asks for .*eval.* never run'),
-    'no tensors': (lambda path: torch.save({'epoch': 3}, path), r"holds no weights: found a dict with the keys \['epoch'\]"),
+    'code': (
+        lambda path: torch.save({'state_dict': Evil()}, path),
+        'asks for .*eval, which .* never run',
+    ),
+    'no tensors': (
+        lambda path: torch.save({'epoch': 3}, path),
+        r"holds no weights: found a dict with the keys \['epoch'\]",
+    ),
     'cut off safetensors': (
-        lambda path: (save_file({'a': torch.zeros(99)}, path), path.write_bytes(path.read_bytes()[:200])),
+        lambda path: (
+            save_file({'a': torch.zeros(99)}, path),
+            path.write_bytes(path.read_bytes()[:200]),
+        ),
         'damaged or cut off',
     ),
 }

@@ -17,7 +17,7 @@ TINY = {'depth': 1, 'word_dims': 4, 'word_heads': 1, 'sentence_dims': 8, 'senten
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    """A web server on this machine; returns its folder, its address and the paths that were asked for."""
+    """A web server on this machine: its folder, its address, and the log of its requests."""
     folder = tmp_path / 'host'
     folder.mkdir()
     asked = []
@@ -26,7 +26,9 @@ def host(tmp_path, monkeypatch):
         def log_message(self, *args):
             asked.append(self.path)
 
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Handler, directory=folder))
+    server = http.server.ThreadingHTTPServer(
+        ('127.0.0.1', 0), functools.partial(Handler, directory=folder)
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
     yield folder, f'http://127.0.0.1:{server.server_port}', asked
@@ -35,7 +37,9 @@ def host(tmp_path, monkeypatch):
 
 
 def publish(monkeypatch, *places):
-    row = PublishedFile(file_name='tiny.pth.tar', places=places, formulation='official', arch='s', top1=0.0)
+    row = PublishedFile(
+        file_name='tiny.pth.tar', places=places, formulation='official', arch='s', top1=0.0
+    )
     monkeypatch.setitem(published.PUBLISHED, 'tiny', row)
 
 
@@ -69,12 +73,18 @@ def test_unreachable_places_are_all_named_with_the_way_out(monkeypatch, tmp_path
     publish(monkeypatch, *places)
     with pytest.raises(FileNotFoundError) as error:
         resolve_checkpoint('tnt://tiny')
-    for text in ('tiny.pth.tar', *places, '--weights FILE', '--from-scratch', str(tmp_path / 'hub')):
+    for text in (
+        'tiny.pth.tar',
+        *places,
+        '--weights FILE',
+        '--from-scratch',
+        str(tmp_path / 'hub'),
+    ):
         assert text in str(error.value)
 
 
 def test_unknown_names_and_missing_files():
-    with pytest.raises(ValueError, match="choose one of .*'tnt://tnt_s'"):
+    with pytest.raises(ValueError, match=r"choose one of .*'tnt://tnt_s'"):
         resolve_checkpoint('tnt://tnt_xl')
     with pytest.raises(FileNotFoundError, match='--weights FILE'):
         resolve_checkpoint('nowhere/weights.pth')

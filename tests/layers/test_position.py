@@ -12,7 +12,7 @@ def test_same_grid_returns_the_table_itself():
 
 
 def test_agrees_with_timm():
-    """timm resizes for fine-tuning; without antialiasing both are plain bicubic."""
+    """Timm resizes for fine-tuning; without antialiasing both are plain bicubic."""
     table = torch.randn(1, 1 + 14 * 14, 8, generator=torch.Generator().manual_seed(0))
     for new_grid in [(24, 24), (50, 84), (7, 9), (1, 1), (13, 14)]:
         theirs = timm.layers.resample_abs_pos_embed(table, new_grid, (14, 14), antialias=False)

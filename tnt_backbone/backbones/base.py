@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from ..checkpoints import load_pretrained
 from ..pyramid import Pyramid
 
 OUT_TYPES = ('pyramid', 'cls_token', 'avg_featmap', 'featmap', 'raw')
@@ -20,8 +21,9 @@ OUT_TYPES = ('pyramid', 'cls_token', 'avg_featmap', 'featmap', 'raw')
 class TokenBackbone(BaseModule):
     """A stack of ``self.blocks``, some of which are tapped.
 
-    A subclass calls :meth:`_plan_outputs` before it builds its blocks (which tells how many are needed),
-    :meth:`_finish` after it has built everything, and :meth:`_format_outputs` at the end of ``forward``.
+    A subclass calls :meth:`_plan_outputs` before it builds its blocks (which tells how many are
+    needed), :meth:`_finish` after it has built everything, and :meth:`_format_outputs` at the end
+    of ``forward``.
 
     Attributes:
         embed_dims: Channels of the tokens of the last block.
@@ -33,13 +35,18 @@ class TokenBackbone(BaseModule):
     """
 
     VARIANTS: ClassVar[dict[str, Any]]  # the rows that ``arch`` may name, smallest first
+    init_cfg: Any
     blocks: nn.ModuleList
     embed_dims: int
     patch_size: int
     in_channels: int
 
     def _plan_outputs(
-        self, depth: int, taps: Sequence[int] | None, out_type: str, out_indices: int | Sequence[int] | None
+        self,
+        depth: int,
+        taps: Sequence[int] | None,
+        out_type: str,
+        out_indices: int | Sequence[int] | None,
     ) -> None:
         """Check and store which blocks are tapped for which output.
 
@@ -57,7 +64,9 @@ class TokenBackbone(BaseModule):
         if taps is None:
             taps = [-(-depth * level // 4) - 1 for level in (1, 2, 3, 4)]
         if not taps or any(not 0 <= tap < depth for tap in taps):
-            raise ValueError(f'taps={tuple(taps)} must name blocks from 0 to {depth - 1}, one a level')
+            raise ValueError(
+                f'taps={tuple(taps)} must name blocks from 0 to {depth - 1}, one a level'
+            )
         levels = len(taps)
         if out_indices is None:
             out_indices = range(levels) if out_type == 'pyramid' else (levels - 1,)
@@ -103,7 +112,9 @@ class TokenBackbone(BaseModule):
             self.out_strides = tuple(out_strides[i] for i in self.out_indices)
             return
         if self.num_layers == depth:
-            self.norm = nn.LayerNorm(self.embed_dims)  # of the last block alone, as in mmpretrain's ViT
+            self.norm = nn.LayerNorm(
+                self.embed_dims
+            )  # of the last block alone, as in mmpretrain's ViT
         self.out_channels = (self.embed_dims,) * len(self.out_indices)
         self.out_strides = (self.patch_size,) * len(self.out_indices)
 
@@ -115,8 +126,8 @@ class TokenBackbone(BaseModule):
         """
         if not -1 <= frozen_stages <= self.num_layers:
             raise ValueError(
-                f'frozen_stages={frozen_stages} must lie between -1 (nothing is frozen), 0 (the embedding) and '
-                f'{self.num_layers} (all blocks)'
+                f'frozen_stages={frozen_stages} must lie between -1 (nothing is frozen), 0 (the '
+                f'embedding) and {self.num_layers} (all blocks)'
             )
         self.frozen_stages = frozen_stages
         self.with_cp = with_cp
@@ -128,7 +139,7 @@ class TokenBackbone(BaseModule):
         raise NotImplementedError
 
     def reset_parameters(self) -> None:
-        """Initialise as the authors do: truncated normals of 0.02 for linear layers and learned tables."""
+        """Initialise as the authors do: truncated normals of 0.02 for linear layers and tables."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
@@ -139,17 +150,18 @@ class TokenBackbone(BaseModule):
                 nn.init.trunc_normal_(table, std=0.02)
 
     def _accept_pretrained(self, pretrained: str | None) -> None:
-        """Take ``model.pretrained`` of MMSegmentation's stock configs, which it hands to the backbone.
+        """Take the ``pretrained`` that MMSegmentation hands from ``model`` to the backbone.
 
-        There it names a ResNet's weights in a model zoo (``open-mmlab://resnet50_v1c``), which mean nothing to another
-        backbone; a file, a URL or a name of ours is loaded.
+        In stock configs it names a ResNet's weights in a model zoo (``open-mmlab://...``), which
+        mean nothing to another backbone; a file, a URL or a name of ours is loaded.
         """
         if pretrained is None:
             return
         if re.match(r'(?!tnt:|https?:)[\w-]+://', pretrained):
             print_log(
-                f'pretrained={pretrained!r} names weights of another backbone and is ignored: {type(self).__name__} starts '
-                "from random weights. For pretrained ones give the backbone init_cfg=dict(type='Pretrained', checkpoint=...)",
+                f'pretrained={pretrained!r} names weights of another backbone and is ignored: '
+                f'{type(self).__name__} starts from random weights. For pretrained ones give the '
+                "backbone init_cfg=dict(type='Pretrained', checkpoint=...)",
                 logger='current',
                 level=logging.WARNING,
             )
@@ -159,16 +171,16 @@ class TokenBackbone(BaseModule):
             self.init_cfg = {'type': 'Pretrained', 'checkpoint': pretrained}
 
     def init_weights(self) -> None:
-        """Apply ``init_cfg``; ``type='Pretrained'`` accepts any published file (``tnt_backbone.checkpoints``)."""
+        """Apply ``init_cfg``; ``type='Pretrained'`` takes what ``load_pretrained`` takes."""
         init_cfg = self.init_cfg
         cfgs = [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg or ())
         pretrained = [cfg for cfg in cfgs if cfg['type'] == 'Pretrained']
-        self.init_cfg = [cfg for cfg in cfgs if cfg not in pretrained]
+        self.init_cfg = [
+            cfg for cfg in cfgs if cfg not in pretrained
+        ]  # mmengine's own loader is mute
         super().init_weights()
         self.init_cfg = init_cfg
         for cfg in pretrained:
-            from ..checkpoints import load_pretrained
-
             load_pretrained(self, **{key: value for key, value in cfg.items() if key != 'type'})
 
     def _freeze(self) -> None:
@@ -198,8 +210,8 @@ class TokenBackbone(BaseModule):
             prefix: What comes before the backbone's own names, such as ``'backbone.'``.
 
         Returns:
-            The parameter's depth, from 0 (embedding) to ``num_layers + 1`` (pyramid, norm, heads), and the
-            number of depths.
+            The parameter's depth, from 0 (embedding) to ``num_layers + 1`` (pyramid, norm, heads),
+            and the number of depths.
         """
         num_depths = self.num_layers + 2
         if not param_name.startswith(prefix):
@@ -215,8 +227,8 @@ class TokenBackbone(BaseModule):
         """Pad right and bottom to whole patches: ``(B, C, H, W) -> (B, C, h*patch, w*patch)``."""
         if image.ndim != 4 or image.shape[1] != self.in_channels or 0 in image.shape:
             raise ValueError(
-                f'{type(self).__name__} takes images of shape (B, {self.in_channels}, H, W) with at least one pixel, '
-                f'not {tuple(image.shape)}; the number of channels is set by in_channels'
+                f'{type(self).__name__} takes images of shape (B, {self.in_channels}, H, W) with '
+                f'at least one pixel, not {tuple(image.shape)}; in_channels sets how many channels'
             )
         height, width = image.shape[-2:]
         pad_bottom, pad_right = -height % self.patch_size, -width % self.patch_size
@@ -231,7 +243,7 @@ class TokenBackbone(BaseModule):
 
     def _format_outputs(
         self,
-        tapped: dict[int, tuple[Tensor | None, Tensor]],
+        tapped: Mapping[int, tuple[Tensor | None, Tensor]],
         grid: tuple[int, int],
         image_size: tuple[int, int],
         dtype: torch.dtype,
@@ -239,8 +251,8 @@ class TokenBackbone(BaseModule):
         """Make the outputs from the tokens behind the tapped blocks.
 
         Args:
-            tapped: Block number to ``(B, c, h*k, w*k)`` map of words, or ``None``, and ``(B, 1+N, d)``
-                sentences.
+            tapped: Block number to ``(B, c, h*k, w*k)`` map of words, or ``None``, and ``(B, 1+N,
+                d)`` sentences.
             grid: ``(h, w)`` sentences in each direction; ``N = h * w``.
             image_size: ``(H, W)`` of the image before it was padded, in pixels.
             dtype: That of the image, and of the outputs.

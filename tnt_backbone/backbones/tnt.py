@@ -1,7 +1,9 @@
 """TNT: Transformer in Transformer (https://arxiv.org/abs/2103.00112).
 
-Source: https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/tnt.py. Differences:
-feature maps instead of a class, any input size, nothing is written in place, no dead ``outer_tokens``.
+Source: https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/tnt.py.
+    Differences:
+feature maps instead of a class, any input size, nothing is written in place, no dead
+``outer_tokens``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,19 +25,33 @@ class TNTBlock(nn.Module):
     Args:
         variant: Dimensions.
         num_words: Words ``M`` in a sentence.
-        formulation: ``'official'`` or ``'legacy'``; they put other norms around the projection of the words.
+        formulation: ``'official'`` or ``'legacy'``; they put other norms around the projection of
+            the words.
         has_words: Whether there is an inner transformer; without it only the sentences change.
         se: Add squeeze and excitation to the outer transformer.
         rates: ``drop_rate``, ``attn_drop_rate`` and ``drop_path`` of both transformers.
     """
 
     def __init__(
-        self, variant: TNTVariant, *, num_words: int, formulation: str, has_words: bool, se: bool, **rates: float
+        self,
+        variant: TNTVariant,
+        *,
+        num_words: int,
+        formulation: str,
+        has_words: bool,
+        se: bool,
+        **rates: float,
     ) -> None:
         super().__init__()
-        shared: dict[str, Any] = {'mlp_ratio': variant.mlp_ratio, 'qkv_bias': variant.qkv_bias, **rates}
+        shared: dict[str, Any] = {
+            'mlp_ratio': variant.mlp_ratio,
+            'qkv_bias': variant.qkv_bias,
+            **rates,
+        }
         legacy = formulation == 'legacy'
-        self.word_block = TransformerBlock(variant.word_dims, variant.word_heads, **shared) if has_words else None
+        self.word_block = (
+            TransformerBlock(variant.word_dims, variant.word_heads, **shared) if has_words else None
+        )
         self.word_to_sentence = (
             WordToSentence(
                 num_words,
@@ -48,56 +64,66 @@ class TNTBlock(nn.Module):
             if has_words
             else None
         )
-        self.sentence_block = TransformerBlock(variant.sentence_dims, variant.sentence_heads, se=se, **shared)
+        self.sentence_block = TransformerBlock(
+            variant.sentence_dims, variant.sentence_heads, se=se, **shared
+        )
 
     def forward(self, words: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
         """Return new words and sentences; the given ones are not written to."""
         if self.word_block is not None and self.word_to_sentence is not None:
             words = self.word_block(words)  # Eq. 6, 7
-            update = self.word_to_sentence(words).unflatten(0, (sentences.shape[0], -1))  # (B, N, d)
+            update = self.word_to_sentence(words).unflatten(
+                0, (sentences.shape[0], -1)
+            )  # (B, N, d)
             sentences = torch.cat((sentences[:, :1], sentences[:, 1:] + update), dim=1)  # Eq. 8
         return words, self.sentence_block(sentences)  # Eq. 9, 10
 
 
 class TNT(TokenBackbone):
-    """``(B, 3, H, W) -> tuple of (B, C_i, ceil(H/s_i), ceil(W/s_i))``, by default with the strides and widths
-    of a ResNet-50: ``C = (256, 512, 1024, 2048)``, ``s = (4, 8, 16, 32)``.
+    """Transformer in Transformer: ``(B, 3, H, W) -> tuple of (B, C_i, ceil(H/s_i), ceil(W/s_i))``.
+
+    By default with the widths and strides of a ResNet-50: ``C = (256, 512, 1024, 2048)``,
+    ``s = (4, 8, 16, 32)``.
 
     Args:
-        arch: ``'ti'``/``'tiny'``, ``'s'``/``'small'``, ``'b'``/``'base'``, or a dict with the fields of
-            :class:`tnt_backbone.variants.TNTVariant`.
-        formulation: ``'official'`` (the authors' code, timm's ``tnt_*_patch16_224``) or ``'legacy'`` (timm's
-            ``tnt_s_legacy_*``, mmpretrain's ``TNT``): two functions whose weights do not mix.
-        img_size: Size ``(H, W)`` or side in pixels for which the position table is made, the pretraining
-            size. Images may have any other size: the table is resized.
+        arch: ``'ti'``/``'tiny'``, ``'s'``/``'small'``, ``'b'``/``'base'``, or a dict with the
+            fields of :class:`tnt_backbone.variants.TNTVariant`.
+        formulation: ``'official'`` (the authors' code, timm's ``tnt_*_patch16_224``) or
+            ``'legacy'`` (timm's ``tnt_s_legacy_*``, mmpretrain's ``TNT``): two functions whose
+            weights do not mix.
+        img_size: Size ``(H, W)`` or side in pixels for which the position table is made, the
+            pretraining size. Images may have any other size: the table is resized.
         patch_size: Side of a sentence in pixels.
         word_stride: Side of a word in pixels; divides ``patch_size``.
         in_channels: Channels of the image.
-        out_type: ``'pyramid'``: feature maps. ``'cls_token'`` and ``'avg_featmap'``: ``(B, d)`` vectors;
-            ``'featmap'``: ``(B, d, h, w)`` maps of sentences; ``'raw'``: ``(B, 1+N, d)`` tokens, the class
-            token first.
-        out_indices: Levels to return, counted from 0, in this order. Default: all of a pyramid, otherwise the
-            last.
+        out_type: ``'pyramid'``: feature maps. ``'cls_token'`` and ``'avg_featmap'``: ``(B, d)``
+            vectors; ``'featmap'``: ``(B, d, h, w)`` maps of sentences; ``'raw'``: ``(B, 1+N, d)``
+            tokens, the class token first.
+        out_indices: Levels to return, counted from 0, in this order. Default: all of a pyramid,
+            otherwise the last.
         out_channels: Channels of each level of the pyramid; ``None`` keeps the native width, ``d``.
         out_strides: Stride of each level of the pyramid in pixels.
-        taps: For each level the block that feeds it, counted from 0. Default: spread evenly, which is
-            ``(2, 5, 8, 11)`` of 12 (the paper's A.3). Blocks behind the last tap in use are not built.
-        word_pyramid: Let the levels that are finer than the sentences read the words of their tap too.
-        inner_blocks: Blocks with an inner transformer, counted from 0; default: all. The paper's Table 5:
-            TNT-S-1 is ``(0, 3, 7, 11)``.
+        taps: For each level the block that feeds it, counted from 0. Default: spread evenly, which
+            is ``(2, 5, 8, 11)`` of 12 (the paper's A.3). Blocks behind the last tap in use are not
+            built.
+        word_pyramid: Let the levels that are finer than the sentences read the words of their tap
+            too.
+        inner_blocks: Blocks with an inner transformer, counted from 0; default: all. The paper's
+            Table 5: TNT-S-1 is ``(0, 3, 7, 11)``.
         se: Add squeeze and excitation to the outer transformers.
         drop_rate: Dropout of embeddings and projections, in [0, 1).
         attn_drop_rate: Dropout of attention weights, in [0, 1).
         drop_path_rate: Stochastic depth of the last block, in [0, 1); it rises linearly from 0.
         frozen_stages: -1 freezes nothing, 0 the embedding, ``k`` the first ``k`` blocks too.
         with_cp: Recompute each block in the backward pass, to save memory.
-        pretrained: What MMSegmentation makes of ``model.pretrained``; elsewhere use ``init_cfg``. A name from a model
-            zoo is another backbone's and is ignored with a warning.
-        init_cfg: mmengine's; ``dict(type='Pretrained', checkpoint=...)`` takes a file, URL or published name,
-            see :func:`tnt_backbone.checkpoints.load_pretrained`.
+        pretrained: What MMSegmentation makes of ``model.pretrained``; elsewhere use ``init_cfg``. A
+            name from a model zoo is another backbone's and is ignored with a warning.
+        init_cfg: mmengine's; ``dict(type='Pretrained', checkpoint=...)`` takes a file, URL or
+            published name, see :func:`tnt_backbone.checkpoints.load_pretrained`.
 
     Raises:
-        ValueError: If an argument is out of its range, or, in ``forward``, the input is no batch of images.
+        ValueError: If an argument is out of its range, or, in ``forward``, the input is no batch of
+            images.
         TypeError: If an argument is unknown.
     """
 
@@ -132,19 +158,31 @@ class TNT(TokenBackbone):
         self._accept_pretrained(pretrained)
         variant = get_variant(arch, self.VARIANTS)
         if formulation not in FORMULATIONS:
-            raise ValueError(f'formulation={formulation!r} is not known: choose one of {FORMULATIONS}')
-        rates = {'drop_rate': drop_rate, 'attn_drop_rate': attn_drop_rate, 'drop_path_rate': drop_path_rate}
+            raise ValueError(
+                f'formulation={formulation!r} is not known: choose one of {FORMULATIONS}'
+            )
+        rates = {
+            'drop_rate': drop_rate,
+            'attn_drop_rate': attn_drop_rate,
+            'drop_path_rate': drop_path_rate,
+        }
         for name, rate in rates.items():
             if not 0.0 <= rate < 1.0:
                 raise ValueError(f'{name}={rate} must lie in [0, 1)')
         if patch_size < 1 or word_stride < 1 or patch_size % word_stride:
-            raise ValueError(f'word_stride={word_stride} must divide patch_size={patch_size}; both are pixels')
+            raise ValueError(
+                f'word_stride={word_stride} must divide patch_size={patch_size}; both are pixels'
+            )
         height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
         if height < patch_size or width < patch_size:
-            raise ValueError(f'img_size={img_size!r} must be at least one patch of patch_size={patch_size} pixels')
+            raise ValueError(
+                f'img_size={img_size!r} must be at least one patch: patch_size={patch_size} pixels'
+            )
         has_words = set(range(variant.depth) if inner_blocks is None else inner_blocks)
         if not has_words <= set(range(variant.depth)):
-            raise ValueError(f'inner_blocks={inner_blocks} must name blocks from 0 to {variant.depth - 1}')
+            raise ValueError(
+                f'inner_blocks={inner_blocks} must name blocks from 0 to {variant.depth - 1}'
+            )
 
         self.formulation = formulation
         self.in_channels = in_channels
@@ -157,7 +195,11 @@ class TNT(TokenBackbone):
         num_words = self.words_per_side**2
         num_sentences = self.grid[0] * self.grid[1]
         self.word_embed = WordEmbed(
-            in_channels, variant.word_dims, patch_size, word_stride, per_sentence=formulation == 'official'
+            in_channels,
+            variant.word_dims,
+            patch_size,
+            word_stride,
+            per_sentence=formulation == 'official',
         )
         self.word_pos = nn.Parameter(torch.zeros(1, num_words, variant.word_dims))
         self.word_to_sentence = WordToSentence(num_words, variant.word_dims, variant.sentence_dims)
@@ -188,7 +230,13 @@ class TNT(TokenBackbone):
         self._finish(frozen_stages=frozen_stages, with_cp=with_cp)
 
     def _embedding(self) -> Iterable[nn.Module | nn.Parameter]:
-        return self.word_embed, self.word_pos, self.word_to_sentence, self.cls_token, self.sentence_pos
+        return (
+            self.word_embed,
+            self.word_pos,
+            self.word_to_sentence,
+            self.cls_token,
+            self.sentence_pos,
+        )
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs that ``out_type`` and ``out_indices`` name.
@@ -202,8 +250,12 @@ class TNT(TokenBackbone):
 
         words = self.word_embed(padded) + self.word_pos  # (B*N, M, c)
         sentences = self.word_to_sentence(words).unflatten(0, (batch, -1))  # (B, N, d)
-        sentences = torch.cat((self.cls_token.expand(batch, -1, -1), sentences), dim=1)  # (B, 1+N, d)
-        sentences = self.pos_drop(sentences + resize_position_table(self.sentence_pos, self.grid, grid))
+        sentences = torch.cat(
+            (self.cls_token.expand(batch, -1, -1), sentences), dim=1
+        )  # (B, 1+N, d)
+        sentences = self.pos_drop(
+            sentences + resize_position_table(self.sentence_pos, self.grid, grid)
+        )
 
         tapped = {}
         for i, block in enumerate(self.blocks):
@@ -216,5 +268,9 @@ class TNT(TokenBackbone):
         """``(B*N, M, c) -> (B, c, h*k, w*k)`` with ``k`` words a side."""
         rows, columns = grid
         side = self.words_per_side
-        word_map = words.unflatten(0, (-1, rows, columns)).unflatten(3, (side, side))  # (B, h, w, k, k, c)
-        return word_map.permute(0, 5, 1, 3, 2, 4).reshape(-1, words.shape[-1], rows * side, columns * side)
+        word_map = words.unflatten(0, (-1, rows, columns)).unflatten(
+            3, (side, side)
+        )  # (B, h, w, k, k, c)
+        return word_map.permute(0, 5, 1, 3, 2, 4).reshape(
+            -1, words.shape[-1], rows * side, columns * side
+        )

@@ -32,8 +32,8 @@ def to_ours(tensors: Tensors, prefix: str | None = None) -> tuple[str, Tensors]:
 
     Args:
         tensors: What :func:`read_tensors` returned.
-        prefix: Use only the tensors below this prefix. By default ``backbone.`` where a full detector,
-            segmentor or classifier of OpenMMLab is given.
+        prefix: Use only the tensors below this prefix. By default ``backbone.`` where a full
+            detector, segmentor or classifier of OpenMMLab is given.
 
     Returns:
         The name of the source, and the tensors under our names, without heads.
@@ -45,7 +45,11 @@ def to_ours(tensors: Tensors, prefix: str | None = None) -> tuple[str, Tensors]:
         prefix = 'backbone.'
     if prefix:
         prefix = prefix.rstrip('.') + '.'
-        below = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        below = {
+            key.removeprefix(prefix): value
+            for key, value in tensors.items()
+            if key.startswith(prefix)
+        }
         if not below:
             raise ValueError(f'no tensor lies below prefix={prefix!r}; there are {_some(tensors)}')
         tensors = below
@@ -53,8 +57,8 @@ def to_ours(tensors: Tensors, prefix: str | None = None) -> tuple[str, Tensors]:
         if any(re.fullmatch(source.recognise, key) for key in tensors):
             return source.name, source.convert(tensors)
     raise ValueError(
-        f'these are no weights of a TNT in a form that is known ({", ".join(source.name for source in SOURCES)}); '
-        f'the keys are {_some(tensors)}'
+        'these are no weights of a TNT in a form that is known '
+        f'({", ".join(source.name for source in SOURCES)}); the keys are {_some(tensors)}'
     )
 
 

@@ -34,5 +34,7 @@ RULES = (
 def convert(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Convert to our keys; the head is dropped."""
     renamed = rename(tensors, RULES)
-    renamed['word_pos'] = renamed['word_pos'].flatten(2).transpose(1, 2)  # (1, c, k, k) -> (1, M, c)
+    renamed['word_pos'] = (
+        renamed['word_pos'].flatten(2).transpose(1, 2)
+    )  # (1, c, k, k) -> (1, M, c)
     return renamed

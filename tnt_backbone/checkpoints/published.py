@@ -1,12 +1,17 @@
 """The published weights: their names, and the places where they lie.
 
 ``tnt://<name>`` in a config stands for a row of ``PUBLISHED``. A file is kept in torch's hub cache
-(``TORCH_HOME``, by default ``~/.cache/torch/hub/checkpoints``); a file that is there is not asked for again.
+(``TORCH_HOME``, by default ``~/.cache/torch/hub/checkpoints``); a file that is there is not asked
+for again.
 """
 
+import hashlib
 import os
+import socket
 import tempfile
 import urllib.error
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -17,6 +22,7 @@ from mmengine.logging import print_log
 from .read import read_tensors
 
 SCHEME = 'tnt://'
+TIMEOUT = 20.0  # seconds without a byte
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +31,8 @@ class PublishedFile:
 
     Attributes:
         file_name: Its name in the cache; ours, so that two places serve one name.
-        places: URLs, in the order in which they are tried. They hold the same weights, not always in
-            the same form.
+        places: URLs, in the order in which they are tried. They hold the same weights, not always
+            in the same form.
         formulation: Which TNT it is: ``'official'`` or ``'legacy'``.
         arch: The variant.
         top1: ImageNet top-1 accuracy in percent, as published with the file.
@@ -78,21 +84,25 @@ def resolve_checkpoint(checkpoint: str) -> str:
 
     Raises:
         ValueError: If ``tnt://`` is followed by a name that is not in the table.
-        FileNotFoundError: If the file is not there and no place can be reached. The text says which file,
-            which places, and what to do.
+        FileNotFoundError: If the file is not there and no place can be reached. The text says which
+            file, which places, and what to do.
     """
     if checkpoint.startswith(SCHEME):
         name = checkpoint[len(SCHEME) :]
         if name not in PUBLISHED:
-            raise ValueError(f'{checkpoint!r} is not published: choose one of {[SCHEME + row for row in PUBLISHED]}')
+            known = [SCHEME + row for row in PUBLISHED]
+            raise ValueError(f'{checkpoint!r} is not published: choose one of {known}')
         return _fetch(PUBLISHED[name].file_name, PUBLISHED[name].places)
     if checkpoint.startswith(('http://', 'https://')):
-        return _fetch(checkpoint.rstrip('/').rsplit('/', 1)[-1], (checkpoint,))
+        # The address is part of the name: every file of timm's hub is called model.safetensors.
+        digest = hashlib.sha256(checkpoint.encode()).hexdigest()[:8]
+        return _fetch(f'{digest}-{checkpoint.rstrip("/").rsplit("/", 1)[-1]}', (checkpoint,))
     path = Path(checkpoint).expanduser()
     if not path.is_file():
         raise FileNotFoundError(
-            f'the weights {checkpoint!r} are not there (no such file: {path.absolute()}). Give a file by '
-            '--weights FILE (or model.backbone.init_cfg.checkpoint in the config), or train without by --from-scratch'
+            f'the weights {checkpoint!r} are not there (no such file: {path.absolute()}). Give a '
+            'file by --weights FILE (in a config: model.backbone.init_cfg.checkpoint), or train '
+            'without by --from-scratch'
         )
     return str(path)
 
@@ -107,11 +117,12 @@ def _fetch(file_name: str, places: tuple[str, ...]) -> str:
     for place in places:
         cache.mkdir(parents=True, exist_ok=True)
         print_log(f'downloading {place}', logger='current')
-        # Checked under a name of its own, then renamed: the cache never holds half a file or a web page.
+        # Checked under a name of its own, then renamed: the cache never holds half a file.
         handle, part = tempfile.mkstemp(prefix=f'{file_name}.', suffix='.part', dir=cache)
         os.close(handle)
         try:
-            torch.hub.download_url_to_file(place, part, progress=False)
+            with _socket_timeout(TIMEOUT):
+                torch.hub.download_url_to_file(place, part)
             read_tensors(part)
             os.replace(part, cached)
             return str(cached)
@@ -122,6 +133,18 @@ def _fetch(file_name: str, places: tuple[str, ...]) -> str:
     raise FileNotFoundError(
         f'the pretrained weights {file_name!r} are not in {cache} and could not be fetched from\n'
         + '\n'.join(failures)
-        + f'\nWhat helps: put the file there by hand as {cached}; or give a local file by --weights FILE '
-        '(any published form of these weights); or train without them by --from-scratch.'
+        + f'\nWhat helps: put the file there by hand as {cached}; or give a local file by '
+        '--weights FILE (any published form of these weights); or train without them by '
+        '--from-scratch.'
     )
+
+
+@contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    """Torch's download has no time limit of its own, and a firewall may never answer."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Where training tools keep the weights, in order of preference; an average of the weights comes first, since
-# that is what was evaluated.
+# Where training tools keep the weights, in order of preference; an average of the weights comes
+# first, since that is what was evaluated.
 WRAPPERS = ('state_dict_ema', 'model_ema', 'state_dict', 'model')
 
 
@@ -24,8 +24,8 @@ def read_tensors(path: str) -> dict[str, Tensor]:
         path: A local file.
 
     Raises:
-        ValueError: If the file holds no tensors, or anything other than data. The text says what the
-            file looks like.
+        ValueError: If the file holds no tensors, or anything other than data. The text says what
+            the file looks like.
     """
     with open(path, 'rb') as file:
         head = file.read(512)
@@ -36,11 +36,16 @@ def read_tensors(path: str) -> dict[str, Tensor]:
     for wrapper in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
-    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)} if isinstance(
-        content, dict
-    ) else {}
+    tensors = (
+        {key: value for key, value in content.items() if isinstance(value, Tensor)}
+        if isinstance(content, dict)
+        else {}
+    )
     if not tensors:
-        raise ValueError(f'{path} holds no weights: found {_describe(content)} where a dict of tensors was expected')
+        raise ValueError(
+            f'{path} holds no weights: found {_describe(content)} where a dict of tensors was '
+            'expected'
+        )
     if all(key.startswith('module.') for key in tensors):
         tensors = {key.removeprefix('module.'): value for key, value in tensors.items()}
     return tensors
@@ -53,14 +58,18 @@ def _read_safetensors(path: str) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise ValueError(f'{path} cannot be read as safetensors: it is damaged or cut off ({error})') from error
+        raise ValueError(
+            f'{path} cannot be read as safetensors: it is damaged or cut off ({error})'
+        ) from error
 
 
 def _read_pickle(path: str, head: bytes) -> Any:
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise ValueError(f'{path} cannot be read as weights: {_diagnose(path, head, error)}') from error
+        raise ValueError(
+            f'{path} cannot be read as weights: {_diagnose(path, head, error)}'
+        ) from error
 
 
 def _diagnose(path: str, head: bytes, error: Exception) -> str:
@@ -69,12 +78,16 @@ def _diagnose(path: str, head: bytes, error: Exception) -> str:
     if not head:
         return 'the file is empty; download it again'
     if start.startswith((b'<!doctype', b'<html', b'<?xml')):
-        return 'it is a web page, not weights (a download that was answered by an error page); download it again'
+        return 'it is a web page, not weights (the answer to a failed download); download it again'
     if start.startswith(b'version https://git-lfs'):
         return 'it is a Git LFS pointer, not the file itself; run "git lfs pull"'
-    code = re.search(r'(?:GLOBAL|global|class) (\w[\w.]+)', str(error)) if isinstance(error, pickle.UnpicklingError) else None
+    code = (
+        re.search(r'(?:GLOBAL|global|class) (\w[\w.]+)', str(error))
+        if isinstance(error, pickle.UnpicklingError)
+        else None
+    )
     if code:
-        return f'it holds more than data (it asks for {code[1]}), and code in a checkpoint is never run'
+        return f'it asks for {code[1]}, which is more than data; code in a checkpoint is never run'
     if head[:2] == b'PK':
         size = Path(path).stat().st_size
         if not zipfile.is_zipfile(path):

@@ -12,8 +12,8 @@ def rename(tensors: dict[str, Tensor], rules: Sequence[tuple[str, str]]) -> dict
 
     Args:
         tensors: The tensors of a checkpoint.
-        rules: Pairs of a regular expression for the head of a key and its replacement. A key without a rule is
-            dropped: heads, and what a model does not use.
+        rules: Pairs of a regular expression for the head of a key and its replacement. A key
+            without a rule is dropped: heads, and what a model does not use.
     """
     renamed = {}
     for key, value in tensors.items():
@@ -30,7 +30,9 @@ def fuse_qkv(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     fused = {}
     for key, value in tensors.items():
         if '.attn.qk.' in key:
-            fused[key.replace('.qk.', '.qkv.')] = torch.cat((value, tensors[key.replace('.qk.', '.v.')]))
+            fused[key.replace('.qk.', '.qkv.')] = torch.cat(
+                (value, tensors[key.replace('.qk.', '.v.')])
+            )
         elif '.attn.v.' not in key:
             fused[key] = value
     return fused

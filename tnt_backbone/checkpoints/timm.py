@@ -1,4 +1,7 @@
-"""timm's TNT, official (``tnt_*_patch16_224``) and legacy (``tnt_s_legacy_patch16_224``): timm 1.0, ``models/tnt.py``."""
+"""timm's TNT: official (``tnt_*_patch16_224``) and legacy (``tnt_s_legacy_patch16_224``).
+
+Source: timm 1.0, ``models/tnt.py``.
+"""
 
 from torch import Tensor
 
@@ -27,5 +30,7 @@ RULES = (
 def convert(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Convert to our keys; the head is dropped."""
     renamed = rename(tensors, RULES)
-    renamed['word_pos'] = renamed['word_pos'].flatten(2).transpose(1, 2)  # (1, c, k, k) -> (1, M, c)
+    renamed['word_pos'] = (
+        renamed['word_pos'].flatten(2).transpose(1, 2)
+    )  # (1, c, k, k) -> (1, M, c)
     return fuse_qkv(renamed)

@@ -2,7 +2,8 @@
 
 Source: paper Eq. 2 and 3 (https://arxiv.org/abs/2103.00112); ``Attention`` of
 https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/tnt.py.
-Difference: one ``qkv`` layer instead of ``qk`` and ``v``, and PyTorch's fused attention, which never
+Difference: one ``qkv`` layer instead of ``qk`` and ``v``, and PyTorch's fused attention, which
+    never
 keeps the attention matrix.
 """
 
@@ -48,7 +49,9 @@ class Attention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Attend. See the class."""
         batch, length, dims = tokens.shape
-        qkv = self.qkv(tokens).reshape(batch, length, 3, self.num_heads, -1)  # (B, N, 3, heads, C/heads)
+        qkv = self.qkv(tokens).reshape(
+            batch, length, 3, self.num_heads, -1
+        )  # (B, N, 3, heads, C/heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, N, C/heads)
         drop_rate = self.attn_drop_rate if self.training else 0.0
         mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=drop_rate)

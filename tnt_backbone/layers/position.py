@@ -5,7 +5,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def resize_position_table(table: Tensor, grid: tuple[int, int], new_grid: tuple[int, int]) -> Tensor:
+def resize_position_table(
+    table: Tensor, grid: tuple[int, int], new_grid: tuple[int, int]
+) -> Tensor:
     """Resize a learned position table: ``(1, P + h*w, C) -> (1, P + h'*w', C)``.
 
     The ``P`` leading rows belong to tokens without a place (the class token) and are kept. The rest

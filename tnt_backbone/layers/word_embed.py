@@ -1,6 +1,7 @@
 """From the image to visual words (paper Sec. 2.2; official ``PatchEmbed``).
 
-Source: https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/tnt.py and, for
+Source: https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/tnt.py and,
+    for
 the legacy form, ``PixelEmbed`` of timm's ``tnt_s_legacy_patch16_224``.
 """
 
@@ -10,8 +11,8 @@ from torch import Tensor, nn
 class WordEmbed(nn.Module):
     """A 7x7 convolution cuts the image into words: ``(B, C, H, W) -> (B*N, M, c)``.
 
-    ``N = H/patch_size * W/patch_size`` sentences, row by row, and ``M = (patch_size/word_stride)^2``
-    words in each, row by row.
+    ``N = H/patch_size * W/patch_size`` sentences, row by row, and ``M =
+    (patch_size/word_stride)^2`` words in each, row by row.
 
     Args:
         in_channels: Channels ``C`` of the image.
@@ -23,7 +24,13 @@ class WordEmbed(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, word_dims: int, patch_size: int, word_stride: int, *, per_sentence: bool
+        self,
+        in_channels: int,
+        word_dims: int,
+        patch_size: int,
+        word_stride: int,
+        *,
+        per_sentence: bool,
     ) -> None:
         super().__init__()
         self.patch_size = patch_size

@@ -1,6 +1,7 @@
 """The step that makes TNT: the words of a patch, concatenated, become part of its sentence.
 
-Source: paper Eq. 8 (https://arxiv.org/abs/2103.00112), drawn there as one linear layer. The published
+Source: paper Eq. 8 (https://arxiv.org/abs/2103.00112), drawn there as one linear layer. The
+    published
 codes put norms around it, and not the same ones:
 
 =========  ==========================  ===========================
@@ -45,8 +46,8 @@ class WordToSentence(nn.Module):
 
     def forward(self, words: Tensor) -> Tensor:
         """Return one vector a sentence."""
-        if self.norm_each_word:
-            flat = self.norm1(words).flatten(1)  # (B*N, M*c)
-        else:
-            flat = self.norm1(words.flatten(1))
-        return self.norm2(self.proj(flat))
+        each = self.norm_each_word
+        normed = (
+            self.norm1(words).flatten(1) if each else self.norm1(words.flatten(1))
+        )  # (B*N, M*c)
+        return self.norm2(self.proj(normed))
