@@ -3,17 +3,22 @@
 from pathlib import Path
 
 import mmdet
+import mmpretrain
 import mmseg
 import numpy as np
 import pytest
 import torch
 from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config
+from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.structures import InstanceData, PixelData
 from mmseg.structures import SegDataSample
 
-MMDET, MMSEG = (Path(package.__file__).parent / '.mim/configs' for package in (mmdet, mmseg))
+MMDET, MMSEG, MMPRETRAIN = (
+    Path(package.__file__).parent / '.mim/configs' for package in (mmdet, mmseg, mmpretrain)
+)
 CASES = {
     MMDET / 'retinanet/retinanet_r50_fpn_1x_coco.py': '',
     MMDET / 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py': '',
@@ -36,23 +41,19 @@ def default_scope():
     DefaultScope._instance_dict.clear()
 
 
-def build(stock, more, tmp_path):
+def build(stock, more, tmp_path, name='TNT'):
     config = tmp_path / 'config.py'
     config.write_text(
         f"_base_ = ['{stock}']\n"
         "custom_imports = dict(imports=['tnt_backbone'], allow_failed_imports=False)\n"
-        f"model = dict(backbone=dict(_delete_=True, type='TNT'{', ' if more else ''}{more}))\n"
+        f"model = dict(backbone=dict(_delete_=True, type='{name}'{', ' if more else ''}{more}))\n"
     )
     cfg = Config.fromfile(config)
     init_default_scope(cfg.default_scope)
-    if (
-        cfg.default_scope == 'mmseg'
-    ):  # a single process has no SyncBN; mmseg's own tools do the same
-        cfg.model.data_preprocessor.size = (96, 128)
-    model = MODELS.build(cfg.model)
-    from mmengine.model.utils import revert_sync_batchnorm
-
-    return revert_sync_batchnorm(model), cfg.default_scope
+    if cfg.default_scope == 'mmseg':
+        cfg.model.data_preprocessor.size = (96, 128)  # small images: the stock size is for crops
+    # A single process has no SyncBN; mmseg's own tools revert it too.
+    return revert_sync_batchnorm(MODELS.build(cfg.model)), cfg.default_scope
 
 
 def detection_batch():
@@ -69,8 +70,6 @@ def detection_batch():
             )
         )
         boxes = torch.tensor([[4.0, 8.0, 60.0, 70.0], [30.0, 20.0, 90.0, 90.0]])
-        from mmdet.structures.mask import BitmapMasks
-
         masks = np.zeros((2, height, width), dtype=np.uint8)
         masks[0, 8:70, 4:60] = masks[1, 20:90, 30:90] = 1
         sample.gt_instances = InstanceData(
@@ -119,3 +118,18 @@ def test_swap(stock, tmp_path):
         assert all(torch.isfinite(result.pred_instances.scores).all() for result in results)
     else:
         assert all(result.pred_sem_seg.data.shape == (1, 96, 128) for result in results)
+
+
+def test_classifier_of_mmpretrain(tmp_path):
+    """Its own TNT-S config with our TNT, under the full name since its own has the bare one."""
+    stock = MMPRETRAIN / 'tnt/tnt-s-p16_16xb64_in1k.py'
+    model, _ = build(stock, "arch='s', out_type='cls_token'", tmp_path, name='tnt_backbone.TNT')
+    assert type(model.backbone).__module__ == 'tnt_backbone.backbones.tnt'
+    images = torch.randn(2, 3, 96, 64)
+    samples = [mmpretrain.structures.DataSample().set_gt_label(label) for label in (3, 999)]
+    model(images, samples, mode='loss')['loss'].backward()
+    assert all(p.grad is not None for p in model.parameters())
+    model.eval()
+    with torch.no_grad():
+        predictions = model(images, samples, mode='predict')
+    assert [prediction.pred_score.shape for prediction in predictions] == [(1000,), (1000,)]
