@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .mmengine_state import allow_mmengine_checkpoints
+
 # Where training tools keep the weights, in order of preference; an average of the weights comes
 # first, since that is what was evaluated.
 WRAPPERS = ('state_dict_ema', 'model_ema', 'state_dict', 'model')
@@ -64,6 +66,7 @@ def _read_safetensors(path: str) -> dict[str, Tensor]:
 
 
 def _read_pickle(path: str, head: bytes) -> Any:
+    allow_mmengine_checkpoints()
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:

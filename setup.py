@@ -1,0 +1,82 @@
+"""Package definition of tnt-backbone.
+
+`install_requires` names no OpenMMLab library: they exist under two sets of distribution names
+with the same modules (upstream and the maintained `onedl-` forks), so naming one would install it
+over the other. The extras `openmmlab` and `onedl` choose. Exact versions: requirements/pins.txt.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+
+def read_version() -> str:
+    """Returns the version without importing the package, which needs torch."""
+    text = (ROOT / 'tnt_backbone' / 'version.py').read_text(encoding='utf-8')
+    found = re.search(r"^__version__ = ['\"]([^'\"]+)['\"]", text, flags=re.MULTILINE)
+    if found is None:
+        raise ValueError("tnt_backbone/version.py must hold a line __version__ = 'X.Y.Z'")
+    return found.group(1)
+
+
+def read_long_description() -> str:
+    """Returns README.md, or nothing where a source tree comes without it."""
+    readme = ROOT / 'README.md'
+    return readme.read_text(encoding='utf-8') if readme.is_file() else ''
+
+
+setup(
+    name='tnt-backbone',
+    version=read_version(),
+    description='Transformer in Transformer (TNT) backbones for MMDetection, MMSegmentation and '
+    'MMPreTrain',
+    long_description=read_long_description(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    packages=find_packages(include=['tnt_backbone', 'tnt_backbone.*']),
+    python_requires='>=3.10',
+    install_requires=['torch', 'numpy'],
+    extras_require={
+        # mmdet 3.3 refuses mmcv 2.2, mmsegmentation 1.2 imports ftfy and regex without requiring
+        # them, and mmcv and mmengine import pkg_resources, which setuptools 82 removed.
+        'openmmlab': [
+            'mmcv<2.2',
+            'mmengine',
+            'mmdet',
+            'mmsegmentation',
+            'mmpretrain',
+            'ftfy',
+            'regex',
+            'torchvision',
+            'opencv-python-headless<5',
+            'setuptools<82',
+        ],
+        'onedl': [
+            'onedl-mmcv',
+            'onedl-mmengine',
+            'onedl-mmdetection',
+            'onedl-mmsegmentation',
+            'onedl-mmpretrain',
+            'ftfy',
+            'regex',
+            'torchvision',
+            'opencv-python-headless<5',
+        ],
+        'demo': ['matplotlib', 'scikit-learn'],
+        'test': ['mypy', 'psutil', 'pytest', 'pytest-xdist', 'ruff', 'safetensors', 'timm'],
+        # What compiling mmcv's operators needs (tools/setup_env.sh), and uv for machines without.
+        'build': ['ninja', 'packaging', 'pip', 'setuptools<82', 'uv', 'wheel'],
+    },
+    classifiers=[
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
+)

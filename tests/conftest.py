@@ -1,0 +1,141 @@
+"""A data set of four images in COCO format, and a detector that trains on it in seconds."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+ROOT = Path(__file__).parents[1]
+
+# Overrides of the config that users train, so that what is tested is the real one.
+TINY_CONFIG = """
+_base_ = ['{root}/configs/retinanet_tnt_s_coco.py']
+
+arch = dict(
+    depth=2, word_dims=8, word_heads=2, sentence_dims=48, sentence_heads=3, mlp_ratio=2.0
+)
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='tnt_backbone.TNT',
+        arch=arch,
+        taps=(0, 0, 1, 1),
+        out_indices=(1, 2, 3),
+        out_channels=None,
+    ),
+    neck=dict(in_channels=[48, 48, 48], out_channels=16),
+    bbox_head=dict(num_classes=2, in_channels=16, feat_channels=16, stacked_convs=1),
+    test_cfg=dict(score_thr=0.0),
+)
+
+metainfo = dict(classes=('box', 'disc'))
+data_root = '{data}/'
+train_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    dataset=dict(data_root=data_root, ann_file='train.json', data_prefix=dict(img='images/'),
+                 metainfo=metainfo))
+val_dataloader = dict(
+    num_workers=0,
+    dataset=dict(data_root=data_root, ann_file='train.json', data_prefix=dict(img='images/'),
+                 metainfo=metainfo))
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=data_root + 'train.json')
+test_evaluator = val_evaluator
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='Resize', scale=(64, 64), keep_ratio=True)],
+            [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)],
+            [dict(type='PackDetInputs', meta_keys=(
+                'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip',
+                'flip_direction'))],
+        ],
+    ),
+]
+train_dataloader['dataset']['pipeline'] = [
+    dict(type='LoadImageOrSkip'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='Resize', scale=(64, 64), keep_ratio=True),
+    dict(type='PackDetInputs'),
+]
+val_dataloader['dataset']['pipeline'] = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(64, 64), keep_ratio=True),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='PackDetInputs',
+         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
+]
+train_cfg = dict(max_epochs=1)
+default_hooks = dict(logger=dict(interval=1))
+param_scheduler = [dict(type='ConstantLR', factor=1.0, by_epoch=False)]
+"""
+
+
+def write_image(path: Path, seed: int) -> None:
+    """Write 64x64 pixels of noise with a bright box."""
+    image = np.random.default_rng(seed).integers(0, 100, (64, 64, 3), dtype=np.uint8)
+    image[16:48, 16:40] = 220
+    cv2.imwrite(str(path), image)
+
+
+@pytest.fixture
+def coco_root(tmp_path: Path) -> Path:
+    """A folder with ``train.json`` and ``images/0.jpg`` to ``images/3.jpg``."""
+    root = tmp_path / 'coco'
+    (root / 'images').mkdir(parents=True)
+    for i in range(4):
+        write_image(root / 'images' / f'{i}.jpg', seed=i)
+    content = {
+        'images': [{'id': i, 'file_name': f'{i}.jpg', 'width': 64, 'height': 64} for i in range(4)],
+        'annotations': [
+            {
+                'id': 10 + i,
+                'image_id': i,
+                'category_id': 1 + i % 2,
+                'bbox': [16, 16, 24, 32],
+                'area': 768,
+                'iscrowd': 0,
+            }
+            for i in range(4)
+        ],
+        'categories': [{'id': 1, 'name': 'box'}, {'id': 2, 'name': 'disc'}],
+    }
+    (root / 'train.json').write_text(json.dumps(content))
+    return root
+
+
+@pytest.fixture
+def tiny_config(tmp_path: Path, coco_root: Path) -> Path:
+    """A config file: RetinaNet with a TNT of two blocks on the data of ``coco_root``."""
+    path = tmp_path / 'tiny.py'
+    path.write_text(TINY_CONFIG.format(root=ROOT, data=coco_root))
+    return path
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A checkpoint as mmengine writes it, with its log history."""
+    history = HistoryBuffer()
+    history.update(2.0)
+    history.update(4.0)
+    path = tmp_path / 'epoch_1.pth'
+    torch.save(
+        {
+            'meta': {'epoch': 1, 'iter': 2, 'best': np.float64(0.5)},
+            'state_dict': {'weight': torch.ones(2)},
+            'message_hub': {
+                'log_scalars': {'loss': history},
+                'runtime_info': {'numbers': np.arange(3), 'names': np.array(['a', 'b'])},
+            },
+            'optimizer': {},
+        },
+        path,
+    )
+    return path

@@ -1,0 +1,58 @@
+"""Configs as the tools read them."""
+
+import pytest
+from mmengine.config import Config
+
+from tnt_backbone.engine.config import enable_auto_scale_lr, read_config
+
+
+def read(path, **kwargs):
+    return read_config(
+        str(path), **{'options': None, 'work_dir': None, 'launcher': 'none', **kwargs}
+    )
+
+
+def test_missing_config_names_those_that_are_near(tmp_path):
+    (tmp_path / 'retinanet_small.py').write_text('')
+    with pytest.raises(
+        FileNotFoundError, match=r'retinanet_smal\.py.*Did you mean.*retinanet_small\.py'
+    ):
+        read(tmp_path / 'retinanet_smal.py')
+    with pytest.raises(FileNotFoundError, match=r'Did you mean.*configs/retinanet_tnt_s_coco\.py'):
+        read('nowhere/retinanet_tnt_coco.py')
+
+
+def test_work_dir_comes_from_option_then_config_then_name(tmp_path):
+    plain, with_dir = tmp_path / 'plain.py', tmp_path / 'with_dir.py'
+    plain.write_text('')
+    with_dir.write_text("work_dir = 'mine'")
+    assert read(plain).work_dir == 'work_dirs/plain'
+    assert read(with_dir).work_dir == 'mine'
+    assert read(with_dir, work_dir='given').work_dir == 'given'
+
+
+def test_options_reach_lists_and_datasets(tmp_path):
+    path = tmp_path / 'a.py'
+    path.write_text('train_dataloader = dict(batch_size=2, dataset=dict(pipeline=[dict(scale=1)]))')
+    cfg = read(
+        path,
+        options={'train_dataloader.batch_size': 1, 'train_dataloader.dataset.pipeline.0.scale': 3},
+    )
+    assert cfg.train_dataloader.batch_size == 1
+    assert cfg.train_dataloader.dataset.pipeline[0].scale == 3
+
+
+def test_no_workers_means_no_persistent_workers(tmp_path):
+    path = tmp_path / 'a.py'
+    path.write_text('val_dataloader = dict(num_workers=2, persistent_workers=True)')
+    assert read(path).val_dataloader.persistent_workers
+    cfg = read(path, options={'val_dataloader.num_workers': 0})
+    assert not cfg.val_dataloader.persistent_workers
+
+
+def test_auto_scale_lr_needs_a_base_batch_size():
+    cfg = Config({'auto_scale_lr': {'enable': False, 'base_batch_size': 16}})
+    enable_auto_scale_lr(cfg)
+    assert cfg.auto_scale_lr.enable
+    with pytest.raises(ValueError, match='base_batch_size'):
+        enable_auto_scale_lr(Config({}))

@@ -1,0 +1,89 @@
+"""Weights that a config's model starts from."""
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from tnt_backbone.engine.pretrained import (
+    check_pretrained,
+    drop_pretrained,
+    pretrained_checkpoints,
+    replace_backbone_weights,
+)
+
+PRETRAINED = {'type': 'Pretrained', 'checkpoint': 'tnt://tnt_s'}
+NORMAL = {'type': 'Normal', 'layer': 'Linear'}
+
+
+def config(**backbone):
+    return Config({'model': {'type': 'RetinaNet', 'backbone': {'type': 'TNT', **backbone}}})
+
+
+def test_all_pretrained_parts_are_found_and_dropped():
+    cfg = Config(
+        {
+            'model': {
+                'pretrained': 'open-mmlab://resnet50_v1c',
+                'backbone': {'type': 'TNT', 'init_cfg': PRETRAINED},
+                'roi_head': [{'init_cfg': [NORMAL, {**PRETRAINED, 'checkpoint': 'b.pth'}]}],
+                'neck': {'init_cfg': NORMAL},
+            }
+        }
+    )
+    assert pretrained_checkpoints(cfg) == {
+        'model.backbone.init_cfg': 'tnt://tnt_s',
+        'model.roi_head.0.init_cfg': 'b.pth',
+    }
+    drop_pretrained(cfg)
+    assert pretrained_checkpoints(cfg) == {}
+    assert cfg.model.pretrained is None
+    assert cfg.model.backbone.init_cfg is None
+    assert cfg.model.roi_head[0].init_cfg == [NORMAL]
+    assert cfg.model.neck.init_cfg == NORMAL
+
+
+@pytest.mark.parametrize(
+    ('before', 'after'),
+    [
+        ({}, {'type': 'Pretrained', 'checkpoint': 'mine.pth'}),
+        (
+            {'init_cfg': {**PRETRAINED, 'allow_missing': True}},
+            {'type': 'Pretrained', 'checkpoint': 'mine.pth', 'allow_missing': True},
+        ),
+        (
+            {'init_cfg': [NORMAL, PRETRAINED]},
+            [NORMAL, {'type': 'Pretrained', 'checkpoint': 'mine.pth'}],
+        ),
+    ],
+)
+def test_weights_of_the_backbone_are_replaced(before, after):
+    cfg = config(**before)
+    replace_backbone_weights(cfg, 'mine.pth')
+    assert cfg.model.backbone.init_cfg == after
+
+
+def test_a_wrapped_model_has_its_backbone_deeper():
+    cfg = Config({'model': {'type': 'Wrapper', 'detector': {'backbone': {'type': 'TNT'}}}})
+    replace_backbone_weights(cfg, 'mine.pth')
+    assert cfg.model.detector.backbone.init_cfg.checkpoint == 'mine.pth'
+
+
+def test_two_backbones_are_refused():
+    cfg = Config({'model': {'a': {'backbone': {'type': 'A'}}, 'b': {'backbone': {'type': 'B'}}}})
+    with pytest.raises(ValueError, match=r'2 .*model\.a\.backbone.*model\.b\.backbone'):
+        replace_backbone_weights(cfg, 'mine.pth')
+
+
+def test_weights_must_be_there(tmp_path):
+    path = tmp_path / 'tnt.pth'
+    cfg = config(init_cfg={'type': 'Pretrained', 'checkpoint': str(path)})
+    with pytest.raises(FileNotFoundError, match=r'tnt\.pth.*--weights FILE.*--from-scratch'):
+        check_pretrained(cfg)
+    torch.save({'weight': torch.ones(1)}, path)
+    check_pretrained(cfg)
+
+
+def test_what_mmengine_fetches_is_left_to_it():
+    check_pretrained(
+        config(init_cfg={'type': 'Pretrained', 'checkpoint': 'torchvision://resnet50'})
+    )

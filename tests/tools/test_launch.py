@@ -1,0 +1,319 @@
+"""The shell scripts: several processes, slurm, and what they refuse."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+cpu_only = pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
+
+
+def environment(**variables):
+    inherited = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'NNODES', 'NODE_RANK', 'MASTER_ADDR', 'PORT')
+    clean = {name: value for name, value in os.environ.items() if name not in inherited}
+    return {**clean, 'PYTHON': sys.executable, **variables}
+
+
+def run(script, *arguments, cwd, **variables):
+    """Run a script from another folder; return its status and all that it says."""
+    result = subprocess.run(
+        ['bash', str(ROOT / 'tools' / script), *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**variables),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    return result.returncode, result.stdout
+
+
+def stand_in(path, text):
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+# Replaces what _torchrun.py would start, and the number of GPUs that torch reports.
+FAKE = """
+import os, runpy, sys
+import torch
+from torch.distributed import run
+torch.cuda.device_count = lambda: {gpus}
+def show(*arguments):
+    print('STARTED', *arguments, 'OMP=' + os.environ.get('OMP_NUM_THREADS', '-'))
+run.main = lambda arguments: show('torchrun', *arguments)
+os.execv = lambda path, arguments: (show('python', *arguments[1:]), sys.exit(0))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+
+
+def launch(tmp_path, script, *arguments, gpus, **variables):
+    fake = tmp_path / 'fake.py'
+    fake.write_text(FAKE.format(gpus=gpus))
+    # _python.sh asks the Python a question by -c first
+    python = stand_in(
+        tmp_path / 'python',
+        f'#!/bin/bash\nif [[ $1 == -* ]]; then exec {sys.executable} "$@"; fi\n'
+        f'exec {sys.executable} {fake} "$@"\n',
+    )
+    return run(script, *arguments, cwd=tmp_path, PYTHON=str(python), **variables)
+
+
+def started(output):
+    (line,) = [line for line in output.splitlines() if line.startswith('STARTED')]
+    return line.split()[1:]
+
+
+def test_more_processes_than_gpus_are_refused(tmp_path):
+    status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 8, gpus=1)
+    assert status == 1
+    assert '8 processes were asked for, but this machine has 1 GPU.' in output
+    assert 'STARTED' not in output
+    status, output = launch(
+        tmp_path, 'dist_test.sh', 'a.py', 'a.pth', 3, gpus=2, CUDA_VISIBLE_DEVICES='4,5'
+    )
+    assert status == 1
+    assert 'has 2 GPUs (CUDA_VISIBLE_DEVICES=4,5)' in output
+
+
+def test_as_many_processes_as_gpus_are_started_on_a_free_port(tmp_path):
+    status, output = launch(
+        tmp_path, 'dist_train.sh', 'a.py', 8, '--amp', '--cfg-options', 'a="b c"', gpus=8
+    )
+    assert status == 0
+    command = started(output)
+    assert command[:3] == ['torchrun', '--standalone', '--local-addr=127.0.0.1']
+    assert '--nproc-per-node=8' in command
+    tool = command.index(str(ROOT / 'tools/train.py'))
+    assert command[tool + 1 : -1] == [
+        '--launcher=pytorch',
+        'a.py',
+        '--amp',
+        '--cfg-options',
+        'a="b',
+        'c"',
+    ]
+    assert command[-1] == 'OMP=-'  # left to torchrun
+    assert 'No GPU' not in output
+
+
+def test_one_process_needs_no_torchrun(tmp_path):
+    status, output = launch(tmp_path, 'dist_test.sh', 'a.py', 'a.pth', 1, '--tta', gpus=1)
+    assert status == 0
+    assert started(output)[:-1] == ['python', str(ROOT / 'tools/test.py'), 'a.py', 'a.pth', '--tta']
+
+
+def test_without_gpu_the_cores_are_shared_out(tmp_path):
+    cores = len(os.sched_getaffinity(0))
+    status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 3, gpus=0)
+    assert status == 0
+    assert f'No GPU here: running on the CPU ({cores} cores) with 3 processes (gloo)' in output
+    assert started(output)[-1] == f'OMP={max(1, cores // 3)}'
+    _, output = launch(tmp_path, 'dist_train.sh', 'a.py', 3, gpus=0, OMP_NUM_THREADS='5')
+    assert started(output)[-1] == 'OMP=5'
+
+
+def test_several_machines(tmp_path):
+    where = {'NNODES': '2', 'NODE_RANK': '1', 'MASTER_ADDR': 'host0', 'PORT': '29511'}
+    status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 4, gpus=4, **where)
+    assert status == 0
+    expected = {'--nnodes=2', '--node-rank=1', '--master-addr=host0', '--master-port=29511'}
+    assert expected <= set(started(output))
+    status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 1, gpus=1, **where)
+    assert started(output)[0] == 'torchrun'  # one process on each of two machines
+    status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 4, gpus=4, NNODES='2')
+    assert status == 1
+    assert 'NNODES=2 needs NODE_RANK' in output
+
+
+def test_a_port_can_be_fixed(tmp_path):
+    _, output = launch(tmp_path, 'dist_train.sh', 'a.py', 2, gpus=2, PORT='29512')
+    assert '--master-port=29512' in started(output)
+
+
+@pytest.mark.parametrize(
+    ('script', 'arguments'),
+    [
+        ('dist_train.sh', []),
+        ('dist_train.sh', ['a.py']),
+        ('dist_train.sh', ['a.py', '0']),
+        ('dist_train.sh', ['a.py', 'two']),
+        ('dist_train.sh', ['a.py', '--amp']),
+        ('dist_train.sh', ['--help']),
+        ('dist_test.sh', ['a.py', '2']),
+        ('dist_test.sh', ['a.py', 'a.pth', '-1']),
+        ('slurm_train.sh', ['partition', 'job', 'a.py']),
+        ('slurm_test.sh', []),
+    ],
+)
+def test_wrong_arguments_show_the_usage(tmp_path, script, arguments):
+    status, output = run(script, *arguments, cwd=tmp_path)
+    assert status == 2
+    assert f'bash tools/{script}' in output
+
+
+@pytest.mark.parametrize(
+    ('script', 'tool', 'third', 'option'),
+    [
+        ('slurm_train.sh', 'train.py', 'work', '--work-dir=work'),
+        ('slurm_test.sh', 'test.py', 'a.pth', 'a.pth'),
+    ],
+)
+def test_slurm_commands(tmp_path, script, tool, third, option):
+    stand_in(
+        tmp_path / 'srun', '#!/bin/bash\nprintf "%s\\n" "$@"\necho "port=$MASTER_PORT"\nexit 7\n'
+    )
+    path = {'PATH': f'{tmp_path}:{os.environ["PATH"]}'}
+    arguments = ('gpu', 'my job', 'a.py', third, '--cfg-options', 'a=[1, 2]')
+    status, output = run(script, *arguments, cwd=tmp_path, **path)
+    assert status == 7  # srun's own
+    lines = output.splitlines()
+    assert lines[:7] == [
+        '--partition=gpu',
+        '--job-name=my job',
+        '--gres=gpu:8',
+        '--ntasks=8',
+        '--ntasks-per-node=8',
+        '--cpus-per-task=5',
+        '--kill-on-bad-exit=1',
+    ]
+    command = ['-u', str(ROOT / 'tools' / tool), 'a.py', option, '--cfg-options', 'a=[1, 2]']
+    assert lines[8:] == [*command, '--launcher=slurm', 'port=']
+
+    sizes = {
+        'GPUS': '4',
+        'CPUS_PER_TASK': '2',
+        'SRUN_ARGS': '--time=1 --exclusive',
+        'PORT': '29513',
+    }
+    _, output = run(script, *arguments, cwd=tmp_path, **path, **sizes)
+    lines = output.splitlines()
+    assert lines[2:5] == ['--gres=gpu:4', '--ntasks=4', '--ntasks-per-node=4']
+    assert lines[7:9] == ['--time=1', '--exclusive']
+    assert lines[-1] == 'port=29513'
+
+
+@cpu_only
+def test_two_processes_train_resume_and_test(tiny_config, tmp_path):
+    """The config warms up over 1000 iterations, has two workers a process, and validates."""
+    options = ('randomness.seed=0', 'train_dataloader.num_workers=1')
+    arguments = (tiny_config, 2, '--cfg-options', *options)
+    status, output = run('dist_train.sh', *arguments, cwd=tmp_path)
+    assert status == 0, output
+    assert output.count('Epoch(train) [1][2/2]') == 1  # one process logs; 4 images are 2 x 2
+    assert output.count('bbox_mAP_copypaste') == 1
+
+    status, output = run(
+        'dist_train.sh', *arguments, 'train_cfg.max_epochs=2', '--resume', cwd=tmp_path
+    )
+    assert status == 0, output
+    assert 'resumed epoch: 1, iter: 2' in output
+    assert 'Epoch(train) [2][2/2]' in output
+    assert 'Epoch(train) [1]' not in output
+
+    checkpoint = tmp_path / 'work_dirs/tiny/epoch_2.pth'
+    status, output = run(
+        'dist_test.sh', tiny_config, checkpoint, 2, '--work-dir', 'test', cwd=tmp_path
+    )
+    assert status == 0, output
+    assert 'Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ]' in output
+    (file,) = (tmp_path / 'test').glob('*/*.json')
+    both = json.loads(file.read_text())['coco/bbox_mAP']
+
+    status, output = run(
+        'dist_test.sh', tiny_config, checkpoint, 1, '--work-dir', 'one', cwd=tmp_path
+    )
+    assert status == 0, output
+    (file,) = (tmp_path / 'one').glob('*/*.json')
+    assert json.loads(file.read_text())['coco/bbox_mAP'] == both
+
+
+@cpu_only
+def test_a_mistake_is_said_once_and_its_status_is_returned(tmp_path):
+    status, output = run('dist_train.sh', 'gone.py', 2, cwd=tmp_path)
+    assert status == 2
+    assert output.count("the config 'gone.py' does not exist") == 1
+    assert 'Traceback' not in output
+
+
+@cpu_only
+@pytest.mark.parametrize(
+    'number', [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
+def test_an_interrupted_run_leaves_no_process(tiny_config, tmp_path, number):
+    log = (tmp_path / 'log').open('w')
+    options = ('train_cfg.max_epochs=10000', 'train_dataloader.num_workers=1', 'val_cfg=None')
+    process = subprocess.Popen(
+        [
+            'bash',
+            str(ROOT / 'tools/dist_train.sh'),
+            str(tiny_config),
+            '2',
+            '--cfg-options',
+            *options,
+            'val_dataloader=None',
+            'val_evaluator=None',
+        ],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    try:
+        while 'Epoch(train)' not in (tmp_path / 'log').read_text():
+            assert process.poll() is None, (tmp_path / 'log').read_text()
+            time.sleep(0.5)
+        below = psutil.Process(process.pid).children(recursive=True)
+        assert len(below) >= 4  # two processes, a worker each
+        process.send_signal(number)
+        assert process.wait(timeout=60) != 0
+        assert psutil.wait_procs(below, timeout=30)[1] == []
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@cpu_only
+@pytest.mark.slow
+def test_two_machines(tiny_config, tmp_path):
+    """Two launchers on this machine stand for two machines."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    options = ('val_cfg=None', 'val_dataloader=None', 'val_evaluator=None')
+    processes = [
+        subprocess.Popen(
+            [
+                'bash',
+                str(ROOT / 'tools/dist_train.sh'),
+                str(tiny_config),
+                '1',
+                '--work-dir',
+                f'node{rank}',
+                '--cfg-options',
+                *options,
+            ],
+            cwd=tmp_path,
+            env=environment(NNODES='2', NODE_RANK=str(rank), MASTER_ADDR='127.0.0.1', PORT=port),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert 'Epoch(train) [1][2/2]' in outputs[0]  # 4 images are 2 x 2
+    assert 'Epoch(train)' not in outputs[1]

@@ -1,0 +1,306 @@
+"""tools/train.py and tools/test.py, from the command line to the files that they write."""
+
+import itertools
+import json
+import pickle
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from tnt_backbone.checkpoints.mmengine_state import allow_mmengine_checkpoints
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Run a tool with arguments in this process, in an empty folder."""
+    folder = tmp_path / 'run'
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for name in ('LOCAL_RANK', 'RANK', 'WORLD_SIZE'):
+        monkeypatch.delenv(name, raising=False)
+
+    names = itertools.count()
+
+    def run_tool(tool, *arguments):
+        # A second visualizer of the same name in one process writes into the first one's folder.
+        name = f'visualizer.name={folder.parent.name}{next(names)}'
+        arguments = (*arguments, '--cfg-options', name)
+        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
+        runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+
+    return run_tool
+
+
+@pytest.fixture
+def fails(run, capsys):
+    """Run a tool that must stop with status 2; return its message."""
+
+    def run_tool(tool, *arguments):
+        with pytest.raises(SystemExit) as exit_:
+            run(tool, *arguments)
+        assert exit_.value.code == 2
+        return capsys.readouterr().err
+
+    return run_tool
+
+
+def scalars(work_dir):
+    """What the newest training run logged, in order."""
+    file = max(Path(work_dir).glob('*/vis_data/scalars.json'), key=lambda f: f.stat().st_mtime_ns)
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def metrics(work_dir):
+    """What a test run measured."""
+    (file,) = Path(work_dir).glob('*/*.json')
+    return json.loads(file.read_text())
+
+
+def losses(work_dir):
+    return {row['iter']: row['loss'] for row in scalars(work_dir) if 'loss' in row}
+
+
+def log_text(work_dir):
+    return ''.join(path.read_text() for path in Path(work_dir).glob('*/*.log'))
+
+
+ITERATIONS = """
+_base_ = ['{}']
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=8, val_interval=100)
+train_dataloader = dict(sampler=dict(_delete_=True, type='InfiniteSampler'))
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=4))
+log_processor = dict(by_epoch=False)
+"""
+
+
+@pytest.mark.parametrize('loop', ['epochs', 'iterations'])
+def test_a_resumed_run_is_the_run_that_was_never_stopped(run, tiny_config, tmp_path, loop):
+    limit, halves, checkpoint = 'train_cfg.max_epochs', (1, 2), 'epoch_2.pth'
+    if loop == 'iterations':
+        path = tmp_path / 'iterations.py'
+        path.write_text(ITERATIONS.format(tiny_config))
+        tiny_config, limit, halves, checkpoint = path, 'train_cfg.max_iters', (4, 8), 'iter_8.pth'
+
+    def train(work_dir, end, *arguments):
+        options = (f'{limit}={end}', 'randomness.seed=0', 'val_cfg=None', 'val_evaluator=None')
+        arguments = (*arguments, '--cfg-options', *options, 'val_dataloader=None')
+        run('train.py', tiny_config, '--work-dir', work_dir, *arguments)
+
+    train('whole', halves[1])
+    train('stopped', halves[0])
+    train('stopped', halves[1], '--resume')  # --resume finds the last checkpoint by itself
+
+    assert sorted(losses('whole')) == list(range(1, 9))
+    assert sorted(losses('stopped')) == [5, 6, 7, 8]  # four images, one each iteration
+    assert losses('stopped') == {i: losses('whole')[i] for i in range(5, 9)}
+    allow_mmengine_checkpoints()  # the forks of mmengine take the list back after loading
+    whole, stopped = (
+        torch.load(f'{folder}/{checkpoint}', weights_only=True)['state_dict']
+        for folder in ('whole', 'stopped')
+    )
+    assert all(torch.equal(whole[key], stopped[key]) for key in whole)
+
+    first = f'stopped/{checkpoint.replace(str(halves[1]), str(halves[0]))}'
+    train('from_path', halves[1], '--resume', first)
+    assert losses('from_path') == losses('stopped')
+
+
+def test_resume_without_a_checkpoint_starts_from_the_beginning(run, tiny_config):
+    run('train.py', tiny_config, '--resume', 'auto', '--work-dir', 'new')
+    assert sorted(losses('new')) == [1, 2, 3, 4]
+    assert 'no checkpoint in new yet' in log_text('new')
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
+def test_amp_trains_on_a_cpu(run, tiny_config):
+    # At 64 pixels the coarsest maps are 1x1, where torch 2.11's bfloat16 convolution has no right
+    # gradient on a CPU.
+    options = ('randomness.seed=0', 'train_dataloader.dataset.pipeline.2.scale=(128,128)')
+    for folder, amp in (('fp32', ()), ('bf16', ('--amp',))):
+        run('train.py', tiny_config, '--work-dir', folder, *amp, '--cfg-options', *options)
+    fp32, bf16 = scalars('fp32')[0], scalars('bf16')[0]
+    assert fp32['loss'] != bf16['loss']
+    assert bf16['loss'] == pytest.approx(fp32['loss'], rel=0.02)  # bfloat16 rounds to 0.4%
+    assert bf16['grad_norm'] == pytest.approx(fp32['grad_norm'], rel=0.05)
+
+
+def test_options_reach_the_run(run, tiny_config):
+    options = ('train_dataloader.batch_size=2', 'train_dataloader.dataset.indices=2')
+    run('train.py', tiny_config, '--auto-scale-lr', '--cfg-options', *options)
+    (row,) = [row for row in scalars('work_dirs/tiny') if 'loss' in row]  # 2 images, batch of 2
+    assert row['lr'] == pytest.approx(1e-4 * 2 / 16)
+
+
+def test_weights_of_a_file_are_loaded_into_the_backbone(run, fails, tiny_config, tmp_path):
+    run('train.py', tiny_config)
+    run('train.py', tiny_config, '--work-dir', 'second', '--weights', 'work_dirs/tiny/epoch_1.pth')
+    assert 'tensors loaded from work_dirs/tiny/epoch_1.pth' in log_text('second')
+    message = fails('train.py', tiny_config, '--weights', tmp_path / 'gone.pth')
+    assert 'gone.pth' in message
+    assert '--from-scratch' in message
+    load_from = ('--cfg-options', 'load_from=work_dirs/tiny/epoch_1.pth')
+    run('train.py', tiny_config, '--work-dir', 'third', *load_from)
+    assert 'Load checkpoint from work_dirs/tiny/epoch_1.pth' in log_text('third')
+    run('train.py', tiny_config, '--work-dir', 'fourth', '--from-scratch', *load_from)
+    assert 'Load checkpoint from' not in log_text('fourth')
+    message = fails('train.py', tiny_config, '--weights', 'a.pth', '--from-scratch')
+    assert 'not allowed with argument' in message
+
+
+def test_dropped_annotations_and_damaged_images_are_in_the_log(run, tiny_config, coco_root):
+    content = json.loads((coco_root / 'train.json').read_text())
+    content['annotations'][0]['bbox'][2] = 0
+    (coco_root / 'train.json').write_text(json.dumps(content))
+    bad = coco_root / 'images' / '1.jpg'
+    bad.write_bytes(bad.read_bytes()[:200])
+    run(
+        'train.py',
+        tiny_config,
+        '--cfg-options',
+        'val_cfg=None',
+        'val_evaluator=None',
+        'val_dataloader=None',
+    )
+    assert sorted(losses('work_dirs/tiny')) == [1, 2, 3, 4]  # nothing is lost
+    assert 'left out: 1 (annotation ids 10)' in log_text('work_dirs/tiny')
+    assert f'{bad} is skipped' in log_text('work_dirs/tiny')
+
+
+def test_testing_measures_draws_and_keeps_predictions(run, tiny_config):
+    run('train.py', tiny_config)
+    checkpoint = 'work_dirs/tiny/epoch_1.pth'
+    run(
+        'test.py', tiny_config, checkpoint, '--work-dir', 'a', '--out', 'a.pkl', '--show-dir', 'vis'
+    )
+    assert 0 <= metrics('a')['coco/bbox_mAP'] <= 1
+    pictures = sorted(Path('a').glob('*/vis/*.jpg'))
+    assert [picture.name for picture in pictures] == ['0.jpg', '1.jpg', '2.jpg', '3.jpg']
+    plain = pickle.loads(Path('a.pkl').read_bytes())
+    assert [Path(result['img_path']).name for result in plain] == [p.name for p in pictures]
+
+    run('test.py', tiny_config, checkpoint, '--tta', '--out', 'b.pkl')
+    merged = pickle.loads(Path('b.pkl').read_bytes())
+    assert len(merged) == len(plain)
+    scores = [result['pred_instances']['scores'] for result in (plain[0], merged[0])]
+    assert not torch.equal(*(s[: min(map(len, scores))] for s in scores))
+
+
+def test_mistakes_are_one_message(fails, tiny_config, coco_root, tmp_path):
+    assert 'does not exist' in fails('train.py', 'gone.py')
+    assert 'does not exist' in fails('test.py', tiny_config, 'gone.pth')
+    page = tmp_path / 'page.pth'
+    page.write_text('<html>404</html>')
+    assert 'web page' in fails('test.py', tiny_config, page)
+    assert 'web page' in fails('train.py', tiny_config, '--resume', page)
+    coco_root.rename(tmp_path / 'elsewhere')
+    message = fails('train.py', tiny_config)
+    assert f'MISSING  {coco_root}/train.json' in message
+    assert 'docs/datasets.md' in message
+
+
+CLASSIFIER = """
+custom_imports = dict(imports=['tnt_backbone'], allow_failed_imports=False)
+default_scope = 'mmpretrain'
+arch = dict(depth=2, word_dims=8, word_heads=2, sentence_dims=48, sentence_heads=3, mlp_ratio=2.0)
+model = dict(
+    type='ImageClassifier',
+    data_preprocessor=dict(mean=[127.5] * 3, std=[127.5] * 3, to_rgb=True),
+    backbone=dict(type='tnt_backbone.TNT', arch=arch, img_size=64, out_type='cls_token'),
+    head=dict(type='LinearClsHead', num_classes=2, in_channels=48, topk=(1,)),
+)
+dataset = dict(
+    type='CustomDataset',
+    data_root='{data}',
+    pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')],
+)
+loader = dict(batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False))
+train_dataloader = dict(**loader, dataset=dataset)
+test_dataloader = dict(**loader, dataset=dataset)
+test_evaluator = dict(type='Accuracy', topk=1)
+train_cfg = dict(by_epoch=True, max_epochs=1)
+test_cfg = dict()
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3))
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=1), visualization=dict(type='VisualizationHook'))
+visualizer = dict(type='UniversalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
+"""
+
+
+def test_mmpretrain(run, tmp_path):
+    for name in ('cat', 'dog'):
+        (tmp_path / 'data' / name).mkdir(parents=True)
+        for i in range(2):
+            image = np.full((64, 64, 3), 50 + 100 * i, np.uint8)
+            cv2.imwrite(str(tmp_path / 'data' / name / f'{name}{i}.png'), image)
+    config = tmp_path / 'classifier.py'
+    config.write_text(CLASSIFIER.replace('{data}', str(tmp_path / 'data')))
+    run('train.py', config)
+    assert len(losses('work_dirs/classifier')) == 2
+    checkpoint = 'work_dirs/classifier/epoch_1.pth'
+    run('test.py', config, checkpoint, '--work-dir', 'a', '--out', 'a.pkl', '--show-dir', 'vis')
+    assert 0 <= metrics('a')['accuracy/top1'] <= 100
+    assert len(pickle.loads(Path('a.pkl').read_bytes())) == 4
+    assert len(list(Path('vis').glob('*.png'))) == 4
+
+
+SEGMENTER = """
+default_scope = 'mmseg'
+arch = dict(depth=2, word_dims=8, word_heads=2, sentence_dims=48, sentence_heads=3, mlp_ratio=2.0)
+model = dict(
+    type='EncoderDecoder',
+    data_preprocessor=dict(
+        type='SegDataPreProcessor', mean=[127.5] * 3, std=[127.5] * 3, bgr_to_rgb=True,
+        size=(64, 64), seg_pad_val=255),
+    backbone=dict(type='TNT', arch=arch, taps=(0, 0, 1, 1), out_indices=(0,), out_channels=None),
+    decode_head=dict(type='FCNHead', in_channels=48, in_index=0, channels=8, num_convs=1,
+                     num_classes=2, norm_cfg=dict(type='BN'), align_corners=False),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole'),
+)
+dataset = dict(
+    type='BaseSegDataset',
+    data_root='{data}',
+    metainfo=dict(classes=('ground', 'box'), palette=[[0, 0, 0], [255, 0, 0]]),
+    data_prefix=dict(img_path='images', seg_map_path='labels'),
+    pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),
+              dict(type='PackSegInputs')],
+)
+train_dataloader = dict(batch_size=2, num_workers=0, dataset=dataset,
+                        sampler=dict(type='InfiniteSampler', shuffle=True))
+test_dataloader = dict(batch_size=1, num_workers=0, dataset=dataset,
+                       sampler=dict(type='DefaultSampler', shuffle=False))
+test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=2)
+test_cfg = dict(type='TestLoop')
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3))
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False),
+    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2),
+    visualization=dict(type='SegVisualizationHook'))
+log_processor = dict(by_epoch=False)
+visualizer = dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
+"""
+
+
+def test_mmseg_without_custom_imports(run, coco_root, tmp_path):
+    (coco_root / 'labels').mkdir()
+    label = np.zeros((64, 64), np.uint8)
+    label[16:48, 16:40] = 1
+    for i in range(4):
+        cv2.imwrite(str(coco_root / 'labels' / f'{i}.png'), label)
+    config = tmp_path / 'segmenter.py'
+    config.write_text(SEGMENTER.replace('{data}', str(coco_root)))
+    run('train.py', config)
+    assert len(losses('work_dirs/segmenter')) == 2
+    checkpoint = 'work_dirs/segmenter/iter_2.pth'
+    run('test.py', config, checkpoint, '--work-dir', 'a', '--out', 'maps', '--show-dir', 'vis')
+    assert 0 <= metrics('a')['mIoU'] <= 100
+    assert len(list(Path('maps').glob('*.png'))) == 4
+    assert len(list(Path('vis').rglob('*.png'))) == 4

@@ -1,0 +1,55 @@
+"""Automatic mixed precision, on a GPU and on a CPU."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.optim import OptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS
+from torch import nn
+
+
+@OPTIM_WRAPPERS.register_module()
+class CpuAmpOptimWrapper(OptimWrapper):
+    """bfloat16 autocast on the CPU, where mmengine's ``AmpOptimWrapper`` refuses to work.
+
+    bfloat16 has the exponent range of float32, so there is no loss scale. Checkpoints can be
+    resumed by ``AmpOptimWrapper`` on a GPU, and the other way round.
+    """
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Run the forward pass under autocast."""
+        with super().optim_context(model), torch.autocast('cpu', dtype=torch.bfloat16):
+            yield
+
+
+def enable_amp(cfg: Config) -> None:
+    """Train in mixed precision (``--amp``): float16 with a dynamic loss scale, bfloat16 on a CPU.
+
+    ``--cfg-options optim_wrapper.dtype=bfloat16`` asks for bfloat16 on a GPU too.
+    """
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def suit_amp_to_device(cfg: Config) -> None:
+    """Make an ``AmpOptimWrapper``, asked for by ``--amp`` or by the config, work without a GPU.
+
+    Raises:
+        ValueError: If a number format is asked for that autocast does not know on a CPU.
+    """
+    wrapper: dict[str, Any] = cfg.get('optim_wrapper') or {}
+    if wrapper.get('type') != 'AmpOptimWrapper' or get_device() != 'cpu':
+        return
+    dtype = wrapper.pop('dtype', 'bfloat16')
+    if dtype not in ('bfloat16', torch.bfloat16):
+        raise ValueError(
+            f'optim_wrapper.dtype={dtype!r} is for GPUs: on a CPU, AMP trains in bfloat16. Leave '
+            'the dtype out or set --cfg-options optim_wrapper.dtype=bfloat16'
+        )
+    wrapper.pop('loss_scale', None)
+    wrapper['type'] = 'CpuAmpOptimWrapper'

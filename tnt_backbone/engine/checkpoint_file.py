@@ -1,0 +1,82 @@
+"""Checkpoints that mmengine wrote: read safely by torch >= 2.6, and looked at before a run starts.
+
+From 2.6 on, ``torch.load`` reads with ``weights_only=True``, and mmengine 0.10.7 neither asks
+otherwise nor says which of its own classes are harmless: it cannot read its own checkpoints.
+"""
+
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import find_latest_checkpoint
+
+from ..checkpoints.read import read_tensors
+
+
+def set_resume(cfg: Config, resume: str | None) -> list[str]:
+    """Decide from which checkpoint the run goes on (``--resume [auto|PATH]``).
+
+    ``auto`` takes the last one in the work folder. Where there is none yet the run starts from the
+    beginning, with the config's ``load_from`` if it has one, so a job that is started again and
+    again can always be given ``--resume``.
+
+    Args:
+        cfg: The config; afterwards ``load_from`` names the file to start from, and ``resume``
+            says whether to go on with its run.
+        resume: ``'auto'``, a path, or ``None`` for what the config says.
+
+    Returns:
+        Notes for the log.
+
+    Raises:
+        FileNotFoundError: If the work folder names a last checkpoint that is not there.
+    """
+    if resume is None:
+        if not cfg.get('resume') or cfg.get('load_from'):
+            return []
+        resume = 'auto'  # resume = True without load_from, in mmengine's words
+    if resume != 'auto':
+        cfg.resume, cfg.load_from = True, resume
+        return []
+    if not (Path(cfg.work_dir) / 'last_checkpoint').is_file():
+        cfg.resume = False
+        return [f'--resume: no checkpoint in {cfg.work_dir} yet, the run starts from the beginning']
+    path = find_latest_checkpoint(cfg.work_dir)
+    if not path or not Path(path).is_file():
+        raise FileNotFoundError(
+            f'{cfg.work_dir}/last_checkpoint names {path!r}, which is not there. If it was moved, '
+            'give its new place: --resume PATH; or start anew in another --work-dir'
+        )
+    cfg.resume, cfg.load_from = True, path
+    return []
+
+
+def check_checkpoint(path: str, *, resume: bool = False) -> None:
+    """Look into a checkpoint before the run starts.
+
+    Args:
+        path: A local file; addresses (``https://...``) are left to the Runner.
+        resume: Whether the state of a training run is needed, too.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read, holds code, or lacks what is needed.
+    """
+    if '://' in path:
+        return
+    if not Path(path).is_file():
+        near = sorted(str(file) for file in Path(path).parent.glob('*.pth'))
+        raise FileNotFoundError(
+            f'the checkpoint {path!r} does not exist. Checkpoints in its folder: '
+            + (', '.join(near) or 'none')
+        )
+    read_tensors(path)
+    if not resume:
+        return
+    content = torch.load(path, map_location='cpu', weights_only=True)
+    missing = [key for key in ('meta', 'message_hub', 'optimizer') if key not in content]
+    if missing:
+        raise ValueError(
+            f'{path} cannot be resumed from: it holds weights but no {", ".join(missing)}. To '
+            f'start a new run from these weights: --cfg-options load_from={path}'
+        )

@@ -1,0 +1,67 @@
+"""From a path on the command line to the config that the Runner gets."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+CONFIGS = Path(__file__).parents[2] / 'configs'  # of a checkout; an installed package has none
+DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def read_config(
+    path: str, *, options: dict[str, Any] | None, work_dir: str | None, launcher: str
+) -> Config:
+    """Read a config and apply what both tools share.
+
+    Args:
+        path: A config file.
+        options: ``--cfg-options``, merged into the config.
+        work_dir: Folder of logs and checkpoints; by default the config's own, else
+            ``./work_dirs/<name of the config>``.
+        launcher: What started the processes: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+
+    Raises:
+        FileNotFoundError: If there is no such file; the text has names that are near.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'the config {path!r} does not exist. {_near_names(Path(path))}')
+    cfg = Config.fromfile(path)
+    if options:
+        cfg.merge_from_dict(options)
+    cfg.launcher = launcher
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
+    for name in DATALOADERS:
+        dataloader = cfg.get(name)
+        # Workers that do not exist cannot persist: torch refuses the pair.
+        if isinstance(dataloader, dict) and dataloader.get('num_workers') == 0:
+            dataloader['persistent_workers'] = False
+    return cfg
+
+
+def _near_names(path: Path) -> str:
+    folders = [folder for folder in (path.parent, CONFIGS) if folder.is_dir()]
+    files = {str(file) for folder in folders for file in folder.glob('*.py')}
+    by_name = {Path(file).name: file for file in sorted(files)}
+    near = difflib.get_close_matches(path.name, by_name, n=3, cutoff=0.5)
+    if near:
+        return 'Did you mean ' + ' or '.join(by_name[name] for name in near) + '?'
+    return f'Configs that exist: {", ".join(sorted(by_name.values()))}' if by_name else ''
+
+
+def enable_auto_scale_lr(cfg: Config) -> None:
+    """Scale the learning rate with the total batch size (``--auto-scale-lr``).
+
+    Raises:
+        ValueError: If the config does not say for which batch size its learning rate was chosen.
+    """
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        raise ValueError(
+            '--auto-scale-lr needs the batch size that the learning rate was chosen for: add '
+            'auto_scale_lr = dict(enable=False, base_batch_size=16) to the config'
+        )
+    cfg.auto_scale_lr.enable = True

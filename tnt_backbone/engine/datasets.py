@@ -1,0 +1,143 @@
+"""The data sets that a config names: taken out of their wrappers, and whether they are there."""
+
+import copy
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.registry import DATASETS, init_default_scope
+
+# Parts of a model whose num_classes counts the classes of the data, in the three libraries
+HEADS = ('bbox_head', 'mask_head', 'decode_head', 'auxiliary_head', 'head')
+
+
+def build_leaf_datasets(cfg: Config, phases: Iterable[str]) -> dict[str, list[BaseDataset]]:
+    """Build the data sets of a config without reading any data.
+
+    Wrappers (``RepeatDataset``, ``ConcatDataset``, ``ClassBalancedDataset``,
+    ``MultiImageMixDataset``, ...) are taken off. What is no mmengine ``BaseDataset`` is left out:
+    nothing is known of it.
+
+    Args:
+        cfg: A config.
+        phases: Any of ``'train'``, ``'val'``, ``'test'``.
+
+    Returns:
+        ``{phase: data sets}``; ``ann_file`` and ``data_prefix`` are joined with ``data_root``.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    return {
+        phase: [
+            DATASETS.build({**copy.deepcopy(leaf), 'lazy_init': True})
+            for leaf in _leaves((cfg.get(f'{phase}_dataloader') or {}).get('dataset'))
+            if _is_base_dataset(leaf)
+        ]
+        for phase in phases
+    }
+
+
+def _leaves(dataset: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(dataset, list | tuple):
+        for part in dataset:
+            yield from _leaves(part)
+    elif isinstance(dataset, dict):
+        inner = dataset.get('datasets', dataset.get('dataset'))
+        if inner is None:
+            yield dataset
+        else:
+            yield from _leaves(inner)
+
+
+def _is_base_dataset(leaf: dict[str, Any]) -> bool:
+    kind = leaf.get('type')
+    if isinstance(kind, str):
+        with DATASETS.switch_scope_and_registry(None) as registry:  # of the config's library
+            kind = registry.get(kind)
+    return isinstance(kind, type) and issubclass(kind, BaseDataset)
+
+
+def check_files(cfg: Config, datasets: dict[str, list[BaseDataset]]) -> None:
+    """Check that annotation files and image folders exist.
+
+    Raises:
+        FileNotFoundError: If any is missing. The text shows all that the config expects.
+    """
+    expected: dict[str, str] = {}  # path: what asks for it
+    for phase, leaves in datasets.items():
+        for dataset in leaves:
+            for path in _local_files(dataset):
+                expected.setdefault(path, f'{phase}_dataloader, {type(dataset).__name__}')
+        evaluators = cfg.get(f'{phase}_evaluator') or []
+        for evaluator in [evaluators] if isinstance(evaluators, dict) else evaluators:
+            ann_file = evaluator.get('ann_file')
+            if ann_file and not evaluator.get('backend_args') and '://' not in ann_file:
+                expected.setdefault(ann_file, f'{phase}_evaluator, {evaluator["type"]}')
+    if all(os.path.exists(path) for path in expected):
+        return
+    width = max(map(len, expected))
+    layout = '\n'.join(
+        f'  {"found  " if os.path.exists(path) else "MISSING"}  {path:{width}}  ({source})'
+        for path, source in expected.items()
+    )
+    roots = ' '.join(f'{phase}_dataloader.dataset.data_root=DIR' for phase in datasets)
+    raise FileNotFoundError(
+        f'data is missing. The config expects, seen from {Path.cwd()}:\n{layout}\n'
+        'How each data set must lie and how to link yours: docs/datasets.md. In short:\n'
+        '  ln -s /path/to/your/data data\n'
+        f'or, for folders with other names: --cfg-options {roots} (and ann_file of the evaluators)'
+    )
+
+
+def _local_files(dataset: BaseDataset) -> list[str]:
+    """Annotation file and folders; nothing of data that is remote or that fetches itself."""
+    if getattr(dataset, 'backend_args', None) or getattr(dataset, 'download', False):
+        return []
+    paths = [dataset.ann_file, *dataset.data_prefix.values()]
+    return [path for path in paths if isinstance(path, str) and path and '://' not in path]
+
+
+def check_num_classes(cfg: Config, datasets: dict[str, list[BaseDataset]]) -> list[str]:
+    """Compare the heads of the model with the classes of the data sets.
+
+    Returns:
+        Notes for the log: heads with more classes than the data.
+
+    Raises:
+        ValueError: If a head has too few classes; its loss would fail or count wrongly.
+    """
+    notes = []
+    for phase, leaves in datasets.items():
+        for dataset in leaves:
+            classes = dataset.metainfo.get('classes')
+            for key, number in _num_classes(cfg.model, 'model') if classes else ():
+                text = f'{key} is {number}, but the data has {len(classes)} classes'
+                if number < len(classes):
+                    raise ValueError(
+                        f'{text} ({shorten(classes)}). Set --cfg-options {key}={len(classes)}, or '
+                        f'name the classes you want in {phase}_dataloader.dataset.metainfo.classes'
+                    )
+                if number > len(classes):
+                    notes.append(f'{text}; the surplus outputs learn nothing')
+    return notes
+
+
+def _num_classes(node: Any, path: str) -> Iterator[tuple[str, int]]:
+    if isinstance(node, list | tuple):
+        for i, part in enumerate(node):
+            yield from _num_classes(part, f'{path}.{i}')
+    elif isinstance(node, dict):
+        name = path.rstrip('.0123456789').rpartition('.')[2]  # of a list of heads: the list's
+        if name in HEADS and isinstance(node.get('num_classes'), int):
+            yield f'{path}.num_classes', node['num_classes']
+        for key, part in node.items():
+            yield from _num_classes(part, f'{path}.{key}')
+
+
+def shorten(values: Iterable[Any], most: int = 3) -> str:
+    """Join the first few values for a message, each of at most 120 characters."""
+    texts = [str(value) for value in values]
+    texts = [text if len(text) <= 120 else text[:117] + '...' for text in texts]
+    return ', '.join(texts[:most]) + (', ...' if len(texts) > most else '')

@@ -1,0 +1,54 @@
+"""Several processes on a machine without a GPU, and which process is which."""
+
+import datetime
+import os
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+
+# Where each launcher says which process of its machine this one is
+LOCAL_RANKS = {
+    'pytorch': 'LOCAL_RANK',
+    'slurm': 'SLURM_LOCALID',
+    'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK',
+}
+
+
+def is_first_on_node(launcher: str) -> bool:
+    """Whether this process is the one of its machine that checks files for the others.
+
+    They wait for it in the Runner's first collective operation.
+
+    Args:
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+    """
+    return os.environ.get(LOCAL_RANKS.get(launcher, ''), '0') == '0'
+
+
+def init_cpu_processes(cfg: Config) -> None:
+    """Let the Runner work in several processes on the CPU; does nothing where there is a GPU.
+
+    mmengine selects a CUDA device in each process and hands its number to
+    ``DistributedDataParallel``. So the process group is made here, which the Runner then uses, and
+    the model wrapper gets ``device_ids=None``.
+
+    Raises:
+        ValueError: If the processes were started by slurm or MPI: mmengine reads their variables
+            only together with a GPU.
+    """
+    if cfg.launcher == 'none' or get_device() != 'cpu':
+        return
+    if cfg.launcher != 'pytorch':
+        raise ValueError(
+            f'--launcher {cfg.launcher} needs a GPU in each process, and none is visible. On CPUs '
+            'use tools/dist_train.sh or tools/dist_test.sh'
+        )
+    seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
+    torch.distributed.init_process_group('gloo', timeout=datetime.timedelta(seconds=seconds))
+    wrapper = cfg.get('model_wrapper_cfg') or {
+        'type': 'MMDistributedDataParallel',
+        'broadcast_buffers': False,
+        'find_unused_parameters': cfg.get('find_unused_parameters', False),
+    }
+    cfg.model_wrapper_cfg = {**wrapper, 'device_ids': None}

@@ -1,0 +1,53 @@
+"""A damaged image file must not end a training run."""
+
+import logging
+from typing import Any
+
+import mmcv
+import mmengine.fileio
+import numpy as np
+from mmcv.transforms import LoadImageFromFile
+from mmengine.logging import print_log
+from mmengine.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class LoadImageOrSkip(LoadImageFromFile):
+    """mmcv's ``LoadImageFromFile`` for training: a damaged file is named in the log and skipped.
+
+    mmcv's stops the run at a file that cannot be decoded, and accepts a JPEG that was cut off:
+    OpenCV fills the rest with grey. This one returns ``None`` for both, and the data set draws
+    another image (mmengine's ``BaseDataset`` does so at most 1000 times in a row, then it raises).
+    For training only: an evaluation without some of its images would be wrong.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
+        """Add ``img``, ``img_shape`` and ``ori_shape`` to the results, or return ``None``."""
+        path = results['img_path']
+        try:
+            image = self._read(path)
+        except (OSError, ValueError) as error:
+            print_log(
+                f'{path} is skipped, another image takes its place: {error}. Replace the file, or '
+                'take it out of the annotations',
+                logger='current',
+                level=logging.ERROR,  # mmengine shows no warnings of the other processes
+            )
+            return None
+        results['img'] = image
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        return results
+
+    def _read(self, path: str) -> np.ndarray:
+        data = mmengine.fileio.get(path, backend_args=self.backend_args)
+        # A JPEG's last scan is followed by an end marker; neither occurs inside compressed data.
+        if data[:2] == b'\xff\xd8' and data.rfind(b'\xff\xd9') < data.rfind(b'\xff\xda'):
+            raise ValueError(f'the JPEG is cut off after {len(data)} bytes')
+        image = (
+            mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)
+            if data
+            else None
+        )
+        if image is None:
+            raise ValueError(f'its {len(data)} bytes cannot be decoded as an image')
+        return image.astype(np.float32) if self.to_float32 else image

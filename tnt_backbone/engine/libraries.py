@@ -1,0 +1,151 @@
+"""What the tools must know about MMDetection, MMSegmentation and MMPretrain: one row a library."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from .config import DATALOADERS
+
+
+def _draw_into_hook(key: str) -> Callable[[Config, str], None]:
+    def set_folder(cfg: Config, folder: str) -> None:
+        cfg.default_hooks.visualization[key] = folder
+
+    return set_folder
+
+
+def _draw_into_visualizer(cfg: Config, folder: str) -> None:
+    cfg.visualizer.save_dir = folder
+
+
+def _dump_predictions(metric: str) -> Callable[[Config, str], None]:
+    def add_metric(cfg: Config, out: str) -> None:
+        if not out.endswith(('.pkl', '.pickle')):
+            raise ValueError(
+                f'--out {out!r} must end in .pkl: predictions are written as a pickle file'
+            )
+        cfg.test_evaluator = [*_evaluators(cfg), {'type': metric, 'out_file_path': out}]
+
+    return add_metric
+
+
+def _write_label_maps(cfg: Config, out: str) -> None:
+    if Path(out).suffix:
+        raise ValueError(f'--out {out!r} must be a folder: label maps are written as PNG files')
+    cfg.test_evaluator = [{**evaluator, 'output_dir': out} for evaluator in _evaluators(cfg)]
+
+
+def _evaluators(cfg: Config) -> list[dict[str, Any]]:
+    return (
+        [cfg.test_evaluator] if isinstance(cfg.test_evaluator, dict) else list(cfg.test_evaluator)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """What differs.
+
+    Attributes:
+        draw_key: Argument of the visualization hook that switches it on.
+        set_show_dir: Puts the folder of ``--show-dir`` where the library wants it.
+        set_out: Asks for ``--out``: a pickle of all predictions, or a folder of label maps.
+        dataloader: Defaults of every dataloader that its configs leave to its tools.
+    """
+
+    draw_key: str
+    set_show_dir: Callable[[Config, str], None]
+    set_out: Callable[[Config, str], None]
+    dataloader: dict[str, Any] = field(default_factory=dict)
+
+
+LIBRARIES = {
+    'mmdet': Library(
+        draw_key='draw',
+        set_show_dir=_draw_into_hook('test_out_dir'),
+        set_out=_dump_predictions('DumpDetResults'),
+    ),
+    'mmseg': Library(
+        draw_key='draw',
+        set_show_dir=_draw_into_visualizer,
+        set_out=_write_label_maps,
+    ),
+    'mmpretrain': Library(
+        draw_key='enable',
+        set_show_dir=_draw_into_hook('out_dir'),
+        set_out=_dump_predictions('DumpResults'),
+        dataloader={'collate_fn': {'type': 'default_collate'}},
+    ),
+}
+
+
+def library_of(cfg: Config) -> Library:
+    """The row of a config's ``default_scope``.
+
+    Raises:
+        ValueError: If the config belongs to none of the three libraries.
+    """
+    scope = cfg.get('default_scope')
+    if scope not in LIBRARIES:
+        raise ValueError(
+            f'default_scope={scope!r} in the config: the tools know {", ".join(LIBRARIES)}. Set '
+            "default_scope = 'mmdet' (or the one whose models the config names)"
+        )
+    return LIBRARIES[scope]
+
+
+def set_dataloader_defaults(cfg: Config) -> None:
+    """Fill in what the tools of the config's library fill in."""
+    scope = cfg.get('default_scope')
+    defaults = LIBRARIES[scope].dataloader if scope in LIBRARIES else {}
+    for name in DATALOADERS:
+        for key, value in defaults.items() if cfg.get(name) else ():
+            cfg[name].setdefault(key, value)
+
+
+def show_predictions(cfg: Config, *, show: bool, show_dir: str | None, wait_time: float) -> None:
+    """Draw the predictions of every test image (``--show``, ``--show-dir``).
+
+    Args:
+        cfg: The config; its visualization hook is switched on.
+        show: Open a window.
+        show_dir: Folder for the pictures.
+        wait_time: Seconds that the window waits.
+
+    Raises:
+        ValueError: If the config has no visualization hook or no visualizer.
+    """
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None or not cfg.get('visualizer'):
+        raise ValueError(
+            '--show and --show-dir need a visualizer and default_hooks.visualization in the '
+            'config, as in configs/_base_/default_runtime.py'
+        )
+    library = library_of(cfg)
+    hook[library.draw_key] = True
+    hook['interval'] = 1  # the default draws each 50th image or fewer
+    if show:
+        hook['show'], hook['wait_time'] = True, wait_time
+    if show_dir:
+        library.set_show_dir(cfg, show_dir)
+
+
+def use_tta(cfg: Config) -> None:
+    """Predict on several versions of each image and merge them (``--tta``).
+
+    Raises:
+        ValueError: If the config does not say how.
+    """
+    missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
+    if missing:
+        raise ValueError(
+            f'--tta: the config has no {" and no ".join(missing)}; both are shown in '
+            'configs/_base_. Without --tta the images are tested as they are'
+        )
+    cfg.model = {**cfg.tta_model, 'module': cfg.model}
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    dataset.pipeline = cfg.tta_pipeline

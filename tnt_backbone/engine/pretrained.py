@@ -1,0 +1,102 @@
+"""Which weights a model starts from: found in its config, replaced, removed, and looked at."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.config import Config
+
+from ..checkpoints import resolve_checkpoint
+
+# mmengine fetches these itself
+FOREIGN_SCHEMES = (
+    'torchvision://',
+    'modelzoo://',
+    'open-mmlab://',
+    'openmmlab://',
+    'mmcls://',
+    's3://',
+)
+
+
+def _dicts(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every dict of a config with its dotted path."""
+    if isinstance(node, dict):
+        yield path, node
+        for key, value in node.items():
+            yield from _dicts(value, f'{path}.{key}')
+    elif isinstance(node, (list, tuple)):
+        for i, value in enumerate(node):
+            yield from _dicts(value, f'{path}.{i}')
+
+
+def _as_list(init_cfg: Any) -> list[dict[str, Any]]:
+    return [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg or ())
+
+
+def pretrained_checkpoints(cfg: Config) -> dict[str, str]:
+    """Find what ``init_cfg=dict(type='Pretrained', ...)`` asks for.
+
+    Returns:
+        ``{dotted path in the config: checkpoint}``.
+    """
+    return {
+        f'{path}.init_cfg': init['checkpoint']
+        for path, part in _dicts(cfg.model, 'model')
+        for init in _as_list(part.get('init_cfg'))
+        if init.get('type') == 'Pretrained'
+    }
+
+
+def drop_pretrained(cfg: Config) -> None:
+    """Remove every pretrained checkpoint from the model (``--from-scratch``)."""
+    for _, part in _dicts(cfg.model, 'model'):
+        if part.get('pretrained'):  # what some configs of mmseg say instead
+            part['pretrained'] = None
+        inits = _as_list(part.get('init_cfg'))
+        kept = [init for init in inits if init.get('type') != 'Pretrained']
+        if len(kept) < len(inits):
+            part['init_cfg'] = kept or None
+
+
+def replace_backbone_weights(cfg: Config, file: str) -> None:
+    """Let the backbone start from a file (``--weights``).
+
+    Raises:
+        ValueError: If the model has no backbone, or several.
+    """
+    backbones = {
+        path: part
+        for path, part in _dicts(cfg.model, 'model')
+        if path.endswith('.backbone') and 'type' in part
+    }
+    if len(backbones) != 1:
+        raise ValueError(
+            f'--weights is for a model with one backbone, and this one has {len(backbones)} '
+            f'{sorted(backbones)}. Name the place: --cfg-options '
+            f'model.backbone.init_cfg.type=Pretrained model.backbone.init_cfg.checkpoint={file}'
+        )
+    (backbone,) = backbones.values()
+    if cfg.model.get('pretrained'):
+        cfg.model['pretrained'] = None
+    inits = _as_list(backbone.get('init_cfg'))
+    pretrained = next(
+        (init for init in inits if init['type'] == 'Pretrained'), {'type': 'Pretrained'}
+    )
+    others = [init for init in inits if init['type'] != 'Pretrained']
+    replaced = {**pretrained, 'checkpoint': file}
+    backbone['init_cfg'] = (
+        [*others, replaced] if others else replaced
+    )  # some backbones take no list
+
+
+def check_pretrained(cfg: Config) -> None:
+    """Fetch the weights that the model starts from: a run that cannot have them stops at once.
+
+    Raises:
+        FileNotFoundError: If they are not there; the text says which places were tried, and what
+            to do.
+        ValueError: If a name is not known, or a file is damaged.
+    """
+    for checkpoint in pretrained_checkpoints(cfg).values():
+        if not checkpoint.startswith(FOREIGN_SCHEMES):
+            resolve_checkpoint(checkpoint)

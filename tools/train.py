@@ -1,0 +1,82 @@
+"""Trains a model of MMDetection, MMSegmentation or MMPretrain, as a config says."""
+
+import argparse
+
+from mmengine.config import Config
+
+import tnt_backbone  # noqa: F401  makes TNT known to configs without custom_imports
+from tnt_backbone.engine.amp import enable_amp
+from tnt_backbone.engine.checkpoint_file import set_resume
+from tnt_backbone.engine.command_line import (
+    add_common_arguments,
+    build_runner,
+    prepare_process,
+    suit_to_machine,
+)
+from tnt_backbone.engine.config import enable_auto_scale_lr, read_config
+from tnt_backbone.engine.distributed import is_first_on_node
+from tnt_backbone.engine.libraries import set_dataloader_defaults
+from tnt_backbone.engine.preflight import check_training, errors_of_the_user
+from tnt_backbone.engine.pretrained import drop_pretrained, replace_backbone_weights
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file, for instance configs/retinanet_tnt_s_coco.py')
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='PATH',
+        help='go on from a checkpoint; without PATH from the last one in the work folder, if any',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the total batch size',
+    )
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument('--weights', metavar='FILE', help='local file that the backbone starts from')
+    start.add_argument(
+        '--from-scratch', action='store_true', help='start without pretrained weights'
+    )
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def apply_options(cfg: Config, args: argparse.Namespace) -> list[str]:
+    """Put the options into the config; returns notes for the log."""
+    if args.amp:
+        enable_amp(cfg)
+    if args.auto_scale_lr:
+        enable_auto_scale_lr(cfg)
+    notes = set_resume(cfg, args.resume)
+    if (args.weights or args.from_scratch) and not cfg.get('resume'):
+        cfg.load_from = None  # the option wins over the config
+    if args.from_scratch or cfg.get('load_from'):  # a checkpoint brings the backbone's weights
+        drop_pretrained(cfg)
+    elif args.weights:
+        replace_backbone_weights(cfg, args.weights)
+    return notes
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    prepare_process(args.local_rank)
+    with errors_of_the_user('tools/train.py', launcher=args.launcher):
+        cfg = read_config(
+            args.config, options=args.cfg_options, work_dir=args.work_dir, launcher=args.launcher
+        )
+        set_dataloader_defaults(cfg)
+        notes = apply_options(cfg, args)
+        if is_first_on_node(args.launcher):
+            notes += check_training(cfg)
+        suit_to_machine(cfg)
+    build_runner(cfg, notes).train()
+
+
+if __name__ == '__main__':
+    main()
