@@ -68,8 +68,9 @@ step "training in $PROCESSES processes: $WORK_DIR/train"
 bash "$TOOLS/dist_train.sh" "$CONFIG" "$PROCESSES" --work-dir "$WORK_DIR/train" "${train_options[@]}"
 
 step 'evaluation on held-out digits'
+cd "$WORK_DIR" # --cfg-options drops the spaces of a path, so outfile_prefix must be relative
 bash "$TOOLS/dist_test.sh" "$CONFIG" "$(< "$WORK_DIR/train/last_checkpoint")" "$PROCESSES" \
-  --work-dir "$WORK_DIR/test" --cfg-options "test_evaluator.outfile_prefix=$WORK_DIR/detections"
+  --work-dir "$WORK_DIR/test" --cfg-options test_evaluator.outfile_prefix=detections
 
 step "result, after $((SECONDS / 60)) min $((SECONDS % 60)) s (without the environment)"
 "$PYTHON" -m tnt_backbone.demo.report "$WORK_DIR" "$TNT_DEMO_DATA"

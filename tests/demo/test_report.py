@@ -64,6 +64,14 @@ def test_missing_logs_are_named(tmp_path):
         read_run(tmp_path)
 
 
+def test_a_run_that_was_stopped_is_named(tmp_path):
+    write_logs(tmp_path, ap=0.8, ap50=0.97)
+    (scalars,) = (tmp_path / 'train').glob('*/vis_data/scalars.json')
+    scalars.write_text(scalars.read_text().splitlines()[0] + '\n')
+    with pytest.raises(ValueError, match='1 lines of training and the peak memory of 0'):
+        read_run(tmp_path)
+
+
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     out = tmp_path_factory.mktemp('data')

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tnt_backbone.demo.textures import TEXTURES, background
+from tnt_backbone.demo.textures import SPREAD, TEXTURES, background
 
 
 @pytest.mark.parametrize('texture', TEXTURES, ids=lambda texture: texture.__name__)
@@ -28,4 +28,4 @@ def test_background_leaves_room_for_digits_to_stand_out():
     pictures = [background(np.random.default_rng(seed), 48, 64) for seed in range(20)]
     assert all(picture.shape == (48, 64, 3) for picture in pictures)
     assert all(picture.min() >= 0 and picture.max() <= 255 for picture in pictures)
-    assert all(np.ptp(picture, axis=(0, 1)).max() <= 129 for picture in pictures)
+    assert all(np.ptp(picture, axis=(0, 1)).max() <= 2 * SPREAD + 1 for picture in pictures)

@@ -1,8 +1,8 @@
 """Handwritten digits and their two splits.
 
-The digits are scikit-learn's ``load_digits``: 1797 samples of 8x8 pixels, written by people (Optical
-Recognition of Handwritten Digits, https://archive.ics.uci.edu/dataset/80). It ships with the library, so
-nothing is downloaded.
+The digits are scikit-learn's ``load_digits``: 1797 samples of 8x8 pixels, written by people
+(Optical Recognition of Handwritten Digits, https://archive.ics.uci.edu/dataset/80). They ship with
+the library, so nothing is downloaded.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ try:
     from sklearn.datasets import load_digits
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        'The demo draws its digits from scikit-learn: pip install "tnt-backbone[demo]" or pip install scikit-learn'
+        'The demo draws its digits from scikit-learn: pip install "tnt-backbone[demo]"'
     ) from error
 
 Split = Literal['train', 'val']
@@ -42,8 +42,8 @@ class Digit:
 def load_split(split: Split) -> tuple[Digit, ...]:
     """All digits of a split, in the order of ``load_digits``.
 
-    The split does not depend on a seed: whatever data sets are made, no train scene ever shows a digit
-    of a val scene.
+    The split does not depend on a seed: whatever data sets are made, no train scene ever shows a
+    digit of a val scene.
     """
     if split not in SPLITS:
         raise ValueError(f'split={split!r} is not known: choose one of {SPLITS}')
@@ -53,11 +53,15 @@ def load_split(split: Split) -> tuple[Digit, ...]:
         for rank, index in enumerate(np.flatnonzero(data.target == label)):
             held_out = rank % HELD_OUT_EVERY == 0
             if held_out == (split == 'val'):
-                digits.append(Digit(int(index), label, (data.images[index] / FULL_INK).astype(np.float32)))
+                digits.append(
+                    Digit(int(index), label, (data.images[index] / FULL_INK).astype(np.float32))
+                )
     return tuple(sorted(digits, key=lambda digit: digit.index))
 
 
-def render(digit: Digit, *, height: float, angle: float = 0.0, stretch: float = 1.0) -> NDArray[np.float32]:
+def render(
+    digit: Digit, *, height: float, angle: float = 0.0, stretch: float = 1.0
+) -> NDArray[np.float32]:
     """Draw a digit large and smooth.
 
     Args:
@@ -67,12 +71,15 @@ def render(digit: Digit, *, height: float, angle: float = 0.0, stretch: float = 
         stretch: Width relative to the written one.
 
     Returns:
-        Opacity ``(h, w)`` from 0 to 1, cropped so that each border row and column has a pixel of 0.5 or more.
+        Opacity ``(h, w)`` from 0 to 1, cropped so that each border row and column has a pixel of
+        0.5 or more.
     """
     ink = np.pad(digit.ink, 1)
     large = cv2.resize(ink, None, fx=UPSCALE, fy=UPSCALE, interpolation=cv2.INTER_CUBIC)
     large = cv2.GaussianBlur(large, (0, 0), UPSCALE / 4)
-    opacity = _crop(np.clip((large - 0.35) / 0.2, 0.0, 1.0))  # crisp strokes; opacity 0.5 at 0.45 of full ink
+    opacity = _crop(
+        np.clip((large - 0.35) / 0.2, 0.0, 1.0)
+    )  # crisp strokes; opacity 0.5 at 0.45 of full ink
 
     scale = height / opacity.shape[0]
     high, wide = opacity.shape
@@ -82,8 +89,9 @@ def render(digit: Digit, *, height: float, angle: float = 0.0, stretch: float = 
     shift = np.full(2, side / 2) - turn @ np.array([wide / 2, high / 2])
     turned = cv2.warpAffine(opacity, np.column_stack([turn, shift]), (side, side))
     drawn_side = max(round(side * scale), 1)
-    drawn = cv2.resize(turned, (drawn_side, drawn_side), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    return _crop(drawn)
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    drawn = cv2.resize(turned, (drawn_side, drawn_side), interpolation=way)
+    return _crop(np.clip(drawn, 0.0, 1.0))  # the resize overshoots by rounding
 
 
 def _crop(opacity: NDArray[np.float32]) -> NDArray[np.float32]:

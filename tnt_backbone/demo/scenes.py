@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from .digits import Digit, render
 from .textures import background
 
-MAX_TURN = 15.0  # degrees
+MAX_TURN = 10.0  # degrees
 STRETCH = (0.85, 1.15)
-MAX_HIDDEN = 0.1  # of a digit's pixels, by the digits that lie on it
-MIN_CONTRAST = 60.0  # of 255, between a digit's brightness and that of the background behind it
+MAX_HIDDEN = 0.05  # of a digit's pixels, by the digits that lie on it
+MIN_CONTRAST = 90.0  # of 255: how much brighter a digit is than what lies behind it
 PLACEMENTS = 20  # tries; a digit that finds no place is left out
 MIN_HEIGHT = 8.0  # pixels: the digits' own resolution
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of R, G, B (ITU-R BT.601)
@@ -45,11 +45,11 @@ def compose(
 
     Args:
         rng: Where all choices come from.
-        digits: What to show. The first always finds a place; each further one only where it hides little
-            of the others.
+        digits: What to show. One that would not fit, or hide too much of those before it, is left
+            out.
         size: ``(H, W)`` of the scene, in pixels.
-        heights: Least and greatest height of a digit, as a share of the shorter side; small ones are as
-            likely as great ones on a logarithmic scale.
+        heights: Least and greatest height of a digit, as a share of the shorter side; their
+            logarithms are spread evenly.
     """
     image = background(rng, *size)
     instances: list[Instance] = []
@@ -79,7 +79,7 @@ def compose(
 def _find_place(
     rng: Generator, opacity: NDArray[np.float32], instances: list[Instance], size: tuple[int, int]
 ) -> tuple[int, int] | None:
-    """Upper left corner where a digit lies inside the scene and hides no other by more than ``MAX_HIDDEN``."""
+    """Upper left corner where a digit lies inside the scene and hides little of the others."""
     high, wide = opacity.shape
     if high > size[0] or wide > size[1]:
         return None
@@ -87,7 +87,8 @@ def _find_place(
     for _ in range(PLACEMENTS):
         row, column = (int(rng.integers(0, room + 1)) for room in (size[0] - high, size[1] - wide))
         hidden = (
-            (instance.mask[row : row + high, column : column + wide] & solid).sum() / instance.mask.sum()
+            (instance.mask[row : row + high, column : column + wide] & solid).sum()
+            / instance.mask.sum()
             for instance in instances
         )
         if all(share <= MAX_HIDDEN for share in hidden):
@@ -95,12 +96,13 @@ def _find_place(
     return None
 
 
-def _ink(rng: Generator, behind: NDArray[np.float32], opacity: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A colour ``(3,)`` that stands out from what lies behind the digit, ``(h, w, 3)``, with a faint texture left to it."""
+def _ink(
+    rng: Generator, behind: NDArray[np.float32], opacity: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """A colour ``(3,)`` that stands out from what lies behind the digit, ``(h, w, 3)``."""
     mean = float((behind @ LUMA)[opacity >= 0.5].mean())
-    darker, lighter = mean - MIN_CONTRAST, 255.0 - (mean + MIN_CONTRAST)  # ranges that are left, in shades
-    chosen = rng.uniform(-max(darker, 0.0), max(lighter, 0.0))
-    brightness = mean - MIN_CONTRAST + chosen if chosen < 0 else mean + MIN_CONTRAST + chosen
-    colour = rng.uniform(0, 255, 3).astype(np.float32)
-    shift = brightness - float(colour @ LUMA)
-    return np.clip(colour + np.float32(shift), 0, 255)
+    brightness = np.float32(rng.uniform(min(mean + MIN_CONTRAST, 255.0), 255.0))
+    hue = rng.uniform(-50, 50, 3).astype(np.float32)
+    hue -= hue @ LUMA  # changes the colour but not the brightness
+    reach = np.where(hue > 0, 255.0 - brightness, brightness) / np.maximum(np.abs(hue), 1e-3)
+    return brightness + np.float32(min(reach.min(), 1.0)) * hue

@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 Pattern = NDArray[np.float32]
 
+SPREAD = 40  # of 255: how far the shades of a background lie from their mean
+CHROMA = 25  # of 255: how far that mean lies from grey, in each channel
+BRIGHTNESS = (20, 110)  # of 255: that mean; digits are brighter
+
 
 def noise(rng: Generator, height: int, width: int) -> Pattern:
     """Smooth noise of a few frequencies, the fine ones weaker or as strong as the coarse ones."""
@@ -66,7 +70,9 @@ def clutter(rng: Generator, height: int, width: int) -> Pattern:
         thickness = int(rng.choice([-1, 1, max(reach // 40, 1)]))  # -1 fills the shape
         match rng.integers(3):
             case 0:
-                cv2.ellipse(pattern, centre, half, float(rng.uniform(0, 180)), 0, 360, shade, thickness)
+                cv2.ellipse(
+                    pattern, centre, half, float(rng.uniform(0, 180)), 0, 360, shade, thickness
+                )
             case 1:
                 corner = (centre[0] + half[0], centre[1] + half[1])
                 cv2.rectangle(pattern, centre, corner, shade, thickness)
@@ -76,23 +82,29 @@ def clutter(rng: Generator, height: int, width: int) -> Pattern:
     return pattern
 
 
-TEXTURES: tuple[Callable[[Generator, int, int], Pattern], ...] = (noise, gradient, stripes, checks, clutter)
+TEXTURES: tuple[Callable[[Generator, int, int], Pattern], ...] = (
+    noise,
+    gradient,
+    stripes,
+    checks,
+    clutter,
+)
 
 
 def background(rng: Generator, height: int, width: int) -> NDArray[np.float32]:
     """Two textures in two colours each, blended.
 
     Returns:
-        ``(height, width, 3)`` from 0 to 255. Shades spread over at most half the range around a random mean, so that
-        digits can stand out.
+        ``(height, width, 3)`` from 0 to 255. Each channel spreads over at most ``2 * SPREAD``,
+        so that digits can stand out.
     """
-    base = rng.uniform(30, 225, 3)
+    base = rng.uniform(*BRIGHTNESS) + rng.uniform(-CHROMA, CHROMA, 3)
     picture = np.zeros((height, width, 3), np.float32)
     share = rng.uniform(0.3, 0.7)
     for weight in (share, 1 - share):
         texture = TEXTURES[rng.integers(len(TEXTURES))]
         pattern = texture(rng, height, width)[..., None]  # (H, W, 1)
-        dark, light = (base + rng.uniform(-64, 64, (2, 3))).astype(np.float32)
+        dark, light = (base + rng.uniform(-SPREAD, SPREAD, (2, 3))).astype(np.float32)
         picture += weight * (dark + (light - dark) * pattern)
     return np.clip(picture, 0, 255)
 
@@ -104,4 +116,4 @@ def _grid(height: int, width: int) -> tuple[Pattern, Pattern]:
 
 def _to_unit_range(pattern: Pattern) -> Pattern:
     low, high = pattern.min(), pattern.max()
-    return (pattern - low) / max(high - low, 1e-6)
+    return ((pattern - low) / max(high - low, 1e-6)).astype(np.float32)

@@ -12,4 +12,6 @@ class LayerNorm2d(nn.LayerNorm):
 
     def forward(self, feature_map: Tensor) -> Tensor:
         """Normalise over channels."""
-        return super().forward(feature_map.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        normed = super().forward(feature_map.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        # A convolution of a permuted map gives its weight a permuted gradient, which DDP must copy.
+        return normed.contiguous()

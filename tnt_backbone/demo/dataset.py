@@ -1,0 +1,179 @@
+"""The demo's data set on disk: scenes to detect and segment, single digits to classify.
+
+::
+
+    OUT/annotations/instances_{train,val}.json    COCO: boxes, polygons, area
+    OUT/{train,val}/000000.jpg                    scenes
+    OUT/semantic/{train,val}/000000.png           class of every pixel
+    OUT/classification/{train,val}/<class>/       one digit a picture, half the scenes' size
+    OUT/dataset.json                              the arguments it was made with; written last
+
+Semantic masks hold 0 for the background, a class of its own, and 1 to 10 for the digits 0 to 9. In
+mmseg that is ``reduce_zero_label=False`` with 11 classes; ``reduce_zero_label=True`` would leave 10
+and ignore the background, as ADE20K does.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from mmengine.utils import track_iter_progress
+from numpy.typing import NDArray
+
+from .coco import CATEGORIES, annotation, semantic_mask
+from .digits import CLASSES, SPLITS, Split, load_split
+from .scenes import Scene, compose
+
+MAX_DIGITS = 5  # in a scene
+SCENE_HEIGHTS = (0.18, 0.36)  # of a digit, as a share of the shorter side
+SINGLE_HEIGHTS = (0.36, 0.72)  # about the same in pixels, as single digits have half the size
+MIN_SIZE = 32
+JPEG_QUALITY = 95
+
+RECIPE = 1  # raised with each change of what is drawn, so that older data are made again
+STAMP = 'dataset.json'
+PARTIAL = '.partial'  # where a data set grows until it is whole
+CONTENTS = ('annotations', *SPLITS, 'semantic', 'classification')
+
+
+def make_scene(split: Split, number: int, *, size: tuple[int, int], seed: int) -> Scene:
+    """Compose scene ``number`` of a split, which does not depend on how many others are made."""
+    rng = np.random.default_rng([seed, SPLITS.index(split), number, 0])
+    digits = load_split(split)
+    chosen = rng.integers(len(digits), size=rng.integers(1, MAX_DIGITS + 1))
+    return compose(rng, [digits[i] for i in chosen], size=size, heights=SCENE_HEIGHTS)
+
+
+def make_single(split: Split, number: int, *, size: tuple[int, int], seed: int) -> Scene:
+    """Compose single digit ``number`` of a split, for classification; the classes take turns."""
+    rng = np.random.default_rng([seed, SPLITS.index(split), number, 1])
+    digits = [digit for digit in load_split(split) if digit.label == number % len(CLASSES)]
+    half = (size[0] // 2, size[1] // 2)
+    return compose(rng, [digits[rng.integers(len(digits))]], size=half, heights=SINGLE_HEIGHTS)
+
+
+def make_dataset(
+    out: str | Path,
+    *,
+    train: int = 4000,
+    val: int = 400,
+    size: int | tuple[int, int] = 128,
+    seed: int = 0,
+) -> bool:
+    """Write the data set, unless it is there already.
+
+    The same arguments give the same files, byte for byte, on the same versions of NumPy, OpenCV
+    and scikit-learn.
+
+    Args:
+        out: Folder for the data set. One that holds a data set of other arguments is made again,
+            whole.
+        train: Scenes, and as many single digits, of the train split.
+        val: Likewise of the val split, which draws from digits that the train split never shows.
+        size: Side of the scenes in pixels, or ``(H, W)``.
+        seed: Where all random choices come from.
+
+    Returns:
+        Whether anything was written.
+
+    Raises:
+        ValueError: If a number is out of range.
+        FileExistsError: If ``out`` is a file, or a folder of something else.
+    """
+    shape = (size, size) if isinstance(size, int) else size
+    counts: dict[Split, int] = dict(train=train, val=val)
+    _check_numbers(counts, shape, seed)
+    out = Path(out)
+    stamp = dict(recipe=RECIPE, train=train, val=val, size=list(shape), seed=seed)
+    if _read_stamp(out) == stamp:
+        return False
+
+    partial = out / PARTIAL
+    shutil.rmtree(partial, ignore_errors=True)
+    for split, count in counts.items():
+        _write_split(partial, split, count, size=shape, seed=seed)
+
+    (partial / STAMP).write_text(json.dumps(stamp, indent=2) + '\n')
+    (out / STAMP).unlink(missing_ok=True)
+    for name in CONTENTS:
+        shutil.rmtree(out / name, ignore_errors=True)
+        (partial / name).rename(out / name)
+    (partial / STAMP).rename(out / STAMP)
+    partial.rmdir()
+    return True
+
+
+def _check_numbers(counts: dict[Split, int], size: tuple[int, ...], seed: int) -> None:
+    for split, count in counts.items():
+        if count < 1:
+            raise ValueError(f'{split}={count} must be at least 1: the number of scenes')
+    if len(size) != 2 or min(size) < MIN_SIZE:
+        raise ValueError(
+            f'size={size} must be one side or (height, width), each at least {MIN_SIZE} pixels'
+        )
+    if seed < 0:
+        raise ValueError(f'seed={seed} must not be negative')
+
+
+def _read_stamp(out: Path) -> dict[str, Any] | None:
+    """Arguments of the data set in ``out``; ``None`` if the folder is free."""
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f'{out} is a file: name a folder for the data set')
+    stamp = out / STAMP
+    if stamp.is_file():
+        return json.loads(stamp.read_text())
+    if out.is_dir() and any(entry.name != PARTIAL for entry in out.iterdir()):
+        raise FileExistsError(
+            f'{out} is not empty and holds no data set of ours (no {STAMP}), so nothing was '
+            'written: name another folder, or empty this one'
+        )
+    return None
+
+
+def _write_split(out: Path, split: Split, count: int, *, size: tuple[int, int], seed: int) -> None:
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    sys.stdout.write(
+        f'{split}: {count} scenes of {size[0]}x{size[1]} pixels, {count} single digits\n'
+    )
+    for number in track_iter_progress(range(count), file=sys.stdout):
+        name = f'{number:06d}'
+        scene = make_scene(split, number, size=size, seed=seed)
+        images.append(dict(id=number + 1, file_name=f'{name}.jpg', height=size[0], width=size[1]))
+        annotations += [
+            annotation(instance, annotation_id=len(annotations) + offset, image_id=number + 1)
+            for offset, instance in enumerate(scene.instances, start=1)
+        ]
+        _write_image(out / split / f'{name}.jpg', scene.image)
+        _write_image(out / 'semantic' / split / f'{name}.png', semantic_mask(scene.instances, size))
+
+        single = make_single(split, number, size=size, seed=seed)
+        label = single.instances[0].digit.label
+        _write_image(out / 'classification' / split / CLASSES[label] / f'{name}.jpg', single.image)
+    document = dict(
+        info=dict(
+            description=f'Handwritten digits on textured backgrounds, {split} split, seed {seed}'
+        ),
+        licenses=[],
+        categories=CATEGORIES,
+        images=images,
+        annotations=annotations,
+    )
+    path = out / 'annotations' / f'instances_{split}.json'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
+
+
+def _write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write an RGB picture ``(H, W, 3)`` as JPEG or a mask ``(H, W)`` as PNG."""
+    if path.suffix == '.jpg':
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        _, data = cv2.imencode(path.suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    else:
+        _, data = cv2.imencode(path.suffix, image)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data.tobytes())  # raises when the disk is full, which cv2.imwrite does not
