@@ -1,6 +1,6 @@
 """RetinaNet with a small TNT on handwritten digits, from scratch: what tools/demo.sh trains.
 
-MMDetection's RetinaNet, cut down to scenes of 128 pixels with digits 23 to 46 pixels high.
+MMDetection's RetinaNet, cut down to scenes of 128 pixels with digits 22 to 40 pixels high.
 """
 
 _base_ = [
@@ -58,7 +58,7 @@ param_scheduler = [
 auto_scale_lr = dict(base_batch_size=8)
 
 default_hooks = dict(
-    logger=dict(interval=10),
+    logger=dict(interval=10, log_metric_by_epoch=False),
     checkpoint=dict(by_epoch=False, interval=max_iters, save_best=None),
 )
 custom_hooks = [dict(type='PeakMemoryHook')]

@@ -26,7 +26,7 @@ from .peak_memory import PEAK_MEMORY
 
 PROMISED = {'coco/bbox_mAP': 0.75, 'coco/bbox_mAP_50': 0.95}  # on the val split
 LABELS = {'coco/bbox_mAP': 'box AP', 'coco/bbox_mAP_50': 'box AP50'}
-SCORE_THRESHOLD = 0.3
+SCORE_THRESHOLD = 0.5
 SCENES = 8
 COLOURS = plt.get_cmap('tab10').colors
 
@@ -155,6 +155,8 @@ def draw_predictions(data: Path, detections: Sequence[dict[str, Any]], path: Pat
     truth = json.loads((data / 'annotations' / 'instances_val.json').read_text())
     names = {category['id']: category['name'] for category in truth['categories']}
     images = truth['images'][:SCENES]
+    confident = [item for item in detections if item['score'] >= SCORE_THRESHOLD]
+    confident.sort(key=lambda item: item['score'])  # the surest on top
     rows = -(-len(images) // 2)
     figure, grid = plt.subplots(
         rows, 4, figsize=(12, 3.1 * rows), layout='constrained', squeeze=False
@@ -166,7 +168,7 @@ def draw_predictions(data: Path, detections: Sequence[dict[str, Any]], path: Pat
         picture = plt.imread(data / 'val' / image['file_name'])
         for axes, title, boxes in (
             (left, 'truth', truth['annotations']),
-            (right, 'TNT', [item for item in detections if item['score'] >= SCORE_THRESHOLD]),
+            (right, 'TNT', confident),
         ):
             axes.imshow(picture)
             axes.set_title(f'{image["file_name"]}: {title}', fontsize=9)
