@@ -2,6 +2,7 @@
 
 import logging
 import re
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -82,7 +83,8 @@ class TokenBackbone(BaseModule):
             raise ValueError(f'out_indices={tuple(out_indices)} names a level twice')
         self.taps = tuple(taps)
         self.out_type = out_type
-        self.num_layers = max(self.taps[i] for i in self.out_indices) + 1
+        self.tapped_blocks = {self.taps[i] for i in self.out_indices}
+        self.num_layers = max(self.tapped_blocks) + 1
 
     def _build_outputs(
         self,
@@ -134,9 +136,9 @@ class TokenBackbone(BaseModule):
         self.reset_parameters()
         self._freeze()
 
+    @abstractmethod
     def _embedding(self) -> Iterable[nn.Module | nn.Parameter]:
         """What comes before the first block."""
-        raise NotImplementedError
 
     def reset_parameters(self) -> None:
         """Initialise as the authors do: truncated normals of 0.02 for linear layers and tables."""

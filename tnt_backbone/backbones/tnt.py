@@ -72,10 +72,9 @@ class TNTBlock(nn.Module):
         """Return new words and sentences; the given ones are not written to."""
         if self.word_block is not None and self.word_to_sentence is not None:
             words = self.word_block(words)  # Eq. 6, 7
-            update = self.word_to_sentence(words).unflatten(
-                0, (sentences.shape[0], -1)
-            )  # (B, N, d)
-            sentences = torch.cat((sentences[:, :1], sentences[:, 1:] + update), dim=1)  # Eq. 8
+            cls_token, sentences = sentences[:, :1], sentences[:, 1:]
+            update = self.word_to_sentence(words).reshape(sentences.shape)  # (B, N, d)
+            sentences = torch.cat((cls_token, sentences + update), dim=1)  # Eq. 8
         return words, self.sentence_block(sentences)  # Eq. 9, 10
 
 
@@ -185,6 +184,7 @@ class TNT(TokenBackbone):
             )
 
         self.formulation = formulation
+        self.word_pyramid = word_pyramid
         self.in_channels = in_channels
         self.patch_size = patch_size
         self.words_per_side = patch_size // word_stride
@@ -244,33 +244,27 @@ class TNT(TokenBackbone):
         Args:
             image: ``(B, C, H, W)``, normalised, of any size from 1x1.
         """
-        batch, _, height, width = image.shape if image.ndim == 4 else (0,) * 4
         padded = self._pad(image)
+        batch, _, height, width = image.shape
         grid = (padded.shape[-2] // self.patch_size, padded.shape[-1] // self.patch_size)
 
         words = self.word_embed(padded) + self.word_pos  # (B*N, M, c)
         sentences = self.word_to_sentence(words).unflatten(0, (batch, -1))  # (B, N, d)
-        sentences = torch.cat(
-            (self.cls_token.expand(batch, -1, -1), sentences), dim=1
-        )  # (B, 1+N, d)
-        sentences = self.pos_drop(
-            sentences + resize_position_table(self.sentence_pos, self.grid, grid)
-        )
+        cls_token = self.cls_token.expand(batch, -1, -1)
+        sentences = torch.cat((cls_token, sentences), dim=1)  # (B, 1+N, d)
+        sentence_pos = resize_position_table(self.sentence_pos, self.grid, grid)
+        sentences = self.pos_drop(sentences + sentence_pos)
 
         tapped = {}
         for i, block in enumerate(self.blocks):
             words, sentences = self._run_block(block, words, sentences)
-            if i in self.taps:
-                tapped[i] = (self._word_map(words, grid), sentences)
+            if i in self.tapped_blocks:
+                tapped[i] = (self._word_map(words, grid) if self.word_pyramid else None, sentences)
         return self._format_outputs(tapped, grid, (height, width), image.dtype)
 
     def _word_map(self, words: Tensor, grid: tuple[int, int]) -> Tensor:
         """``(B*N, M, c) -> (B, c, h*k, w*k)`` with ``k`` words a side."""
         rows, columns = grid
-        side = self.words_per_side
-        word_map = words.unflatten(0, (-1, rows, columns)).unflatten(
-            3, (side, side)
-        )  # (B, h, w, k, k, c)
-        return word_map.permute(0, 5, 1, 3, 2, 4).reshape(
-            -1, words.shape[-1], rows * side, columns * side
-        )
+        side, dims = self.words_per_side, words.shape[-1]
+        tiles = words.reshape(-1, rows, columns, side, side, dims)  # (B, h, w, k, k, c)
+        return tiles.permute(0, 5, 1, 3, 2, 4).reshape(-1, dims, rows * side, columns * side)
