@@ -41,7 +41,7 @@ model = dict(
 
 # 2 processes * 4 images: many small steps get further in the same time than few large ones.
 train_dataloader = dict(batch_size=4)
-max_iters = 1150
+max_iters = 1250
 train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=max_iters, val_interval=500)
 optim_wrapper = dict(
     optimizer=dict(lr=1e-3),

@@ -9,7 +9,7 @@ usage: bash tools/demo.sh [--work-dir DIR] [--size PX] [--train N] [--val M] [--
 
   --work-dir    where data, checkpoints, logs and results go (default work_dirs/demo)
   --size        side of the scenes in pixels (default 128); the time grows with the area
-  --train       scenes to train on (default 4000)
+  --train       scenes to train on (default 6000)
   --val         held-out scenes (default 400)
   --iterations  training iterations (default: those of configs/retinanet_tnt_digits.py)
   --processes   training processes (default 2): GPUs, or on a machine without one, processes on the CPU

@@ -15,7 +15,7 @@ def main() -> None:
     )
     parser.add_argument('out', metavar='OUT', help='folder for the data set')
     parser.add_argument(
-        '--train', type=int, default=4000, metavar='N', help='scenes in the train split'
+        '--train', type=int, default=6000, metavar='N', help='scenes in the train split'
     )
     parser.add_argument('--val', type=int, default=400, metavar='M', help='scenes in the val split')
     parser.add_argument(

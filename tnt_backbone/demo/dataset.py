@@ -34,7 +34,7 @@ SINGLE_HEIGHTS = (0.34, 0.62)  # about the same in pixels, as single digits have
 MIN_SIZE = 32
 JPEG_QUALITY = 95
 
-RECIPE = 1  # raised with each change of what is drawn, so that older data are made again
+RECIPE = 2  # raised with each change of what is drawn, so that older data are made again
 STAMP = 'dataset.json'
 PARTIAL = '.partial'  # where a data set grows until it is whole
 CONTENTS = ('annotations', *SPLITS, 'semantic', 'classification')
@@ -59,7 +59,7 @@ def make_single(split: Split, number: int, *, size: tuple[int, int], seed: int) 
 def make_dataset(
     out: str | Path,
     *,
-    train: int = 4000,
+    train: int = 6000,
     val: int = 400,
     size: int | tuple[int, int] = 128,
     seed: int = 0,

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from .digits import Digit, render
 from .textures import background
 
-MAX_TURN = 10.0  # degrees
-STRETCH = (0.85, 1.15)
+MAX_TURN = 5.0  # degrees
+STRETCH = (0.9, 1.1)
 MAX_HIDDEN = 0.05  # of a digit's pixels, by the digits that lie on it
 MIN_CONTRAST = 90.0  # of 255: how much brighter a digit is than what lies behind it
 PLACEMENTS = 20  # tries; a digit that finds no place is left out
