@@ -1,11 +1,13 @@
 """From the tokens of a few blocks to a feature pyramid.
 
-TNT keeps one resolution throughout. The paper feeds FPN from blocks 3, 6, 9 and 12 through
+TNT keeps one resolution throughout. Its paper feeds FPN from blocks 3, 6, 9 and 12 through
 "deconvolution/convolution with proper stride" (Appendix A.3 of https://arxiv.org/abs/2103.00112),
 which is all that was published of it. Here each step up is a 2x2 transposed convolution of stride 2
 with norm and GELU between two of them, as in ViTDet's simple pyramid; a step down is a 3x3
-convolution of stride 2. The norms are layer norms: they need no statistics, so one image of any
-size is enough in training.
+convolution of stride 2. PyramidTNT's paper (https://arxiv.org/abs/2201.00978, COCO) goes one step up
+and smooths: "stride-2 transposed convolution, BN, GELU, 3x3 convolution, BN, GELU"; that is
+``smooth``. The norms are layer norms, not BN: they need no statistics, so one image of any size is
+enough in training.
 """
 
 import math
@@ -27,6 +29,7 @@ class PyramidLevel(nn.Module):
         in_stride: Stride of the map that is tapped, in pixels.
         stride: Stride of the level, in pixels. Steps of two lead to the nearest power-of-two ratio;
             what remains (as with 14-pixel patches) is interpolated.
+        smooth: Let a 3x3 convolution follow the steps up.
         word_channels: Channels of a map of words that is added to the level; ``None`` for none.
         word_stride: Stride of the map of words, in pixels.
     """
@@ -38,6 +41,7 @@ class PyramidLevel(nn.Module):
         *,
         in_stride: int,
         stride: int,
+        smooth: bool = False,
         word_channels: int | None = None,
         word_stride: int = 4,
     ) -> None:
@@ -45,7 +49,8 @@ class PyramidLevel(nn.Module):
         self.stride = stride
         steps = round(math.log2(in_stride / stride))  # > 0: up, < 0: down
         self.map_stride = in_stride / 2**steps
-        widths = [in_channels] * max(abs(steps), 1) + [out_channels]
+        smooth = smooth and steps > 0
+        widths = [in_channels] * max(abs(steps), 1) + [in_channels if smooth else out_channels]
         layers: list[nn.Module] = [LayerNorm2d(in_channels)]
         if steps == 0 and in_channels != out_channels:
             layers.append(nn.Conv2d(in_channels, out_channels, 1))
@@ -57,6 +62,10 @@ class PyramidLevel(nn.Module):
                 layers.append(nn.ConvTranspose2d(width, next_width, 2, stride=2))
             else:
                 layers.append(nn.Conv2d(width, next_width, 3, stride=2, padding=1))
+        if smooth:
+            layers += [LayerNorm2d(in_channels), nn.GELU()]
+            layers.append(nn.Conv2d(in_channels, out_channels, 3, padding=1))
+            layers += [LayerNorm2d(out_channels), nn.GELU()]
         self.resample = nn.Sequential(*layers)
         self.read_words: nn.Module | None = None
         if word_channels is not None:
@@ -100,6 +109,7 @@ class Pyramid(nn.Module):
         in_strides: Stride of each tapped map, in pixels.
         out_strides: Stride of each level, in pixels.
         out_indices: The levels to build.
+        smooth: Let a 3x3 convolution follow the steps up.
         word_channels: Channels of the words, for levels finer than their tapped map to read;
             ``None`` reads no words.
         word_stride: Stride of the words, in pixels.
@@ -113,6 +123,7 @@ class Pyramid(nn.Module):
         in_strides: Sequence[int],
         out_strides: Sequence[int],
         out_indices: Sequence[int],
+        smooth: bool = False,
         word_channels: int | None = None,
         word_stride: int = 4,
     ) -> None:
@@ -143,6 +154,7 @@ class Pyramid(nn.Module):
                 widths[i],
                 in_stride=in_strides[i],
                 stride=out_strides[i],
+                smooth=smooth,
                 word_channels=word_channels if out_strides[i] < in_strides[i] else None,
                 word_stride=word_stride,
             )

@@ -9,11 +9,11 @@ MMPretrain, whose own ``TNT`` stays.
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import Registry
 
-from .backbones import TNT
+from .backbones import TNT, PyramidTNT, T2TViT
 
 MODELS = Registry('model', parent=ROOT_MODELS, scope='tnt_backbone')
 
-BACKBONES = (TNT,)  # the contract tests run over these
+BACKBONES = (TNT, PyramidTNT, T2TViT)  # the contract tests run over these
 
 for _backbone in BACKBONES:
     MODELS.register_module(module=_backbone)

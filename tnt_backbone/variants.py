@@ -1,10 +1,11 @@
 """Tables of the published variants: dimensions, depths, heads, size, cost and source.
 
-Parameters and FLOPs are the paper's (a classifier of 1000 classes at 224x224, multiply-adds).
+Parameters and FLOPs are those that were published (a classifier of 1000 classes at the pretraining
+size, multiply-adds).
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,16 +66,164 @@ TNT_VARIANTS = {
     ),
 }
 
+
+@dataclass(frozen=True, kw_only=True)
+class PyramidTNTVariant:
+    """One PyramidTNT; the tuples have an entry a stage.
+
+    Attributes:
+        depths: Blocks.
+        word_dims: Channels ``c`` of a visual word (inner transformer).
+        word_heads: Attention heads of the inner transformer.
+        sentence_dims: Channels ``d`` of a visual sentence (outer transformer).
+        sentence_heads: Attention heads of the outer transformer.
+        sr_ratios: Side of the squares of sentences that are averaged to a key.
+        mlp_ratio: Hidden channels of both MLPs relative to their input.
+        qkv_bias: Whether queries, keys and values have a bias.
+        img_size: Side of the images of the pretraining, in pixels.
+        params_m: Parameters in millions, as published; ``None`` where nothing was.
+        flops_g: Multiply-adds in billions at ``img_size``, as published.
+    """
+
+    depths: tuple[int, int, int, int]
+    word_dims: tuple[int, int, int, int]
+    word_heads: tuple[int, int, int, int]
+    sentence_dims: tuple[int, int, int, int]
+    sentence_heads: tuple[int, int, int, int]
+    sr_ratios: tuple[int, int, int, int] = (4, 2, 1, 1)
+    mlp_ratio: float = 4.0
+    qkv_bias: bool = False
+    img_size: int = 256
+    params_m: float | None = None
+    flops_g: float | None = None
+
+
+# Source: https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/, pyramid_tnt.py
+# and the table of readme.md.
+PYRAMID_TNT_VARIANTS = {
+    'ti': PyramidTNTVariant(
+        depths=(2, 6, 3, 2),
+        word_dims=(5, 10, 20, 20),
+        word_heads=(1, 2, 4, 4),
+        sentence_dims=(80, 160, 320, 320),
+        sentence_heads=(2, 4, 8, 8),
+        img_size=192,
+        params_m=10.6,
+        flops_g=0.6,
+    ),
+    's': PyramidTNTVariant(
+        depths=(2, 8, 4, 2),
+        word_dims=(8, 16, 32, 32),
+        word_heads=(2, 4, 8, 8),
+        sentence_dims=(128, 256, 512, 512),
+        sentence_heads=(4, 8, 16, 16),
+        params_m=32.0,
+        flops_g=3.3,
+    ),
+    'm': PyramidTNTVariant(
+        depths=(2, 8, 6, 2),
+        word_dims=(12, 24, 48, 48),
+        word_heads=(2, 4, 8, 8),
+        sentence_dims=(192, 384, 768, 768),
+        sentence_heads=(4, 8, 16, 16),
+        params_m=85.0,
+        flops_g=8.2,
+    ),
+    'b': PyramidTNTVariant(
+        depths=(2, 10, 6, 2),
+        word_dims=(16, 32, 64, 64),
+        word_heads=(2, 4, 8, 8),
+        sentence_dims=(256, 512, 1024, 1024),
+        sentence_heads=(4, 8, 16, 16),
+        params_m=157.0,
+        flops_g=16.0,
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class T2TViTVariant:
+    """One T2T-ViT.
+
+    Attributes:
+        token_attention: Attention of the token module: ``'performer'`` or ``'transformer'``.
+        depth: Blocks.
+        embed_dims: Channels of the tokens.
+        num_heads: Attention heads.
+        mlp_ratio: Hidden channels of the MLPs relative to their input.
+        token_dims: Channels of the tokens within the token module.
+        token_drop_rate: Dropout in the token module; the authors have 0.1 in the Performer's.
+        qkv_bias: Whether queries, keys and values have a bias.
+        params_m: Parameters in millions, as published; ``None`` where nothing was.
+        flops_g: Multiply-adds in billions at 224x224, as published.
+    """
+
+    token_attention: Literal['performer', 'transformer'] = 'performer'
+    depth: int
+    embed_dims: int
+    num_heads: int
+    mlp_ratio: float = 3.0
+    token_dims: int = 64
+    token_drop_rate: float = 0.1
+    qkv_bias: bool = False
+    params_m: float | None = None
+    flops_g: float | None = None
+
+
+def _t2t_vit(
+    depth: int,
+    embed_dims: int,
+    num_heads: int,
+    params_m: float,
+    flops_g: float,
+    *,
+    mlp_ratio: float = 3.0,
+    token_attention: Literal['performer', 'transformer'] = 'performer',
+) -> T2TViTVariant:
+    return T2TViTVariant(
+        token_attention=token_attention,
+        depth=depth,
+        embed_dims=embed_dims,
+        num_heads=num_heads,
+        mlp_ratio=mlp_ratio,
+        token_drop_rate=0.1 if token_attention == 'performer' else 0.0,
+        params_m=params_m,
+        flops_g=flops_g,
+    )
+
+
+# Source: https://github.com/yitu-opensource/T2T-ViT/blob/0f63dc9/, models/t2t_vit.py and the tables of
+# README.md; 'wide' and 'resnext': Table 6 of https://arxiv.org/abs/2101.11986 (the code's 'wide' has 4
+# blocks). Left out, since they are other networks: SE, dense and ghost.
+T2T_VIT_VARIANTS = {
+    '7': _t2t_vit(7, 256, 4, 4.3, 1.1, mlp_ratio=2.0),
+    '10': _t2t_vit(10, 256, 4, 5.9, 1.5, mlp_ratio=2.0),
+    '12': _t2t_vit(12, 256, 4, 6.9, 1.8, mlp_ratio=2.0),
+    '14': _t2t_vit(14, 384, 6, 21.5, 4.8),
+    '19': _t2t_vit(19, 448, 7, 39.2, 8.5),
+    '24': _t2t_vit(24, 512, 8, 64.1, 13.8),
+    't-14': _t2t_vit(14, 384, 6, 21.5, 6.1, token_attention='transformer'),
+    't-19': _t2t_vit(19, 448, 7, 39.2, 9.8, token_attention='transformer'),
+    't-24': _t2t_vit(24, 512, 8, 64.1, 15.0, token_attention='transformer'),
+    '14-wide': _t2t_vit(4, 768, 12, 25.1, 5.0),
+    '14-resnext': _t2t_vit(14, 384, 32, 21.5, 4.8),
+}
+
 ALIASES = {'tiny': 'ti', 'small': 's', 'base': 'b'}
 
-Variant = TypeVar('Variant', bound=TNTVariant)
+
+class _Variant(Protocol):
+    __dataclass_fields__: dict[str, Any]
+
+
+Variant = TypeVar('Variant', bound=_Variant)
 
 
 def get_variant(arch: str | dict[str, Any], table: dict[str, Variant]) -> Variant:
     """Look an ``arch`` argument up.
 
     Args:
-        arch: A row of ``table`` (any case; ``'tiny'``, ``'small'``, ``'base'`` stand for ``'ti'``,
+        arch: A row of ``table`` (any case, ``_`` for ``-``; ``'tiny'``, ``'small'``, ``'base'`` stand for ``'ti'``,
             ``'s'``, ``'b'``), or a dict with the fields of a row.
         table: One of the tables of this module.
 
@@ -84,7 +233,7 @@ def get_variant(arch: str | dict[str, Any], table: dict[str, Variant]) -> Varian
         TypeError: If ``arch`` is neither a string nor a dict.
     """
     if isinstance(arch, str):
-        name = arch.lower()
+        name = arch.lower().replace('_', '-')
         name = ALIASES.get(name, name)
         if name not in table:
             known = ', '.join(repr(row) for row in table)
@@ -104,9 +253,16 @@ def get_variant(arch: str | dict[str, Any], table: dict[str, Variant]) -> Varian
         variant = variant_class(**arch)
     except TypeError as error:  # its text names the fields that are missing
         raise ValueError(f'arch is incomplete: {error}; it has {sorted(arch)}') from error
+    sample = next(iter(table.values()))
     for name, value in arch.items():
-        if isinstance(value, bool) or value is None:
-            continue
-        if not isinstance(value, (int, float)) or value <= 0:
-            raise ValueError(f'arch[{name!r}]={value!r} must be a positive number')
+        stages = getattr(sample, name)
+        if isinstance(stages, tuple) and (
+            not isinstance(value, (tuple, list)) or len(value) != len(stages)
+        ):
+            raise ValueError(f'arch[{name!r}]={value!r} must have {len(stages)} entries, one a stage')
+        for number in value if isinstance(stages, tuple) else (value,):
+            if number is None or isinstance(number, (bool, str)):
+                continue
+            if not isinstance(number, (int, float)) or number <= 0:
+                raise ValueError(f'arch[{name!r}]={value!r} must be a positive number')
     return variant

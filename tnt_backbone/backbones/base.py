@@ -4,7 +4,7 @@ import logging
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from mmengine.logging import print_log
@@ -16,58 +16,69 @@ from torch.utils.checkpoint import checkpoint
 from ..checkpoints import load_pretrained
 from ..pyramid import Pyramid
 
-OUT_TYPES = ('pyramid', 'cls_token', 'avg_featmap', 'featmap', 'raw')
+
+class Tap(NamedTuple):
+    """What is read behind a block.
+
+    Attributes:
+        tokens: ``(B, P + h*w, C)``, the ``P`` tokens without a place first.
+        grid: ``(h, w)``.
+        words: ``(B, c, h*k, w*k)`` map of words, where levels read words.
+    """
+
+    tokens: Tensor
+    grid: tuple[int, int]
+    words: Tensor | None = None
+
+    def to_map(self) -> Tensor:
+        """``(B, C, h, w)``."""
+        return _to_map(self.tokens[:, -self.grid[0] * self.grid[1] :], self.grid)
 
 
 class TokenBackbone(BaseModule):
-    """A stack of ``self.blocks``, some of which are tapped.
+    """A stem and a row of stages, some of which are tapped.
 
-    A subclass calls :meth:`_plan_outputs` before it builds its blocks (which tells how many are
-    needed), :meth:`_finish` after it has built everything, and :meth:`_format_outputs` at the end
-    of ``forward``.
+    A subclass calls :meth:`_plan_outputs` before it builds its stages (which tells how many are
+    needed), :meth:`_build_outputs` and :meth:`_finish` after it has built everything, and
+    :meth:`_format_outputs` at the end of ``forward``.
 
     Attributes:
-        embed_dims: Channels of the tokens of the last block.
+        embed_dims: Channels of the tokens of the last stage.
         num_layers: Blocks that were built; those behind the deepest tap would be dead weight.
-        taps: For each level, the block that feeds it, counted from 0.
+        taps: For each level, the stage that feeds it, counted from 0.
         out_indices: The levels that are returned, counted from 0.
         out_channels: Channels of each returned map or vector.
         out_strides: Stride of each returned map in pixels.
     """
 
     VARIANTS: ClassVar[dict[str, Any]]  # the rows that ``arch`` may name, smallest first
+    OUT_TYPES: ClassVar[tuple[str, ...]] = ('pyramid', 'cls_token', 'avg_featmap', 'featmap', 'raw')
     init_cfg: Any
-    blocks: nn.ModuleList
     embed_dims: int
-    patch_size: int
+    num_layers: int
     in_channels: int
+    pad_divisor: int  # pixels; images are padded to multiples
 
     def _plan_outputs(
         self,
         depth: int,
-        taps: Sequence[int] | None,
+        taps: Sequence[int],
         out_type: str,
         out_indices: int | Sequence[int] | None,
     ) -> None:
-        """Check and store which blocks are tapped for which output.
+        """Check and store which stages are tapped for which output.
 
         Args:
-            depth: Blocks of the variant.
-            taps: A block for each level; ``None`` spreads four evenly.
+            depth: Stages of the variant.
+            taps: A stage for each level, counted from 0.
             out_type: One of ``OUT_TYPES``.
             out_indices: Levels to return; ``None`` returns all in a pyramid, else the last.
 
         Raises:
             ValueError: If any of them is out of its range.
         """
-        if out_type not in OUT_TYPES:
-            raise ValueError(f'out_type={out_type!r} is not known: choose one of {OUT_TYPES}')
-        if taps is None:
-            taps = [-(-depth * level // 4) - 1 for level in (1, 2, 3, 4)]
-        if not taps or any(not 0 <= tap < depth for tap in taps):
-            raise ValueError(
-                f'taps={tuple(taps)} must name blocks from 0 to {depth - 1}, one a level'
-            )
+        if out_type not in self.OUT_TYPES:
+            raise ValueError(f'out_type={out_type!r} is not known: choose one of {self.OUT_TYPES}')
         levels = len(taps)
         if out_indices is None:
             out_indices = range(levels) if out_type == 'pyramid' else (levels - 1,)
@@ -76,49 +87,52 @@ class TokenBackbone(BaseModule):
         if not out_indices or any(not -levels <= i < levels for i in out_indices):
             raise ValueError(
                 f'out_indices={tuple(out_indices)} must name levels from 0 to {levels - 1} '
-                '(levels of the pyramid, not blocks: those are named by taps)'
+                '(levels of the pyramid, not blocks)'
             )
         self.out_indices = tuple(i % levels for i in out_indices)
         if len(set(self.out_indices)) < len(self.out_indices):
             raise ValueError(f'out_indices={tuple(out_indices)} names a level twice')
         self.taps = tuple(taps)
         self.out_type = out_type
-        self.tapped_blocks = {self.taps[i] for i in self.out_indices}
-        self.num_layers = max(self.tapped_blocks) + 1
+        self.tapped_stages = {self.taps[i] for i in self.out_indices}
+        self.num_stages = max(self.tapped_stages) + 1
+        self.is_whole = self.num_stages == depth
 
     def _build_outputs(
         self,
-        depth: int,
         *,
+        in_channels: Sequence[int],
+        in_strides: Sequence[int],
         out_channels: Sequence[int] | None,
         out_strides: Sequence[int],
-        word_channels: int | None,
-        word_stride: int,
+        **options: Any,
     ) -> None:
-        """Build the pyramid, or the final norm where tokens are returned."""
-        levels = len(self.taps)
+        """Build the pyramid, or the final norm where tokens are returned.
+
+        Args:
+            in_channels: Channels of each level's tap.
+            in_strides: Stride of each level's tap, in pixels.
+            out_channels: Channels of each level of the pyramid; ``None`` keeps ``in_channels``.
+            out_strides: Stride of each level of the pyramid, in pixels.
+            options: Of :class:`Pyramid`.
+        """
         self.pyramid: Pyramid | None = None
         self.norm: nn.Module | None = None
         if self.out_type == 'pyramid':
             self.pyramid = Pyramid(
-                in_channels=(self.embed_dims,) * levels,
+                in_channels=in_channels,
                 out_channels=out_channels,
-                in_strides=(self.patch_size,) * levels,
+                in_strides=in_strides,
                 out_strides=out_strides,
                 out_indices=self.out_indices,
-                word_channels=word_channels,
-                word_stride=word_stride,
+                **options,
             )
-            channels = out_channels or (self.embed_dims,) * levels
-            self.out_channels = tuple(channels[i] for i in self.out_indices)
-            self.out_strides = tuple(out_strides[i] for i in self.out_indices)
-            return
-        if self.num_layers == depth:
-            self.norm = nn.LayerNorm(
-                self.embed_dims
-            )  # of the last block alone, as in mmpretrain's ViT
-        self.out_channels = (self.embed_dims,) * len(self.out_indices)
-        self.out_strides = (self.patch_size,) * len(self.out_indices)
+            in_channels, in_strides = out_channels or in_channels, out_strides
+        elif self.is_whole:
+            # Of the last stage alone, as in mmpretrain's ViT.
+            self.norm = nn.LayerNorm(self.embed_dims)
+        self.out_channels = tuple(in_channels[i] for i in self.out_indices)
+        self.out_strides = tuple(in_strides[i] for i in self.out_indices)
 
     def _finish(self, *, frozen_stages: int, with_cp: bool) -> None:
         """Initialise and freeze what was built.
@@ -126,10 +140,10 @@ class TokenBackbone(BaseModule):
         Raises:
             ValueError: If ``frozen_stages`` is out of its range.
         """
-        if not -1 <= frozen_stages <= self.num_layers:
+        if not -1 <= frozen_stages <= self.num_stages:
             raise ValueError(
                 f'frozen_stages={frozen_stages} must lie between -1 (nothing is frozen), 0 (the '
-                f'embedding) and {self.num_layers} (all blocks)'
+                f'embedding) and {self.num_stages} (all of {type(self).__name__})'
             )
         self.frozen_stages = frozen_stages
         self.with_cp = with_cp
@@ -138,7 +152,11 @@ class TokenBackbone(BaseModule):
 
     @abstractmethod
     def _embedding(self) -> Iterable[nn.Module | nn.Parameter]:
-        """What comes before the first block."""
+        """What comes before the first stage."""
+
+    @abstractmethod
+    def _stages(self) -> Iterable[nn.Module]:
+        """What ``frozen_stages`` counts."""
 
     def reset_parameters(self) -> None:
         """Initialise as the authors do: truncated normals of 0.02 for linear layers and tables."""
@@ -188,8 +206,8 @@ class TokenBackbone(BaseModule):
     def _freeze(self) -> None:
         if self.frozen_stages < 0:
             return
-        frozen = [*self._embedding(), *self.blocks[: self.frozen_stages]]
-        if self.norm is not None and self.frozen_stages == self.num_layers:
+        frozen = [*self._embedding(), *list(self._stages())[: self.frozen_stages]]
+        if self.norm is not None and self.frozen_stages == self.num_stages:
             frozen.append(self.norm)
         for part in frozen:
             part.requires_grad_(False)
@@ -218,70 +236,93 @@ class TokenBackbone(BaseModule):
         num_depths = self.num_layers + 2
         if not param_name.startswith(prefix):
             return num_depths - 1, num_depths
-        first, _, rest = param_name[len(prefix) :].partition('.')
-        if first == 'blocks':
-            return int(rest.partition('.')[0]) + 1, num_depths
-        if first in ('norm', 'pyramid'):
+        name = param_name[len(prefix) :]
+        if name.startswith(('norm.', 'pyramid.')):
             return num_depths - 1, num_depths
-        return 0, num_depths
+        return self._depth_of(name), num_depths
+
+    def _depth_of(self, name: str) -> int:
+        """Number of the block, from 1, that a parameter belongs to; 0 in the embedding."""
+        block = re.match(r'blocks\.(\d+)\.', name)
+        return int(block[1]) + 1 if block else 0
 
     def _pad(self, image: Tensor) -> Tensor:
-        """Pad right and bottom to whole patches: ``(B, C, H, W) -> (B, C, h*patch, w*patch)``."""
+        """Pad right and bottom to whole patches: ``(B, C, H, W) -> (B, C, H', W')``."""
         if image.ndim != 4 or image.shape[1] != self.in_channels or 0 in image.shape:
             raise ValueError(
                 f'{type(self).__name__} takes images of shape (B, {self.in_channels}, H, W) with '
                 f'at least one pixel, not {tuple(image.shape)}; in_channels sets how many channels'
             )
         height, width = image.shape[-2:]
-        pad_bottom, pad_right = -height % self.patch_size, -width % self.patch_size
+        pad_bottom, pad_right = -height % self.pad_divisor, -width % self.pad_divisor
         if pad_bottom or pad_right:
             image = F.pad(image, (0, pad_right, 0, pad_bottom))
         return image
 
-    def _run_block(self, block: nn.Module, *tokens: Tensor) -> Any:
+    def _run(self, block: nn.Module, *tokens: Any) -> Any:
+        """Run a block, to be run once more in the backward pass where ``with_cp`` says so."""
         if self.with_cp and torch.is_grad_enabled():
             return checkpoint(block, *tokens, use_reentrant=False)
         return block(*tokens)
 
     def _format_outputs(
-        self,
-        tapped: Mapping[int, tuple[Tensor | None, Tensor]],
-        grid: tuple[int, int],
-        image_size: tuple[int, int],
-        dtype: torch.dtype,
+        self, tapped: Mapping[int, Tap], image_size: tuple[int, int], dtype: torch.dtype
     ) -> tuple[Tensor, ...]:
-        """Make the outputs from the tokens behind the tapped blocks.
+        """Make the outputs from the tokens behind the tapped stages.
 
         Args:
-            tapped: Block number to ``(B, c, h*k, w*k)`` map of words, or ``None``, and ``(B, 1+N,
-                d)`` sentences.
-            grid: ``(h, w)`` sentences in each direction; ``N = h * w``.
+            tapped: What each tapped stage gave.
             image_size: ``(H, W)`` of the image before it was padded, in pixels.
             dtype: That of the image, and of the outputs.
         """
         used = [self.taps[i] for i in self.out_indices]
         if self.pyramid is not None:
-            maps = [_to_map(tapped[tap][1][:, 1:], grid) for tap in used]
-            levels = self.pyramid(maps, [tapped[tap][0] for tap in used], image_size)
+            maps = [tapped[tap].to_map() for tap in used]
+            levels = self.pyramid(maps, [tapped[tap].words for tap in used], image_size)
             return tuple(level.to(dtype) for level in levels)
         outputs = []
         for tap in used:
-            tokens = tapped[tap][1]
-            if self.norm is not None and tap == self.num_layers - 1:
+            tokens, grid, _ = tapped[tap]
+            if self.norm is not None and tap == self.num_stages - 1:
                 tokens = self.norm(tokens)
             outputs.append(self._format_tokens(tokens, grid).to(dtype))
         return tuple(outputs)
 
     def _format_tokens(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        placed = tokens[:, -grid[0] * grid[1] :]
         if self.out_type == 'cls_token':
             return tokens[:, 0]
         if self.out_type == 'avg_featmap':
-            return tokens[:, 1:].mean(dim=1)
+            return placed.mean(dim=1)
         if self.out_type == 'featmap':
-            return _to_map(tokens[:, 1:], grid).contiguous()
+            return _to_map(placed, grid).contiguous()
         return tokens
 
 
 def _to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     """``(B, h*w, C) -> (B, C, h, w)``."""
     return tokens.transpose(1, 2).unflatten(2, grid)
+
+
+def check_rates(**rates: float) -> None:
+    """Refuse dropout rates outside [0, 1)."""
+    for name, rate in rates.items():
+        if not 0.0 <= rate < 1.0:
+            raise ValueError(f'{name}={rate} must lie in [0, 1)')
+
+
+def parse_img_size(img_size: int | Sequence[int], smallest: int) -> tuple[int, int]:
+    """Read a side or ``(H, W)`` in pixels."""
+    height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
+    if height < smallest or width < smallest:
+        raise ValueError(f'img_size={img_size!r} must be at least one patch: {smallest} pixels')
+    return height, width
+
+
+def spread_taps(taps: Sequence[int] | None, depth: int) -> tuple[int, ...]:
+    """Check the block that feeds each level; ``None`` spreads four evenly."""
+    if taps is None:
+        return tuple(-(-depth * level // 4) - 1 for level in (1, 2, 3, 4))
+    if not taps or any(not 0 <= tap < depth for tap in taps):
+        raise ValueError(f'taps={tuple(taps)} must name blocks from 0 to {depth - 1}, one a level')
+    return tuple(taps)

@@ -1,9 +1,8 @@
 """TNT: Transformer in Transformer (https://arxiv.org/abs/2103.00112).
 
 Source: https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/tnt.py.
-    Differences:
-feature maps instead of a class, any input size, nothing is written in place, no dead
-``outer_tokens``.
+Differences: feature maps instead of a class, any input size, nothing is written in place, no dead
+``outer_tokens``, windows for large images.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,9 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..layers import TransformerBlock, WordEmbed, WordToSentence, resize_position_table
+from ..layers import (
+    TransformerBlock,
+    WordEmbed,
+    WordToSentence,
+    resize_position_table,
+    to_word_map,
+)
 from ..variants import TNT_VARIANTS, TNTVariant, get_variant
-from .base import TokenBackbone
+from .base import Tap, TokenBackbone, check_rates, parse_img_size, spread_taps
 
 FORMULATIONS = ('official', 'legacy')
 
@@ -29,6 +34,7 @@ class TNTBlock(nn.Module):
             the words.
         has_words: Whether there is an inner transformer; without it only the sentences change.
         se: Add squeeze and excitation to the outer transformer.
+        window_size: Windows of the outer attention; ``None`` for global attention.
         rates: ``drop_rate``, ``attn_drop_rate`` and ``drop_path`` of both transformers.
     """
 
@@ -40,6 +46,7 @@ class TNTBlock(nn.Module):
         formulation: str,
         has_words: bool,
         se: bool,
+        window_size: int | None = None,
         **rates: float,
     ) -> None:
         super().__init__()
@@ -65,17 +72,23 @@ class TNTBlock(nn.Module):
             else None
         )
         self.sentence_block = TransformerBlock(
-            variant.sentence_dims, variant.sentence_heads, se=se, **shared
+            variant.sentence_dims,
+            variant.sentence_heads,
+            se=se,
+            window_size=window_size,
+            **shared,
         )
 
-    def forward(self, words: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
-        """Return new words and sentences; the given ones are not written to."""
+    def forward(
+        self, words: Tensor, sentences: Tensor, grid: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Return new words and sentences of a ``(h, w)`` grid; the given ones stay as they are."""
         if self.word_block is not None and self.word_to_sentence is not None:
             words = self.word_block(words)  # Eq. 6, 7
             cls_token, sentences = sentences[:, :1], sentences[:, 1:]
             update = self.word_to_sentence(words).reshape(sentences.shape)  # (B, N, d)
             sentences = torch.cat((cls_token, sentences + update), dim=1)  # Eq. 8
-        return words, self.sentence_block(sentences)  # Eq. 9, 10
+        return words, self.sentence_block(sentences, grid)  # Eq. 9, 10
 
 
 class TNT(TokenBackbone):
@@ -110,6 +123,10 @@ class TNT(TokenBackbone):
         inner_blocks: Blocks with an inner transformer, counted from 0; default: all. The paper's
             Table 5: TNT-S-1 is ``(0, 3, 7, 11)``.
         se: Add squeeze and excitation to the outer transformers.
+        window_size: Let the outer attention see windows of so many sentences a side, for large
+            images; the weights are those of global attention. Default: global everywhere.
+        global_blocks: The blocks that stay global where ``window_size`` is set, counted from 0.
+            Default: four, spread evenly, as in ViTDet.
         drop_rate: Dropout of embeddings and projections, in [0, 1).
         attn_drop_rate: Dropout of attention weights, in [0, 1).
         drop_path_rate: Stochastic depth of the last block, in [0, 1); it rises linearly from 0.
@@ -145,6 +162,8 @@ class TNT(TokenBackbone):
         word_pyramid: bool = False,
         inner_blocks: Sequence[int] | None = None,
         se: bool = False,
+        window_size: int | None = None,
+        global_blocks: Sequence[int] | None = None,
         drop_rate: float = 0.0,
         attn_drop_rate: float = 0.0,
         drop_path_rate: float = 0.0,
@@ -160,37 +179,30 @@ class TNT(TokenBackbone):
             raise ValueError(
                 f'formulation={formulation!r} is not known: choose one of {FORMULATIONS}'
             )
-        rates = {
-            'drop_rate': drop_rate,
-            'attn_drop_rate': attn_drop_rate,
-            'drop_path_rate': drop_path_rate,
-        }
-        for name, rate in rates.items():
-            if not 0.0 <= rate < 1.0:
-                raise ValueError(f'{name}={rate} must lie in [0, 1)')
+        check_rates(
+            drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate
+        )
         if patch_size < 1 or word_stride < 1 or patch_size % word_stride:
             raise ValueError(
                 f'word_stride={word_stride} must divide patch_size={patch_size}; both are pixels'
             )
-        height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
-        if height < patch_size or width < patch_size:
-            raise ValueError(
-                f'img_size={img_size!r} must be at least one patch: patch_size={patch_size} pixels'
-            )
+        height, width = parse_img_size(img_size, patch_size)
         has_words = set(range(variant.depth) if inner_blocks is None else inner_blocks)
         if not has_words <= set(range(variant.depth)):
             raise ValueError(
                 f'inner_blocks={inner_blocks} must name blocks from 0 to {variant.depth - 1}'
             )
+        is_global = _plan_windows(window_size, global_blocks, variant.depth)
 
         self.formulation = formulation
         self.word_pyramid = word_pyramid
         self.in_channels = in_channels
-        self.patch_size = patch_size
+        self.patch_size = self.pad_divisor = patch_size
         self.words_per_side = patch_size // word_stride
         self.grid = (height // patch_size, width // patch_size)
         self.embed_dims = variant.sentence_dims
-        self._plan_outputs(variant.depth, taps, out_type, out_indices)
+        self._plan_outputs(variant.depth, spread_taps(taps, variant.depth), out_type, out_indices)
+        self.num_layers = self.num_stages
 
         num_words = self.words_per_side**2
         num_sentences = self.grid[0] * self.grid[1]
@@ -214,6 +226,7 @@ class TNT(TokenBackbone):
                 formulation=formulation,
                 has_words=i in has_words,
                 se=se,
+                window_size=None if i in is_global else window_size,
                 drop_rate=drop_rate,
                 attn_drop_rate=attn_drop_rate,
                 drop_path=drop_paths[i],
@@ -221,7 +234,8 @@ class TNT(TokenBackbone):
             for i in range(self.num_layers)
         )
         self._build_outputs(
-            variant.depth,
+            in_channels=(self.embed_dims,) * len(self.taps),
+            in_strides=(patch_size,) * len(self.taps),
             out_channels=out_channels,
             out_strides=out_strides,
             word_channels=variant.word_dims if word_pyramid else None,
@@ -237,6 +251,9 @@ class TNT(TokenBackbone):
             self.cls_token,
             self.sentence_pos,
         )
+
+    def _stages(self) -> Iterable[nn.Module]:
+        return self.blocks
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs that ``out_type`` and ``out_indices`` name.
@@ -257,14 +274,28 @@ class TNT(TokenBackbone):
 
         tapped = {}
         for i, block in enumerate(self.blocks):
-            words, sentences = self._run_block(block, words, sentences)
-            if i in self.tapped_blocks:
-                tapped[i] = (self._word_map(words, grid) if self.word_pyramid else None, sentences)
-        return self._format_outputs(tapped, grid, (height, width), image.dtype)
+            words, sentences = self._run(block, words, sentences, grid)
+            if i in self.tapped_stages:
+                side = self.words_per_side
+                word_map = to_word_map(words, grid, side) if self.word_pyramid else None
+                tapped[i] = Tap(sentences, grid, word_map)
+        return self._format_outputs(tapped, (height, width), image.dtype)
 
-    def _word_map(self, words: Tensor, grid: tuple[int, int]) -> Tensor:
-        """``(B*N, M, c) -> (B, c, h*k, w*k)`` with ``k`` words a side."""
-        rows, columns = grid
-        side, dims = self.words_per_side, words.shape[-1]
-        tiles = words.reshape(-1, rows, columns, side, side, dims)  # (B, h, w, k, k, c)
-        return tiles.permute(0, 5, 1, 3, 2, 4).reshape(-1, dims, rows * side, columns * side)
+
+def _plan_windows(
+    window_size: int | None, global_blocks: Sequence[int] | None, depth: int
+) -> set[int]:
+    """Return the blocks with global attention."""
+    if window_size is None:
+        if global_blocks is not None:
+            raise ValueError(
+                f'global_blocks={tuple(global_blocks)} has no effect without window_size: all '
+                'blocks are global'
+            )
+        return set(range(depth))
+    if window_size < 1:
+        raise ValueError(f'window_size={window_size} must be at least one sentence')
+    chosen = set(spread_taps(None, depth) if global_blocks is None else global_blocks)
+    if not chosen <= set(range(depth)):
+        raise ValueError(f'global_blocks={global_blocks} must name blocks from 0 to {depth - 1}')
+    return chosen

@@ -2,13 +2,14 @@
 
 Source: paper Eq. 2 and 3 (https://arxiv.org/abs/2103.00112); ``Attention`` of
 https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/tnt.py.
-Difference: one ``qkv`` layer instead of ``qk`` and ``v``, and PyTorch's fused attention, which
-    never
+Difference: one ``qkv`` layer instead of ``qk`` and ``v``, and PyTorch's fused attention, which never
 keeps the attention matrix.
 """
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from .window import attend_in_windows
 
 
 class Attention(nn.Module):
@@ -20,6 +21,8 @@ class Attention(nn.Module):
         qkv_bias: Whether queries, keys and values have a bias.
         attn_drop_rate: Dropout of the attention weights, in [0, 1).
         drop_rate: Dropout of the output, in [0, 1).
+        window_size: Attend within windows of so many tokens a side, see
+            :func:`attend_in_windows`; ``None`` attends to all.
 
     Raises:
         ValueError: If ``num_heads`` does not divide ``dims``.
@@ -33,27 +36,42 @@ class Attention(nn.Module):
         qkv_bias: bool = False,
         attn_drop_rate: float = 0.0,
         drop_rate: float = 0.0,
+        window_size: int | None = None,
     ) -> None:
         super().__init__()
-        if dims % num_heads:
-            raise ValueError(
-                f'{num_heads} attention heads cannot share {dims} channels: '
-                'choose a number of heads that divides the channels'
-            )
+        check_heads(dims, num_heads)
         self.num_heads = num_heads
         self.attn_drop_rate = attn_drop_rate
+        self.window_size = window_size
         self.qkv = nn.Linear(dims, 3 * dims, bias=qkv_bias)
         self.proj = nn.Linear(dims, dims)
         self.proj_drop = nn.Dropout(drop_rate)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Attend. See the class."""
+    def forward(self, tokens: Tensor, grid: tuple[int, int] | None = None) -> Tensor:
+        """Attend.
+
+        Args:
+            tokens: See the class. With windows, the class token comes first.
+            grid: ``(h, w)`` of the tokens, where windows need it.
+        """
         batch, length, dims = tokens.shape
         qkv = self.qkv(tokens).reshape(
             batch, length, 3, self.num_heads, -1
         )  # (B, N, 3, heads, C/heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, N, C/heads)
         drop_rate = self.attn_drop_rate if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=drop_rate)
+        if self.window_size is not None and grid is not None:
+            mixed = attend_in_windows(q, k, v, grid, self.window_size, drop_rate)
+        else:
+            mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=drop_rate)
         mixed = mixed.transpose(1, 2).reshape(batch, length, dims)  # (B, N, C)
         return self.proj_drop(self.proj(mixed))
+
+
+def check_heads(dims: int, num_heads: int) -> None:
+    """Refuse heads that cannot share the channels evenly."""
+    if dims % num_heads:
+        raise ValueError(
+            f'{num_heads} attention heads cannot share {dims} channels: '
+            'choose a number of heads that divides the channels'
+        )

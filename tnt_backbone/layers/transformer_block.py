@@ -3,6 +3,9 @@
 Source: paper Eq. 6-7 and 9-10 (https://arxiv.org/abs/2103.00112).
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from torch import Tensor, nn
 
 from .attention import Attention
@@ -19,6 +22,9 @@ class TransformerBlock(nn.Module):
         num_heads: Attention heads.
         mlp_ratio: Hidden channels of the MLP relative to ``dims``.
         qkv_bias: Whether queries, keys and values have a bias.
+        attn: The attention; by default :class:`Attention` of these dimensions.
+        window_size: Windows of that default attention; see there.
+        norm_shape: Trailing axes that are normalised together; by default the channels alone.
         se: Add a squeeze-and-excitation gate to the MLP's output.
         drop_rate: Dropout of the projections, in [0, 1).
         attn_drop_rate: Dropout of the attention weights, in [0, 1).
@@ -32,24 +38,37 @@ class TransformerBlock(nn.Module):
         *,
         mlp_ratio: float = 4.0,
         qkv_bias: bool = False,
+        attn: nn.Module | None = None,
+        window_size: int | None = None,
+        norm_shape: Sequence[int] | None = None,
         se: bool = False,
         drop_rate: float = 0.0,
         attn_drop_rate: float = 0.0,
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(dims)
-        self.attn = Attention(
-            dims, num_heads, qkv_bias=qkv_bias, attn_drop_rate=attn_drop_rate, drop_rate=drop_rate
+        self.norm1 = nn.LayerNorm(norm_shape or dims)
+        self.attn = attn or Attention(
+            dims,
+            num_heads,
+            qkv_bias=qkv_bias,
+            attn_drop_rate=attn_drop_rate,
+            drop_rate=drop_rate,
+            window_size=window_size,
         )
-        self.norm2 = nn.LayerNorm(dims)
+        self.norm2 = nn.LayerNorm(norm_shape or dims)
         self.mlp = Mlp(dims, int(dims * mlp_ratio), drop_rate=drop_rate)
         self.se = SqueezeExcitation(dims) if se else None
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return new tokens; the given ones are not written to."""
-        tokens = tokens + self.drop_path(self.attn(self.norm1(tokens)))
+    def forward(self, tokens: Tensor, *places: Any) -> Tensor:
+        """Return new tokens; the given ones are not written to.
+
+        Args:
+            tokens: See the class.
+            places: What the attention wants to know of the tokens' places.
+        """
+        tokens = tokens + self.drop_path(self.attn(self.norm1(tokens), *places))
         update = self.mlp(self.norm2(tokens))
         if self.se is not None:
             update = update + self.se(update)

@@ -7,6 +7,8 @@ the legacy form, ``PixelEmbed`` of timm's ``tnt_s_legacy_patch16_224``.
 
 from torch import Tensor, nn
 
+from .tiles import cut_into_tiles
+
 
 class WordEmbed(nn.Module):
     """A 7x7 convolution cuts the image into words: ``(B, C, H, W) -> (B*N, M, c)``.
@@ -41,16 +43,7 @@ class WordEmbed(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Cut the image into words."""
         if self.per_sentence:
-            patches = _cut_into_tiles(image, self.patch_size)  # (B*N, C, p, p)
+            patches = cut_into_tiles(image, self.patch_size)  # (B*N, C, p, p)
             return self.proj(patches).flatten(2).transpose(1, 2)  # (B*N, M, c)
         word_map = self.proj(image)  # (B, c, H/stride, W/stride)
-        return _cut_into_tiles(word_map, self.words_per_side).flatten(2).transpose(1, 2)
-
-
-def _cut_into_tiles(image: Tensor, side: int) -> Tensor:
-    """Cut into square tiles, row by row: ``(B, C, H, W) -> (B*N, C, side, side)``."""
-    batch, channels, height, width = image.shape
-    rows, columns = height // side, width // side
-    tiles = image.reshape(batch, channels, rows, side, columns, side)
-    tiles = tiles.permute(0, 2, 4, 1, 3, 5)  # (B, rows, columns, C, side, side)
-    return tiles.reshape(batch * rows * columns, channels, side, side)
+        return cut_into_tiles(word_map, self.words_per_side).flatten(2).transpose(1, 2)

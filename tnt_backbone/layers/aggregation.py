@@ -1,0 +1,55 @@
+"""How PyramidTNT goes from one stage to the next: four sentences become one, and so do their words.
+
+Source: ``SentenceAggregation`` and ``WordAggregation`` of
+https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/pyramid_tnt.py.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .tiles import cut_into_tiles, to_word_map
+
+
+class SentenceAggregation(nn.Module):
+    """A 3x3 convolution of stride 2: ``(B, h*w, d) -> (B, ceil(h/2)*ceil(w/2), d')``.
+
+    Args:
+        dims: Channels ``d``.
+        out_dims: Channels ``d'``.
+    """
+
+    def __init__(self, dims: int, out_dims: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dims)
+        self.conv = nn.Conv2d(dims, out_dims, kernel_size=3, stride=2, padding=1)
+
+    def forward(self, sentences: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Aggregate the sentences of a ``(h, w)`` grid."""
+        feature_map = self.norm(sentences).transpose(1, 2).unflatten(2, grid)  # (B, d, h, w)
+        return self.conv(feature_map).flatten(2).transpose(1, 2)
+
+
+class WordAggregation(nn.Module):
+    """Halve the word map of four sentences: ``(B*h*w, M, c) -> (B*ceil(h/2)*ceil(w/2), M, c')``.
+
+    The 3x3 convolution of stride 2 sees the words of its four sentences alone; at the edge of an odd
+    grid the sentences that lack are zeros.
+
+    Args:
+        dims: Channels ``c``.
+        out_dims: Channels ``c'``.
+        words_per_side: Root of ``M``.
+    """
+
+    def __init__(self, dims: int, out_dims: int, words_per_side: int) -> None:
+        super().__init__()
+        self.words_per_side = words_per_side
+        self.norm = nn.LayerNorm(dims)
+        self.conv = nn.Conv2d(dims, out_dims, kernel_size=3, stride=2, padding=1)
+
+    def forward(self, words: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Aggregate the words of a ``(h, w)`` grid of sentences."""
+        side = self.words_per_side
+        word_map = to_word_map(self.norm(words), grid, side)  # (B, c, h*side, w*side)
+        word_map = F.pad(word_map, (0, grid[1] % 2 * side, 0, grid[0] % 2 * side))
+        return self.conv(cut_into_tiles(word_map, 2 * side)).flatten(2).transpose(1, 2)

@@ -1,0 +1,17 @@
+"""The fixed position table of T2T-ViT (that of https://arxiv.org/abs/1706.03762).
+
+Source: ``get_sinusoid_encoding`` of
+https://github.com/yitu-opensource/T2T-ViT/blob/0f63dc9/models/transformer_block.py.
+"""
+
+import torch
+from torch import Tensor
+
+
+def sinusoid_table(length: int, dims: int) -> Tensor:
+    """Sines in the even channels and cosines in the odd ones: ``(1, length, dims)``."""
+    channels = torch.arange(dims, dtype=torch.float64)
+    rates = 10000.0 ** (-2 * (channels // 2) / dims)
+    angles = torch.arange(length, dtype=torch.float64)[:, None] * rates
+    table = torch.where(channels % 2 == 0, angles.sin(), angles.cos())
+    return table.float().unsqueeze(0)

@@ -1,0 +1,85 @@
+"""Attention to a pooled map (PyramidTNT's "LSRA") with a dense relative position table.
+
+Source: ``Attention`` of
+https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/pyramid_tnt.py.
+Difference: the logits never exist as a matrix, see ``relative_position.py``.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .attention import check_heads
+
+
+class SpatialReductionAttention(nn.Module):
+    """Attention of all tokens to their map, averaged in squares: ``(B, N, C) -> (B, N, C)``.
+
+    Args:
+        dims: Channels ``C``.
+        num_heads: Heads; must divide ``dims``.
+        sr_ratio: Side of a square whose mean is one key; 1 attends to the tokens themselves. It
+            divides the grid.
+        qkv_bias: Whether queries, keys and values have a bias.
+        attn_drop_rate: Dropout of the attention weights, in [0, 1).
+        drop_rate: Dropout of the output, in [0, 1).
+
+    Raises:
+        ValueError: If ``num_heads`` does not divide ``dims``.
+    """
+
+    def __init__(
+        self,
+        dims: int,
+        num_heads: int,
+        sr_ratio: int,
+        *,
+        qkv_bias: bool = False,
+        attn_drop_rate: float = 0.0,
+        drop_rate: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_heads(dims, num_heads)
+        self.num_heads = num_heads
+        self.sr_ratio = sr_ratio
+        self.attn_drop_rate = attn_drop_rate
+        self.q = nn.Linear(dims, dims, bias=qkv_bias)
+        self.kv = nn.Linear(dims, 2 * dims, bias=qkv_bias)
+        self.proj = nn.Linear(dims, dims)
+        self.proj_drop = nn.Dropout(drop_rate)
+        self.reduce = nn.Linear(dims, dims) if sr_ratio > 1 else None
+        self.reduce_norm = nn.LayerNorm(dims) if sr_ratio > 1 else None
+
+    def forward(
+        self, tokens: Tensor, grid: tuple[int, int], position: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """Attend.
+
+        Args:
+            tokens: See the class.
+            grid: ``(h, w)`` of the tokens.
+            position: Factors ``(heads, N, P)`` and ``(N/sr^2, P)`` of the logits that are added,
+                see :func:`factor_relative_position`.
+        """
+        batch, length, dims = tokens.shape
+        q = self.q(tokens).unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # (B, heads, N, C')
+        kv = self.kv(self._pool(tokens, grid)).unflatten(2, (2, self.num_heads, -1))
+        k, v = kv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, N/sr^2, C')
+
+        head_dims = q.shape[-1]
+        query_side, key_side = (factor.to(q.dtype) for factor in position)
+        q = torch.cat((q * head_dims**-0.5, query_side.expand(batch, -1, -1, -1)), dim=-1)
+        k = torch.cat((k, key_side.expand(batch, self.num_heads, -1, -1)), dim=-1)
+        v = F.pad(v, (0, q.shape[-1] - head_dims))  # fused attention wants one width
+        drop_rate = self.attn_drop_rate if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=drop_rate, scale=1.0)
+        mixed = mixed[..., :head_dims].transpose(1, 2).reshape(batch, length, dims)
+        return self.proj_drop(self.proj(mixed))
+
+    def _pool(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        """``(B, N, C) -> (B, N/sr^2, C)``."""
+        if self.reduce is None or self.reduce_norm is None:
+            return tokens
+        feature_map = tokens.transpose(1, 2).unflatten(2, grid)  # (B, C, h, w)
+        pooled = F.avg_pool2d(feature_map, self.sr_ratio).flatten(2).transpose(1, 2)
+        return self.reduce_norm(self.reduce(pooled))

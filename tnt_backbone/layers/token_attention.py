@@ -1,0 +1,99 @@
+"""The two attention blocks of T2T-ViT's token module, which narrow the tokens as they attend.
+
+Source: ``Token_transformer`` and ``Token_performer`` of
+https://github.com/yitu-opensource/T2T-ViT/tree/0f63dc9/models. Both take the values as their
+residual, since the tokens that come in are wider than those that go out.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .mlp import Mlp
+
+EPSILON = 1e-8  # the authors'; below the smallest number of fp16, so the division is done in fp32
+
+
+class TokenTransformer(nn.Module):
+    """Softmax attention of one head: ``(B, N, C) -> (B, N, C')``.
+
+    Time grows with ``N^2``: at 800x1344 pixels the first of T2T-ViT's modules has 67200 tokens.
+
+    Args:
+        in_dims: Channels ``C``.
+        dims: Channels ``C'``.
+        drop_rate: Dropout of the projections, in [0, 1).
+    """
+
+    def __init__(self, in_dims: int, dims: int, *, drop_rate: float = 0.0) -> None:
+        super().__init__()
+        self.scale = in_dims**-0.5  # not dims: the authors' code scales by the wider one
+        self.norm1 = nn.LayerNorm(in_dims)
+        self.qkv = nn.Linear(in_dims, 3 * dims, bias=False)
+        self.proj = nn.Linear(dims, dims)
+        self.proj_drop = nn.Dropout(drop_rate)
+        self.norm2 = nn.LayerNorm(dims)
+        self.mlp = Mlp(dims, dims, drop_rate=drop_rate)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Attend, and narrow."""
+        q, k, v = self.qkv(self.norm1(tokens)).unsqueeze(1).chunk(3, dim=-1)  # (B, 1, N, C')
+        mixed = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
+        tokens = (v + self.proj_drop(self.proj(mixed))).squeeze(1)
+        return tokens + self.mlp(self.norm2(tokens))
+
+
+class TokenPerformer(nn.Module):
+    """Performer attention (https://arxiv.org/abs/2009.14794): ``(B, N, C) -> (B, N, C')``.
+
+    The softmax is approximated by positive random features, so that time grows with ``N``. The
+    features are computed in fp32 whatever autocast says: in fp16 their squares overflow and the
+    authors' epsilon vanishes, which users met as NaN.
+
+    Args:
+        in_dims: Channels ``C``.
+        dims: Channels ``C'``.
+        drop_rate: Dropout of both projections, in [0, 1); the authors' is 0.1.
+        feature_ratio: Random features relative to ``dims``.
+    """
+
+    features: Tensor
+
+    def __init__(
+        self, in_dims: int, dims: int, *, drop_rate: float = 0.1, feature_ratio: float = 0.5
+    ) -> None:
+        super().__init__()
+        num_features = max(int(dims * feature_ratio), 1)
+        self.norm1 = nn.LayerNorm(in_dims)
+        self.kqv = nn.Linear(in_dims, 3 * dims)  # keys first, in the authors' order
+        self.proj = nn.Linear(dims, dims)
+        self.proj_drop = nn.Dropout(drop_rate)
+        self.norm2 = nn.LayerNorm(dims)
+        self.mlp = nn.Sequential(
+            nn.Linear(dims, dims), nn.GELU(), nn.Linear(dims, dims), nn.Dropout(drop_rate)
+        )
+        directions = nn.init.orthogonal_(torch.empty(num_features, dims)) * math.sqrt(num_features)
+        self.register_buffer('features', directions)  # (m, C'), never trained
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Attend, and narrow."""
+        k, q, v = self.kqv(self.norm1(tokens)).chunk(3, dim=-1)  # each (B, N, C')
+        tokens = v + self.proj_drop(self.proj(self._mix(q, k, v)))
+        return tokens + self.mlp(self.norm2(tokens))
+
+    def _mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attention by random features: each ``(B, N, C') -> (B, N, C')``."""
+        dtype = torch.promote_types(v.dtype, torch.float32)
+        with torch.autocast(v.device.type, enabled=False):
+            key_features, query_features = self._project(k.to(dtype)), self._project(q.to(dtype))
+            weights = key_features.transpose(1, 2) @ v.to(dtype)  # (B, m, C')
+            total = query_features @ key_features.sum(dim=1).unsqueeze(2)  # (B, N, 1)
+            return (query_features @ weights / (total + EPSILON)).to(v.dtype)
+
+    def _project(self, x: Tensor) -> Tensor:
+        """Positive random features of the Gaussian kernel: ``(B, N, C') -> (B, N, m)``."""
+        half_square = x.square().sum(dim=-1, keepdim=True) / 2
+        directions = self.features.to(x.dtype)
+        return torch.exp(x @ directions.T - half_square) / math.sqrt(len(directions))

@@ -1,0 +1,68 @@
+"""Attention within windows of the grid, for large images.
+
+As in ViTDet (https://arxiv.org/abs/2203.16527, Sec. 3), a few blocks stay global and the others look
+no further than a window; the weights are those of global attention. Differences: what a window lacks
+at the grid's edge is masked, not attended to as zeros; and the class token, which ViTDet drops, is
+seen by all windows and sees all sentences, so that one window that covers the grid is global
+attention.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def attend_in_windows(
+    q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int], window_size: int, drop_rate: float = 0.0
+) -> Tensor:
+    """Attend within windows: each ``(B, heads, 1+N, d) -> (B, heads, 1+N, d)``.
+
+    Args:
+        q: Queries, the class token's first, then those of the grid, row by row.
+        k: Keys, likewise.
+        v: Values, likewise.
+        grid: ``(h, w)`` sentences in each direction; ``N = h * w``.
+        window_size: Side of a window, in sentences.
+        drop_rate: Dropout of the attention weights.
+    """
+    batch, _, _, dims = q.shape
+    window = (min(window_size, grid[0]), min(window_size, grid[1]))
+    cls_token = F.scaled_dot_product_attention(q[:, :, :1], k, v, dropout_p=drop_rate)
+
+    windows = [_cut(tokens[:, :, 1:], grid, window) for tokens in (q, k, v)]
+    q_windows, (k_windows, v_windows) = windows[0], (
+        torch.cat((_repeat(tokens[:, :, :1], len(cut) // batch), cut), dim=2)
+        for tokens, cut in zip((k, v), windows[1:], strict=True)
+    )
+    mask = None
+    if grid[0] % window[0] or grid[1] % window[1]:
+        inside = _cut(q.new_ones(1, 1, grid[0] * grid[1], 1), grid, window)[:, :, :, 0] > 0
+        inside = F.pad(inside, (1, 0), value=True)  # the class token is a key of all windows
+        mask = inside.repeat(batch, 1, 1).unsqueeze(1)  # (B*windows, 1, 1, 1+h*w)
+    mixed = F.scaled_dot_product_attention(
+        q_windows, k_windows, v_windows, attn_mask=mask, dropout_p=drop_rate
+    )
+    return torch.cat((cls_token, _join(mixed, grid, window)), dim=2)
+
+
+def _cut(tokens: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Tensor:
+    """``(B, heads, N, d) -> (B*windows, heads, window area, d)``, zeros where the grid ends."""
+    tokens = tokens.unflatten(2, grid)
+    bottom, right = -grid[0] % window[0], -grid[1] % window[1]
+    if bottom or right:
+        tokens = F.pad(tokens, (0, 0, 0, right, 0, bottom))
+    tokens = tokens.unflatten(3, (-1, window[1])).unflatten(2, (-1, window[0]))
+    return tokens.permute(0, 2, 4, 1, 3, 5, 6).flatten(0, 2).flatten(2, 3)
+
+
+def _join(windows: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Tensor:
+    """The inverse of :func:`_cut`."""
+    rows, columns = -(-grid[0] // window[0]), -(-grid[1] // window[1])
+    tiles = windows.unflatten(2, window).unflatten(0, (-1, rows, columns))
+    tokens = tiles.permute(0, 3, 1, 4, 2, 5, 6).flatten(4, 5).flatten(2, 3)
+    return tokens[:, :, : grid[0], : grid[1]].flatten(2, 3)
+
+
+def _repeat(cls_token: Tensor, windows: int) -> Tensor:
+    """``(B, heads, 1, d) -> (B*windows, heads, 1, d)``."""
+    return cls_token.unsqueeze(1).expand(-1, windows, -1, -1, -1).flatten(0, 1)
