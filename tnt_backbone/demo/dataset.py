@@ -28,7 +28,7 @@ from .coco import CATEGORIES, annotation, semantic_mask
 from .digits import CLASSES, SPLITS, Split, load_split
 from .scenes import Scene, compose
 
-MAX_DIGITS = 5  # in a scene
+MAX_DIGITS = 4  # in a scene
 SCENE_HEIGHTS = (0.17, 0.31)  # of a digit, as a share of the shorter side
 SINGLE_HEIGHTS = (0.34, 0.62)  # about the same in pixels, as single digits have half the size
 MIN_SIZE = 32

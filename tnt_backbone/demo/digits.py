@@ -24,7 +24,7 @@ Split = Literal['train', 'val']
 SPLITS: tuple[Split, ...] = ('train', 'val')
 CLASSES = tuple(str(digit) for digit in range(10))
 
-HELD_OUT_EVERY = 5  # of each class, every fifth sample is kept for val
+HELD_OUT_EVERY = 10  # of each class, every tenth sample is kept for val
 FULL_INK = 16.0  # load_digits counts 4x4 binary pixels in each cell
 UPSCALE = 16
 
