@@ -59,6 +59,13 @@ def test_the_newest_run_counts(tmp_path):
     assert read_run(tmp_path).metrics['coco/bbox_mAP'] == 0.1
 
 
+def test_the_metrics_are_read_though_two_processes_wrote_the_file(tmp_path):
+    write_logs(tmp_path, ap=0.8, ap50=0.97)
+    (metrics,) = (tmp_path / 'test').glob('*/*.json')
+    metrics.write_text(metrics.read_text() + '}')  # the rest of a longer line
+    assert read_run(tmp_path).metrics['coco/bbox_mAP'] == 0.8
+
+
 def test_missing_logs_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'scalars\.json in .*train'):
         read_run(tmp_path)

@@ -75,10 +75,19 @@ def read_run(work_dir: Path) -> Run:
     return Run(
         train=train,
         val=[line for line in scalars if any(key in line for key in PROMISED)],
-        metrics=json.loads(_newest(work_dir / 'test', '*/*.json').read_text()),
+        metrics=_read_metrics(_newest(work_dir / 'test', '*/*.json')),
         images_per_iteration=config.train_dataloader.batch_size * len(peaks),
         peak_memory_mb=list(peaks.values()),
     )
+
+
+def _read_metrics(path: Path) -> dict[str, float]:
+    """Read what mmengine's LoggerHook writes after a test.
+
+    Every process writes the same file, each with its own times: the end of a longer one may stand
+    behind the last.
+    """
+    return json.JSONDecoder().raw_decode(path.read_text())[0]
 
 
 def _newest(folder: Path, pattern: str) -> Path:
