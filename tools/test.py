@@ -13,6 +13,7 @@ from tnt_backbone.engine.command_line import (
 )
 from tnt_backbone.engine.config import read_config
 from tnt_backbone.engine.distributed import is_first_on_node
+from tnt_backbone.engine.foreign_checkpoint import choose_loader
 from tnt_backbone.engine.libraries import (
     library_of,
     set_dataloader_defaults,
@@ -76,6 +77,7 @@ def main() -> None:
         set_dataloader_defaults(cfg)
         apply_options(cfg, args)
         notes = check_testing(cfg) if is_first_on_node(args.launcher) else []
+        choose_loader(cfg)
         suit_to_machine(cfg)
     build_runner(cfg, notes).test()
 

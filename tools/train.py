@@ -15,6 +15,7 @@ from tnt_backbone.engine.command_line import (
 )
 from tnt_backbone.engine.config import enable_auto_scale_lr, read_config
 from tnt_backbone.engine.distributed import is_first_on_node
+from tnt_backbone.engine.foreign_checkpoint import choose_loader
 from tnt_backbone.engine.libraries import set_dataloader_defaults
 from tnt_backbone.engine.preflight import check_training, errors_of_the_user
 from tnt_backbone.engine.pretrained import drop_pretrained, replace_backbone_weights
@@ -74,6 +75,7 @@ def main() -> None:
         notes = apply_options(cfg, args)
         if is_first_on_node(args.launcher):
             notes += check_training(cfg)
+        choose_loader(cfg)
         suit_to_machine(cfg)
     build_runner(cfg, notes).train()
 

@@ -24,7 +24,7 @@ def test_inner_blocks(formulation):
     backbone = TNT(TINY, img_size=32, inner_blocks=(0, 2), formulation=formulation)
     assert [block.word_block is not None for block in backbone.blocks] == [True, False, True, False]
     words, sentences = torch.randn(4, 16, 8), torch.randn(1, 5, 16)
-    words_after, sentences_after = backbone.blocks[1](words, sentences)
+    words_after, sentences_after = backbone.blocks[1](words, sentences, (2, 2))
     assert words_after is words
     assert torch.equal(sentences_after, backbone.blocks[1].sentence_block(sentences))
     backbone(torch.randn(1, 3, 32, 32))[3].sum().backward()

@@ -22,7 +22,7 @@ def relative_error(ours, theirs):
 
 def load(backbone, state):
     """Load foreign weights; every tensor of the backbone must come from them."""
-    backbone.load_state_dict(to_ours(state)[1], strict=True)
+    backbone.load_state_dict(to_ours(state).backbone, strict=True)
     return backbone.eval()
 
 

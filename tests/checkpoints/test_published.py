@@ -3,14 +3,15 @@
 import functools
 import http.server
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
 
-from tnt_backbone import TNT
+from tnt_backbone import TNT, T2TViT
 from tnt_backbone.checkpoints import published
-from tnt_backbone.checkpoints.published import PUBLISHED, PublishedFile, resolve_checkpoint
-from tnt_backbone.variants import TNT_VARIANTS
+from tnt_backbone.checkpoints.published import PUBLISHED, resolve_checkpoint
+from tnt_backbone.registry import BACKBONES
 
 TINY = {'depth': 1, 'word_dims': 4, 'word_heads': 1, 'sentence_dims': 8, 'sentence_heads': 1}
 
@@ -37,9 +38,7 @@ def host(tmp_path, monkeypatch):
 
 
 def publish(monkeypatch, *places):
-    row = PublishedFile(
-        file_name='tiny.pth.tar', places=places, formulation='official', arch='s', top1=0.0
-    )
+    row = replace(PUBLISHED['tnt_s'], file_name='tiny.pth.tar', places=list(places))
     monkeypatch.setitem(published.PUBLISHED, 'tiny', row)
 
 
@@ -93,6 +92,25 @@ def test_unknown_names_and_missing_files():
 @pytest.mark.parametrize('name', PUBLISHED)
 def test_rows_of_the_table(name):
     row = PUBLISHED[name]
-    assert row.arch in TNT_VARIANTS
-    assert row.places
+    (family,) = (backbone for backbone in BACKBONES if backbone.__name__ == row.family)
+    assert row.arch in family.VARIANTS
+    assert row.places or row.by_hand
     assert all('openmmlab.com' not in place for place in row.places), 'that host is gone'
+    assert row.mean == ([123.675, 116.28, 103.53] if family is T2TViT else [127.5] * 3)
+    with torch.device('meta'):
+        family(row.arch, img_size=row.img_size, **row.options)
+
+
+def test_files_that_only_a_person_can_fetch(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
+    with pytest.raises(FileNotFoundError, match=r'by hand: https://pan\.baidu\.com.*password'):
+        resolve_checkpoint('tnt://pyramid_tnt_s')
+
+
+def test_names_of_timms_hub(monkeypatch, tmp_path):
+    folder = tmp_path / 'hub' / 'checkpoints'
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
+    kept = folder / 'timm-tnt_s_patch16_224.in1k.safetensors'
+    kept.write_bytes(b'')
+    assert resolve_checkpoint('timm/tnt_s_patch16_224.in1k') == str(kept)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -238,7 +239,7 @@ class PyramidTNT(TokenBackbone):
             torch.zeros(1, grid[0] * grid[1], variant.sentence_dims[0])
         )
         self.pos_drop = nn.Dropout(drop_rate)
-        drop_paths = torch.linspace(0, drop_path_rate, sum(variant.depths)).tolist()
+        drop_paths = np.linspace(0, drop_path_rate, sum(variant.depths)).tolist()
         self.stages = nn.ModuleList()
         for stage, depth in enumerate(self.depths):
             first = sum(self.depths[:stage])

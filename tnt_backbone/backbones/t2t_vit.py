@@ -8,6 +8,7 @@ of the size that it was built for), the Performer computes in fp32 under autocas
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -167,7 +168,7 @@ class T2TViT(TokenBackbone):
             self.cls_token = nn.Parameter(torch.zeros(1, 1, variant.embed_dims))
             num_tokens = 1 + self.grid[0] * self.grid[1]
             self.register_buffer('token_pos', sinusoid_table(num_tokens, variant.embed_dims))
-        drop_paths = torch.linspace(0, drop_path_rate, variant.depth).tolist()
+        drop_paths = np.linspace(0, drop_path_rate, variant.depth).tolist()
         self.blocks = nn.ModuleList(
             TransformerBlock(
                 variant.embed_dims,

@@ -8,6 +8,7 @@ Differences: feature maps instead of a class, any input size, nothing is written
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -218,7 +219,7 @@ class TNT(TokenBackbone):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, variant.sentence_dims))
         self.sentence_pos = nn.Parameter(torch.zeros(1, 1 + num_sentences, variant.sentence_dims))
         self.pos_drop = nn.Dropout(drop_rate)
-        drop_paths = torch.linspace(0, drop_path_rate, variant.depth).tolist()
+        drop_paths = np.linspace(0, drop_path_rate, variant.depth).tolist()
         self.blocks = nn.ModuleList(
             TNTBlock(
                 variant,

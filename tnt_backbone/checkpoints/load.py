@@ -2,12 +2,17 @@
 
 from typing import Any
 
+import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
-from .convert import to_ours
+from .convert import Converted, formulation_of, to_ours
 from .published import resolve_checkpoint
 from .read import read_tensors
+
+
+# tables that depend on the size of the images
+POSITIONS = ('sentence_pos', 'token_pos', 'relative_pos')
 
 
 def load_pretrained(
@@ -20,8 +25,9 @@ def load_pretrained(
     none. The log says how many tensors were loaded and names the rest.
 
     Args:
-        backbone: A :class:`tnt_backbone.TNT`.
-        checkpoint: ``tnt://<name>``, a URL or a path; see :func:`resolve_checkpoint`.
+        backbone: One of ours, such as :class:`tnt_backbone.TNT`.
+        checkpoint: ``tnt://<name>``, ``timm/<name>``, a URL or a path; see
+            :func:`resolve_checkpoint`.
         prefix: Where in the file the backbone lies, such as ``'backbone.'``; found by itself by
             default.
         allow_missing: Accept a file that lacks some of the backbone's tensors, or has them in
@@ -29,12 +35,13 @@ def load_pretrained(
 
     Raises:
         FileNotFoundError: If there is no such file and no place that has it.
-        ValueError: If the file holds no weights of a TNT, those of the other formulation or another
-            variant, or (without ``allow_missing``) not all tensors of the backbone.
+        ValueError: If the file holds no weights of this family, those of the other formulation or
+            another variant, or (without ``allow_missing``) not all tensors of the backbone.
     """
     path = resolve_checkpoint(checkpoint)
-    source, found = to_ours(read_tensors(path), prefix)
-    _check_formulation(backbone, found, path)
+    converted = to_ours(read_tensors(path), prefix)
+    _check_family(backbone, converted, path)
+    found = converted.backbone
 
     wanted = backbone.state_dict()
     fitting = {
@@ -42,18 +49,21 @@ def load_pretrained(
         for key, value in found.items()
         if key in wanted and value.shape == wanted[key].shape
     }
+    misfits = [key for key in found if key in wanted and key not in fitting]
     mismatched = [
         f'{key}: {tuple(found[key].shape)} in the file, {tuple(wanted[key].shape)} in the model'
-        for key in found
-        if key in wanted and key not in fitting
+        for key in misfits
     ]
     missing = [key for key in wanted if key not in found]
     new = [key for key in missing if key.startswith('pyramid.')]
     missing = [key for key in missing if key not in new]
     unused = [key for key in found if key not in wanted]
 
-    backbone.load_state_dict(fitting, strict=False)
-    report = f'{len(fitting)} of {len(wanted)} tensors loaded from {path} ({source})'
+    fits = allow_missing or not (missing or misfits)
+    report = (
+        f'{len(fitting)} of {len(wanted)} tensors {"loaded" if fits else "would fit"} from {path} '
+        f'({converted.form.source})'
+    )
     for title, keys in (
         ('not in the file, new', new),
         ('MISSING in the file', missing),
@@ -63,20 +73,25 @@ def load_pretrained(
         if keys:
             report += f'\n  {len(keys)} {title}: {", ".join(keys)}'
     print_log(report, logger='current')
-    if (missing or mismatched) and not allow_missing:
+    if not fits:
         raise ValueError(
             f'{path} does not fit this backbone: {len(missing)} tensors are missing {missing[:4]}, '
-            f'{len(mismatched)} have another shape {mismatched[:4]}. {_advise(backbone, found)} '
+            f'{len(mismatched)} have another shape {mismatched[:4]}. '
+            f'{_advise(backbone, found, [*missing, *misfits])} '
             'To load what fits, set allow_missing=True in init_cfg'
         )
+    backbone.load_state_dict(fitting, strict=False)
 
 
-def _check_formulation(backbone: Any, found: dict[str, Tensor], path: str) -> None:
-    in_blocks = [key for key in found if key.startswith('blocks.') and '.word_to_sentence.' in key]
-    if not in_blocks:
-        return
-    formulation = 'legacy' if any(key.endswith('.proj.bias') for key in in_blocks) else 'official'
-    if formulation != backbone.formulation:
+def _check_family(backbone: Any, converted: Converted, path: str) -> None:
+    family = converted.form.family
+    if family not in {ancestor.__name__ for ancestor in type(backbone).__mro__}:
+        raise ValueError(
+            f'{path} holds weights of {family}, but the backbone is {type(backbone).__name__}. Set '
+            f'type={family!r} in the backbone, or give other weights'
+        )
+    formulation = formulation_of(converted.backbone)
+    if formulation is not None and formulation != backbone.formulation:
         raise ValueError(
             f'{path} holds weights of the {formulation} TNT, but the backbone was built with '
             f'formulation={backbone.formulation!r}: another function, which they do not fit. Set '
@@ -84,18 +99,32 @@ def _check_formulation(backbone: Any, found: dict[str, Tensor], path: str) -> No
         )
 
 
-def _advise(backbone: Any, found: dict[str, Tensor]) -> str:
+def _advise(backbone: Any, found: dict[str, Tensor], misfits: list[str]) -> str:
     """Name the argument that would make the weights fit."""
-    dims = found['cls_token'].shape[-1] if 'cls_token' in found else None
-    if dims is not None and dims != backbone.embed_dims:
-        fitting = [
-            f'arch={name!r}' for name, row in backbone.VARIANTS.items() if row.sentence_dims == dims
-        ]
-        arch = ' or '.join(fitting) or 'give arch as a dict'
-        return f'The file is of a TNT with {dims} channels: {arch}.'
-    rows = found['sentence_pos'].shape[1] if 'sentence_pos' in found else None
-    if rows is not None and rows != backbone.state_dict()['sentence_pos'].shape[1]:
+    if misfits and all(key.endswith(POSITIONS) for key in misfits):
         return (
-            f'Its position table has {rows} rows: set img_size to the size that it was trained at.'
+            'Its position tables are of another size: set img_size to the size that it was '
+            'trained at; images may have any other.'
         )
-    return 'Compare arch, se and inner_blocks with those of the file.'
+    fitting = [f'arch={name!r}' for name in backbone.VARIANTS if _fits(backbone, name, found)]
+    if fitting:
+        return f'The file is of another variant: {" or ".join(fitting)}.'
+    return 'Compare arch and the other arguments with those of the file.'
+
+
+def _fits(backbone: Any, arch: str, found: dict[str, Tensor]) -> bool:
+    """Tell whether a variant has the tensors that were found, whatever its image size."""
+    formulation = formulation_of(found)
+    options = {'formulation': formulation} if formulation else {}
+    with torch.device('meta'):
+        state = type(backbone)(arch, out_type='raw', **options).state_dict()
+
+    def shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
+        # without what the pretraining size, or the outputs that were built, decide
+        return {
+            key: value.shape
+            for key, value in tensors.items()
+            if not key.startswith(('norm.', 'pyramid.')) and not key.endswith(POSITIONS)
+        }
+
+    return shapes(state) == shapes(found)

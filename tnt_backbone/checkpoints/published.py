@@ -1,20 +1,23 @@
 """The published weights: their names, and the places where they lie.
 
-``tnt://<name>`` in a config stands for a row of ``PUBLISHED``. A file is kept in torch's hub cache
-(``TORCH_HOME``, by default ``~/.cache/torch/hub/checkpoints``); a file that is there is not asked
-for again.
+``tnt://<name>`` in a config stands for a row of ``published.json``. A file is kept in torch's hub
+cache (``TORCH_HOME``, by default ``~/.cache/torch/hub/checkpoints``); a file that is there is not
+asked for again.
 """
 
 import hashlib
+import json
 import os
+import re
 import socket
 import tempfile
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -22,6 +25,7 @@ from mmengine.logging import print_log
 from .read import read_tensors
 
 SCHEME = 'tnt://'
+HUB = 'https://huggingface.co/{}/resolve/main/model.safetensors'
 TIMEOUT = 20.0  # seconds without a byte
 
 
@@ -30,49 +34,42 @@ class PublishedFile:
     """One file of weights.
 
     Attributes:
+        family: Class of the backbone.
+        arch: The variant.
+        options: Other arguments of the backbone that the weights need.
+        source: Whose form the file has.
         file_name: Its name in the cache; ours, so that two places serve one name.
         places: URLs, in the order in which they are tried. They hold the same weights, not always
             in the same form.
-        formulation: Which TNT it is: ``'official'`` or ``'legacy'``.
-        arch: The variant.
-        top1: ImageNet top-1 accuracy in percent, as published with the file.
+        by_hand: Places that no program can fetch from.
+        img_size: Side of the images that it was trained on, in pixels.
+        mean: What is subtracted from the pixels (R, G, B; 0 to 255).
+        std: What they are divided by.
+        data: Data set that it classifies.
+        top1: Top-1 accuracy in percent, as published with the file.
+        top5: Top-5 accuracy in percent, likewise, where one was published.
+        note: What else there is to know.
     """
 
-    file_name: str
-    places: tuple[str, ...]
-    formulation: str
+    family: str
     arch: str
+    options: dict[str, Any]
+    source: str
+    file_name: str
+    places: list[str]
+    by_hand: list[str]
+    img_size: int
+    mean: list[float]
+    std: list[float]
+    data: str
     top1: float
+    top5: float | None
+    note: str
 
-
-_HUAWEI = 'https://github.com/huawei-noah/Efficient-AI-Backbones/releases/download/tnt/'
-_HUB = 'https://huggingface.co/timm/{}/resolve/main/model.safetensors'
 
 PUBLISHED = {
-    'tnt_s': PublishedFile(
-        file_name='tnt_s_81.5.pth.tar',
-        places=(_HUAWEI + 'tnt_s_81.5.pth.tar', _HUB.format('tnt_s_patch16_224.in1k')),
-        formulation='official',
-        arch='s',
-        top1=81.5,
-    ),
-    'tnt_b': PublishedFile(
-        file_name='tnt_b_82.9.pth.tar',
-        places=(_HUAWEI + 'tnt_b_82.9.pth.tar', _HUB.format('tnt_b_patch16_224.in1k')),
-        formulation='official',
-        arch='b',
-        top1=82.9,
-    ),
-    'tnt_s_legacy': PublishedFile(
-        file_name='tnt_s_patch16_224.pth.tar',
-        places=(
-            'https://github.com/contrastive/pytorch-image-models/releases/download/TNT/tnt_s_patch16_224.pth.tar',
-            _HUB.format('tnt_s_legacy_patch16_224.in1k'),
-        ),
-        formulation='legacy',
-        arch='s',
-        top1=81.5,
-    ),
+    name: PublishedFile(**row)
+    for name, row in json.loads(Path(__file__).with_suffix('.json').read_text()).items()
 }
 
 
@@ -80,34 +77,40 @@ def resolve_checkpoint(checkpoint: str) -> str:
     """Turn what a config calls a checkpoint into the path of a local file.
 
     Args:
-        checkpoint: ``tnt://<name>`` (a row of ``PUBLISHED``), an ``http(s)://`` address, or a path.
+        checkpoint: ``tnt://<name>`` (a row of ``PUBLISHED``), ``timm/<name>`` (a model of timm's
+            hub), an ``http(s)://`` address, or a path; the latter three also behind ``tnt://``.
 
     Raises:
         ValueError: If ``tnt://`` is followed by a name that is not in the table.
         FileNotFoundError: If the file is not there and no place can be reached. The text says which
             file, which places, and what to do.
     """
+    given = checkpoint
     if checkpoint.startswith(SCHEME):
-        name = checkpoint[len(SCHEME) :]
-        if name not in PUBLISHED:
-            known = [SCHEME + row for row in PUBLISHED]
-            raise ValueError(f'{checkpoint!r} is not published: choose one of {known}')
-        return _fetch(PUBLISHED[name].file_name, PUBLISHED[name].places)
+        checkpoint = checkpoint[len(SCHEME) :]
+        if checkpoint in PUBLISHED:
+            row = PUBLISHED[checkpoint]
+            return _fetch(row.file_name, row.places, row.by_hand)
     if checkpoint.startswith(('http://', 'https://')):
         # The address is part of the name: every file of timm's hub is called model.safetensors.
         digest = hashlib.sha256(checkpoint.encode()).hexdigest()[:8]
-        return _fetch(f'{digest}-{checkpoint.rstrip("/").rsplit("/", 1)[-1]}', (checkpoint,))
+        return _fetch(f'{digest}-{checkpoint.rstrip("/").rsplit("/", 1)[-1]}', [checkpoint])
     path = Path(checkpoint).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'the weights {checkpoint!r} are not there (no such file: {path.absolute()}). Give a '
-            'file by --weights FILE (in a config: model.backbone.init_cfg.checkpoint), or train '
-            'without by --from-scratch'
-        )
-    return str(path)
+    if path.is_file():
+        return str(path)
+    if re.fullmatch(r'timm/[\w.-]+', checkpoint):
+        return _fetch(checkpoint.replace('/', '-') + '.safetensors', [HUB.format(checkpoint)])
+    if given.startswith(SCHEME) and '/' not in checkpoint:
+        known = [SCHEME + row for row in PUBLISHED]
+        raise ValueError(f'{given!r} is not published: choose one of {known}')
+    raise FileNotFoundError(
+        f'the weights {checkpoint!r} are not there (no such file: {path.absolute()}). Give a '
+        'file by --weights FILE (in a config: model.backbone.init_cfg.checkpoint), or train '
+        'without by --from-scratch'
+    )
 
 
-def _fetch(file_name: str, places: tuple[str, ...]) -> str:
+def _fetch(file_name: str, places: Sequence[str], by_hand: Sequence[str] = ()) -> str:
     """Return the cached file, downloaded from the first place that answers with weights."""
     cache = Path(torch.hub.get_dir()) / 'checkpoints'
     cached = cache / file_name
@@ -130,10 +133,11 @@ def _fetch(file_name: str, places: tuple[str, ...]) -> str:
             failures.append(f'  {place}\n    {type(error).__name__}: {error}')
         finally:
             Path(part).unlink(missing_ok=True)
+    tried = ' and could not be fetched from\n' + '\n'.join(failures) if places else ''
+    elsewhere = ''.join(f'\n  by hand: {place}' for place in by_hand)
     raise FileNotFoundError(
-        f'the pretrained weights {file_name!r} are not in {cache} and could not be fetched from\n'
-        + '\n'.join(failures)
-        + f'\nWhat helps: put the file there by hand as {cached}; or give a local file by '
+        f'the pretrained weights {file_name!r} are not in {cache}{tried}{elsewhere}\n'
+        f'What helps: put the file there by hand as {cached}; or give a local file by '
         '--weights FILE (any published form of these weights); or train without them by '
         '--from-scratch.'
     )

@@ -3,34 +3,55 @@
 Source: timm 1.0, ``models/tnt.py``.
 """
 
+import math
+
 from torch import Tensor
 
-from .rename import fuse_qkv, rename
+from .form import Form, Join, Reshape
 
-RULES = (
-    (r'cls_token$', 'cls_token'),
-    (r'patch_pos$', 'sentence_pos'),
-    (r'pixel_pos$', 'word_pos'),
-    (r'pixel_embed\.proj\.', 'word_embed.proj.'),
-    (r'norm([12])_proj\.', r'word_to_sentence.norm\1.'),
-    (r'proj\.', 'word_to_sentence.proj.'),
-    (r'(blocks\.\d+)\.norm_in\.', r'\1.word_block.norm1.'),
-    (r'(blocks\.\d+)\.norm_mlp_in\.', r'\1.word_block.norm2.'),
-    (r'(blocks\.\d+)\.(attn|mlp)_in\.', r'\1.word_block.\2.'),
-    (r'(blocks\.\d+)\.norm([12])_proj\.', r'\1.word_to_sentence.norm\2.'),
-    (r'(blocks\.\d+)\.proj\.', r'\1.word_to_sentence.proj.'),
-    (r'(blocks\.\d+)\.norm_out\.', r'\1.sentence_block.norm1.'),
-    (r'(blocks\.\d+)\.norm_mlp\.', r'\1.sentence_block.norm2.'),
-    (r'(blocks\.\d+)\.attn_out\.', r'\1.sentence_block.attn.'),
-    (r'(blocks\.\d+)\.mlp\.', r'\1.sentence_block.mlp.'),
-    (r'norm\.', 'norm.'),
+
+def _to_square(word_pos: Tensor) -> Tensor:
+    """``(1, M, c) -> (1, c, k, k)``."""
+    side = math.isqrt(word_pos.shape[1])
+    return word_pos.transpose(1, 2).unflatten(2, (side, side)).contiguous()
+
+
+WORD_POS = Reshape(
+    'word_pos', to_ours=lambda square: square.flatten(2).transpose(1, 2), to_theirs=_to_square
 )
 
-
-def convert(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Convert to our keys; the head is dropped."""
-    renamed = rename(tensors, RULES)
-    renamed['word_pos'] = (
-        renamed['word_pos'].flatten(2).transpose(1, 2)
-    )  # (1, c, k, k) -> (1, M, c)
-    return fuse_qkv(renamed)
+FORMS = (
+    Form(
+        source='timm',
+        family='TNT',
+        recognise=r'blocks\.\d+\.norm_out\.weight',
+        names=(
+            ('cls_token', 'cls_token'),
+            ('patch_pos', 'sentence_pos'),
+            ('pixel_pos', 'word_pos'),
+            ('pixel_embed.proj.', 'word_embed.proj.'),
+            ('norm1_proj.', 'word_to_sentence.norm1.'),
+            ('proj.', 'word_to_sentence.proj.'),
+            ('norm2_proj.', 'word_to_sentence.norm2.'),
+            *(
+                (f'blocks.{{}}.{theirs}', f'blocks.{{}}.{ours}')
+                for theirs, ours in (
+                    ('norm_in.', 'word_block.norm1.'),
+                    ('attn_in.', 'word_block.attn.'),
+                    ('norm_mlp_in.', 'word_block.norm2.'),
+                    ('mlp_in.', 'word_block.mlp.'),
+                    ('norm1_proj.', 'word_to_sentence.norm1.'),
+                    ('proj.', 'word_to_sentence.proj.'),
+                    ('norm2_proj.', 'word_to_sentence.norm2.'),
+                    ('norm_out.', 'sentence_block.norm1.'),
+                    ('attn_out.', 'sentence_block.attn.'),
+                    ('norm_mlp.', 'sentence_block.norm2.'),
+                    ('mlp.', 'sentence_block.mlp.'),
+                )
+            ),
+            ('norm.', 'norm.'),
+        ),
+        joins=(Join('.attn.qkv.', ('.attn.qk.', '.attn.v.'), (2, 1)),),
+        reshapes=(WORD_POS,),
+    ),
+)

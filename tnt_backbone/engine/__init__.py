@@ -1,10 +1,12 @@
 """Between a command line and mmengine's Runner: checks, weights, AMP, processes on a CPU.
 
-Importing it registers ``CpuAmpOptimWrapper`` and ``LoadImageOrSkip`` with mmengine. The tools
+Importing it registers ``CpuAmpOptimWrapper``, ``LoadImageOrSkip`` and the loader of ``tnt://``
+checkpoints with mmengine. The tools
 (``tools/train.py``, ``tools/test.py``) call the modules directly.
 """
 
 from .amp import CpuAmpOptimWrapper
+from .foreign_checkpoint import load_foreign_checkpoint
 from .images import LoadImageOrSkip
 
-__all__ = ['CpuAmpOptimWrapper', 'LoadImageOrSkip']
+__all__ = ['CpuAmpOptimWrapper', 'LoadImageOrSkip', 'load_foreign_checkpoint']

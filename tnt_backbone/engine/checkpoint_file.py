@@ -10,6 +10,8 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 
+from ..checkpoints import resolve_checkpoint
+from ..checkpoints.published import SCHEME
 from ..checkpoints.read import read_tensors
 
 
@@ -55,13 +57,15 @@ def check_checkpoint(path: str, *, resume: bool = False) -> None:
     """Look into a checkpoint before the run starts.
 
     Args:
-        path: A local file; addresses (``https://...``) are left to the Runner.
+        path: A local file or ``tnt://...``; other addresses are left to the Runner.
         resume: Whether the state of a training run is needed, too.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read, holds code, or lacks what is needed.
     """
+    if path.startswith(SCHEME):
+        path = resolve_checkpoint(path)
     if '://' in path:
         return
     if not Path(path).is_file():
