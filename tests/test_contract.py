@@ -1,10 +1,13 @@
 """What every backbone promises, checked on all that are registered, each in its smallest form."""
 
 import copy
+import inspect
+import re
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from tnt_backbone.registry import BACKBONES
 
@@ -22,6 +25,26 @@ def build(request):
         return request.param(next(iter(request.param.VARIANTS)), **kwargs)
 
     return _build
+
+
+def classifies_by(backbone_class):
+    """The output that the family's authors classify by."""
+    return 'cls_token' if 'cls_token' in backbone_class.OUT_TYPES else 'avg_featmap'
+
+
+def takes_taps(build):
+    return 'taps' in inspect.signature(type(build())).parameters
+
+
+def block_names(backbone):
+    names = [name for name, _ in backbone.named_modules()]
+    return [name for name in names if re.fullmatch(r'(stages\.\d+\.)?blocks\.\d+', name)]
+
+
+def run(backbone, *args):
+    """Run with the same random numbers each time."""
+    torch.manual_seed(2)
+    return backbone(images(*args))
 
 
 def images(height=64, width=64, batch=2, seed=1):
@@ -74,17 +97,26 @@ def test_out_indices_select_levels(build, out_indices):
         torch.testing.assert_close(level, expected[i])
 
 
-@pytest.mark.parametrize('out_type', ['cls_token', 'avg_featmap', 'featmap', 'raw'])
+TOKENS = [
+    (backbone, out_type)
+    for backbone in BACKBONES
+    for out_type in backbone.OUT_TYPES
+    if out_type != 'pyramid'
+]
+
+
+@pytest.mark.parametrize(('build', 'out_type'), TOKENS, indirect=['build'])
 def test_out_types(build, out_type):
     backbone = build(out_type=out_type)
     (output,) = backbone(images())
-    d, patch = backbone.embed_dims, backbone.out_strides[0]
-    side = 64 // patch
+    d, stride = backbone.embed_dims, backbone.out_strides[0]
+    side = 64 // stride
+    num_prefix = int('cls_token' in backbone.OUT_TYPES)
     shape = {
         'cls_token': (d,),
         'avg_featmap': (d,),
         'featmap': (d, side, side),
-        'raw': (1 + side**2, d),
+        'raw': (num_prefix + side**2, d),
     }
     assert output.shape == (2, *shape[out_type])
     assert backbone.out_channels == (d,)
@@ -93,32 +125,38 @@ def test_out_types(build, out_type):
 
 
 def test_out_types_agree_with_each_other(build):
-    raw, cls_token, mean, feature_map = (
-        build(out_type=out_type).eval()(images())[0]
-        for out_type in ('raw', 'cls_token', 'avg_featmap', 'featmap')
-    )
-    torch.testing.assert_close(cls_token, raw[:, 0])
-    torch.testing.assert_close(mean, raw[:, 1:].mean(1))
-    torch.testing.assert_close(feature_map.flatten(2).transpose(1, 2), raw[:, 1:])
+    outputs = {
+        out_type: build(out_type=out_type).eval()(images(64, 128))[0]
+        for out_type in type(build()).OUT_TYPES
+    }
+    placed = outputs['featmap'].flatten(2).transpose(1, 2)
+    torch.testing.assert_close(outputs['raw'][:, -placed.shape[1] :], placed)
+    torch.testing.assert_close(outputs['avg_featmap'], placed.mean(1))
+    if 'cls_token' in outputs:
+        torch.testing.assert_close(outputs['cls_token'], outputs['raw'][:, 0])
 
 
 @pytest.mark.parametrize('level', [0, 1, 2, 3])
 def test_every_parameter_has_a_gradient_when_a_head_reads_one_level(build, level):
     """As with a ResNet; DistributedDataParallel stops at a parameter without a gradient."""
-    backbone = build(taps=(3, 3, 3, 3))
+    backbone = build(taps=(3, 3, 3, 3)) if takes_taps(build) else build()
     backbone(images())[level].square().sum().backward()
-    assert not without_gradient(backbone)
+    if takes_taps(build):
+        assert not without_gradient(backbone)
+    else:  # a ResNet's later stages have none either
+        later = tuple(f'stages.{stage}.' for stage in range(level + 1, 4))
+        assert all(name.startswith(later) for name in without_gradient(backbone))
 
 
 def test_the_link_between_levels_changes_no_gradient(build):
-    backbone = build(out_channels=None, taps=(3, 3, 3, 3))
-    linked = backbone(images())[2]
-    linked.square().sum().backward()
+    kwargs = {'taps': (3, 3, 3, 3)} if takes_taps(build) else {}
+    backbone = build(out_channels=None, **kwargs)
+    run(backbone)[2].square().sum().backward()
     assert all(not p.grad.any() for p in backbone.pyramid.levels['0'].parameters())
-    gradients = {name: p.grad.clone() for name, p in backbone.named_parameters()}
+    gradients = {name: p.grad for name, p in backbone.named_parameters()}
     backbone.zero_grad()
     backbone.pyramid.eval()
-    backbone(images())[2].square().sum().backward()
+    run(backbone)[2].square().sum().backward()
     for name, p in backbone.named_parameters():
         if p.grad is not None:
             torch.testing.assert_close(p.grad, gradients[name], msg=name)
@@ -127,10 +165,11 @@ def test_the_link_between_levels_changes_no_gradient(build):
 def test_checkpointing_changes_nothing_but_memory(build):
     plain, recomputing = build(), build(with_cp=True)
     calls = []
-    recomputing.blocks[0].register_forward_pre_hook(lambda *_: calls.append(1))
+    first_block = recomputing.get_submodule(block_names(recomputing)[0])
+    first_block.register_forward_pre_hook(lambda *_: calls.append(1))
     for backbone in (plain, recomputing):
         backbone.train()
-        sum(level.square().mean() for level in backbone(images())).backward()
+        sum(level.square().mean() for level in run(backbone)).backward()
     assert len(calls) == 2, 'a block must run once more in the backward pass'
     for (name, ours), theirs in zip(
         plain.named_parameters(), recomputing.parameters(), strict=True
@@ -138,33 +177,29 @@ def test_checkpointing_changes_nothing_but_memory(build):
         torch.testing.assert_close(ours.grad, theirs.grad, msg=name)
 
 
-def test_drop_path_has_an_effect_in_training_alone(build):
-    backbone = build(drop_path_rate=0.9)
-    assert not torch.equal(backbone(images())[3], backbone(images())[3])
-    backbone.eval()
-    torch.testing.assert_close(backbone(images())[3], build().eval()(images())[3])
-
-
-@pytest.mark.parametrize('rate', ['drop_rate', 'attn_drop_rate'])
-def test_dropout_has_an_effect_in_training_alone(build, rate):
-    backbone = build(**{rate: 0.5})
-    assert not torch.equal(backbone(images())[3], backbone(images())[3])
-    backbone.eval()
-    torch.testing.assert_close(backbone(images())[3], build().eval()(images())[3])
+@pytest.mark.parametrize('rate', ['drop_rate', 'attn_drop_rate', 'drop_path_rate'])
+def test_rates_have_an_effect_in_training_alone(build, rate):
+    plain, dropping = build(), build(**{rate: 0.5})
+    assert not torch.equal(run(plain)[3], run(dropping)[3])
+    torch.testing.assert_close(
+        build().eval()(images())[3], build(**{rate: 0.5}).eval()(images())[3]
+    )
 
 
 @pytest.mark.parametrize('stages', [-1, 0, 2])
 def test_frozen_stages(build, stages):
     backbone = build(frozen_stages=stages, drop_path_rate=0.5)
-    trainable = {name for name, p in backbone.named_parameters() if p.requires_grad}
-    depth = {name: backbone.get_layer_depth(name)[0] for name, _ in backbone.named_parameters()}
-    assert trainable == {name for name in depth if depth[name] > stages}
+    counted = backbone.stages if hasattr(backbone, 'stages') else backbone.blocks
+    inside = {id(p): i + 1 for i, stage in enumerate(counted) for p in stage.parameters()}
+    inside |= {id(p): len(counted) + 1 for p in backbone.pyramid.parameters()}
+    for name, p in backbone.named_parameters():
+        assert p.requires_grad == (inside.get(id(p), 0) > stages), name
     backbone.train()
     backbone(images())[-1].sum().backward()
     assert not without_gradient(backbone)
-    frozen = [block for i, block in enumerate(backbone.blocks) if i < stages]
-    assert not any(module.training for block in frozen for module in block.modules())
-    assert backbone.blocks[-1].training
+    frozen = [stage for i, stage in enumerate(counted) if i < stages]
+    assert not any(module.training for stage in frozen for module in stage.modules())
+    assert counted[-1].training
 
 
 def test_nothing_is_written_in_place(build):
@@ -172,21 +207,22 @@ def test_nothing_is_written_in_place(build):
     image = images()
     before = image.clone()
     kept = []
-    for block in backbone.blocks:
-        block.register_forward_hook(
+    for name in block_names(backbone):
+        backbone.get_submodule(name).register_forward_hook(
             lambda module, given, returned: kept.append((given, copy.deepcopy(given)))
         )
     with torch.no_grad():
         backbone(image)
     assert torch.equal(image, before)
     for given, copied in kept:
-        for tensor, copied_tensor in zip(given, copied, strict=True):
-            assert torch.equal(tensor, copied_tensor)
+        for value, copied_value in zip(tree_leaves(given), tree_leaves(copied), strict=True):
+            assert torch.equal(torch.as_tensor(value), torch.as_tensor(copied_value))
 
 
-@pytest.mark.parametrize('out_type', ['pyramid', 'cls_token'])
-def test_bfloat16_autocast_stays_close(build, out_type):
+@pytest.mark.parametrize('pyramid', [True, False])
+def test_bfloat16_autocast_stays_close(build, pyramid):
     """Bounded by the error of rounding the weights and the input to bfloat16 alone."""
+    out_type = 'pyramid' if pyramid else classifies_by(type(build()))
     backbone = build(out_type=out_type).eval()
     rounded = copy.deepcopy(backbone)
     for p in rounded.parameters():
@@ -225,16 +261,18 @@ def test_layer_depth_follows_mmpretrains_protocol(build):
     """The same depths as mmpretrain's VisionTransformer gives to the parts of the same meaning."""
     from mmpretrain.models.backbones import VisionTransformer
 
+    backbone = build()
+    blocks = block_names(backbone)
     theirs = VisionTransformer(
-        dict(embed_dims=8, num_layers=4, num_heads=1, feedforward_channels=8)
+        dict(embed_dims=8, num_layers=len(blocks), num_heads=1, feedforward_channels=8)
     )
-    backbone = build(taps=(0, 1, 2, 3))
     expected = theirs.get_layer_depth('backbone.cls_token', 'backbone.')
-    assert backbone.get_layer_depth('backbone.cls_token', 'backbone.') == expected
-    for i in range(4):
+    embedding = next(name for name, _ in backbone.named_parameters())
+    assert backbone.get_layer_depth(f'backbone.{embedding}', 'backbone.') == expected
+    for i, block in enumerate(blocks):
         expected = theirs.get_layer_depth(f'backbone.layers.{i}.ln1.weight', 'backbone.')
         name = next(
-            name for name, _ in backbone.named_parameters() if name.startswith(f'blocks.{i}.')
+            name for name, _ in backbone.named_parameters() if name.startswith(f'{block}.')
         )
         assert backbone.get_layer_depth(f'backbone.{name}', 'backbone.') == expected
     expected = theirs.get_layer_depth('neck.conv.weight', 'backbone.')
@@ -250,7 +288,6 @@ BAD_ARGUMENTS = {
     'out_indices': ((0, 4), 'levels from 0 to 3'),
     'out_channels': ((64, 128), 'as many'),
     'out_strides': ((4, 8, 16, 0), 'positive integers'),
-    'taps': ((2, 5, 8, 99), 'must name blocks from 0'),
     'frozen_stages': (99, 'must lie between'),
     'drop_path_rate': (1.0, r'must lie in \[0, 1\)'),
 }
@@ -263,6 +300,15 @@ def test_bad_arguments_are_refused_with_the_way_out(build, argument):
     with pytest.raises(ValueError, match=message) as error:
         backbone_class(**{argument: value})
     assert argument in str(error.value)
+
+
+def test_a_tap_that_is_no_block_is_refused(build):
+    if takes_taps(build):
+        with pytest.raises(ValueError, match=r'taps=.* must name blocks from 0'):
+            build(taps=(2, 5, 8, 99))
+    else:
+        with pytest.raises(TypeError, match='taps'):
+            build(taps=(2, 5, 8, 99))
 
 
 def test_unknown_arguments_are_refused(build):
