@@ -10,11 +10,13 @@ from mmengine.registry import MODELS
 from mmpretrain.models import backbones as mmpretrain_backbones
 from safetensors.torch import save_file
 
-from tnt_backbone import TNT
+from tnt_backbone import TNT, T2TViT
 from tnt_backbone.checkpoints import load_pretrained
+from tnt_backbone.checkpoints.convert import from_ours, to_ours
 from tnt_backbone.checkpoints.read import read_tensors
 
 OURS = {'depth': 2, 'word_dims': 8, 'word_heads': 4, 'sentence_dims': 24, 'sentence_heads': 2}
+T2T = {'depth': 2, 'embed_dims': 24, 'num_heads': 2, 'token_dims': 16}
 TIMM = {
     'embed_dim': 24,
     'inner_dim': 8,
@@ -213,6 +215,51 @@ def test_weights_of_another_model_are_refused(tmp_path):
     )
     with pytest.raises(ValueError, match=r'no weights of a TNT.* conv1\.weight, layer1\.0'):
         load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'resnet.pth'))
+
+
+def test_t2t_vits_training_checkpoint_by_init_cfg(tmp_path, log):
+    """The authors save the average of the weights, sometimes below ``module.``."""
+    theirs = T2TViT(T2T, img_size=32, out_type='cls_token')
+    official = from_ours(to_ours(theirs.state_dict()), 'official')
+    content = {
+        'state_dict': {key: torch.zeros_like(value) for key, value in official.items()},
+        'state_dict_ema': {f'module.{key}': value for key, value in official.items()},
+    }
+    torch.save(content, tmp_path / '71.7_T2T_ViT_7.pth.tar')
+    ours = T2TViT(
+        T2T,
+        img_size=32,
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / '71.7_T2T_ViT_7.pth.tar')),
+    )
+    ours.init_weights()
+    for key, value in ours.state_dict().items():
+        if not key.startswith('pyramid.'):
+            assert torch.equal(value, theirs.state_dict()[key]), key
+    assert '(official)' in log.text
+
+
+def test_a_classifiers_checkpoint_goes_into_a_detectors_backbone(tmp_path, log):
+    """All tensors but the pyramid's, which is new, and the classifier's head."""
+    classifier = {
+        f'backbone.{key}': value
+        for key, value in TNT(OURS, img_size=32, out_type='cls_token').state_dict().items()
+    }
+    torch.save(
+        {'state_dict': {**classifier, 'head.fc.weight': torch.zeros(5, 24)}}, tmp_path / 'c.pth'
+    )
+    backbone = TNT(OURS, img_size=32)
+    load_pretrained(backbone, str(tmp_path / 'c.pth'))
+    wanted = backbone.state_dict()
+    pyramid = [key for key in wanted if key.startswith('pyramid.')]
+    assert f'{len(wanted) - len(pyramid)} of {len(wanted)} tensors loaded' in log.text
+    assert f'{len(pyramid)} not in the file, new: pyramid.' in log.text
+    assert 'MISSING' not in log.text
+
+
+def test_another_family_is_refused_by_name(tmp_path):
+    torch.save(T2TViT(T2T, img_size=32).state_dict(), tmp_path / 't2t.pth')
+    with pytest.raises(ValueError, match="weights of T2TViT, .* Set type='T2TViT'"):
+        load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 't2t.pth'))
 
 
 class Evil:

@@ -17,8 +17,8 @@ from tnt_backbone.variants import PYRAMID_TNT_VARIANTS, T2T_VIT_VARIANTS, TNT_VA
 
 ROOT = Path(__file__).parents[2]
 # The files that are published; PyramidTNT's are not on a server that can be asked.
-PUBLISHED = ['tnt_s', 'tnt_b']
-PUBLISHED += [f't2t_vit_{name}' for name in '7 10 12 14 19 24 t_14 t_19 t_24'.split()]
+T2T_VIT = ['7', '10', '12', '14', '19', '24', 't_14', 't_19', 't_24']
+PUBLISHED = ['tnt_s', 'tnt_b', *(f't2t_vit_{name}' for name in T2T_VIT)]
 TABLES = {
     'TNT': TNT_VARIANTS,
     'PyramidTNT': PYRAMID_TNT_VARIANTS,

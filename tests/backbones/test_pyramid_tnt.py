@@ -1,0 +1,93 @@
+"""What is PyramidTNT's alone; the rest is in test_contract.py."""
+
+import pytest
+import torch
+from torch import nn
+
+from tnt_backbone import PyramidTNT
+
+
+@pytest.fixture
+def backbone():
+    torch.manual_seed(0)
+    return PyramidTNT('ti', img_size=64)
+
+
+@pytest.mark.parametrize('size', [(224, 224), (64, 160), (100, 75)], ids=str)
+def test_the_stages_own_strides_on_request(size):
+    """224 is a size at which the authors' class fails: its last stage has an odd grid."""
+    backbone = PyramidTNT('ti', out_strides=(8, 16, 32, 64), out_channels=None)
+    maps = backbone(torch.randn(1, 3, *size))
+    for level, channels, stride in zip(maps, (80, 160, 320, 320), (8, 16, 32, 64), strict=True):
+        assert level.shape == (1, channels, -(-size[0] // stride), -(-size[1] // stride))
+
+
+def test_the_default_doubles_each_stage_by_a_transposed_convolution(backbone):
+    for level in backbone.pyramid.levels.values():
+        kinds = [type(layer) for layer in level.resample]
+        assert kinds.count(nn.ConvTranspose2d) == 1
+        assert nn.Conv2d in kinds  # the paper's 3x3 convolution behind it
+
+
+def test_inner_transformers_are_where_the_authors_have_them():
+    backbone = PyramidTNT('s')
+    words = [[block.word_block is not None for block in stage.blocks] for stage in backbone.stages]
+    assert words == [
+        [True, False],
+        [True, True] + [False] * 6,  # more than six blocks
+        [True, False, False, False],
+        [True, False],
+    ]
+
+
+def test_norm_eval_keeps_the_statistics(backbone):
+    kept = PyramidTNT('ti', img_size=64, norm_eval=True).train()
+    norm = kept.stem.common[1]
+    assert not norm.training
+    kept(torch.randn(2, 3, 64, 64))
+    assert norm.num_batches_tracked == 0
+    backbone.train()(torch.randn(2, 3, 64, 64))
+    assert backbone.stem.common[1].num_batches_tracked == 1
+    assert all(p.requires_grad for p in kept.stem.parameters())
+
+
+def test_a_frozen_stem_keeps_its_statistics_too():
+    backbone = PyramidTNT('ti', img_size=64, frozen_stages=0).train()
+    backbone(torch.randn(2, 3, 64, 64))
+    assert backbone.stem.common[1].num_batches_tracked == 0
+    assert not any(p.requires_grad for p in backbone.stem.parameters())
+
+
+def test_the_default_size_is_the_variants():
+    assert PyramidTNT('ti').grid == (24, 24)
+    assert PyramidTNT('s').grid == (32, 32)
+
+
+def test_there_is_no_class_token():
+    with pytest.raises(ValueError, match=r"out_type='cls_token' .* choose one of .*'avg_featmap'"):
+        PyramidTNT('ti', out_type='cls_token')
+
+
+def test_the_table_learned_at_one_size_serves_another(backbone):
+    """A twice larger picture of the same content gives about the same features."""
+    backbone = PyramidTNT('ti', img_size=96, out_type='avg_featmap').eval()
+    torch.manual_seed(0)
+    image = nn.functional.interpolate(torch.randn(1, 3, 6, 6), size=(96, 96), mode='bicubic')
+    with torch.no_grad():
+        own = backbone(image)[0]
+        other = backbone(nn.functional.interpolate(image, size=(192, 192), mode='bicubic'))[0]
+        noise = backbone(torch.randn(1, 3, 96, 96))[0]
+    assert (own - other).norm() < (own - noise).norm()
+
+
+def test_parts_of_arch_are_checked():
+    with pytest.raises(ValueError, match=r"arch\['depths'\]=3 must have 4 entries, one a stage"):
+        PyramidTNT(
+            {
+                'depths': 3,
+                'word_dims': (2,) * 4,
+                'word_heads': (1,) * 4,
+                'sentence_dims': (8,) * 4,
+                'sentence_heads': (1,) * 4,
+            }
+        )

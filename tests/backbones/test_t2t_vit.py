@@ -1,0 +1,66 @@
+"""What is T2T-ViT's alone; the rest is in test_contract.py."""
+
+import pytest
+import torch
+
+from tnt_backbone import T2TViT
+
+
+@pytest.fixture
+def backbone():
+    torch.manual_seed(0)
+    return T2TViT('7', img_size=64, out_channels=None)
+
+
+def test_the_fine_levels_are_the_soft_splits_own_maps(backbone):
+    assert backbone.out_channels == (64, 64, 256, 256)
+    maps = backbone(torch.randn(1, 3, 50, 70))
+    assert [tuple(level.shape) for level in maps] == [
+        (1, 64, 13, 18),
+        (1, 64, 7, 9),
+        (1, 256, 4, 5),
+        (1, 256, 2, 3),
+    ]
+
+
+def test_blocks_can_feed_all_levels():
+    backbone = T2TViT('7', img_size=64, out_channels=None, taps=(1, 3, 5, 6))
+    assert backbone.out_channels == (256,) * 4
+    assert backbone(torch.randn(1, 3, 64, 64))[0].shape == (1, 256, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ('out_indices', 'absent'), [((0,), ('attend2', 'proj', 'cls_token', 'blocks')), ((0, 1), ('tokens_to_token.proj', 'cls_token', 'blocks'))]
+)
+def test_what_is_behind_the_last_split_in_use_is_not_built(out_indices, absent):
+    backbone = T2TViT('7', img_size=64, out_indices=out_indices)
+    names = [name for name in backbone.state_dict() if 'attend1' not in name]
+    assert not any(part in name for name in names for part in absent)
+    backbone(torch.randn(1, 3, 64, 64))[-1].sum().backward()
+    if out_indices == (0, 1):
+        assert all(p.grad is not None for p in backbone.parameters())
+
+
+@pytest.mark.parametrize('arch', ['7', 't-14'])
+def test_other_shapes_than_squares(arch):
+    """The authors' token module fails at 224x320."""
+    backbone = T2TViT(arch, out_type='featmap')
+    assert backbone(torch.randn(1, 3, 224, 320))[0].shape[-2:] == (14, 20)
+
+
+def test_bad_taps_are_refused():
+    with pytest.raises(ValueError, match=r"\['split3'\] are no blocks; by name there are \('split1'"):
+        T2TViT('7', taps=('split1', 'split3', 3, 6))
+    with pytest.raises(ValueError, match="out_type='raw' is of blocks"):
+        T2TViT('7', out_type='raw', taps=('split1', 6))
+
+
+def test_an_unknown_token_attention_is_refused():
+    arch = dict(token_attention='linformer', depth=1, embed_dims=8, num_heads=1)
+    with pytest.raises(ValueError, match=r"'linformer' is not known: choose one of \('performer'"):
+        T2TViT(arch)
+
+
+def test_the_position_table_is_fixed(backbone):
+    assert 'token_pos' not in dict(backbone.named_parameters())
+    assert 'token_pos' in backbone.state_dict()

@@ -1,0 +1,155 @@
+"""Every form by one table, in both directions."""
+
+import pytest
+import timm
+import torch
+from mmpretrain.models import ImageClassifier
+from mmpretrain.models.backbones import T2T_ViT
+
+from tnt_backbone import TNT, PyramidTNT, T2TViT
+from tnt_backbone.checkpoints.convert import FORMS, from_ours, possible_sources, to_ours
+
+TNT_ARCH = {'depth': 2, 'word_dims': 8, 'word_heads': 4, 'sentence_dims': 24, 'sentence_heads': 2}
+PYRAMID_ARCH = {
+    'depths': (1, 7, 1, 1),
+    'word_dims': (2, 4, 4, 4),
+    'word_heads': (1, 1, 1, 1),
+    'sentence_dims': (8, 16, 16, 16),
+    'sentence_heads': (1, 2, 2, 2),
+}
+T2T_ARCH = {'depth': 2, 'embed_dims': 24, 'num_heads': 2, 'token_dims': 16}
+MODELS = {
+    'official TNT': lambda: TNT(TNT_ARCH, img_size=32, out_type='cls_token'),
+    'legacy TNT': lambda: TNT(TNT_ARCH, img_size=32, out_type='cls_token', formulation='legacy'),
+    'PyramidTNT': lambda: PyramidTNT(PYRAMID_ARCH, img_size=64, out_type='avg_featmap'),
+    'Performer': lambda: T2TViT(T2T_ARCH, img_size=32, out_type='cls_token'),
+    'Transformer': lambda: T2TViT(
+        {**T2T_ARCH, 'token_attention': 'transformer'}, img_size=32, out_type='cls_token'
+    ),
+}
+FORMS_OF = {
+    'official TNT': ['tnt_backbone', 'official', 'timm'],
+    'legacy TNT': ['tnt_backbone', 'timm', 'mmpretrain'],
+    'PyramidTNT': ['tnt_backbone', 'official'],
+    'Performer': ['tnt_backbone', 'official', 'mmpretrain'],
+    'Transformer': ['tnt_backbone', 'official', 'mmpretrain'],
+}
+PAIRS = [
+    (model, source)
+    for model, sources in FORMS_OF.items()
+    for source in sources
+    if (model, source) != ('Performer', 'mmpretrain')
+]
+
+
+def our_classifier(model):
+    torch.manual_seed(0)
+    backbone = MODELS[model]()
+    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+    return {
+        **state,
+        'head.fc.weight': torch.randn(5, backbone.embed_dims),
+        'head.fc.bias': torch.randn(5),
+    }
+
+
+def equal(ours, theirs):
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+@pytest.mark.parametrize(('model', 'source'), PAIRS)
+def test_there_and_back_bit_for_bit(model, source):
+    ours = our_classifier(model)
+    theirs = from_ours(to_ours(ours), source)
+    converted = to_ours(theirs)
+    assert converted.form.source == source
+    assert equal(from_ours(converted, 'tnt_backbone'), ours)
+
+
+@pytest.mark.parametrize('model', MODELS)
+def test_the_possible_forms_are_named(model):
+    converted = to_ours(our_classifier(model))
+    assert possible_sources(converted) == FORMS_OF[model]
+    for source in {form.source for form in FORMS} - set(FORMS_OF[model]):
+        with pytest.raises(ValueError, match=f'{source} has no form .* choose one of tnt_backbone'):
+            from_ours(converted, source)
+
+
+@pytest.mark.parametrize(
+    'name', ['tnt_s_patch16_224', 'tnt_s_legacy_patch16_224', 'tnt_b_patch16_224']
+)
+def test_timms_model_takes_what_we_give(name):
+    torch.manual_seed(0)
+    theirs = timm.create_model(
+        name, embed_dim=24, inner_dim=8, depth=2, num_heads_outer=2, num_classes=5, img_size=32
+    )
+    converted = to_ours(theirs.state_dict())
+    assert converted.head.keys() == {'weight', 'bias'}
+    returned = from_ours(to_ours(from_ours(converted, 'tnt_backbone')), 'timm')
+    assert equal(returned, theirs.state_dict())
+
+
+def mmpretrain_classifier(**backbone):
+    torch.manual_seed(0)
+    return ImageClassifier(
+        backbone=backbone,
+        head=dict(type='VisionTransformerClsHead', num_classes=5, in_channels=24)
+        if backbone['type'] == 'T2T_ViT'
+        else dict(type='LinearClsHead', num_classes=5, in_channels=24),
+    )
+
+
+MMPRETRAIN = {
+    'TNT': dict(
+        type='TNT',
+        arch={
+            'embed_dims_outer': 24,
+            'embed_dims_inner': 8,
+            'num_layers': 2,
+            'num_heads_outer': 2,
+            'num_heads_inner': 4,
+        },
+        img_size=32,
+    ),
+    'T2TViT': dict(
+        type='T2T_ViT',
+        img_size=32,
+        embed_dims=24,
+        num_layers=2,
+        t2t_cfg=dict(token_dims=16, use_performer=False),
+        layer_cfgs=dict(num_heads=2, feedforward_channels=72),
+    ),
+}
+
+
+@pytest.mark.parametrize('family', MMPRETRAIN)
+def test_mmpretrains_whole_classifier_comes_back(family):
+    """The mended scale of its attention is no matter of keys."""
+    state = mmpretrain_classifier(**MMPRETRAIN[family]).state_dict()
+    converted = to_ours(state)
+    assert (converted.form.source, converted.form.family) == ('mmpretrain', family)
+    returned = from_ours(to_ours(from_ours(converted, 'tnt_backbone')), 'mmpretrain')
+    assert equal(returned, state)
+
+
+def test_tensors_without_a_name_there_are_an_error():
+    state = TNT(TNT_ARCH, img_size=32, se=True, out_type='cls_token').state_dict()
+    assert from_ours(to_ours(state), 'official')
+    with pytest.raises(ValueError, match=r"no name in the form of timm, .*\.se\."):
+        from_ours(to_ours(state), 'timm')
+    performer = to_ours(MODELS['Performer']().state_dict())
+    with pytest.raises(ValueError, match='no name in the form of mmpretrain, .*features'):
+        from_ours(performer, 'mmpretrain')
+
+
+def test_our_pyramid_is_left_out_elsewhere():
+    state = TNT(TNT_ARCH, img_size=32, taps=(0, 0, 1, 1)).state_dict()
+    theirs = from_ours(to_ours(state), 'timm')
+    assert not any('pyramid' in key for key in theirs)
+    assert len(from_ours(to_ours(state), 'tnt_backbone')) == len(state)
+
+
+def test_every_form_is_recognised_as_itself():
+    """No file fits two forms: mmpretrain's T2T-ViT shares most names with the authors'."""
+    theirs = T2T_ViT(**{key: v for key, v in MMPRETRAIN['T2TViT'].items() if key != 'type'})
+    assert to_ours(theirs.state_dict()).form.source == 'mmpretrain'

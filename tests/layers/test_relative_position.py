@@ -1,0 +1,61 @@
+"""The factored table against the dense one that it stands for."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from tnt_backbone.layers import SpatialReductionAttention, factor_relative_position
+
+CASES = [((4, 6), (2, 3), (8, 6), (4, 3)), ((4, 4), (4, 4), (5, 9), (5, 9)), ((3, 2), (1, 1), (7, 4), (2, 2))]
+
+
+def dense_table(table, grid, key_grid, new_grid, new_key_grid):
+    """Resize the keys of each query, then the queries of each key, by torch alone."""
+    heads = table.shape[1]
+    keys = table[0].reshape(-1, 1, *key_grid)
+    keys = F.interpolate(keys, size=new_key_grid, mode='bicubic', align_corners=False)
+    queries = keys.reshape(heads, grid[0] * grid[1], -1).transpose(1, 2)
+    queries = queries.reshape(-1, 1, *grid)
+    queries = F.interpolate(queries, size=new_grid, mode='bicubic', align_corners=False)
+    return queries.reshape(heads, -1, new_grid[0] * new_grid[1]).transpose(1, 2)
+
+
+@pytest.mark.parametrize('grids', CASES, ids=str)
+def test_the_factors_make_the_dense_table(grids):
+    torch.manual_seed(0)
+    (h, w), (hk, wk) = grids[:2]
+    table = torch.randn(1, 2, h * w, hk * wk, dtype=torch.float64)
+    queries, keys = factor_relative_position(table, *grids)
+    torch.testing.assert_close(queries @ keys.T, dense_table(table, *grids))
+
+
+def test_at_its_own_size_the_table_stays_as_it_is():
+    table = torch.randn(1, 2, 12, 3)
+    queries, keys = factor_relative_position(table, (4, 3), (3, 1), (4, 3), (3, 1))
+    assert torch.equal(queries @ keys.T, table[0])
+
+
+@pytest.mark.parametrize('sr_ratio', [1, 2])
+def test_attention_adds_the_table_to_its_logits(sr_ratio):
+    """Against attention with the dense table, as the authors write it."""
+    torch.manual_seed(0)
+    attn = SpatialReductionAttention(16, 2, sr_ratio).double()
+    grid, key_grid = (6, 4), (6 // sr_ratio, 4 // sr_ratio)
+    table = torch.randn(1, 2, 24, key_grid[0] * key_grid[1], dtype=torch.float64, requires_grad=True)
+    tokens = torch.randn(3, 24, 16, dtype=torch.float64)
+    position = factor_relative_position(table, grid, key_grid, grid, key_grid)
+
+    q = attn.q(tokens).reshape(3, 24, 2, 8).transpose(1, 2)
+    pooled = tokens
+    if sr_ratio > 1:
+        pooled = F.avg_pool2d(tokens.transpose(1, 2).reshape(3, 16, *grid), sr_ratio).flatten(2)
+        pooled = attn.reduce_norm(attn.reduce(pooled.transpose(1, 2)))
+    k, v = attn.kv(pooled).reshape(3, -1, 2, 2, 8).permute(2, 0, 3, 1, 4)
+    weights = (q @ k.transpose(-2, -1) * 8**-0.5 + table).softmax(-1)
+    expected = attn.proj((weights @ v).transpose(1, 2).reshape(3, 24, 16))
+
+    actual = attn(tokens, grid, position)
+    torch.testing.assert_close(actual, expected)
+    (theirs,) = torch.autograd.grad(expected.square().sum(), table)
+    (ours,) = torch.autograd.grad(attn(tokens, grid, position).square().sum(), table)
+    torch.testing.assert_close(ours, theirs)
