@@ -29,8 +29,8 @@ from .digits import CLASSES, SPLITS, Split, load_split
 from .scenes import Scene, compose
 
 MAX_DIGITS = 4  # in a scene
-SCENE_HEIGHTS = (0.17, 0.31)  # of a digit, as a share of the shorter side
-SINGLE_HEIGHTS = (0.34, 0.62)  # about the same in pixels, as single digits have half the size
+SCENE_HEIGHTS = (0.18, 0.36)  # of a digit, as a share of the shorter side
+SINGLE_HEIGHTS = (0.36, 0.72)  # about the same in pixels, as single digits have half the size
 MIN_SIZE = 32
 JPEG_QUALITY = 95
 
