@@ -271,9 +271,7 @@ def test_layer_depth_follows_mmpretrains_protocol(build):
     assert backbone.get_layer_depth(f'backbone.{embedding}', 'backbone.') == expected
     for i, block in enumerate(blocks):
         expected = theirs.get_layer_depth(f'backbone.layers.{i}.ln1.weight', 'backbone.')
-        name = next(
-            name for name, _ in backbone.named_parameters() if name.startswith(f'{block}.')
-        )
+        name = next(name for name, _ in backbone.named_parameters() if name.startswith(f'{block}.'))
         assert backbone.get_layer_depth(f'backbone.{name}', 'backbone.') == expected
     expected = theirs.get_layer_depth('neck.conv.weight', 'backbone.')
     assert backbone.get_layer_depth('neck.conv.weight', 'backbone.') == expected

@@ -63,7 +63,9 @@ def test_number_of_parameters_of_the_others(family, arch):
         backbone = family(arch, out_type=out_type)
     statistics = ('running_mean', 'running_var', 'num_batches_tracked')
     numbers = sum(
-        value.numel() for key, value in backbone.state_dict().items() if not key.endswith(statistics)
+        value.numel()
+        for key, value in backbone.state_dict().items()
+        if not key.endswith(statistics)
     )
     millions = (numbers + (backbone.embed_dims + 1) * 1000) / 1e6
     digits = 3 if family is PyramidTNT else 2  # as far as they were counted

@@ -4,8 +4,8 @@ TNT keeps one resolution throughout. Its paper feeds FPN from blocks 3, 6, 9 and
 "deconvolution/convolution with proper stride" (Appendix A.3 of https://arxiv.org/abs/2103.00112),
 which is all that was published of it. Here each step up is a 2x2 transposed convolution of stride 2
 with norm and GELU between two of them, as in ViTDet's simple pyramid; a step down is a 3x3
-convolution of stride 2. PyramidTNT's paper (https://arxiv.org/abs/2201.00978, COCO) goes one step up
-and smooths: "stride-2 transposed convolution, BN, GELU, 3x3 convolution, BN, GELU"; that is
+convolution of stride 2. PyramidTNT's paper (https://arxiv.org/abs/2201.00978, COCO) goes one step
+up and smooths: a transposed convolution of stride 2, BN, GELU, a 3x3 convolution, BN, GELU; that is
 ``smooth``. The norms are layer norms, not BN: they need no statistics, so one image of any size is
 enough in training.
 """

@@ -5,7 +5,7 @@ size, multiply-adds).
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +98,8 @@ class PyramidTNTVariant:
     flops_g: float | None = None
 
 
-# Source: https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/, pyramid_tnt.py
-# and the table of readme.md.
+# Source: https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/,
+# pyramid_tnt.py and the table of readme.md.
 PYRAMID_TNT_VARIANTS = {
     'ti': PyramidTNTVariant(
         depths=(2, 6, 3, 2),
@@ -192,9 +192,9 @@ def _t2t_vit(
     )
 
 
-# Source: https://github.com/yitu-opensource/T2T-ViT/blob/0f63dc9/, models/t2t_vit.py and the tables of
-# README.md; 'wide' and 'resnext': Table 6 of https://arxiv.org/abs/2101.11986 (the code's 'wide' has 4
-# blocks). Left out, since they are other networks: SE, dense and ghost.
+# Source: https://github.com/yitu-opensource/T2T-ViT/blob/0f63dc9/, models/t2t_vit.py and the tables
+# of README.md; 'wide' and 'resnext': Table 6 of https://arxiv.org/abs/2101.11986 (the code's 'wide'
+# has 4 blocks). Left out, since they are other networks: SE, dense and ghost.
 T2T_VIT_VARIANTS = {
     '7': _t2t_vit(7, 256, 4, 4.3, 1.1, mlp_ratio=2.0),
     '10': _t2t_vit(10, 256, 4, 5.9, 1.5, mlp_ratio=2.0),
@@ -212,19 +212,15 @@ T2T_VIT_VARIANTS = {
 ALIASES = {'tiny': 'ti', 'small': 's', 'base': 'b'}
 
 
-class _Variant(Protocol):
-    __dataclass_fields__: dict[str, Any]
-
-
-Variant = TypeVar('Variant', bound=_Variant)
+Variant = TypeVar('Variant', TNTVariant, PyramidTNTVariant, T2TViTVariant)
 
 
 def get_variant(arch: str | dict[str, Any], table: dict[str, Variant]) -> Variant:
     """Look an ``arch`` argument up.
 
     Args:
-        arch: A row of ``table`` (any case, ``_`` for ``-``; ``'tiny'``, ``'small'``, ``'base'`` stand for ``'ti'``,
-            ``'s'``, ``'b'``), or a dict with the fields of a row.
+        arch: A row of ``table`` (any case, ``_`` for ``-``; ``'tiny'``, ``'small'``, ``'base'``
+            stand for ``'ti'``, ``'s'``, ``'b'``), or a dict with the fields of a row.
         table: One of the tables of this module.
 
     Raises:
@@ -259,7 +255,9 @@ def get_variant(arch: str | dict[str, Any], table: dict[str, Variant]) -> Varian
         if isinstance(stages, tuple) and (
             not isinstance(value, (tuple, list)) or len(value) != len(stages)
         ):
-            raise ValueError(f'arch[{name!r}]={value!r} must have {len(stages)} entries, one a stage')
+            raise ValueError(
+                f'arch[{name!r}]={value!r} must have {len(stages)} entries, one a stage'
+            )
         for number in value if isinstance(stages, tuple) else (value,):
             if number is None or isinstance(number, (bool, str)):
                 continue

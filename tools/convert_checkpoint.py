@@ -3,8 +3,8 @@
     python tools/convert_checkpoint.py tnt_s_81.5.pth.tar tnt_s.pth --to tnt_backbone
     python tools/convert_checkpoint.py work_dirs/tnt_s/epoch_310.pth tnt_s.safetensors --to timm
 
-IN is a file, a URL, tnt://<published name> or timm/<model of the hub>; whose form it has is found by
-its keys. A classifier's head is kept; heads of detectors and segmentors, and our feature pyramid
+IN is a file, a URL, tnt://<published name> or timm/<model of the hub>; whose form it has is found
+by its keys. A classifier's head is kept; heads of detectors and segmentors, and our feature pyramid
 where the other form has none, are not.
 """
 

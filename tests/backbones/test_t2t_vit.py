@@ -30,7 +30,11 @@ def test_blocks_can_feed_all_levels():
 
 
 @pytest.mark.parametrize(
-    ('out_indices', 'absent'), [((0,), ('attend2', 'proj', 'cls_token', 'blocks')), ((0, 1), ('tokens_to_token.proj', 'cls_token', 'blocks'))]
+    ('out_indices', 'absent'),
+    [
+        ((0,), ('attend2', 'proj', 'cls_token', 'blocks')),
+        ((0, 1), ('tokens_to_token.proj', 'cls_token', 'blocks')),
+    ],
 )
 def test_what_is_behind_the_last_split_in_use_is_not_built(out_indices, absent):
     backbone = T2TViT('7', img_size=64, out_indices=out_indices)
@@ -49,7 +53,9 @@ def test_other_shapes_than_squares(arch):
 
 
 def test_bad_taps_are_refused():
-    with pytest.raises(ValueError, match=r"\['split3'\] are no blocks; by name there are \('split1'"):
+    with pytest.raises(
+        ValueError, match=r"\['split3'\] are no blocks; by name there are \('split1'"
+    ):
         T2TViT('7', taps=('split1', 'split3', 3, 6))
     with pytest.raises(ValueError, match="out_type='raw' is of blocks"):
         T2TViT('7', out_type='raw', taps=('split1', 6))

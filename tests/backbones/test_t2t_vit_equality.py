@@ -70,8 +70,13 @@ def test_the_authors_file_comes_back_bit_for_bit(kind):
 
 def mmpretrain_t2t_vit(dtype):
     torch.manual_seed(0)
-    theirs = T2T_ViT(img_size=64, embed_dims=48, num_layers=3, t2t_cfg=dict(
-        token_dims=16, use_performer=False), layer_cfgs=dict(num_heads=3, feedforward_channels=144))
+    theirs = T2T_ViT(
+        img_size=64,
+        embed_dims=48,
+        num_layers=3,
+        t2t_cfg=dict(token_dims=16, use_performer=False),
+        layer_cfgs=dict(num_heads=3, feedforward_channels=144),
+    )
     theirs.init_weights()
     for parameter in theirs.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)

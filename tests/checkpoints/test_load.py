@@ -258,7 +258,7 @@ def test_a_classifiers_checkpoint_goes_into_a_detectors_backbone(tmp_path, log):
 
 def test_another_family_is_refused_by_name(tmp_path):
     torch.save(T2TViT(T2T, img_size=32).state_dict(), tmp_path / 't2t.pth')
-    with pytest.raises(ValueError, match="weights of T2TViT, .* Set type='T2TViT'"):
+    with pytest.raises(ValueError, match=r"weights of T2TViT, .* Set type='T2TViT'"):
         load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 't2t.pth'))
 
 

@@ -55,9 +55,7 @@ def test_load_from_is_converted_where_the_backbone_is_ours(
     tmp_path, theirs, backbone, foreign, prefixed
 ):
     path = tmp_path / 'weights.pth'
-    ours = {
-        f'backbone.{key}': value for key, value in MODELS.build(BACKBONE).state_dict().items()
-    }
+    ours = {f'backbone.{key}': value for key, value in MODELS.build(BACKBONE).state_dict().items()}
     torch.save(theirs.state_dict() if foreign else ours, path)
     cfg = Config(
         dict(

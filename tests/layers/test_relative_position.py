@@ -6,7 +6,11 @@ from torch.nn import functional as F
 
 from tnt_backbone.layers import SpatialReductionAttention, factor_relative_position
 
-CASES = [((4, 6), (2, 3), (8, 6), (4, 3)), ((4, 4), (4, 4), (5, 9), (5, 9)), ((3, 2), (1, 1), (7, 4), (2, 2))]
+CASES = [
+    ((4, 6), (2, 3), (8, 6), (4, 3)),
+    ((4, 4), (4, 4), (5, 9), (5, 9)),
+    ((3, 2), (1, 1), (7, 4), (2, 2)),
+]
 
 
 def dense_table(table, grid, key_grid, new_grid, new_key_grid):
@@ -41,7 +45,9 @@ def test_attention_adds_the_table_to_its_logits(sr_ratio):
     torch.manual_seed(0)
     attn = SpatialReductionAttention(16, 2, sr_ratio).double()
     grid, key_grid = (6, 4), (6 // sr_ratio, 4 // sr_ratio)
-    table = torch.randn(1, 2, 24, key_grid[0] * key_grid[1], dtype=torch.float64, requires_grad=True)
+    table = torch.randn(
+        1, 2, 24, key_grid[0] * key_grid[1], dtype=torch.float64, requires_grad=True
+    )
     tokens = torch.randn(3, 24, 16, dtype=torch.float64)
     position = factor_relative_position(table, grid, key_grid, grid, key_grid)
 

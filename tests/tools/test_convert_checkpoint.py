@@ -24,7 +24,10 @@ def convert(*args):
 def weights(tmp_path):
     torch.manual_seed(0)
     state = T2TViT(ARCH, img_size=32, out_type='cls_token').state_dict()
-    torch.save({'state_dict': {f'backbone.{key}': v for key, v in state.items()}, 'meta': {}}, tmp_path / 'ours.pth')
+    torch.save(
+        {'state_dict': {f'backbone.{key}': v for key, v in state.items()}, 'meta': {}},
+        tmp_path / 'ours.pth',
+    )
     return tmp_path / 'ours.pth'
 
 
@@ -32,7 +35,9 @@ def test_to_the_authors_form_and_back(weights, tmp_path):
     result = convert(weights, tmp_path / 'theirs.safetensors', '--to', 'official')
     assert result.returncode == 0, result.stderr
     assert 'T2TViT in the form of official (without a classifier)' in result.stdout
-    assert 'tokens_to_token.attention1.kqv.weight' in read_tensors(str(tmp_path / 'theirs.safetensors'))
+    assert 'tokens_to_token.attention1.kqv.weight' in read_tensors(
+        str(tmp_path / 'theirs.safetensors')
+    )
     result = convert(tmp_path / 'theirs.safetensors', tmp_path / 'back.pth')
     assert result.returncode == 0, result.stderr
     before, after = read_tensors(str(weights)), read_tensors(str(tmp_path / 'back.pth'))

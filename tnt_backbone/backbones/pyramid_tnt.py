@@ -6,7 +6,7 @@ it was built for), nothing is written in place.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,13 +51,20 @@ class PyramidTNTBlock(nn.Module):
         super().__init__()
         words, word_dims = WORDS_PER_SIDE**2, variant.word_dims[stage]
         dims, heads = variant.sentence_dims[stage], variant.sentence_heads[stage]
-        shared: dict[str, Any] = {'mlp_ratio': variant.mlp_ratio, 'qkv_bias': variant.qkv_bias}
+        shared: dict[str, Any] = {
+            'mlp_ratio': variant.mlp_ratio,
+            'qkv_bias': variant.qkv_bias,
+            **rates,
+        }
         self.word_block: nn.Module | None = None
         self.word_to_sentence: nn.Module | None = None
         if has_words:
             # The norms take all words of a sentence together, unlike TNT's.
             self.word_block = TransformerBlock(
-                word_dims, variant.word_heads[stage], norm_shape=(words, word_dims), **shared, **rates
+                word_dims,
+                variant.word_heads[stage],
+                norm_shape=[words, word_dims],
+                **shared,
             )
             self.word_to_sentence = WordToSentence(words, word_dims, dims, bias=False)
         attn = SpatialReductionAttention(
@@ -68,7 +75,7 @@ class PyramidTNTBlock(nn.Module):
             attn_drop_rate=rates['attn_drop_rate'],
             drop_rate=rates['drop_rate'],
         )
-        self.sentence_block = TransformerBlock(dims, heads, attn=attn, **shared, **rates)
+        self.sentence_block = TransformerBlock(dims, heads, attn=attn, **shared)
 
     def forward(
         self, words: Tensor, sentences: Tensor, grid: Grid, position: tuple[Tensor, Tensor]
@@ -135,18 +142,29 @@ class PyramidTNTStage(nn.Module):
     def _key_grid(self, grid: Grid) -> Grid:
         return grid[0] // self.sr_ratio, grid[1] // self.sr_ratio
 
-    def merge(self, words: Tensor, sentences: Tensor, grid: Grid) -> tuple[Tensor, Tensor, Grid]:
-        """Make one sentence of four, and the grid half as large."""
-        if self.word_merge is None or self.sentence_merge is None:
-            return words, sentences, grid
-        words, sentences = self.word_merge(words, grid), self.sentence_merge(sentences, grid)
-        return words, sentences, (-(-grid[0] // 2), -(-grid[1] // 2))
+    def forward(
+        self, words: Tensor, sentences: Tensor, grid: Grid, run: Callable[..., Any]
+    ) -> tuple[Tensor, Tensor, Grid]:
+        """Make one sentence of four, then run the blocks.
 
-    def relative_position(self, grid: Grid) -> tuple[Tensor, Tensor]:
-        """Return the factors of the position logits for a grid."""
-        return factor_relative_position(
+        Args:
+            words: ``(B*N, 16, c)`` of the stage before.
+            sentences: ``(B, N, d)`` of the stage before.
+            grid: ``(h, w)`` of the stage before.
+            run: How a block is run: itself, or so that it is run once more in the backward pass.
+
+        Returns:
+            Words, sentences and grid of this stage.
+        """
+        if self.word_merge is not None and self.sentence_merge is not None:
+            words, sentences = self.word_merge(words, grid), self.sentence_merge(sentences, grid)
+            grid = (-(-grid[0] // 2), -(-grid[1] // 2))
+        position = factor_relative_position(
             self.relative_pos, self.grid, self._key_grid(self.grid), grid, self._key_grid(grid)
         )
+        for block in self.blocks:
+            words, sentences = run(block, words, sentences, grid, position)
+        return words, sentences, grid
 
 
 class PyramidTNT(TokenBackbone):
@@ -271,8 +289,9 @@ class PyramidTNT(TokenBackbone):
                 if isinstance(module, nn.Conv2d) and module.bias is not None:
                     nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
                     nn.init.zeros_(module.bias)
-        for stage in self.stages:
-            nn.init.normal_(stage.relative_pos)
+        for name, parameter in self.named_parameters():
+            if name.endswith('relative_pos'):
+                nn.init.normal_(parameter)
 
     def _embedding(self) -> Iterable[nn.Module | nn.Parameter]:
         return self.stem, self.word_pos, self.sentence_pos
@@ -286,7 +305,7 @@ class PyramidTNT(TokenBackbone):
         return sum(self.depths[: int(match[1])]) + int(match[2] or 0) + 1 if match else 0
 
     def train(self, mode: bool = True) -> 'PyramidTNT':
-        """Switch the mode; frozen stages, and with ``norm_eval`` the BatchNorm, stay as they are."""
+        """Switch the mode; frozen stages, and with ``norm_eval`` the BatchNorm, keep theirs."""
         super().train(mode)
         if self.norm_eval:
             for module in self.stem.modules():
@@ -311,10 +330,7 @@ class PyramidTNT(TokenBackbone):
 
         tapped = {}
         for i, stage in enumerate(self.stages):
-            words, sentences, grid = stage.merge(words, sentences, grid)
-            position = stage.relative_position(grid)
-            for block in stage.blocks:
-                words, sentences = self._run(block, words, sentences, grid, position)
+            words, sentences, grid = stage(words, sentences, grid, self._run)
             if i in self.tapped_stages:
                 tapped[i] = Tap(sentences, grid)
         return self._format_outputs(tapped, (height, width), image.dtype)

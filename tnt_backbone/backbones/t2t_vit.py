@@ -1,8 +1,8 @@
 """T2T-ViT: Tokens-to-Token ViT (https://arxiv.org/abs/2101.11986).
 
 Source: https://github.com/yitu-opensource/T2T-ViT/blob/0f63dc9/models/t2t_vit.py.
-Differences: feature maps instead of a class, any input size (the authors' token module takes squares
-of the size that it was built for), the Performer computes in fp32 under autocast.
+Differences: feature maps instead of a class, any input size (the authors' token module takes
+squares of the size that it was built for), the Performer computes in fp32 under autocast.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,10 @@ from ..variants import T2T_VIT_VARIANTS, T2TViTVariant, get_variant
 from .base import Tap, TokenBackbone, check_rates, parse_img_size, spread_taps
 
 PATCH_SIZE = 16  # pixels; the soft splits step by 4, 2 and 2
-SPLITS = {'split1': -2, 'split2': -1}  # names of taps in the token module: what comes before block 0
+SPLITS = {
+    'split1': -2,
+    'split2': -1,
+}  # names of taps in the token module: what comes before block 0
 SPLIT_STRIDES = {-2: 4, -1: 8}  # pixels
 
 Grid = tuple[int, int]

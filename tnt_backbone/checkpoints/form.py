@@ -104,7 +104,9 @@ def _rename(tensors: Tensors, names: Sequence[tuple[str, str]]) -> Tensors:
     """Rename keys by the first pair that fits; a key that none fits is dropped."""
     patterns = [
         (
-            re.compile(re.escape(name).replace(r'\{\}', r'(\d+)') + ('' if name[-1] == '.' else '$')),
+            re.compile(
+                re.escape(name).replace(r'\{\}', r'(\d+)') + ('' if name[-1] == '.' else '$')
+            ),
             new_name,
         )
         for name, new_name in names

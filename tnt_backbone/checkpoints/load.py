@@ -10,7 +10,6 @@ from .convert import Converted, formulation_of, to_ours
 from .published import resolve_checkpoint
 from .read import read_tensors
 
-
 # tables that depend on the size of the images
 POSITIONS = ('sentence_pos', 'token_pos', 'relative_pos')
 

@@ -32,8 +32,10 @@ _BLOCK = (
 
 
 def _outer_tokens(ours: dict[str, Tensor]) -> Tensor:
-    return ours['sentence_pos'][:, 1:].new_zeros(1, ours['sentence_pos'].shape[1] - 1, 1).repeat(
-        1, 1, ours['sentence_pos'].shape[2]
+    return (
+        ours['sentence_pos'][:, 1:]
+        .new_zeros(1, ours['sentence_pos'].shape[1] - 1, 1)
+        .repeat(1, 1, ours['sentence_pos'].shape[2])
     )
 
 

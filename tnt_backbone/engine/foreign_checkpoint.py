@@ -40,7 +40,7 @@ def load_foreign_checkpoint(
 
 
 def choose_loader(cfg: Config) -> None:
-    """Put ``tnt://`` before ``load_from`` where the backbone is ours and the file's keys are not."""
+    """Put ``tnt://`` before ``load_from`` where the backbone is ours and the file is not."""
     path = cfg.get('load_from')
     if not path or '://' in path or cfg.get('resume') or not _has_our_backbone(cfg):
         return

@@ -32,8 +32,8 @@ class SentenceAggregation(nn.Module):
 class WordAggregation(nn.Module):
     """Halve the word map of four sentences: ``(B*h*w, M, c) -> (B*ceil(h/2)*ceil(w/2), M, c')``.
 
-    The 3x3 convolution of stride 2 sees the words of its four sentences alone; at the edge of an odd
-    grid the sentences that lack are zeros.
+    The 3x3 convolution of stride 2 sees the words of its four sentences alone; at the edge of an
+    odd grid the sentences that lack are zeros.
 
     Args:
         dims: Channels ``c``.

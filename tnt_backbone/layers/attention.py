@@ -2,8 +2,8 @@
 
 Source: paper Eq. 2 and 3 (https://arxiv.org/abs/2103.00112); ``Attention`` of
 https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/tnt.py.
-Difference: one ``qkv`` layer instead of ``qk`` and ``v``, and PyTorch's fused attention, which never
-keeps the attention matrix.
+Difference: one ``qkv`` layer instead of ``qk`` and ``v``, and PyTorch's fused attention, which
+never keeps the attention matrix.
 """
 
 from torch import Tensor, nn

@@ -1,17 +1,19 @@
 """A dense table of relative positions at another grid, without the dense table.
 
-PyramidTNT adds a learned table ``(heads, Nq, Nk)`` to the attention logits, one a stage. At 800x1344
-pixels the resized table of PyramidTNT-S's first stage alone would hold ``4 * 16800 * 1050`` numbers.
+PyramidTNT adds a learned table ``(heads, Nq, Nk)`` to the attention logits, one a stage. At
+800x1344 pixels the resized table of PyramidTNT-S's first stage alone would hold ``4 * 16800 *
+1050`` numbers.
 
-Resizing is linear: with ``A`` the interpolation from the key grid of the table to that of the image,
-the resized table is ``T A^T``, where ``T (heads, Nq', Nk)`` was resized along the queries alone. So
-``q k^T + T A^T = [q, T] [k, A]^T``: attention of longer vectors, which any fused attention does
-without ever holding a matrix of ``Nq' * Nk'``.
+Resizing is linear: with ``A`` the interpolation from the key grid of the table to that of the
+image, the resized table is ``T A^T``, where ``T (heads, Nq', Nk)`` was resized along the queries
+alone. So ``q k^T + T A^T = [q, T] [k, A]^T``: attention of longer vectors, which any fused
+attention does without ever holding a matrix of ``Nq' * Nk'``.
 
 Source: ``relative_pos`` of
-https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/pyramid_tnt.py, which
-has no resizing. The authors' other code resizes it as a picture of flat indices, blind to rows; here
-the query grid and the key grid are resized each by itself, as places. This is this project's own way.
+https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/pyramid_tnt.py,
+which has no resizing. The authors' other code resizes it as a picture of flat indices, blind to
+rows; here the query grid and the key grid are resized each by itself, as places. This is this
+project's own way.
 """
 
 import torch

@@ -6,6 +6,7 @@ residual, since the tokens that come in are wider than those that go out.
 """
 
 import math
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -86,7 +87,9 @@ class TokenPerformer(nn.Module):
     def _mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attention by random features: each ``(B, N, C') -> (B, N, C')``."""
         dtype = torch.promote_types(v.dtype, torch.float32)
-        with torch.autocast(v.device.type, enabled=False):
+        device = v.device.type
+        # 'meta', where operations are counted, knows no autocast
+        with nullcontext() if device == 'meta' else torch.autocast(device, enabled=False):
             key_features, query_features = self._project(k.to(dtype)), self._project(q.to(dtype))
             weights = key_features.transpose(1, 2) @ v.to(dtype)  # (B, m, C')
             total = query_features @ key_features.sum(dim=1).unsqueeze(2)  # (B, N, 1)

@@ -3,7 +3,6 @@
 Source: paper Eq. 6-7 and 9-10 (https://arxiv.org/abs/2103.00112).
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -40,7 +39,7 @@ class TransformerBlock(nn.Module):
         qkv_bias: bool = False,
         attn: nn.Module | None = None,
         window_size: int | None = None,
-        norm_shape: Sequence[int] | None = None,
+        norm_shape: list[int] | None = None,
         se: bool = False,
         drop_rate: float = 0.0,
         attn_drop_rate: float = 0.0,

@@ -1,10 +1,10 @@
 """Attention within windows of the grid, for large images.
 
-As in ViTDet (https://arxiv.org/abs/2203.16527, Sec. 3), a few blocks stay global and the others look
-no further than a window; the weights are those of global attention. Differences: what a window lacks
-at the grid's edge is masked, not attended to as zeros; and the class token, which ViTDet drops, is
-seen by all windows and sees all sentences, so that one window that covers the grid is global
-attention.
+As in ViTDet (https://arxiv.org/abs/2203.16527, Sec. 3), a few blocks stay global and the others
+look no further than a window; the weights are those of global attention. Differences: what a window
+lacks at the grid's edge is masked, not attended to as zeros; and the class token, which ViTDet
+drops, is seen by all windows and sees all sentences, so that one window that covers the grid is
+global attention.
 """
 
 import torch
@@ -25,14 +25,17 @@ def attend_in_windows(
         window_size: Side of a window, in sentences.
         drop_rate: Dropout of the attention weights.
     """
-    batch, _, _, dims = q.shape
+    batch = len(q)
     window = (min(window_size, grid[0]), min(window_size, grid[1]))
     cls_token = F.scaled_dot_product_attention(q[:, :, :1], k, v, dropout_p=drop_rate)
 
     windows = [_cut(tokens[:, :, 1:], grid, window) for tokens in (q, k, v)]
-    q_windows, (k_windows, v_windows) = windows[0], (
-        torch.cat((_repeat(tokens[:, :, :1], len(cut) // batch), cut), dim=2)
-        for tokens, cut in zip((k, v), windows[1:], strict=True)
+    q_windows, (k_windows, v_windows) = (
+        windows[0],
+        (
+            torch.cat((_repeat(tokens[:, :, :1], len(cut) // batch), cut), dim=2)
+            for tokens, cut in zip((k, v), windows[1:], strict=True)
+        ),
     )
     mask = None
     if grid[0] % window[0] or grid[1] % window[1]:

@@ -1,0 +1,8 @@
+"""T2T-ViT-14 on ImageNet-1k at 224 pixels, 310 epochs from scratch: 8 GPUs x 64 images.
+
+bash tools/dist_train.sh configs/t2t_vit_14_imagenet.py 8 --amp
+"""
+
+_base_ = ['_base_/t2t_vit_imagenet.py']
+
+model = dict(backbone=dict(arch='14'), head=dict(in_channels=384))

@@ -1,0 +1,39 @@
+"""Our models under their names in MMPretrain: ``get_model`` and ``inference_model`` find them."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[
+    2
+]  # of a checkout; an installed package has neither index nor configs
+INDEX = 'model-index.yml'
+
+
+def register_model_index(root: Path | str | None = None) -> None:
+    """Tell MMPretrain the models of ``model-index.yml``; a second call does nothing.
+
+    Then ``mmpretrain.get_model('tnt_s_imagenet')`` works as for MMPretrain's own models.
+
+    Args:
+        root: Folder with ``model-index.yml`` and ``configs/``; by default the checkout that this
+            package lies in.
+
+    Raises:
+        FileNotFoundError: If the index is not there, as in a package that was installed from a
+            wheel.
+        ValueError: If another index has a model with one of the names.
+    """
+    folder = ROOT if root is None else Path(root)
+    index = folder / INDEX
+    if not index.is_file():
+        raise FileNotFoundError(
+            f'{INDEX} is not in {folder}. The index and the configs are files of the repository '
+            'and are not part of an installed package: clone the repository, and install it with '
+            "`pip install -e .` or call register_model_index('/path/to/the/clone')"
+        )
+    from mmpretrain.apis.model import ModelHub  # takes seconds; only who calls this needs it
+    from modelindex.load_model_index import load  # type: ignore[import-untyped]
+
+    names = [model.name for model in load(str(index)).models]
+    if all(map(ModelHub.has, names)):
+        return
+    ModelHub.register_model_index(index, config_prefix=folder)

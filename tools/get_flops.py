@@ -1,0 +1,124 @@
+"""Count the parameters and the operations of a backbone or of a config's model.
+
+    python tools/get_flops.py TNT --arch s --shape 224
+    python tools/get_flops.py PyramidTNT --arch s --shape 800 1344 --pyramid
+    python tools/get_flops.py configs/retinanet_tnt_s_coco.py --shape 800 1344
+
+Counted are matrix products and convolutions, products of attention included, by PyTorch's
+FlopCounterMode on tensors without data, so that any shape takes seconds. One multiply-add is 1 MAC
+and 2 FLOPs. Papers print MACs, mostly under the name of FLOPs.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from tnt_backbone.registry import BACKBONES
+
+FAMILIES = {backbone.__name__: backbone for backbone in BACKBONES}
+WIDTH = 34  # of the first column
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('model', help=f'a config, or one of {", ".join(FAMILIES)}')
+    parser.add_argument('--arch', help='variant of a backbone; default: that of the class')
+    parser.add_argument(
+        '--shape',
+        type=int,
+        nargs='+',
+        default=[224],
+        metavar='PX',
+        help='height and width, or the side, of the image',
+    )
+    parser.add_argument(
+        '--pyramid',
+        action='store_true',
+        help='with the feature pyramid; default: the classifier without its last layer',
+    )
+    parser.add_argument('--by-operator', action='store_true', help='one line an operator')
+    args = parser.parse_args()
+    if len(args.shape) > 2 or min(args.shape) < 1:
+        parser.error(f'--shape {args.shape}: give height and width in pixels')
+    return args
+
+
+def build(args: argparse.Namespace) -> nn.Module:
+    """Build the model without data.
+
+    Raises:
+        ValueError: If there is neither such a family nor such a config.
+    """
+    with torch.device('meta'):
+        if args.model in FAMILIES:
+            family = FAMILIES[args.model]
+            options: dict[str, Any] = {'arch': args.arch} if args.arch else {}
+            if not args.pyramid:
+                by_token = 'cls_token' in family.OUT_TYPES
+                options['out_type'] = 'cls_token' if by_token else 'avg_featmap'
+            return family(**options)
+        if not Path(args.model).is_file():
+            raise ValueError(f'{args.model} is neither a config nor one of {", ".join(FAMILIES)}')
+        cfg = Config.fromfile(args.model)
+        init_default_scope(cfg.get('default_scope', 'mmengine'))
+        return MODELS.build(cfg.model)
+
+
+def count(model: nn.Module, shape: tuple[int, int]) -> FlopCounterMode:
+    """Count one image through the model, as ``mode='tensor'`` of OpenMMLab's models runs it."""
+    model.eval().requires_grad_(False)
+    image = torch.empty(1, 3, *shape, device='meta')
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        model(image)
+    return counter
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    shape = (args.shape[0], args.shape[-1])
+    try:
+        model = build(args)
+    except ValueError as error:
+        sys.exit(f'tools/get_flops.py: {error}')
+    counts = count(model, shape).get_flop_counts()
+
+    print(f'{"":{WIDTH}}{"parameters M":>14}{"MACs G":>12}{"FLOPs G":>12}')
+    root, total = type(model).__name__, sum(counts['Global'].values())
+    if args.model not in FAMILIES:
+        rest = total
+        for name, part in model.named_children():
+            flops = sum(counts.get(f'{root}.{name}', {}).values())
+            rest -= flops
+            if list(part.parameters()):
+                # mmdet calls the forward() of some heads, which hides their name from the counter
+                row(name, part, flops or None)
+        if rest:
+            row('in parts without a number', None, rest)
+    row(root, model, total)
+    if args.by_operator:
+        for operator, flops in sorted(counts['Global'].items(), key=lambda item: -item[1]):
+            print(f'{f"  {operator}":{WIDTH}}{"":>14}{flops / 2e9:>12.3f}{flops / 1e9:>12.3f}')
+    print(f'image {shape[0]}x{shape[1]}, batch 1; 1 MAC = 1 multiply-add = 2 FLOPs')
+
+
+def row(name: str, part: nn.Module | None, flops: int | None) -> None:
+    """Print one line."""
+    millions = f'{sum(p.numel() for p in part.parameters()) / 1e6:.3f}' if part else ''
+    macs, flops_g = ('', '') if flops is None else (f'{flops / 2e9:.3f}', f'{flops / 1e9:.3f}')
+    print(f'{name:{WIDTH}}{millions:>14}{macs:>12}{flops_g:>12}')
+
+
+if __name__ == '__main__':
+    main()
