@@ -2,8 +2,10 @@
 
 import functools
 import http.server
+import runpy
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -114,3 +116,11 @@ def test_names_of_timms_hub(monkeypatch, tmp_path):
     kept = folder / 'timm-tnt_s_patch16_224.in1k.safetensors'
     kept.write_bytes(b'')
     assert resolve_checkpoint('timm/tnt_s_patch16_224.in1k') == str(kept)
+
+
+def test_the_page_says_what_the_table_says():
+    """After a change of the table: python tools/weights_table.py."""
+    tool = Path(__file__).parents[2] / 'tools' / 'weights_table.py'
+    module = runpy.run_path(str(tool))
+    page = module['PAGE'].read_text()
+    assert module['fill'](page) == page

@@ -49,6 +49,7 @@ class PublishedFile:
         top1: Top-1 accuracy in percent, as published with the file.
         top5: Top-5 accuracy in percent, likewise, where one was published.
         note: What else there is to know.
+        checked: What was checked of its form; the files themselves were never fetched.
     """
 
     family: str
@@ -65,6 +66,7 @@ class PublishedFile:
     top1: float
     top5: float | None
     note: str
+    checked: str
 
 
 PUBLISHED = {

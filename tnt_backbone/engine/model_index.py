@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-ROOT = Path(__file__).parents[
-    2
-]  # of a checkout; an installed package has neither index nor configs
+# of a checkout; an installed package has neither index nor configs
+ROOT = Path(__file__).parents[2]
 INDEX = 'model-index.yml'
 
 
@@ -31,7 +30,7 @@ def register_model_index(root: Path | str | None = None) -> None:
             "`pip install -e .` or call register_model_index('/path/to/the/clone')"
         )
     from mmpretrain.apis.model import ModelHub  # takes seconds; only who calls this needs it
-    from modelindex.load_model_index import load  # type: ignore[import-untyped]
+    from modelindex.load_model_index import load
 
     names = [model.name for model in load(str(index)).models]
     if all(map(ModelHub.has, names)):
