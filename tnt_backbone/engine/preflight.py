@@ -42,6 +42,11 @@ def _check_data(cfg: Config, phases: tuple[str, ...]) -> list[str]:
     datasets = build_leaf_datasets(cfg, phases)
     check_files(cfg, datasets)
     notes = check_num_classes(cfg, datasets)
+    if cfg.get('default_scope') == 'mmpretrain':
+        from .image_folders import check_class_folders
+
+        for dataset in itertools.chain.from_iterable(datasets.values()):
+            check_class_folders(dataset)
     if cfg.get('default_scope') == 'mmdet':
         from mmdet.datasets import CocoDataset, CocoPanopticDataset, LVISV05Dataset
 
