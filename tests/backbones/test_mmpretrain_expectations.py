@@ -1,8 +1,9 @@
 """What mmpretrain's own tests of TNT and T2T_ViT expect, asked of our classes.
 
-mmpretrain 1.2.0, ``tests/test_models/test_backbones/test_tnt.py`` and ``test_t2t_vit.py``. Arguments
-have our names. Left out are the lines about names within the model (``encoder``, ``attn.embed_dims``,
-``ffn.feedforward_channels``, ``out_drop``), ``with_cls_token=False``, which we do not have, the
+mmpretrain 1.2.0, ``tests/test_models/test_backbones/test_tnt.py`` and ``test_t2t_vit.py``.
+Arguments have our names. Left out are the lines about names within the model (``encoder``,
+``attn.embed_dims``, ``ffn.feedforward_channels``, ``out_drop``), ``with_cls_token=False``, which we
+do not have, ``init_weights(pretrained=0)``, the
 ``NotImplementedError`` of the Performer, which we do have, and position tables that are resized on
 loading: ours are resized in ``forward``, and loading one of another size is an error that says so.
 """

@@ -1,0 +1,143 @@
+"""Layer-wise decay against mmpretrain's constructor, in all three libraries and families."""
+
+import logging
+
+import pytest
+import torch
+from mmengine.logging import MMLogger
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmpretrain.engine.optimizers import LearningRateDecayOptimWrapperConstructor
+from torch import nn
+
+import tnt_backbone.engine  # noqa: F401
+from tnt_backbone.engine.layer_decay import LayerDecayOptimWrapperConstructor, layer_depths
+from tnt_backbone.registry import BACKBONES
+
+OPTIMIZER = dict(type='AdamW', lr=1e-3, weight_decay=0.05)
+
+
+class Model(nn.Module):
+    def __init__(self, backbone_class):
+        super().__init__()
+        self.backbone = backbone_class(next(iter(backbone_class.VARIANTS)), img_size=64)
+        self.bbox_head = nn.Conv2d(3, 3, 1)
+
+
+@pytest.fixture(params=BACKBONES, ids=lambda backbone: backbone.__name__)
+def model(request):
+    return Model(request.param)
+
+
+def settings(model, optimizer):
+    """Rate and decay of each parameter."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    return {
+        names[id(parameter)]: (group['lr'], group['weight_decay'])
+        for group in optimizer.param_groups
+        for parameter in group['params']
+    }
+
+
+def build(model, **paramwise_cfg):
+    constructor = LayerDecayOptimWrapperConstructor(dict(optimizer=OPTIMIZER), paramwise_cfg)
+    return constructor(model).optimizer
+
+
+def test_equals_mmpretrains_on_a_backbone(model):
+    """The model itself is asked for the depths there, so it takes a bare backbone alone."""
+    paramwise_cfg = dict(layer_decay_rate=0.7, norm_decay_mult=0.0, bias_decay_mult=0.0)
+    init_default_scope('mmpretrain')
+    theirs = LearningRateDecayOptimWrapperConstructor(dict(optimizer=OPTIMIZER), paramwise_cfg)
+    expected = settings(model.backbone, theirs(model.backbone).optimizer)
+    actual = settings(model.backbone, build(model.backbone, **paramwise_cfg))
+    assert actual.keys() == expected.keys()
+    for name, (lr, weight_decay) in expected.items():
+        assert actual[name] == pytest.approx((lr, weight_decay)), name
+
+
+def test_heads_keep_the_full_rate_and_the_embedding_has_the_least(model):
+    rates = settings(model, build(model, layer_decay_rate=0.5))
+    assert rates['bbox_head.weight'] == (1e-3, 0.05)
+    pyramid = next(name for name in rates if 'pyramid' in name)
+    assert rates[pyramid] == (1e-3, 0.05)
+    least = min(lr for lr, _ in rates.values())
+    assert least == pytest.approx(1e-3 * 0.5 ** (model.backbone.num_layers + 1))
+    assert rates[next(iter(rates))][0] > least, 'the first group is the one that logs show'
+
+
+def test_custom_keys_are_honoured(model):
+    name = next(name for name, _ in model.backbone.named_parameters())
+    plain = settings(model, build(model, layer_decay_rate=0.5))
+    custom = settings(
+        model,
+        build(
+            model,
+            layer_decay_rate=0.5,
+            custom_keys={
+                f'backbone.{name.rpartition(".")[0]}': dict(lr_mult=10.0, decay_mult=0.0),
+                'bbox_head': dict(lr_mult=2.0),
+            },
+        ),
+    )
+    assert custom[f'backbone.{name}'] == pytest.approx((10 * plain[f'backbone.{name}'][0], 0.0))
+    assert custom['bbox_head.weight'] == (2e-3, 0.05)
+
+
+def test_every_trainable_parameter_is_in_one_group(model):
+    model.backbone.requires_grad_(False)
+    next(model.backbone.pyramid.parameters()).requires_grad_(True)
+    optimizer = build(model, layer_decay_rate=0.5)
+    inside = [id(parameter) for group in optimizer.param_groups for parameter in group['params']]
+    trainable = [id(parameter) for parameter in model.parameters() if parameter.requires_grad]
+    assert sorted(inside) == sorted(trainable)
+
+
+def test_groups_are_few_and_shown(model, caplog):
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    caplog.handler.setLevel(logging.INFO)
+    optimizer = build(model, layer_decay_rate=0.5, norm_decay_mult=0.0)
+    logger.removeHandler(caplog.handler)
+    assert len(optimizer.param_groups) <= 2 * (model.backbone.num_layers + 2)
+    table = next(record.message for record in caplog.records if 'layer-wise' in record.message)
+    assert table.count('\n|') == len(optimizer.param_groups) + 1
+    assert '0.001' in table
+
+
+@pytest.mark.parametrize('scope', ['mmdet', 'mmseg', 'mmpretrain'])
+def test_its_bare_name_resolves_in_each_library(scope):
+    init_default_scope(scope)
+    model = Model(BACKBONES[0])
+    wrapper = build_optim_wrapper(
+        model,
+        dict(
+            optimizer=OPTIMIZER,
+            constructor='LayerDecayOptimWrapperConstructor',
+            paramwise_cfg=dict(layer_decay_rate=0.9),
+        ),
+    )
+    assert len({group['lr'] for group in wrapper.optimizer.param_groups}) == 14
+
+
+@pytest.mark.parametrize('rate', [None, 0.0, 1.5])
+def test_bad_rates_are_refused(rate):
+    with pytest.raises(ValueError, match=f'layer_decay_rate={rate} must lie in'):
+        LayerDecayOptimWrapperConstructor(dict(optimizer=OPTIMIZER), dict(layer_decay_rate=rate))
+
+
+def test_a_model_without_depths_is_refused():
+    with pytest.raises(ValueError, match='no part of this Linear has get_layer_depth'):
+        layer_depths(nn.Linear(2, 2))
+
+
+def test_a_step_moves_the_head_more_than_the_embedding():
+    torch.manual_seed(0)
+    model = Model(BACKBONES[0])
+    optimizer = build(model, layer_decay_rate=0.5)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    moved = {name: (p - before[name]).abs().max().item() for name, p in model.named_parameters()}
+    assert moved['bbox_head.bias'] > 100 * moved['backbone.cls_token'] > 0
