@@ -5,16 +5,12 @@ from pathlib import Path
 import mmdet
 import mmpretrain
 import mmseg
-import numpy as np
 import pytest
+import swapping
 import torch
-from mmdet.structures import DetDataSample
-from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config
-from mmengine.model.utils import revert_sync_batchnorm
-from mmengine.registry import MODELS, DefaultScope, init_default_scope
-from mmengine.structures import InstanceData, PixelData
-from mmseg.structures import SegDataSample
+from mmengine.registry import DefaultScope
+from swapping import detection_batch, images, segmentation_batch
 
 from tnt_backbone.registry import BACKBONES
 
@@ -51,48 +47,7 @@ def build(stock, more, tmp_path, name='TNT'):
         f"model = dict(backbone=dict(_delete_=True, type='{name}'{', ' if more else ''}{more}))\n"
     )
     cfg = Config.fromfile(config)
-    init_default_scope(cfg.default_scope)
-    if cfg.default_scope == 'mmseg':
-        cfg.model.data_preprocessor.size = (96, 128)  # small images: the stock size is for crops
-    # A single process has no SyncBN; mmseg's own tools revert it too.
-    return revert_sync_batchnorm(MODELS.build(cfg.model)), cfg.default_scope
-
-
-def detection_batch():
-    samples = []
-    for height, width in ((96, 128), (96, 100)):
-        sample = DetDataSample(
-            metainfo=dict(
-                img_shape=(height, width),
-                ori_shape=(height, width),
-                pad_shape=(height, width),
-                batch_input_shape=(96, 128),
-                scale_factor=(1.0, 1.0),
-                img_id=0,
-            )
-        )
-        boxes = torch.tensor([[4.0, 8.0, 60.0, 70.0], [30.0, 20.0, 90.0, 90.0]])
-        masks = np.zeros((2, height, width), dtype=np.uint8)
-        masks[0, 8:70, 4:60] = masks[1, 20:90, 30:90] = 1
-        sample.gt_instances = InstanceData(
-            bboxes=boxes, labels=torch.tensor([1, 17]), masks=BitmapMasks(masks, height, width)
-        )
-        sample.ignored_instances = InstanceData(
-            bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)
-        )
-        samples.append(sample)
-    return samples
-
-
-def segmentation_batch():
-    samples = []
-    for _ in range(2):
-        sample = SegDataSample(
-            metainfo=dict(img_shape=(96, 128), ori_shape=(96, 128), pad_shape=(96, 128))
-        )
-        sample.gt_sem_seg = PixelData(data=torch.randint(0, 19, (1, 96, 128)))
-        samples.append(sample)
-    return samples
+    return swapping.build(cfg), cfg.default_scope
 
 
 @pytest.mark.parametrize('backbone', BACKBONES)
@@ -100,11 +55,11 @@ def segmentation_batch():
 def test_swap(stock, backbone, tmp_path):
     model, scope = build(stock, CASES[stock], tmp_path, backbone.__name__)
     assert type(model.backbone) is backbone
-    images = [torch.randint(0, 256, (3, 96, 128), dtype=torch.uint8) for _ in range(2)]
+    inputs = images()
     samples = detection_batch() if scope == 'mmdet' else segmentation_batch()
 
     model.train()
-    data = model.data_preprocessor({'inputs': images, 'data_samples': samples}, training=True)
+    data = model.data_preprocessor({'inputs': inputs, 'data_samples': samples}, training=True)
     loss, _ = model.parse_losses(model(**data, mode='loss'))
     assert torch.isfinite(loss)
     loss.backward()
@@ -114,7 +69,7 @@ def test_swap(stock, backbone, tmp_path):
     assert first.grad.abs().max() > 0, 'the loss must reach the first layer'
 
     model.eval()
-    data = model.data_preprocessor({'inputs': images, 'data_samples': samples}, training=False)
+    data = model.data_preprocessor({'inputs': inputs, 'data_samples': samples}, training=False)
     with torch.no_grad():
         results = model(**data, mode='predict')
     assert len(results) == 2
@@ -129,11 +84,11 @@ def test_classifier_of_mmpretrain(tmp_path):
     stock = MMPRETRAIN / 'tnt/tnt-s-p16_16xb64_in1k.py'
     model, _ = build(stock, "arch='s', out_type='cls_token'", tmp_path, name='tnt_backbone.TNT')
     assert type(model.backbone).__module__ == 'tnt_backbone.backbones.tnt'
-    images = torch.randn(2, 3, 96, 64)
+    inputs = torch.randn(2, 3, 96, 64)
     samples = [mmpretrain.structures.DataSample().set_gt_label(label) for label in (3, 999)]
-    model(images, samples, mode='loss')['loss'].backward()
+    model(inputs, samples, mode='loss')['loss'].backward()
     assert all(p.grad is not None for p in model.parameters())
     model.eval()
     with torch.no_grad():
-        predictions = model(images, samples, mode='predict')
+        predictions = model(inputs, samples, mode='predict')
     assert [prediction.pred_score.shape for prediction in predictions] == [(1000,), (1000,)]
