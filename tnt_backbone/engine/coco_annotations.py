@@ -31,8 +31,8 @@ def check_coco(dataset: CocoDataset) -> list[str]:
         FileNotFoundError: If images are missing that would be read.
     """
     path = dataset.ann_file
-    content = _read(path, annotated=not dataset.test_mode)
-    notes = _check_classes(dataset, [category['name'] for category in content['categories']])
+    content = read_annotations(path, annotated=not dataset.test_mode)
+    notes = check_classes(dataset, [category['name'] for category in content['categories']])
     images = {image['id']: image for image in content['images']}
     boxes = content['annotations']
     unknown = [box['id'] for box in boxes if box['image_id'] not in images]
@@ -66,7 +66,7 @@ def check_coco(dataset: CocoDataset) -> list[str]:
     return notes
 
 
-def _read(path: str, *, annotated: bool) -> dict[str, list[dict[str, Any]]]:
+def read_annotations(path: str, *, annotated: bool) -> dict[str, list[dict[str, Any]]]:
     """Read a file; COCO's test sets have no list of annotations."""
     try:
         content = json.loads(Path(path).read_bytes())
@@ -91,7 +91,7 @@ def _read(path: str, *, annotated: bool) -> dict[str, list[dict[str, Any]]]:
     return content
 
 
-def _check_classes(dataset: CocoDataset, categories: list[str]) -> list[str]:
+def check_classes(dataset: CocoDataset, categories: list[str]) -> list[str]:
     """MMDetection numbers the categories that it finds: a missing one shifts those behind it."""
     path, classes = dataset.ann_file, dataset.metainfo['classes']
     missing = [name for name in classes if name not in categories]

@@ -25,7 +25,7 @@ class LoadImageOrSkip(LoadImageFromFile):
         """Add ``img``, ``img_shape`` and ``ori_shape`` to the results, or return ``None``."""
         path = results['img_path']
         try:
-            image = self._read(path)
+            image = self.read(path)
         except (OSError, ValueError) as error:
             print_log(
                 f'{path} is skipped, another image takes its place: {error}. Replace the file, or '
@@ -38,7 +38,13 @@ class LoadImageOrSkip(LoadImageFromFile):
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         return results
 
-    def _read(self, path: str) -> np.ndarray:
+    def read(self, path: str) -> np.ndarray:
+        """Read an image ``(H, W, 3)``, BGR, 0 to 255.
+
+        Raises:
+            OSError: If there is no such file.
+            ValueError: If it is damaged.
+        """
         data = mmengine.fileio.get(path, backend_args=self.backend_args)
         # A JPEG's last scan is followed by an end marker; neither occurs inside compressed data.
         if data[:2] == b'\xff\xd8' and data.rfind(b'\xff\xd9') < data.rfind(b'\xff\xda'):

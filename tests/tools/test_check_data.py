@@ -1,0 +1,146 @@
+"""tools/check_data.py on data with one fault of each kind."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SEGMENTATION = """
+default_scope = 'mmseg'
+train_dataloader = dict(
+    dataset=dict(
+        type='ADE20KDataset',
+        data_root='{root}',
+        data_prefix=dict(img_path='images', seg_map_path='masks'),
+        pipeline=[],
+    )
+)
+"""
+CLASSIFICATION = """
+default_scope = 'mmpretrain'
+train_dataloader = dict(
+    dataset=dict(
+        type='CustomDataset',
+        data_root='{root}',
+        data_prefix='train',
+        metainfo=dict(classes={classes}),
+        pipeline=[],
+    )
+)
+"""
+
+
+def check(config, *args):
+    result = subprocess.run(
+        [sys.executable, ROOT / 'tools' / 'check_data.py', str(config), *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert 'Traceback' not in result.stderr, result.stderr
+    return result
+
+
+def found(path):
+    return Counter(problem['kind'] for problem in json.loads(path.read_text())['train'])
+
+
+def image(path, height=40, width=60):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    cv2.imwrite(str(path), noise)
+
+
+def test_coco(tiny_config, coco_root, tmp_path):
+    assert check(tiny_config).returncode == 0
+
+    annotations = coco_root / 'train.json'
+    content = json.loads(annotations.read_text())
+    content['annotations'][0]['bbox'] = [70, 16, 24, 32]  # images are 64 wide
+    content['annotations'][1]['bbox'] = [50, 16, 24, 32]
+    content['annotations'][2]['bbox'] = [16, 16, 0, 32]
+    content['annotations'][3]['category_id'] = 7
+    content['images'].append({'id': 9, 'file_name': '0.jpg', 'width': 64, 'height': 60})
+    annotations.write_text(json.dumps(content))
+    whole = (coco_root / 'images' / '3.jpg').read_bytes()
+    (coco_root / 'images' / '3.jpg').write_bytes(whole[: len(whole) // 2])
+
+    result = check(tiny_config, '--out', tmp_path / 'found.json', '--workers', 2)
+    assert result.returncode == 1
+    assert found(tmp_path / 'found.json') == {
+        'box outside its image': 1,
+        'box reaches over the edge': 1,
+        'box without area': 1,
+        'label out of range': 1,
+        'image has another size than the annotations say': 1,
+        'image without annotation': 1,
+        'image cannot be read': 1,
+    }
+    assert 'ERROR image cannot be read: 1' in result.stdout
+    assert '3.jpg: the JPEG is cut off' in result.stdout
+    assert 'note  box without area: 1' in result.stdout
+
+
+def test_masks(tmp_path):
+    for i, value in enumerate((1, 150, 151, 0)):
+        image(tmp_path / 'images' / f'{i}.jpg')
+        (tmp_path / 'masks').mkdir(exist_ok=True)
+        mask = np.full((40, 60), value, np.uint8)
+        cv2.imwrite(str(tmp_path / 'masks' / f'{i}.png'), mask)
+    image(tmp_path / 'images' / '4.jpg')
+    cv2.imwrite(str(tmp_path / 'masks' / '4.png'), np.ones((60, 40), np.uint8))
+    image(tmp_path / 'images' / '5.jpg')
+    (tmp_path / 'masks' / '5.png').write_bytes(b'no picture')
+    image(tmp_path / 'images' / '6.jpg')
+    cv2.imwrite(str(tmp_path / 'masks' / '6.png'), np.ones((40, 60, 3), np.uint8))
+    config = tmp_path / 'config.py'
+    config.write_text(SEGMENTATION.format(root=tmp_path))
+
+    result = check(config, '--phases', 'train', '--out', tmp_path / 'found.json')
+    assert result.returncode == 1
+    assert found(tmp_path / 'found.json') == {
+        'label out of range': 1,  # 151: ADE20K has 150 classes, counted from 1
+        'mask without a label': 1,
+        'mask has another size than its image': 1,
+        'mask cannot be read': 2,
+    }
+    assert '2.png: [150] of classes 0 to 149' in result.stdout
+    assert '6.png: 3 channels' in result.stdout
+
+
+@pytest.mark.parametrize('folders', [('cat', 'dog'), ('cat', 'dog', 'emu')])
+def test_class_folders(tmp_path, folders):
+    for name in folders:
+        image(tmp_path / 'train' / name / '0.jpg')
+    (tmp_path / 'train' / 'dog' / '1.jpg').write_bytes(b'')
+    config = tmp_path / 'config.py'
+    config.write_text(CLASSIFICATION.format(root=tmp_path, classes=('cat', 'dog')))
+    result = check(config, '--phases', 'train', '--out', tmp_path / 'found.json')
+    assert result.returncode == 1
+    wrong = 'image cannot be read' if len(folders) == 2 else 'classes do not match'
+    assert found(tmp_path / 'found.json') == {wrong: 1}
+
+
+def test_a_class_without_images(tmp_path):
+    image(tmp_path / 'train' / 'cat' / '0.jpg')
+    (tmp_path / 'train' / 'dog').mkdir()
+    config = tmp_path / 'config.py'
+    config.write_text(CLASSIFICATION.format(root=tmp_path, classes=('cat', 'dog')))
+    result = check(config, '--phases', 'train')
+    assert result.returncode == 1
+    assert 'class without images: 1' in result.stdout
+    assert '1: dog' in result.stdout
+
+
+def test_data_that_is_not_there(tmp_path):
+    config = tmp_path / 'config.py'
+    config.write_text(CLASSIFICATION.format(root=tmp_path / 'nowhere', classes=('cat',)))
+    result = check(config, '--phases', 'train')
+    assert result.returncode == 2
+    assert 'MISSING' in result.stderr

@@ -1,0 +1,107 @@
+"""Open every file of a config's data sets, and report what training would fail on or learn wrongly.
+
+    python tools/check_data.py configs/retinanet_tnt_s_coco.py
+    python tools/check_data.py my_config.py --phases train --workers 8 --out problems.json
+
+For data in COCO's format, masks as of ADE20K or Cityscapes, and class folders as of ImageNet.
+Images and masks are decoded; sizes, labels, classes and boxes are compared. The exit status is 1 if
+training would fail or lie, else 0; what the libraries leave out or clip by themselves is counted
+alone.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter, defaultdict
+from itertools import chain
+from pathlib import Path
+
+from mmengine.config import DictAction
+from mmengine.dataset import BaseDataset
+from mmengine.utils import track_parallel_progress, track_progress
+
+from tnt_backbone.engine.config import read_config
+from tnt_backbone.engine.data_problems import KINDS, Problem, plan_check
+from tnt_backbone.engine.datasets import build_leaf_datasets, check_files
+from tnt_backbone.engine.preflight import errors_of_the_user
+
+SHOWN = 5  # files named of each kind
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config')
+    parser.add_argument(
+        '--phases', nargs='+', choices=['train', 'val', 'test'], default=['train', 'val']
+    )
+    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
+    parser.add_argument('--out', type=Path, metavar='FILE.json', help='all findings, with files')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='as of tools/train.py',
+    )
+    return parser.parse_args()
+
+
+def look(dataset: BaseDataset, workers: int) -> list[Problem]:
+    """Check a data set under a progress bar."""
+    check = plan_check(dataset)
+    print(f'{dataset.__class__.__name__}: {len(check.items)} images')
+    if not check.items:
+        return check.found
+    if workers > 1:
+        found = track_parallel_progress(check.look, check.items, nproc=workers, chunksize=8)
+    else:
+        found = track_progress(check.look, check.items)
+    print()
+    return [*check.found, *chain.from_iterable(found)]
+
+
+def report(problems: list[Problem]) -> bool:
+    """Print the counts and the first files of each kind; tell whether any is fatal."""
+    files = defaultdict(list)
+    for problem in problems:
+        files[problem.kind].append(problem)
+    for kind, count in sorted(Counter(problem.kind for problem in problems).items()):
+        print(f'  {"ERROR" if KINDS[kind] else "note "} {kind}: {count}')
+        for problem in files[kind][:SHOWN]:
+            print(f'          {problem.file}' + (f': {problem.text}' if problem.text else ''))
+        if count > SHOWN:
+            print(f'          and {count - SHOWN} more')
+    if not problems:
+        print('  nothing wrong')
+    return any(KINDS[kind] for kind in files)
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    everything, failed = {}, False
+    with errors_of_the_user('tools/check_data.py', launcher='none'):
+        cfg = read_config(args.config, options=args.cfg_options, work_dir=None, launcher='none')
+        datasets = build_leaf_datasets(cfg, args.phases)
+        check_files(cfg, datasets)
+        if not any(datasets.values()):
+            raise ValueError(f'{args.config} has no data set for {", ".join(args.phases)}')
+        for phase, parts in datasets.items():
+            for dataset in parts:
+                print(f'{phase}: ', end='')
+                problems = look(dataset, args.workers)
+                failed |= report(problems)
+                everything.setdefault(phase, []).extend(problem._asdict() for problem in problems)
+        if args.out:
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.write_text(json.dumps(everything, indent=1))
+            print(f'all findings: {args.out}')
+    sys.exit(int(failed))
+
+
+if __name__ == '__main__':
+    main()
