@@ -3,7 +3,7 @@
 python -m tnt_backbone.demo data/digits
 bash tools/dist_train.sh configs/tnt_digits_classifier.py 2
 bash tools/dist_train.sh configs/retinanet_tnt_digits.py 2 \
-    --weights work_dirs/tnt_digits_classifier/epoch_2.pth
+    --weights work_dirs/tnt_digits_classifier/epoch_10.pth
 """
 
 _base_ = ['tnt_ti_cifar10.py']
@@ -38,8 +38,8 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-max_epochs = 2
-train_cfg = dict(max_epochs=max_epochs, val_interval=1)
+max_epochs = 10
+train_cfg = dict(max_epochs=max_epochs, val_interval=2)
 param_scheduler = [
     dict(
         type='CosineAnnealingLR',
