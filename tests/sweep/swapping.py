@@ -32,6 +32,8 @@ from tnt_backbone.registry import BACKBONES
 RESNETS = ('ResNet', 'ResNetV1c', 'ResNetV1d', 'ResNeXt')
 FAMILIES = [backbone.__name__ for backbone in BACKBONES]
 HEIGHT, WIDTH = 96, 128  # pixels
+SWEEP_SIZE = (192, 256)  # DINO takes the best 900 of its tokens: images must have as many
+SEEDS = (0, 1)  # DDQ's matching meets NaN with some initial weights, with a ResNet as with others
 DILATED = {'out_strides': (4, 8, 8, 8)}
 
 
@@ -151,7 +153,6 @@ def train_and_predict(model: nn.Module, cfg: Config) -> None:
     """
     classes = min(num_classes(cfg.model), default=80)
     batch = detection_batch if cfg.default_scope == 'mmdet' else segmentation_batch
-    torch.manual_seed(0)
     inputs, samples = images(), batch(max(classes, 1))
 
     model.train()
@@ -172,14 +173,18 @@ def train_and_predict(model: nn.Module, cfg: Config) -> None:
 
 
 def attempt(cfg: Config) -> str:
-    """Return ``'ok'``, or what went wrong."""
-    try:
-        torch.manual_seed(0)
-        train_and_predict(build(cfg), cfg)
-    except Exception as error:
-        text = ' '.join(str(error).split()) or repr(error)
-        return f'{type(error).__name__}: {text[:300]}'
-    return 'ok'
+    """Return ``'ok'``, or what went wrong with all seeds."""
+    said = ''
+    for seed in SEEDS:
+        torch.manual_seed(seed)
+        try:
+            train_and_predict(build(cfg), cfg)
+        except Exception as error:
+            text = ' '.join(str(error).split()) or repr(error)
+            said = f'{type(error).__name__}: {text[:300]}'
+        else:
+            return 'ok'
+    return said
 
 
 def try_config(path: Path) -> dict[str, Any]:
@@ -210,6 +215,7 @@ def try_config(path: Path) -> dict[str, Any]:
 
 if __name__ == '__main__':
     warnings.simplefilter('ignore')
+    HEIGHT, WIDTH = SWEEP_SIZE
     with contextlib.redirect_stdout(io.StringIO()):
         result = try_config(Path(sys.argv[1]))
     sys.stdout.write(json.dumps(result) + '\n')

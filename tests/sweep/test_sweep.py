@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 OUTCOMES = HERE.parents[1] / 'work_dirs' / 'sweep' / 'outcomes.json'
 LIBRARIES = {
     library.__name__: Path(library.__file__).parent / '.mim' / 'configs'
-    for library in (mmdet, mmseg)
+    for library in (mmseg, mmdet)
 }
 RESNETS = ('ResNet', 'ResNetV1c', 'ResNetV1d', 'ResNeXt')
 TIMEOUT = 900  # seconds
