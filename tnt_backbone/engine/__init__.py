@@ -6,7 +6,7 @@ tools (``tools/train.py``, ``tools/test.py``) call the modules directly.
 """
 
 from .amp import CpuAmpOptimWrapper
-from .foreign_checkpoint import load_foreign_checkpoint
+from .foreign_checkpoint import load_from_published
 from .images import LoadImageOrSkip
 from .layer_decay import LayerDecayOptimWrapperConstructor
 
@@ -14,5 +14,5 @@ __all__ = [
     'CpuAmpOptimWrapper',
     'LayerDecayOptimWrapperConstructor',
     'LoadImageOrSkip',
-    'load_foreign_checkpoint',
+    'load_from_published',
 ]

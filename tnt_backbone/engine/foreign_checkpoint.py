@@ -19,7 +19,7 @@ from ..registry import BACKBONES
 
 
 @CheckpointLoader.register_scheme(prefixes=SCHEME, force=True)
-def load_foreign_checkpoint(
+def load_from_published(
     filename: str,
     map_location: Any = None,
     logger: logging.Logger | str | None = None,
