@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.registry import DefaultScope
 
 ROOT = Path(__file__).parents[1]
 
@@ -83,6 +84,14 @@ def write_image(path: Path, seed: int) -> None:
     image = np.random.default_rng(seed).integers(0, 100, (64, 64, 3), dtype=np.uint8)
     image[16:48, 16:40] = 220
     cv2.imwrite(str(path), image)
+
+
+@pytest.fixture(autouse=True)
+def default_scope():
+    """Let no test leave its library's registry to the next one."""
+    DefaultScope._instance_dict.clear()
+    yield
+    DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from tnt_backbone import TNT
+from tnt_backbone.layers import to_word_map
 from tnt_backbone.pyramid import Pyramid
 
 TINY = {'depth': 4, 'word_dims': 8, 'word_heads': 2, 'sentence_dims': 16, 'sentence_heads': 2}
@@ -92,7 +93,6 @@ def test_word_pyramid_lets_fine_levels_read_the_words(out_strides):
 
 def test_words_arrive_in_their_place():
     """The map of words puts each word where its pixels are."""
-    backbone = TNT(TINY, img_size=32)
     rows, columns, side = 2, 3, 4
     word_rows, word_columns = torch.meshgrid(
         torch.arange(rows * side), torch.arange(columns * side), indexing='ij'
@@ -103,7 +103,7 @@ def test_words_arrive_in_their_place():
         .permute(1, 3, 2, 4, 0)
         .reshape(rows * columns, 16, 2)
     )
-    assert torch.equal(backbone._word_map(words, (rows, columns))[0], coordinates)
+    assert torch.equal(to_word_map(words, (rows, columns), side)[0], coordinates)
 
 
 def test_word_pyramid_without_a_fine_level_is_refused():

@@ -9,7 +9,6 @@ import pytest
 import swapping
 import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 from swapping import detection_batch, images, segmentation_batch
 
 from tnt_backbone.registry import BACKBONES
@@ -31,12 +30,8 @@ CASES = {
 
 
 @pytest.fixture(autouse=True)
-def default_scope():
-    """Give each case a scope of its own, and the next test none."""
-    DefaultScope._instance_dict.clear()
+def seed():
     torch.manual_seed(0)
-    yield
-    DefaultScope._instance_dict.clear()
 
 
 def build(stock, more, tmp_path, name='TNT'):

@@ -4,7 +4,7 @@ import pytest
 import timm
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS
+from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 
 from tnt_backbone.engine.foreign_checkpoint import choose_loader
@@ -29,11 +29,12 @@ def theirs():
 
 def test_a_classifier_takes_timms_file_with_its_head(tmp_path, theirs):
     torch.save(theirs.state_dict(), tmp_path / 'timm.pth')
+    init_default_scope('mmpretrain')
     model = MODELS.build(
         dict(
-            type='mmpretrain.ImageClassifier',
+            type='ImageClassifier',
             backbone=BACKBONE,
-            head=dict(type='mmpretrain.LinearClsHead', num_classes=5, in_channels=24),
+            head=dict(type='LinearClsHead', num_classes=5, in_channels=24),
         )
     ).eval()
     load_checkpoint(model, f'tnt://{tmp_path}/timm.pth', strict=True)
