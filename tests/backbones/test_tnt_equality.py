@@ -74,16 +74,17 @@ def test_equals_the_authors_code_block_by_block(name):
 
 
 @pytest.mark.parametrize('dtype', TOLERANCE)
-@pytest.mark.parametrize('name', ['tnt_s_patch16_224', 'tnt_s_legacy_patch16_224'])
+@pytest.mark.parametrize(
+    'name', ['tnt_s_patch16_224', 'tnt_b_patch16_224', 'tnt_s_legacy_patch16_224']
+)
 def test_equals_timm(name, dtype):
     torch.manual_seed(0)
     theirs = timm.create_model(name, num_classes=0).to(dtype).eval()
     for parameter in theirs.parameters():  # biases and norms too, which a new model has at 0 and 1
         parameter.data += 0.05 * torch.randn_like(parameter)
     formulation = 'legacy' if 'legacy' in name else 'official'
-    ours = TNT(
-        's', formulation=formulation, out_type='raw', taps=(2, 5, 8, 11), out_indices=(0, 1, 2, 3)
-    ).to(dtype)
+    arch = name.split('_')[1]
+    ours = TNT(arch, formulation=formulation, out_type='raw', out_indices=(0, 1, 2, 3)).to(dtype)
     load(ours, theirs.state_dict())
     image = torch.randn(1, 3, 224, 224, dtype=dtype)
     with torch.no_grad():
@@ -98,13 +99,16 @@ def test_equals_timm(name, dtype):
 
 
 @pytest.mark.parametrize('dtype', TOLERANCE)
-def test_equals_mmpretrain(dtype):
+@pytest.mark.parametrize('arch', ['s', 'b'])
+def test_equals_mmpretrain(arch, dtype):
     torch.manual_seed(0)
-    theirs = mmpretrain_backbones.TNT(arch='s').to(dtype)
+    theirs = mmpretrain_backbones.TNT(arch=arch).to(dtype)
     theirs.eval()  # returns nothing there
     for parameter in theirs.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
-    ours = load(TNT('s', formulation='legacy', out_type='cls_token').to(dtype), theirs.state_dict())
+    ours = load(
+        TNT(arch, formulation='legacy', out_type='cls_token').to(dtype), theirs.state_dict()
+    )
     image = torch.randn(1, 3, 224, 224, dtype=dtype)
     with torch.no_grad():
         assert relative_error(ours(image)[0], theirs(image)[0]) < TOLERANCE[dtype]
