@@ -122,6 +122,13 @@ def test_heads_with_too_few_classes_are_an_error(model, key):
         check_num_classes(cfg, build_leaf_datasets(cfg, ['train']))
 
 
+def test_panoptic_heads_count_the_things_alone():
+    metainfo = {'classes': ('box', 'disc', 'sky'), 'thing_classes': ('box', 'disc')}
+    head = {'bbox_head': [{'num_classes': 2}], 'mask_head': {'num_classes': 2}}
+    cfg = config(leaf('a.json', metainfo=metainfo), model={'roi_head': head})
+    assert check_num_classes(cfg, build_leaf_datasets(cfg, ['train'])) == []
+
+
 def test_heads_with_more_classes_are_noted_and_rpn_heads_are_not_counted():
     dataset = leaf('a.json', metainfo={'classes': ('box', 'disc')})
     cfg = config(dataset, model={'bbox_head': {'num_classes': 80}, 'rpn_head': {'num_classes': 1}})

@@ -111,8 +111,11 @@ def check_num_classes(cfg: Config, datasets: dict[str, list[BaseDataset]]) -> li
     notes = []
     for phase, leaves in datasets.items():
         for dataset in leaves:
-            classes = dataset.metainfo.get('classes')
-            for key, number in _num_classes(cfg.model, 'model') if classes else ():
+            everything = dataset.metainfo.get('classes')
+            things = dataset.metainfo.get('thing_classes', everything)  # of panoptic data
+            for key, number in _num_classes(cfg.model, 'model') if everything else ():
+                has_things = not {'bbox_head', 'mask_head'}.isdisjoint(key.split('.'))
+                classes = things if has_things else everything
                 text = f'{key} is {number}, but the data has {len(classes)} classes'
                 if number < len(classes):
                     raise ValueError(

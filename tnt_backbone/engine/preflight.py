@@ -69,7 +69,7 @@ def errors_of_the_user(tool: str, *, launcher: str) -> Iterator[None]:
     """
     try:
         yield
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, ValueError, ImportError) as error:
         if is_first_on_node(launcher):
             sys.stderr.write(f'{tool}: error: {error}\n')
         else:

@@ -1,0 +1,16 @@
+"""Cascade Mask R-CNN with PyramidTNT-S on COCO, 36 epochs from ImageNet weights: 8 GPUs x 2 images.
+
+bash tools/dist_train.sh configs/cascade_mask_rcnn_3x_pyramid_tnt_s_coco.py 8 --amp
+
+The paper has this model in its tables; its numbers are not known to us.
+"""
+
+_base_ = [
+    '_base_/models/cascade_mask_rcnn.py',
+    '_base_/backbones/pyramid_tnt_s.py',
+    '_base_/datasets/coco_instance_multi_scale.py',
+    '_base_/schedules/adamw_3x.py',
+    '_base_/default_runtime.py',
+]
+
+model = dict(backbone=_base_.backbone, neck=dict(in_channels=[128, 256, 512, 512]))

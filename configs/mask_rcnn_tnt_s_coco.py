@@ -1,0 +1,16 @@
+"""Mask R-CNN with TNT-S on COCO, 12 epochs from ImageNet weights: 8 GPUs x 2 images.
+
+bash tools/dist_train.sh configs/mask_rcnn_tnt_s_coco.py 8 --amp
+
+No number was published.
+"""
+
+_base_ = [
+    '_base_/models/mask_rcnn.py',
+    '_base_/backbones/tnt_s.py',
+    '_base_/datasets/coco_instance.py',
+    '_base_/schedules/adamw_1x.py',
+    '_base_/default_runtime.py',
+]
+
+model = dict(backbone=_base_.backbone, neck=dict(in_channels=[384, 384, 384, 384]))

@@ -1,0 +1,18 @@
+"""Panoptic FPN with TNT-S on COCO, 12 epochs from ImageNet weights: 8 GPUs x 2 images.
+
+bash tools/dist_train.sh configs/panoptic_fpn_tnt_s_coco.py 8 --amp
+
+No number was published.
+"""
+
+_base_ = [
+    '_base_/models/panoptic_fpn.py',
+    '_base_/backbones/tnt_s.py',
+    '_base_/datasets/coco_panoptic.py',
+    '_base_/schedules/adamw_1x.py',
+    '_base_/default_runtime.py',
+]
+
+model = dict(backbone=_base_.backbone, neck=dict(in_channels=[384, 384, 384, 384]))
+
+default_hooks = dict(checkpoint=dict(save_best='coco_panoptic/PQ', rule='greater'))
