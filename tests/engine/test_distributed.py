@@ -43,6 +43,16 @@ def started(monkeypatch):
 
 
 @cpu_only
+def test_sync_batch_norm_becomes_plain(started):
+    norm_cfg = dict(type='SyncBN', requires_grad=True)
+    model = dict(decode_head=dict(norm_cfg=norm_cfg), auxiliary_head=[dict(norm_cfg=norm_cfg)])
+    cfg = Config({'launcher': 'pytorch', 'model': model})
+    init_cpu_processes(cfg)
+    assert cfg.model.decode_head.norm_cfg == dict(type='BN', requires_grad=True)
+    assert cfg.model.auxiliary_head[0].norm_cfg.type == 'BN'
+
+
+@cpu_only
 def test_gloo_is_started_with_the_configs_timeout_and_ddp_gets_no_device(started):
     cfg = Config(
         {'launcher': 'pytorch', 'env_cfg': {'dist_cfg': {'backend': 'nccl', 'timeout': 60}}}

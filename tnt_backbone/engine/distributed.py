@@ -2,6 +2,7 @@
 
 import datetime
 import os
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -31,7 +32,7 @@ def init_cpu_processes(cfg: Config) -> None:
 
     mmengine selects a CUDA device in each process and hands its number to
     ``DistributedDataParallel``. So the process group is made here, which the Runner then uses, and
-    the model wrapper gets ``device_ids=None``.
+    the model wrapper gets ``device_ids=None``. ``SyncBN`` becomes ``BN``.
 
     Raises:
         ValueError: If the processes were started by slurm or MPI: mmengine reads their variables
@@ -52,3 +53,16 @@ def init_cpu_processes(cfg: Config) -> None:
         'find_unused_parameters': cfg.get('find_unused_parameters', False),
     }
     cfg.model_wrapper_cfg = {**wrapper, 'device_ids': None}
+    _use_plain_batch_norm(cfg.get('model'))
+
+
+def _use_plain_batch_norm(node: Any) -> None:
+    """PyTorch has no SyncBatchNorm on CPUs; mmengine reverts it in a single process alone."""
+    if isinstance(node, dict):
+        if node.get('type') == 'SyncBN':
+            node['type'] = 'BN'
+        for value in node.values():
+            _use_plain_batch_norm(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            _use_plain_batch_norm(value)
