@@ -33,7 +33,6 @@ RESNETS = ('ResNet', 'ResNetV1c', 'ResNetV1d', 'ResNeXt')
 FAMILIES = [backbone.__name__ for backbone in BACKBONES]
 HEIGHT, WIDTH = 96, 128  # pixels
 SWEEP_SIZE = (192, 256)  # DINO takes the best 900 of its tokens: images must have as many
-SEEDS = (0, 1)  # DDQ's matching meets NaN with some initial weights, with a ResNet as with others
 DILATED = {'out_strides': (4, 8, 8, 8)}
 
 
@@ -130,7 +129,10 @@ def build(cfg: Config) -> nn.Module:
     if scope == 'mmseg':
         model_cfg.data_preprocessor.size = (HEIGHT, WIDTH)  # the stock size is that of crops
         model_cfg.data_preprocessor.pop('size_divisor', None)
-    return revert_sync_batchnorm(MODELS.build(model_cfg))
+    model = revert_sync_batchnorm(MODELS.build(model_cfg))
+    # Some heads leave tables in memory that nobody wrote to until then, and NaN may stand there.
+    model.init_weights()
+    return model
 
 
 def num_classes(node: Any) -> Iterator[int]:
@@ -173,18 +175,14 @@ def train_and_predict(model: nn.Module, cfg: Config) -> None:
 
 
 def attempt(cfg: Config) -> str:
-    """Return ``'ok'``, or what went wrong with all seeds."""
-    said = ''
-    for seed in SEEDS:
-        torch.manual_seed(seed)
-        try:
-            train_and_predict(build(cfg), cfg)
-        except Exception as error:
-            text = ' '.join(str(error).split()) or repr(error)
-            said = f'{type(error).__name__}: {text[:300]}'
-        else:
-            return 'ok'
-    return said
+    """Return ``'ok'``, or what went wrong."""
+    torch.manual_seed(0)
+    try:
+        train_and_predict(build(cfg), cfg)
+    except Exception as error:
+        text = ' '.join(str(error).split()) or repr(error)
+        return f'{type(error).__name__}: {text[:300]}'
+    return 'ok'
 
 
 def try_config(path: Path) -> dict[str, Any]:

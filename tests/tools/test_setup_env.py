@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -234,7 +235,8 @@ def test_every_installed_distribution_is_pinned():
 
 
 def site_packages():
-    return [path for path in sys.path if path.startswith(sys.prefix)]
+    # not sys.path: setuptools adds the folder of what it brings along
+    return {sysconfig.get_path('purelib'), sysconfig.get_path('platlib')}
 
 
 def test_installing_the_package_brings_no_openmmlab_library():
