@@ -1,6 +1,6 @@
 """RetinaNet with a small TNT on handwritten digits, from scratch: what tools/demo.sh trains.
 
-MMDetection's RetinaNet, cut down to scenes of 128 pixels with digits 22 to 40 pixels high.
+MMDetection's RetinaNet, cut down to scenes of 128 pixels with digits 23 to 46 pixels high.
 """
 
 _base_ = [
