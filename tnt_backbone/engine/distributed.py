@@ -1,5 +1,6 @@
 """Several processes on a machine without a GPU, and which process is which."""
 
+import atexit
 import datetime
 import os
 from typing import Any
@@ -47,6 +48,7 @@ def init_cpu_processes(cfg: Config) -> None:
         )
     seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
     torch.distributed.init_process_group('gloo', timeout=datetime.timedelta(seconds=seconds))
+    atexit.register(_end_process_group)
     wrapper = cfg.get('model_wrapper_cfg') or {
         'type': 'MMDistributedDataParallel',
         'broadcast_buffers': False,
@@ -54,6 +56,12 @@ def init_cpu_processes(cfg: Config) -> None:
     }
     cfg.model_wrapper_cfg = {**wrapper, 'device_ids': None}
     _use_plain_batch_norm(cfg.get('model'))
+
+
+def _end_process_group() -> None:
+    """Stop gloo's threads: a process that ends while one runs may be aborted after its work."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _use_plain_batch_norm(node: Any) -> None:
