@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,20 @@ from mmengine.registry import DATASETS, init_default_scope
 
 # Parts of a model whose num_classes counts the classes of the data, in the three libraries
 HEADS = ('bbox_head', 'mask_head', 'decode_head', 'auxiliary_head', 'head')
+
+# What a class of data sets reads beside ann_file and data_prefix, of which it says nothing itself
+FURTHER_FILES: dict[str, Callable[[Any], list[str]]] = {
+    'CIFAR10': lambda dataset: [
+        os.path.join(dataset.data_prefix['root'], dataset.base_folder, name)
+        for name, _ in [*dataset.train_list, *dataset.test_list]
+    ],
+    'Flowers102': lambda dataset: [dataset.train_test_split_file],
+    'INaturalist': lambda dataset: [dataset.image_folder],
+    'XMLDataset': lambda dataset: [
+        os.path.join(dataset.sub_data_root, folder)
+        for folder in (dataset.ann_subdir, dataset.img_subdir)
+    ],
+}
 
 
 def build_leaf_datasets(cfg: Config, phases: Iterable[str]) -> dict[str, list[BaseDataset]]:
@@ -32,23 +46,29 @@ def build_leaf_datasets(cfg: Config, phases: Iterable[str]) -> dict[str, list[Ba
     return {
         phase: [
             DATASETS.build({**copy.deepcopy(leaf), 'lazy_init': True})
-            for leaf in _leaves((cfg.get(f'{phase}_dataloader') or {}).get('dataset'))
+            for _, leaf in _leaves(cfg, phase)
             if _is_base_dataset(leaf)
         ]
         for phase in phases
     }
 
 
-def _leaves(dataset: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(dataset, list | tuple):
-        for part in dataset:
-            yield from _leaves(part)
-    elif isinstance(dataset, dict):
-        inner = dataset.get('datasets', dataset.get('dataset'))
-        if inner is None:
-            yield dataset
-        else:
-            yield from _leaves(inner)
+def _leaves(cfg: Config, phase: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The data sets of a phase out of their wrappers, each with its dotted path in the config."""
+
+    def walk(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        if isinstance(node, list | tuple):
+            for i, part in enumerate(node):
+                yield from walk(part, f'{path}.{i}')
+        elif isinstance(node, dict):
+            inner = next((key for key in ('datasets', 'dataset') if node.get(key)), None)
+            if inner is None:
+                yield path, node
+            else:
+                yield from walk(node[inner], f'{path}.{inner}')
+
+    loader = cfg.get(f'{phase}_dataloader') or {}
+    yield from walk(loader.get('dataset'), f'{phase}_dataloader.dataset')
 
 
 def _is_base_dataset(leaf: dict[str, Any]) -> bool:
@@ -82,12 +102,15 @@ def check_files(cfg: Config, datasets: dict[str, list[BaseDataset]]) -> None:
         f'  {"found  " if os.path.exists(path) else "MISSING"}  {path:{width}}  ({source})'
         for path, source in expected.items()
     )
-    roots = ' '.join(f'{phase}_dataloader.dataset.data_root=DIR' for phase in datasets)
+    roots = ' '.join(
+        f'{path}.data_root=DIR' for phase in datasets for path, _ in _leaves(cfg, phase)
+    )
     raise FileNotFoundError(
         f'data is missing. The config expects, seen from {Path.cwd()}:\n{layout}\n'
         'How each data set must lie and how to link yours: docs/datasets.md. In short:\n'
         '  ln -s /path/to/your/data data\n'
-        f'or, for folders with other names: --cfg-options {roots} (and ann_file of the evaluators)'
+        f'or, for folders with other names: --cfg-options {roots}'
+        + (' (and ann_file of the evaluators)' if '_evaluator' in layout else '')
     )
 
 
@@ -96,6 +119,9 @@ def _local_files(dataset: BaseDataset) -> list[str]:
     if getattr(dataset, 'backend_args', None) or getattr(dataset, 'download', False):
         return []
     paths = [dataset.ann_file, *dataset.data_prefix.values()]
+    for kind in type(dataset).__mro__:
+        if kind.__name__ in FURTHER_FILES:
+            paths += FURTHER_FILES[kind.__name__](dataset)
     return [path for path in paths if isinstance(path, str) and path and '://' not in path]
 
 

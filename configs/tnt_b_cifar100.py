@@ -1,0 +1,12 @@
+"""TNT-B on CIFAR-100 at 384 pixels, 64 epochs from ImageNet weights: 8 GPUs x 96 images.
+
+bash tools/dist_train.sh configs/tnt_b_cifar100.py 8 --amp
+
+To reach, the paper's number (https://arxiv.org/abs/2103.00112, Table 9): top-1 91.1.
+"""
+
+_base_ = ['tnt_s_cifar100.py']
+
+model = dict(
+    backbone=dict(arch='b', init_cfg=dict(checkpoint='tnt://tnt_b')), head=dict(in_channels=640)
+)
