@@ -1,24 +1,35 @@
-"""Make a stock config of MMDetection or MMSegmentation into one with a backbone of ours.
+"""Make a stock config into one with a backbone of ours, and with your own data.
 
     python tools/new_config.py my_config.py --backbone pyramid_tnt_s \
         --from mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py
     python tools/new_config.py my_config.py --backbone tnt_s \
         --from mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \
         --data data/mine/train.json --val-data data/mine/val.json
+    python tools/new_config.py my_config.py --backbone tnt_s --data data/mine \
+        --from mmseg::upernet/upernet_r50_4xb4-160k_ade20k-512x512.py
+    python tools/new_config.py my_config.py --backbone tnt_s --data data/mine \
+        --from mmpretrain::resnet/resnet50_8xb32_in1k.py
+    python tools/new_config.py my_config.py --from configs/upernet_tnt_s_ade20k.py --data data/mine
 
 The file that is written is complete, and says at its head what was changed. --from takes a path, or
-LIBRARY::PATH of the configs that come with an installed library.
+LIBRARY::PATH of the configs that come with an installed library (mmdet, mmseg, mmpretrain).
 """
 
 import argparse
 import sys
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
 from mmengine.config import Config
 
-from tnt_backbone.engine.new_config import convert_config
+import tnt_backbone.engine  # noqa: F401  makes our parts known, as custom_imports does
+from tnt_backbone.engine.new_config import convert_config, fits, keep_backbone
+from tnt_backbone.engine.own_class_folders import set_class_folders
 from tnt_backbone.engine.own_data import set_coco_data
+from tnt_backbone.engine.own_masks import set_mask_data
+
+FOLDERS = {'mmseg': set_mask_data, 'mmpretrain': set_class_folders}
 
 
 def parse_args() -> argparse.Namespace:
@@ -29,14 +40,26 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('output', metavar='OUT.py', type=Path)
     parser.add_argument('--from', dest='source', required=True, metavar='CONFIG')
     parser.add_argument(
-        '--backbone', required=True, help='such as tnt_s, pyramid_tnt_s, t2t_vit_14'
+        '--backbone',
+        help='such as tnt_s, pyramid_tnt_s, t2t_vit_14; without it the config keeps its own, which '
+        'must be one of ours, and --data is put in',
     )
     parser.add_argument(
         '--layer-decay', type=float, default=1.0, metavar='RATE', help='such as 0.8; default: none'
     )
-    parser.add_argument('--data', type=Path, metavar='FILE.json', help='your data, as of COCO')
-    parser.add_argument('--val-data', type=Path, metavar='FILE.json', help='to evaluate on')
-    parser.add_argument('--images', type=Path, metavar='DIR', help='where their images lie')
+    parser.add_argument(
+        '--data',
+        type=Path,
+        metavar='PATH',
+        help="your data: a JSON file in COCO's format for MMDetection; a folder of images and "
+        'label maps for MMSegmentation, of class folders for MMPretrain (docs/tutorial.md)',
+    )
+    parser.add_argument(
+        '--val-data', type=Path, metavar='FILE.json', help='to evaluate on, with a JSON file'
+    )
+    parser.add_argument(
+        '--images', type=Path, metavar='DIR', help='where the images of a JSON file lie'
+    )
     parser.add_argument('--force', action='store_true', help='overwrite OUT.py')
     return parser.parse_args()
 
@@ -62,20 +85,58 @@ def find_config(source: str) -> Path:
     return path
 
 
+def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
+    """Put ``--data`` into a config.
+
+    Raises:
+        ValueError: If the config's library does not read such data, or not well.
+        FileNotFoundError: If something is not there.
+    """
+    scope = cfg.get('default_scope')
+    if not args.data.exists():
+        raise FileNotFoundError(f'--data {args.data}: no such file or folder')
+    if args.data.is_dir():
+        if scope not in FOLDERS:
+            raise ValueError(
+                f"--data {args.data} is a folder, and {scope} wants a JSON file in COCO's format. "
+                f'Folders are for {" and ".join(FOLDERS)}'
+            )
+        if args.val_data or args.images:
+            raise ValueError('--val-data and --images go with a JSON file, not with a folder')
+        changes = FOLDERS[scope](cfg, args.data)
+    elif scope == 'mmdet':
+        changes = set_coco_data(cfg, args.data, args.val_data, args.images)
+    else:
+        raise ValueError(
+            f'--data {args.data} is a file: only configs of mmdet read one; {scope} wants a folder '
+            '(docs/tutorial.md)'
+        )
+    if not fits(cfg):
+        raise ValueError('the model does not run with the number of classes of your data')
+    return changes
+
+
 def main() -> None:
     """Run the tool."""
     args = parse_args()
+    warnings.simplefilter('ignore')  # of the libraries, about the stock config
     try:
         if args.output.exists() and not args.force:
             raise FileExistsError(f'{args.output} exists: give another name, or --force')
         if args.output.suffix != '.py':
             raise ValueError(f'{args.output}: a config is a .py file')
         cfg = Config.fromfile(find_config(args.source))
-        changes = convert_config(cfg, args.backbone, layer_decay=args.layer_decay)
-        if args.data:
-            changes += set_coco_data(cfg, args.data, args.val_data, args.images)
-        elif args.val_data or args.images:
+        if not args.data and (args.val_data or args.images):
             raise ValueError('--val-data and --images go with --data')
+        if args.backbone:
+            changes = convert_config(
+                cfg, args.backbone, layer_decay=args.layer_decay, own_data=bool(args.data)
+            )
+        else:
+            if not args.data or args.layer_decay != 1.0:
+                raise ValueError('without --backbone only --data changes the config: give it alone')
+            changes = keep_backbone(cfg)
+        changes += set_own_data(cfg, args) if args.data else []
     except (OSError, ValueError) as error:
         sys.exit(f'tools/new_config.py: {error}')
     lines = ''.join(f'# - {change}\n' for change in changes)

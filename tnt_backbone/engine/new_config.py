@@ -6,7 +6,7 @@ and says each change. What comes out stands on its own.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from mmengine.registry import MODELS, init_default_scope
 
 from ..checkpoints import PUBLISHED
 from ..registry import BACKBONES
+from .own_data import dicts, leaf_dataset
 
 IMAGENET = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
 HALF = ([127.5] * 3, [127.5] * 3)
@@ -23,8 +24,11 @@ RESNETS = ('ResNet', 'ResNetV1c', 'ResNetV1d', 'ResNeXt')
 # name of the family's position tables and tokens, which have no weight decay
 UNDECAYED = ('cls_token', 'word_pos', 'sentence_pos')
 # learning rate and weight decay where the stock config has SGD. Detection: PyramidTNT on COCO;
-# segmentation: MMSegmentation's UPerNet with Swin.
-ADAMW = {'mmdet': (1e-4, 0.05), 'mmseg': (6e-5, 0.01)}
+# segmentation: MMSegmentation's UPerNet with Swin; classification: what all three families were
+# pretrained with, 1e-3 for 1024 images, since TNT's authors fine-tune with the same settings.
+ADAMW = {'mmdet': (1e-4, 0.05), 'mmseg': (6e-5, 0.01), 'mmpretrain': (1e-3 / 1024, 0.05)}
+# what a classifier of the family reads
+CLASSIFIED = {'TNT': 'cls_token', 'PyramidTNT': 'avg_featmap', 'T2TViT': 'cls_token'}
 
 
 def parse_backbone(name: str) -> tuple[str, str]:
@@ -48,13 +52,16 @@ def parse_backbone(name: str) -> tuple[str, str]:
     return known[name]
 
 
-def convert_config(cfg: Config, backbone_name: str, *, layer_decay: float = 1.0) -> list[str]:
+def convert_config(
+    cfg: Config, backbone_name: str, *, layer_decay: float = 1.0, own_data: bool = False
+) -> list[str]:
     """Put a backbone into a config, in place.
 
     Args:
-        cfg: A config of MMDetection or MMSegmentation with a ResNet, whole.
+        cfg: A config of MMDetection, MMSegmentation or MMPretrain with a ResNet, whole.
         backbone_name: Such as ``'pyramid_tnt_s'``.
         layer_decay: Factor of the learning rate from layer to layer; 1 for none.
+        own_data: Whether the user's own data come into it next.
 
     Returns:
         What was changed, a line each.
@@ -71,7 +78,15 @@ def convert_config(cfg: Config, backbone_name: str, *, layer_decay: float = 1.0)
     model = _owner_of_backbone(cfg)
     stock = model['backbone']
     changes = [f'backbone: {stock["type"]} -> {family} {arch!r}, by its full name']
-    changes += _set_backbone(cfg, model, family, arch)
+    if scope == 'mmpretrain':
+        if not own_data and leaf_dataset(cfg, 'train')['type'].startswith('ImageNet'):
+            raise ValueError(
+                f'the config trains on ImageNet from nothing, which configs/{backbone_name}_'
+                "imagenet.py does by its authors' recipe. For your own images: --data DIR"
+            )
+        changes += _set_classifier(cfg, family, arch)
+    else:
+        changes += _set_backbone(cfg, model, family, arch)
     changes += _set_pixels(cfg, family)
     changes += _set_optimizer(cfg, scope, layer_decay)
     imports = list((cfg.get('custom_imports') or {}).get('imports', ()))
@@ -82,8 +97,32 @@ def convert_config(cfg: Config, backbone_name: str, *, layer_decay: float = 1.0)
     return changes
 
 
+def keep_backbone(cfg: Config) -> list[str]:
+    """Make sure that a config, into which only data come, has a backbone of ours, with weights.
+
+    Returns:
+        What was changed, a line each.
+
+    Raises:
+        ValueError: If it has another backbone.
+    """
+    owners = [node for node in dicts(cfg.model) if isinstance(node.get('backbone'), dict)]
+    kinds = [str(owner['backbone'].get('type')).rpartition('.')[2] for owner in owners]
+    if len(kinds) != 1 or kinds[0] not in FAMILIES.values():
+        raise ValueError(
+            f'the config has the backbone {", ".join(kinds) or "of no name"}: say by --backbone '
+            'which of ours takes its place, such as tnt_s'
+        )
+    backbone = owners[0]['backbone']
+    weights = _published(kinds[0], backbone.get('arch', 's'))
+    if backbone.get('init_cfg') or cfg.get('load_from') or not weights:
+        return []
+    backbone['init_cfg'] = {'type': 'Pretrained', 'checkpoint': f'tnt://{weights}'}
+    return [_say_weights(weights)]
+
+
 def _owner_of_backbone(cfg: Config) -> dict[str, Any]:
-    owners = [node for node in _dicts(cfg.model) if isinstance(node.get('backbone'), dict)]
+    owners = [node for node in dicts(cfg.model) if isinstance(node.get('backbone'), dict)]
     if len(owners) != 1:
         raise ValueError(f'the model has {len(owners)} backbones: this is for models with one')
     (owner,) = owners
@@ -120,39 +159,70 @@ def _set_backbone(cfg: Config, model: dict[str, Any], family: str, arch: str) ->
     if max(stock.get('dilations', (1,))) > 1:
         options['out_strides'] = (4, 8, 8, 8)
         changes.append('out_strides=(4, 8, 8, 8): those of the dilated ResNet')
+    weights = _published(family, arch)
     if family == 'PyramidTNT':
         options |= {'frozen_stages': 0, 'norm_eval': True}
         changes.append(
             "the stem and its BatchNorm are frozen, as in the authors' later detectors; from "
             'scratch set frozen_stages=-1 and norm_eval=False'
         )
-    for node in _dicts(cfg.model):
+    for node in dicts(cfg.model):
         if node.get('pretrained'):
             node['pretrained'] = None
-    weights = _published(family, arch)
     if weights:
         options['init_cfg'] = {'type': 'Pretrained', 'checkpoint': f'tnt://{weights}'}
-        by_hand = '' if PUBLISHED[weights].places else ', which only a person can fetch'
-        changes.append(f'weights: tnt://{weights}{by_hand} (docs/weights.md)')
-    else:
-        changes.append('weights: none were published; --weights FILE of tools/train.py takes yours')
+    changes.append(_say_weights(weights))
 
     native = _native_widths(family, arch)
     before = copy.deepcopy(dict(model))
     model['backbone'] = {**options, 'out_channels': None}
-    if _set_channels(model, widths, native, indices) and _fits(cfg):
+    if _set_channels(model, widths, native, indices) and fits(cfg):
         changes.append(f'widths: {widths} -> {native}, its own, in the parts that read them')
     else:
         model.clear()
         model.update(before)
         model['backbone'] = {**options, 'out_channels': widths}
         changes.append(f'widths: {widths}, those of the ResNet, since other parts rely on them')
-        if not _fits(cfg):
+        if not fits(cfg):
             raise ValueError(
                 'the model does not run with the backbone, neither with its own widths nor with '
                 "the ResNet's"
             )
     return changes
+
+
+def _set_classifier(cfg: Config, family: str, arch: str) -> list[str]:
+    """Replace a ResNet that classifies by one vector of each image."""
+    model, stock = cfg.model, cfg.model.get('backbone')
+    neck, head = model.get('neck') or {}, model.get('head') or {}
+    width = 512 if (stock or {}).get('depth') in (18, 34) else 2048
+    parts = (model.get('type'), neck.get('type'), head.get('in_channels'))
+    if parts != ('ImageClassifier', 'GlobalAveragePooling', width):
+        raise ValueError(
+            f'the model is {parts[0]} with the neck {parts[1]} and a head for {parts[2]} channels: '
+            f'known is ImageClassifier with GlobalAveragePooling and {width}, as in '
+            'resnet/resnet50_8xb32_in1k.py'
+        )
+    (kind,) = (backbone for backbone in BACKBONES if backbone.__name__ == family)
+    with torch.device('meta'), torch.no_grad():
+        vectors = kind(arch, out_type=CLASSIFIED[family]).eval()(torch.empty(1, 3, 224, 224))
+    weights = _published(family, arch)
+    model['backbone'] = {
+        'type': f'tnt_backbone.{family}',
+        'arch': arch,
+        'out_type': CLASSIFIED[family],
+        'drop_path_rate': 0.1,  # all families' authors
+        'init_cfg': {'type': 'Pretrained', 'checkpoint': f'tnt://{weights}'} if weights else None,
+    }
+    model['neck'] = None
+    model['pretrained'] = None
+    head['in_channels'] = vectors[-1].shape[1]
+    if not fits(cfg):
+        raise ValueError('the model does not run with the backbone')
+    return [
+        _say_weights(weights),
+        f'head: reads {head["in_channels"]} channels of {CLASSIFIED[family]}; drop path 0.1',
+    ]
 
 
 def _set_channels(
@@ -188,17 +258,20 @@ def _set_channels(
     return bool(heads)
 
 
-def _fits(cfg: Config) -> bool:
+def fits(cfg: Config) -> bool:
     """Build the model without data and send an image through all that reads the backbone."""
     init_default_scope(cfg.default_scope)
     model_cfg = copy.deepcopy(cfg.model)
-    for node in _dicts(model_cfg):
+    for node in dicts(model_cfg):
         node.pop('init_cfg', None)
     try:
         with torch.device('meta'), torch.no_grad():
             model = MODELS.build(model_cfg).eval().requires_grad_(False)
             image = torch.empty(1, 3, 128, 160)
             if cfg.default_scope == 'mmseg':
+                shapes = dict.fromkeys(('img_shape', 'ori_shape', 'pad_shape'), (128, 160))
+                model.encode_decode(image, [shapes])
+            elif cfg.default_scope == 'mmpretrain':
                 model(image, mode='tensor')
             else:
                 (model.detector if hasattr(model, 'detector') else model).extract_feat(image)
@@ -222,13 +295,19 @@ def _published(family: str, arch: str) -> str | None:
     return None
 
 
+def _say_weights(name: str | None) -> str:
+    if not name:
+        return 'weights: none were published; --weights FILE of tools/train.py takes yours'
+    by_hand = '' if PUBLISHED[name].places else ', which only a person can fetch'
+    return f'weights: tnt://{name}{by_hand} (docs/weights.md)'
+
+
 def _set_pixels(cfg: Config, family: str) -> list[str]:
     mean, std = IMAGENET if family == 'T2TViT' else HALF
-    for node in _dicts(cfg.model):
-        if 'data_preprocessor' in node:
-            node['data_preprocessor'].update(mean=mean, std=std, bgr_to_rgb=True)
-    if 'data_preprocessor' in cfg:
-        cfg.data_preprocessor.update(mean=mean, std=std, bgr_to_rgb=True)
+    order = 'to_rgb' if cfg.default_scope == 'mmpretrain' else 'bgr_to_rgb'
+    for node in dicts([cfg.model, {'data_preprocessor': cfg.get('data_preprocessor')}]):
+        if node.get('data_preprocessor'):
+            node['data_preprocessor'].update({'mean': mean, 'std': std, order: True})
     return [f'pixels: mean {mean[0]:g}, std {std[0]:g} ..., RGB, as {family} was pretrained']
 
 
@@ -238,6 +317,8 @@ def _set_optimizer(cfg: Config, scope: str, layer_decay: float) -> list[str]:
     changes = []
     if optimizer['type'] != 'AdamW':
         lr, weight_decay = ADAMW[scope]
+        if scope == 'mmpretrain':
+            lr *= _images_a_step(cfg)
         changes.append(
             f'optimizer: {optimizer["type"]}, {optimizer["lr"]:g} -> AdamW, {lr:g}, weight decay '
             f'{weight_decay:g}'
@@ -264,24 +345,25 @@ def _set_optimizer(cfg: Config, scope: str, layer_decay: float) -> list[str]:
     schedule = cfg.get('param_scheduler') or []
     schedule = list(schedule) if isinstance(schedule, (list, tuple)) else [schedule]
     if not any(step['type'] == 'LinearLR' for step in schedule):
-        warm_up = {
-            'type': 'LinearLR',
-            'start_factor': 1e-3,
-            'by_epoch': False,
-            'begin': 0,
-            'end': 1000,
-        }
+        warm_up = {'type': 'LinearLR', 'start_factor': 1e-3, 'begin': 0}
+        # A classifier has many images in an iteration, so that few may be an epoch.
+        by_epoch = scope == 'mmpretrain' and 'max_epochs' in cfg.train_cfg
+        warm_up |= (
+            {'by_epoch': True, 'end': 5, 'convert_to_iter_based': True}
+            if by_epoch
+            else {'by_epoch': False, 'end': 1000}
+        )
         cfg.param_scheduler = [warm_up, *schedule]
-        changes.append('warm-up of 1000 iterations')
+        changes.append(f'warm-up of {"5 epochs" if by_epoch else "1000 iterations"}')
     return changes
 
 
-def _dicts(node: Any) -> Iterator[dict[str, Any]]:
-    """Every dict within a part of a config."""
-    if isinstance(node, dict):
-        yield node
-        for value in list(node.values()):
-            yield from _dicts(value)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            yield from _dicts(value)
+def _images_a_step(cfg: Config) -> int:
+    """For how many images the config's learning rate is."""
+    number = (cfg.get('auto_scale_lr') or {}).get('base_batch_size')
+    if not number:
+        raise ValueError(
+            'the config does not say for how many images its learning rate is: start from one '
+            'with auto_scale_lr.base_batch_size'
+        )
+    return number

@@ -1,13 +1,22 @@
-"""A user's own data in COCO's format, put into a config: classes, paths, and the heads."""
+"""A user's own data in COCO's format, put into a config: classes, paths, and the heads.
+
+What the other formats share with it is here too (``own_masks.py``, ``own_class_folders.py``).
+"""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from .datasets import build_leaf_datasets
+
+PHASES = ('train', 'val', 'test')
 CLASS_COUNTS = ('num_classes', 'num_things_classes')
+# What stock configs keep beside what they pass on. In the file that is written it would stand there
+# with the stock's values, and changing it would change nothing.
+LEFT_OVER = ('data_root', 'dataset_type', 'metainfo', 'classes', 'train_pipeline')
 
 
 def set_coco_data(
@@ -29,18 +38,17 @@ def set_coco_data(
             other categories.
         FileNotFoundError: If a file, or the folder of its images, is not there.
     """
-    if cfg.get('default_scope') != 'mmdet':
-        raise ValueError('--data FILE.json is for configs of MMDetection')
     classes = _categories(train)
     if val is not None and _categories(val) != classes:
         raise ValueError(
             f'{val} has the categories {_categories(val)}, but {train} has {classes}: give both '
             'the same, in the same order'
         )
-    changes = [f'classes: {len(classes)} of {train}']
+    _require_coco(cfg)
+    changes = [f'classes: {len(classes)} of {train}', *set_class_count(cfg, len(classes))]
     for phase, file in (('train', train), ('val', val or train), ('test', val or train)):
         folder = images or _find_images(file)
-        leaf = _leaf(cfg[f'{phase}_dataloader']['dataset'])
+        leaf = leaf_dataset(cfg, phase)
         leaf.update(
             type='CocoDataset',
             data_root='',
@@ -48,19 +56,26 @@ def set_coco_data(
             data_prefix={'img': f'{folder}/'},
             metainfo={'classes': tuple(classes)},
         )
-        evaluator = cfg.get(f'{phase}_evaluator')
-        for part in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
-            if part and 'ann_file' in part:
-                part['ann_file'] = str(file)
+        for evaluator in evaluators(cfg, phase):
+            if 'ann_file' in evaluator:
+                evaluator['ann_file'] = str(file)
         changes.append(f'{phase}: {file}, images in {folder}')
     if val is None:
         changes.append('evaluation is on the training images: give --val-data to know better')
-    for node in _with_class_counts(cfg.model):
-        for key in CLASS_COUNTS:
-            if key in node:
-                node[key] = len(classes)
-    changes.append(f'num_classes of the heads: {len(classes)}')
-    return changes
+    return [*changes, *finish(cfg, best='auto')]
+
+
+def _require_coco(cfg: Config) -> None:
+    """Data of another kind needs more than other paths."""
+    for phase in PHASES:
+        kind = leaf_dataset(cfg, phase)['type']
+        measures = [str(evaluator['type']) for evaluator in evaluators(cfg, phase)]
+        if kind != 'CocoDataset' or any(measure != 'CocoMetric' for measure in measures):
+            by = f' and {", ".join(measures)}' if measures else ''
+            raise ValueError(
+                f'the {phase} data of the config are {kind}{by}, and yours are boxes and masks in '
+                "COCO's format: start from a *_coco.py config, none for panoptic data"
+            )
 
 
 def _categories(path: Path) -> list[str]:
@@ -91,21 +106,88 @@ def _find_images(path: Path) -> Path:
     )
 
 
-def _leaf(dataset: dict[str, Any]) -> dict[str, Any]:
-    """Take wrappers off; several data sets become the first."""
-    while True:
-        inner = dataset.get('dataset') or (dataset.get('datasets') or [None])[0]
+# ------------------------------------------------------------------ for all formats
+
+
+def leaf_dataset(cfg: Config, phase: str) -> dict[str, Any]:
+    """The data set of a phase, out of its wrappers.
+
+    Raises:
+        ValueError: If the config has none, or several.
+    """
+    dataset = (cfg.get(f'{phase}_dataloader') or {}).get('dataset')
+    while isinstance(dataset, dict):
+        several = dataset.get('datasets')
+        if several is not None and len(several) != 1:
+            raise ValueError(
+                f'the {phase} data of the config are {len(several)} data sets in a '
+                f'{dataset["type"]}: start from a config with one'
+            )
+        inner = dataset.get('dataset') or (several and several[0])
         if inner is None:
             return dataset
         dataset = inner
+    raise ValueError(f'{phase}_dataloader of the config has no data set: start from another config')
 
 
-def _with_class_counts(node: Any) -> Iterator[dict[str, Any]]:
+def evaluators(cfg: Config, phase: str) -> list[dict[str, Any]]:
+    """What measures in a phase; training has none."""
+    found = cfg.get(f'{phase}_evaluator')
+    return list(found) if isinstance(found, (list, tuple)) else [found] if found else []
+
+
+def set_class_count(cfg: Config, number: int) -> list[str]:
+    """Put a number of classes where the model counts those of the config's own data.
+
+    Other counts stay: an RPN's one class, for instance. Weights of a loss, one a class, become 1;
+    one more, as of DETR's "no object", is kept.
+
+    Raises:
+        ValueError: If the model counts classes, but not those of its data.
+    """
+    datasets = build_leaf_datasets(cfg, ['train'])['train']
+    classes = datasets[0].metainfo.get('classes') if datasets else None
+    parts = [cfg.model, cfg.get('data_preprocessor')]  # of MMPretrain: for mixed images
+    counted = [(node, key) for node in dicts(parts) for key in CLASS_COUNTS if key in node]
+    counts = sorted({node[key] for node, key in counted})
+    if not counted:
+        return ['the model counts no classes']
+    old = len(classes) if classes else max(counts)
+    if old not in counts:
+        raise ValueError(
+            f'the model counts {counts} classes, but the data of the config have {old}, so what to '
+            'change is not clear: start from a config whose model and data agree'
+        )
+    for node, key in counted:
+        if node[key] == old:
+            node[key] = number
+    for node in dicts(parts):
+        weights = node.get('class_weight')
+        if isinstance(weights, (list, tuple)) and len(weights) in (old, old + 1):
+            node['class_weight'] = [1.0] * number + list(weights[old:])
+    return [f'num_classes: {old} -> {number}']
+
+
+def finish(cfg: Config, *, best: str) -> list[str]:
+    """Keep the disk from filling, and drop what no longer says the truth.
+
+    Args:
+        cfg: The config.
+        best: The metric by which the best checkpoint is chosen.
+    """
+    for key in LEFT_OVER:
+        cfg.pop(key, None)
+    hook = cfg.setdefault('default_hooks', {}).setdefault('checkpoint', {'type': 'CheckpointHook'})
+    hook.update(max_keep_ckpts=3, save_best=best)
+    return ['checkpoints: the last three and the best are kept']
+
+
+def dicts(node: Any) -> Iterator[dict[str, Any]]:
+    """Every dict within a part of a config."""
     if isinstance(node, dict):
-        if any(key in node for key in CLASS_COUNTS):
-            yield node
+        yield node
         for value in list(node.values()):
-            yield from _with_class_counts(value)
-    elif isinstance(node, (list, tuple)):
+            yield from dicts(value)
+    elif isinstance(node, Sequence) and not isinstance(node, str):
         for value in node:
-            yield from _with_class_counts(value)
+            yield from dicts(value)
