@@ -1,6 +1,8 @@
 """RetinaNet with TNT-S on COCO, 12 epochs from ImageNet weights: 8 GPUs x 2 images.
 
 bash tools/dist_train.sh configs/retinanet_tnt_s_coco.py 8 --amp
+
+No number was published.
 """
 
 _base_ = [

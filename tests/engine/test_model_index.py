@@ -43,24 +43,65 @@ def index():
     return index
 
 
-def test_the_index_names_every_imagenet_config(index):
-    configs = sorted(f'configs/{path.name}' for path in ROOT.glob('configs/*_imagenet.py'))
-    assert sorted(model.config for model in index.models) == configs
-    for model in index.models:
-        assert Path(model.config).stem == model.name
+def imagenet(index):
+    return [model for model in index.models if model.name.endswith('_imagenet')]
 
 
-def test_the_numbers_of_the_index_are_those_of_the_tables(index):
+def test_the_index_names_every_config_of_a_paper_or_a_benchmark(index):
+    configs = [path.stem for path in ROOT.glob('configs/*.py') if 'digits' not in path.stem]
+    configs.remove('tnt_ti_cifar10')  # like the digits, a small run of our own
+    assert sorted(model.name for model in index.models) == sorted(configs)
     for model in index.models:
+        assert model.config == f'configs/{model.name}.py'
+        assert (ROOT / 'configs/metafiles' / model.full_model.readme).is_file()
+
+
+def test_every_file_of_the_index_is_of_classifiers_or_has_none(index):
+    """So MMPretrain can be given whole files."""
+    files = {}
+    for model in index.models:
+        files.setdefault(model.filepath, set()).update(result.task for result in model.results)
+    assert len(files) == 6
+    assert [tasks for tasks in files.values() if 'Image Classification' in tasks] == [
+        {'Image Classification'}
+    ] * 4
+
+
+def test_tasks_of_a_detector_are_what_its_config_measures(index):
+    measured = {
+        'Object Detection': "'bbox'|'VOCMetric'",
+        'Instance Segmentation': "'segm'",
+        'Panoptic Segmentation': "'CocoPanopticMetric'",
+        'Region Proposal': "'proposal'",
+    }
+    detectors = [model for model in index.models if model.in_collection == 'Detectors']
+    for model in detectors:
+        evaluator = str(Config.fromfile(ROOT / model.config).val_evaluator)
+        tasks = {task for task, pattern in measured.items() if re.search(pattern, evaluator)}
+        assert {result.task for result in model.results} == tasks, model.name
+
+
+def test_numbers_are_those_that_the_configs_want_to_reach(index):
+    for model in index.models:
+        text = (ROOT / model.config).read_text()
+        numbers = [value for result in model.results for value in result.metrics.values()]
+        assert model.full_model.data['Results From'].endswith('not measured here')
+        if not model.name.endswith('_imagenet'):
+            assert bool(numbers) == bool(
+                re.search(r"^To reach(?!: no)|^The paper's num", text, re.M)
+            )
+            assert all(re.search(rf'\b{value}\b', text) for value in numbers), model.name
+
+
+def test_the_numbers_of_imagenet_are_those_of_the_tables(index):
+    for model in imagenet(index):
         arch = Config.fromfile(ROOT / model.config).model.backbone.arch
         variant = TABLES[model.in_collection][arch]
         assert model.metadata.data['Parameters'] == pytest.approx(variant.params_m * 1e6)
         assert model.metadata.data['FLOPs'] == pytest.approx(variant.flops_g * 1e9)
         (result,) = model.results
-        assert result.task == 'Image Classification'
         assert 70 < result.metrics['Top 1 Accuracy'] < 85
         assert ('Top 5 Accuracy' in result.metrics) == (model.in_collection != 'PyramidTNT')
-        assert 'not measured here' in model.full_model.data['Results From']
         assert model.full_model.data['Paper']['URL'].startswith('https://arxiv.org/abs/')
 
 
@@ -71,10 +112,13 @@ def test_the_weights_are_those_that_are_published(index):
         if name in PUBLISHED:
             row, cfg = PUBLISHED[name], Config.fromfile(ROOT / model.config)
             assert cfg.model.backbone.arch == row.arch
+            assert model.results[0].metrics['Top 1 Accuracy'] == row.top1
+    for model in imagenet(index):
+        if model.weights:
+            row, cfg = PUBLISHED[model.weights[6:]], Config.fromfile(ROOT / model.config)
             assert cfg.model.data_preprocessor.mean == row.mean
             assert cfg.model.data_preprocessor.std == row.std
             assert cfg.test_dataloader.dataset.pipeline[2].crop_size == row.img_size
-            assert model.results[0].metrics['Top 1 Accuracy'] == row.top1
 
 
 def test_registering_twice_is_harmless():
@@ -84,7 +128,9 @@ def test_registering_twice_is_harmless():
     assert once == ModelHub._models_dict
     assert 'tnt_s_imagenet' in list_models('*tnt*', task='Image Classification')
     assert 'tnt-small-p16_3rdparty_in1k' in list_models('*tnt*')  # MMPretrain's own stays
-    assert len(list_models('t2t_vit_')) == 9
+    assert len(list_models('t2t_vit_*_imagenet')) == 9
+    assert len(list_models('tnt_*_inaturalist')) == 3
+    assert list_models('*_coco') == []  # MMPretrain cannot build detectors
 
 
 def test_a_name_that_is_taken_is_an_error():
@@ -120,16 +166,17 @@ def test_a_model_by_its_name_extracts_and_classifies(name, width):
     assert isinstance(result['pred_class'], str)
 
 
-def test_the_pretrained_weights_are_those_of_the_published_name(tmp_path, monkeypatch):
+@pytest.mark.parametrize('name', ['t2t_vit_7_imagenet', 't2t_vit_14_cifar10'])
+def test_the_pretrained_weights_are_those_of_the_published_name(name, tmp_path, monkeypatch):
     register_model_index()
     torch.manual_seed(0)
-    published = get_model('t2t_vit_7_imagenet', pretrained=False)
+    published = get_model(name, pretrained=False)
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
-    file = tmp_path / 'checkpoints' / PUBLISHED['t2t_vit_7'].file_name
+    file = tmp_path / 'checkpoints' / PUBLISHED[name.removesuffix('_imagenet')].file_name
     file.parent.mkdir()
     torch.save(published.state_dict(), file)
 
-    model = get_model('t2t_vit_7_imagenet', pretrained=True)
+    model = get_model(name, pretrained=True)
     state = model.state_dict()
     assert all(torch.equal(state[name], value) for name, value in published.state_dict().items())
 

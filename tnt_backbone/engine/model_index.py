@@ -2,15 +2,19 @@
 
 from pathlib import Path
 
+import mmengine
+
 # of a checkout; an installed package has neither index nor configs
 ROOT = Path(__file__).parents[2]
 INDEX = 'model-index.yml'
+TASK = 'Image Classification'  # of all models of a file of the index, or of none
 
 
 def register_model_index(root: Path | str | None = None) -> None:
-    """Tell MMPretrain the models of ``model-index.yml``; a second call does nothing.
+    """Tell MMPretrain the classifiers of ``model-index.yml``; a second call does nothing.
 
-    Then ``mmpretrain.get_model('tnt_s_imagenet')`` works as for MMPretrain's own models.
+    Then ``mmpretrain.get_model('tnt_s_imagenet')`` works as for MMPretrain's own models. It cannot
+    build detectors and segmentation models, so their files of the index are passed over.
 
     Args:
         root: Folder with ``model-index.yml`` and ``configs/``; by default the checkout that this
@@ -32,7 +36,8 @@ def register_model_index(root: Path | str | None = None) -> None:
     from mmpretrain.apis.model import ModelHub  # takes seconds; only who calls this needs it
     from modelindex.load_model_index import load
 
-    names = [model.name for model in load(str(index)).models]
-    if all(map(ModelHub.has, names)):
-        return
-    ModelHub.register_model_index(index, config_prefix=folder)
+    for file in mmengine.load(index)['Import']:
+        models = load(str(folder / file)).models
+        tasks = {result.task for model in models for result in model.results}
+        if tasks == {TASK} and not all(ModelHub.has(model.name) for model in models):
+            ModelHub.register_model_index(folder / file, config_prefix=folder)
