@@ -4,7 +4,7 @@
         --from mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py
     python tools/new_config.py my_config.py --backbone tnt_s \
         --from mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \
-        --data data/mine/train.json --val-data data/mine/val.json
+        --data data/mine/all.json --val-share 0.2
     python tools/new_config.py my_config.py --backbone tnt_s --data data/mine \
         --from mmseg::upernet/upernet_r50_4xb4-160k_ade20k-512x512.py
     python tools/new_config.py my_config.py --backbone tnt_s --data data/mine \
@@ -26,7 +26,7 @@ from mmengine.config import Config
 import tnt_backbone.engine  # noqa: F401  makes our parts known, as custom_imports does
 from tnt_backbone.engine.new_config import convert_config, fits, keep_backbone
 from tnt_backbone.engine.own_class_folders import set_class_folders
-from tnt_backbone.engine.own_data import set_coco_data
+from tnt_backbone.engine.own_data import set_coco_data, split_coco
 from tnt_backbone.engine.own_masks import set_mask_data
 
 FOLDERS = {'mmseg': set_mask_data, 'mmpretrain': set_class_folders}
@@ -56,6 +56,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--val-data', type=Path, metavar='FILE.json', help='to evaluate on, with a JSON file'
+    )
+    parser.add_argument(
+        '--val-share',
+        type=float,
+        metavar='SHARE',
+        help='of the images of a JSON file to evaluate on, such as 0.2: parts the file in two, '
+        'beside it',
     )
     parser.add_argument(
         '--images', type=Path, metavar='DIR', help='where the images of a JSON file lie'
@@ -101,11 +108,18 @@ def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
                 f"--data {args.data} is a folder, and {scope} wants a JSON file in COCO's format. "
                 f'Folders are for {" and ".join(FOLDERS)}'
             )
-        if args.val_data or args.images:
-            raise ValueError('--val-data and --images go with a JSON file, not with a folder')
+        if args.val_data or args.images or args.val_share:
+            raise ValueError(
+                '--val-data, --val-share and --images go with a JSON file, not with a folder'
+            )
         changes = FOLDERS[scope](cfg, args.data)
     elif scope == 'mmdet':
-        changes = set_coco_data(cfg, args.data, args.val_data, args.images)
+        train, val = args.data, args.val_data
+        if args.val_share:
+            if val:
+                raise ValueError('--val-share makes the file that --val-data would name: give one')
+            train, val = split_coco(train, args.val_share, overwrite=args.force)
+        changes = set_coco_data(cfg, train, val, args.images)
     else:
         raise ValueError(
             f'--data {args.data} is a file: only configs of mmdet read one; {scope} wants a folder '
@@ -126,8 +140,8 @@ def main() -> None:
         if args.output.suffix != '.py':
             raise ValueError(f'{args.output}: a config is a .py file')
         cfg = Config.fromfile(find_config(args.source))
-        if not args.data and (args.val_data or args.images):
-            raise ValueError('--val-data and --images go with --data')
+        if not args.data and (args.val_data or args.images or args.val_share):
+            raise ValueError('--val-data, --val-share and --images go with --data')
         if args.backbone:
             changes = convert_config(
                 cfg, args.backbone, layer_decay=args.layer_decay, own_data=bool(args.data)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config
 
 from .datasets import build_leaf_datasets
@@ -16,7 +17,7 @@ PHASES = ('train', 'val', 'test')
 CLASS_COUNTS = ('num_classes', 'num_things_classes')
 # What stock configs keep beside what they pass on. In the file that is written it would stand there
 # with the stock's values, and changing it would change nothing.
-LEFT_OVER = ('data_root', 'dataset_type', 'metainfo', 'classes', 'train_pipeline')
+LEFT_OVER = ('data_root', 'dataset_type', 'metainfo', 'classes', 'train_pipeline', 'val_pipeline')
 
 
 def set_coco_data(
@@ -61,8 +62,53 @@ def set_coco_data(
                 evaluator['ann_file'] = str(file)
         changes.append(f'{phase}: {file}, images in {folder}')
     if val is None:
-        changes.append('evaluation is on the training images: give --val-data to know better')
+        changes.append(
+            'evaluation is on the training images: give --val-data or --val-share to know better'
+        )
     return [*changes, *finish(cfg, best='auto')]
+
+
+def split_coco(path: Path, share: float, *, overwrite: bool = False) -> tuple[Path, Path]:
+    """Part a file in COCO's format into one to train on and one to evaluate on, beside it.
+
+    Args:
+        path: The JSON file.
+        share: Of the images that are kept for the evaluation, between 0 and 1; drawn at random,
+            the same ones each time.
+        overwrite: Whether files of the two names are replaced.
+
+    Returns:
+        ``NAME_train.json`` and ``NAME_val.json``.
+
+    Raises:
+        ValueError: If a part would be empty.
+        FileExistsError: If there are files of the two names.
+    """
+    _categories(path)
+    content = json.loads(path.read_text())
+    images = content.get('images') or []
+    number = round(share * len(images))
+    if not 0 < number < len(images):
+        raise ValueError(
+            f'--val-share {share:g} of the {len(images)} images of {path} is {number}: both parts '
+            'need one, so take a share such as 0.2'
+        )
+    chosen = np.random.default_rng(0).permutation(len(images))[:number].tolist()
+    held_out = {images[i]['id'] for i in chosen}
+    parts = path.with_name(f'{path.stem}_train.json'), path.with_name(f'{path.stem}_val.json')
+    for part, wanted in zip(parts, (False, True), strict=True):
+        if part.exists() and not overwrite:
+            raise FileExistsError(
+                f'{part} exists: give it by --data and --val-data, or --force to write it again'
+            )
+        lists = {
+            section: [
+                entry for entry in content.get(section, []) if (entry[key] in held_out) == wanted
+            ]
+            for section, key in (('images', 'id'), ('annotations', 'image_id'))
+        }
+        part.write_text(json.dumps(content | lists))
+    return parts
 
 
 def _require_coco(cfg: Config) -> None:
