@@ -20,16 +20,7 @@ MASK_RCNN = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'
 RETINANET = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
 UPERNET = 'mmseg::upernet/upernet_r50_4xb4-160k_ade20k-512x512.py'
 RESNET = 'mmpretrain::resnet/resnet50_8xb32_in1k.py'
-# So small that a step takes no second. No weights can be fetched.
-ONE_STEP = ('train_dataloader.num_workers=0', 'val_dataloader.num_workers=0')
-SMALL_TNT = (
-    'model.backbone.arch.depth=2',
-    'model.backbone.arch.word_dims=8',
-    'model.backbone.arch.word_heads=2',
-    'model.backbone.arch.sentence_dims=192',
-    'model.backbone.arch.sentence_heads=3',
-    'model.backbone.arch.mlp_ratio=2.0',
-)
+NO_WORKERS = ('train_dataloader.num_workers=0', 'val_dataloader.num_workers=0')
 
 
 @pytest.fixture
@@ -126,7 +117,10 @@ def test_a_dilated_segmentor(make):
     assert cfg.model.decode_head.c1_in_channels == 384
     assert cfg.model.auxiliary_head.in_channels == 384
     assert cfg.model.pretrained is None
-    assert cfg.param_scheduler[0].type == 'LinearLR'
+    warm_up, decay = cfg.param_scheduler
+    assert (warm_up.type, decay.type) == ('LinearLR', 'PolyLR')
+    assert decay.eta_min / cfg.optim_wrapper.optimizer.lr == pytest.approx(1e-4 / 1e-2)  # the stock
+    assert cfg.auto_scale_lr.base_batch_size == 16
 
 
 def test_a_transformers_own_recipe_is_kept(make):
@@ -183,9 +177,7 @@ def test_coco(make, run, coco_root, tmp_path):
         '--work-dir',
         tmp_path / 'run',
         '--cfg-options',
-        *ONE_STEP,
-        *SMALL_TNT,
-        'model.neck.in_channels=[192,192,192,192]',
+        *NO_WORKERS,
         'train_cfg.max_epochs=1',
         'model.test_cfg.score_thr=0.0',  # an untrained detector is sure of nothing
         'train_dataloader.dataset.pipeline.2.scale=(64,64)',
@@ -240,8 +232,7 @@ def test_label_maps(make, run, masks, tmp_path, capsys):
         '--work-dir',
         tmp_path / 'run',
         '--cfg-options',
-        *ONE_STEP,
-        *SMALL_TNT,
+        *NO_WORKERS,
         'train_cfg.max_iters=1',
         'train_cfg.val_interval=1',
         'train_dataloader.batch_size=2',
@@ -295,8 +286,7 @@ def test_class_folders(make, run, digits, tmp_path, capsys):
         '--work-dir',
         tmp_path / 'run',
         '--cfg-options',
-        *ONE_STEP,
-        *SMALL_TNT,
+        *NO_WORKERS,
         'train_cfg.max_epochs=1',
         'train_dataloader.dataset.pipeline.1.scale=64',
         'train_dataloader.dataset.indices=3',

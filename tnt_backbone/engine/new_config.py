@@ -23,8 +23,8 @@ FAMILIES = {'tnt': 'TNT', 'pyramid_tnt': 'PyramidTNT', 't2t_vit': 'T2TViT'}
 RESNETS = ('ResNet', 'ResNetV1c', 'ResNetV1d', 'ResNeXt')
 # name of the family's position tables and tokens, which have no weight decay
 UNDECAYED = ('cls_token', 'word_pos', 'sentence_pos')
-# learning rate and weight decay where the stock config has SGD. Detection: PyramidTNT on COCO;
-# segmentation: MMSegmentation's UPerNet with Swin; classification: what all three families were
+# learning rate and weight decay where the stock config has SGD. Detection: PyramidTNT on COCO, for
+# 16 images; segmentation: MMSegmentation's UPerNet with Swin, for 16; classification: what all three families were
 # pretrained with, 1e-3 for 1024 images, since TNT's authors fine-tune with the same settings.
 ADAMW = {'mmdet': (1e-4, 0.05), 'mmseg': (6e-5, 0.01), 'mmpretrain': (1e-3 / 1024, 0.05)}
 # what a classifier of the family reads
@@ -330,6 +330,11 @@ def _set_optimizer(cfg: Config, scope: str, layer_decay: float) -> list[str]:
         lr, weight_decay = ADAMW[scope]
         if scope == 'mmpretrain':
             lr *= _images_a_step(cfg)
+        else:
+            cfg.auto_scale_lr = {'enable': False, 'base_batch_size': 16}
+        for step in dicts(cfg.get('param_scheduler')):
+            if step.get('eta_min'):  # where the rate ends; that of SGD may be above AdamW's first
+                step['eta_min'] *= lr / optimizer['lr']
         changes.append(
             f'optimizer: {optimizer["type"]}, {optimizer["lr"]:g} -> AdamW, {lr:g}, weight decay '
             f'{weight_decay:g}'
