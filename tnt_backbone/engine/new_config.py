@@ -24,8 +24,8 @@ RESNETS = ('ResNet', 'ResNetV1c', 'ResNetV1d', 'ResNeXt')
 # name of the family's position tables and tokens, which have no weight decay
 UNDECAYED = ('cls_token', 'word_pos', 'sentence_pos')
 # learning rate and weight decay where the stock config has SGD. Detection: PyramidTNT on COCO, for
-# 16 images; segmentation: MMSegmentation's UPerNet with Swin, for 16; classification: what all three families were
-# pretrained with, 1e-3 for 1024 images, since TNT's authors fine-tune with the same settings.
+# 16 images. Segmentation: UPerNet with Swin of MMSegmentation, for 16. Classification: what all
+# families were pretrained with, 1e-3 for 1024; TNT's authors fine-tune with the same settings.
 ADAMW = {'mmdet': (1e-4, 0.05), 'mmseg': (6e-5, 0.01), 'mmpretrain': (1e-3 / 1024, 0.05)}
 # what a classifier of the family reads
 CLASSIFIED = {'TNT': 'cls_token', 'PyramidTNT': 'avg_featmap', 'T2TViT': 'cls_token'}
