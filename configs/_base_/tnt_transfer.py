@@ -19,6 +19,7 @@ _base_.train_dataloader.dataset.pipeline[1].transforms[0][0].scale = 384
 _base_.train_dataloader.dataset.pipeline[1].transforms[1][0].scale = 384
 _base_.val_dataloader.dataset.pipeline[1].scale = 426  # floor(384 / 0.9)
 _base_.val_dataloader.dataset.pipeline[2].crop_size = 384
+test_dataloader = _base_.val_dataloader
 
 max_epochs = 300
 train_cfg = dict(max_epochs=max_epochs)
