@@ -202,6 +202,13 @@ def test_frozen_stages(build, stages):
     assert counted[-1].training
 
 
+def test_a_frozen_backbone_drops_nothing(build):
+    stages = build(out_type='raw').num_stages
+    backbone = build(out_type='raw', frozen_stages=stages, drop_rate=0.5, drop_path_rate=0.5)
+    backbone.train()
+    assert torch.equal(backbone(images(seed=1))[0], backbone(images(seed=1))[0])
+
+
 def test_nothing_is_written_in_place(build):
     backbone = build()
     image = images()
@@ -247,13 +254,14 @@ def test_torch_compile_gives_the_same(build):
         torch.testing.assert_close(ours, theirs)
 
 
-def test_torch_export_gives_the_same(build):
-    backbone = build().eval()
-    program = torch.export.export(backbone, (images(65, 40),))
+def test_torch_export_gives_the_same_at_any_batch_size(build):
+    has_windows = 'window_size' in inspect.signature(type(build())).parameters
+    backbone = build(**({'window_size': 3} if has_windows else {})).eval()
+    batch = torch.export.Dim('batch', max=8)
+    program = torch.export.export(backbone, (images(65, 40),), dynamic_shapes=({0: batch},))
+    others = images(65, 40, batch=3)
     with torch.no_grad():
-        for ours, theirs in zip(
-            backbone(images(65, 40)), program.module()(images(65, 40)), strict=True
-        ):
+        for ours, theirs in zip(backbone(others), program.module()(others), strict=True):
             torch.testing.assert_close(ours, theirs)
 
 
@@ -279,21 +287,26 @@ def test_layer_depth_follows_mmpretrains_protocol(build):
     assert backbone.get_layer_depth(pyramid) == expected
 
 
-BAD_ARGUMENTS = {
-    'arch': ('xxl', 'choose one of'),
-    'img_size': (0, 'at least one patch'),
-    'out_type': ('pyramids', 'choose one of'),
-    'out_indices': ((0, 4), 'levels from 0 to 3'),
-    'out_channels': ((64, 128), 'as many'),
-    'out_strides': ((4, 8, 16, 0), 'positive integers'),
-    'frozen_stages': (99, 'must lie between'),
-    'drop_path_rate': (1.0, r'must lie in \[0, 1\)'),
-}
+BAD_ARGUMENTS = [
+    ('arch', 'xxl', 'choose one of'),
+    ('img_size', 0, 'at least one patch'),
+    ('img_size', (224,), r'an integer or \(H, W\)'),
+    ('img_size', 224.0, r'an integer or \(H, W\)'),
+    ('in_channels', 0, 'positive integer'),
+    ('out_type', 'pyramids', 'choose one of'),
+    ('out_indices', (0, 4), 'levels from 0 to 3'),
+    ('out_indices', (1.0,), 'levels from 0 to 3'),
+    ('out_channels', (64, 128), 'as many'),
+    ('out_channels', 64, 'a sequence with an entry a level'),
+    ('out_strides', (4, 8, 16, 0), 'positive integers'),
+    ('frozen_stages', 99, 'must lie between'),
+    ('frozen_stages', None, 'must lie between'),
+    ('drop_path_rate', 1.0, r'must lie in \[0, 1\)'),
+]
 
 
-@pytest.mark.parametrize('argument', BAD_ARGUMENTS)
-def test_bad_arguments_are_refused_with_the_way_out(build, argument):
-    value, message = BAD_ARGUMENTS[argument]
+@pytest.mark.parametrize(('argument', 'value', 'message'), BAD_ARGUMENTS)
+def test_bad_arguments_are_refused_with_the_way_out(build, argument, value, message):
     backbone_class = type(build())
     with pytest.raises(ValueError, match=message) as error:
         backbone_class(**{argument: value})
@@ -320,6 +333,11 @@ def test_bad_images_are_refused(build, shape):
         build()(torch.zeros(shape))
 
 
+def test_an_image_of_bytes_is_refused(build):
+    with pytest.raises(ValueError, match=r'images of floats, not torch\.uint8'):
+        build()(images().byte())
+
+
 def test_the_state_dict_travels(build):
     backbone = build().eval()
     other = build().eval()
@@ -328,3 +346,13 @@ def test_the_state_dict_travels(build):
     other.load_state_dict(backbone.state_dict())
     for ours, theirs in zip(backbone(images()), other(images()), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_weights_of_another_image_size_give_the_same_function(build):
+    """Where the images have the size that the tables were resized to; mmengine loads likewise."""
+    backbone, other = build(img_size=64).eval(), build(img_size=(128, 96)).eval()
+    detector = nn.ModuleDict({'backbone': other})
+    detector.load_state_dict({f'backbone.{k}': v for k, v in backbone.state_dict().items()})
+    with torch.no_grad():
+        for ours, theirs in zip(other(images(128, 96)), backbone(images(128, 96)), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)

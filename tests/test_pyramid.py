@@ -106,9 +106,10 @@ def test_words_arrive_in_their_place():
     assert torch.equal(to_word_map(words, (rows, columns), side)[0], coordinates)
 
 
-def test_word_pyramid_without_a_fine_level_is_refused():
+@pytest.mark.parametrize('kwargs', [{'out_indices': (2, 3)}, {'out_type': 'cls_token'}])
+def test_word_pyramid_without_a_fine_level_is_refused(kwargs):
     with pytest.raises(ValueError, match='word_pyramid=True has no effect'):
-        TNT(TINY, word_pyramid=True, out_indices=(2, 3))
+        TNT(TINY, word_pyramid=True, **kwargs)
 
 
 def test_any_number_of_taps():

@@ -74,18 +74,14 @@ def test_number_of_parameters_of_the_others(family, arch):
     assert abs(millions - table[arch].params_m) < 0.1
 
 
+ROW = {'depth': 12, 'word_dims': 12, 'word_heads': 2, 'sentence_dims': 192, 'sentence_heads': 3}
+
+
 def test_names_and_dicts_mean_the_same():
     row = TNT_VARIANTS['ti']
     assert get_variant('TINY', TNT_VARIANTS) is row
-    as_dict = {
-        'depth': 12,
-        'word_dims': 12,
-        'word_heads': 2,
-        'sentence_dims': 192,
-        'sentence_heads': 3,
-    }
-    variant = get_variant(as_dict, TNT_VARIANTS)
-    assert [getattr(variant, name) for name in as_dict] == [getattr(row, name) for name in as_dict]
+    variant = get_variant(ROW, TNT_VARIANTS)
+    assert [getattr(variant, name) for name in ROW] == [getattr(row, name) for name in ROW]
 
 
 @pytest.mark.parametrize(
@@ -96,9 +92,18 @@ def test_names_and_dicts_mean_the_same():
         ({'depth': 2}, ValueError, 'word_dims'),
         ({'depth': 2, 'widht': 3}, ValueError, r"unknown fields \['widht'\]"),
         (
-            {'depth': 0, 'word_dims': 4, 'word_heads': 1, 'sentence_dims': 8, 'sentence_heads': 1},
+            {**ROW, 'depth': 0},
             ValueError,
             r"arch\['depth'\]=0 must be a positive",
+        ),
+        *(
+            ({**ROW, field: value}, ValueError, rf"arch\['{field}'\]={value!r} must be {wanted}")
+            for field, value, wanted in (
+                ('depth', '4', 'a positive integer'),
+                ('depth', 4.0, 'a positive integer'),
+                ('mlp_ratio', '4', 'a positive number'),
+                ('qkv_bias', 1, 'True or False'),
+            )
         ),
     ],
 )

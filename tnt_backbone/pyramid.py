@@ -130,6 +130,8 @@ class Pyramid(nn.Module):
         super().__init__()
         widths = in_channels if out_channels is None else out_channels
         for name, values in (('out_channels', widths), ('out_strides', out_strides)):
+            if not isinstance(values, Sequence):
+                raise ValueError(f'{name}={values!r} must be a sequence with an entry a level')
             if len(values) != len(in_channels):
                 raise ValueError(
                     f'{name}={tuple(values)} has {len(values)} entries, but there are '

@@ -10,6 +10,7 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import Registry
 
 from .backbones import TNT, PyramidTNT, T2TViT
+from .checkpoints.mmengine_state import allow_mmengine_checkpoints
 
 MODELS = Registry('model', parent=ROOT_MODELS, scope='tnt_backbone')
 
@@ -18,3 +19,6 @@ BACKBONES = (TNT, PyramidTNT, T2TViT)  # the contract tests run over these
 for _backbone in BACKBONES:
     MODELS.register_module(module=_backbone)
     ROOT_MODELS.register_module(module=_backbone)
+
+# OpenMMLab's inference APIs open checkpoints without any tool of ours.
+allow_mmengine_checkpoints()

@@ -211,6 +211,14 @@ T2T_VIT_VARIANTS = {
 
 ALIASES = {'tiny': 'ti', 'small': 's', 'base': 'b'}
 
+# what the entries of an ``arch`` dict must be, and which others are as good
+WANTED = {
+    int: 'a positive integer',
+    float: 'a positive number',
+    bool: 'True or False',
+    str: 'a name',
+}
+OPTIONAL = ((None, 'params_m'), (None, 'flops_g'), (0, 'token_drop_rate'))
 
 Variant = TypeVar('Variant', TNTVariant, PyramidTNTVariant, T2TViTVariant)
 
@@ -258,9 +266,14 @@ def get_variant(arch: str | dict[str, Any], table: dict[str, Variant]) -> Varian
             raise ValueError(
                 f'arch[{name!r}]={value!r} must have {len(stages)} entries, one a stage'
             )
-        for number in value if isinstance(stages, tuple) else (value,):
-            if number is None or isinstance(number, (bool, str)):
-                continue
-            if not isinstance(number, (int, float)) or number <= 0:
-                raise ValueError(f'arch[{name!r}]={value!r} must be a positive number')
+        kind = type(stages[0] if isinstance(stages, tuple) else stages)
+        for entry in value if isinstance(stages, tuple) else (value,):
+            if not _is_a(kind, entry) and (entry, name) not in OPTIONAL:
+                raise ValueError(f'arch[{name!r}]={value!r} must be {WANTED[kind]}')
     return variant
+
+
+def _is_a(kind: type, entry: Any) -> bool:
+    if kind in (bool, str):
+        return type(entry) is kind
+    return type(entry) in (int, kind) and entry > 0

@@ -29,6 +29,19 @@ def test_the_default_doubles_each_stage_by_a_transposed_convolution(backbone):
         assert nn.Conv2d in kinds  # the paper's 3x3 convolution behind it
 
 
+def test_sr_ratios_that_leave_sentences_without_a_key_are_refused():
+    arch = dict(
+        depths=[1] * 4,
+        word_dims=[4] * 4,
+        word_heads=[1] * 4,
+        sentence_dims=[16] * 4,
+        sentence_heads=[2] * 4,
+    )
+    assert PyramidTNT({**arch, 'sr_ratios': (2, 1, 1, 1)}).stages[0].sr_ratio == 2
+    with pytest.raises(ValueError, match='the entry of stage 1 must divide 2'):
+        PyramidTNT({**arch, 'sr_ratios': (4, 4, 1, 1)})
+
+
 def test_inner_transformers_are_where_the_authors_have_them():
     backbone = PyramidTNT('s')
     words = [[block.word_block is not None for block in stage.blocks] for stage in backbone.stages]

@@ -6,6 +6,7 @@ import pytest
 import timm
 import torch
 from mmengine.logging import MMLogger
+from mmengine.model import PretrainedInit
 from mmengine.registry import MODELS
 from mmpretrain.models import backbones as mmpretrain_backbones
 from safetensors.torch import save_file
@@ -185,10 +186,65 @@ def test_another_variant_is_refused_by_name(tmp_path):
         load_pretrained(backbone, str(tmp_path / 'ti.pth'))
 
 
-def test_another_table_size_names_img_size(tmp_path):
+@pytest.mark.parametrize(
+    ('kwargs', 'advice'),
+    [
+        ({'in_channels': 1}, r'of in_channels=3\.'),
+        ({'patch_size': 8, 'img_size': 16}, 'Compare arch and the other arguments'),
+        ({'se': True}, 'Compare arch and the other arguments'),
+    ],
+    ids=str,
+)
+def test_no_other_variant_is_named_where_another_argument_differs(tmp_path, kwargs, advice):
+    torch.save(TNT('ti', img_size=32).state_dict(), tmp_path / 'ti.pth')
+    backbone = TNT('ti', **{'img_size': 32, **kwargs})
+    with pytest.raises(ValueError, match=advice) as error:
+        load_pretrained(backbone, tmp_path / 'ti.pth')
+    assert 'another variant' not in str(error.value)
+
+
+def test_a_pyramid_of_other_widths_is_new(tmp_path, log):
+    theirs = TNT(OURS, img_size=32, out_channels=(8, 8, 8, 8))
+    torch.save(theirs.state_dict(), tmp_path / 'w.pth')
+    backbone = TNT(OURS, img_size=32)
+    load_pretrained(backbone, tmp_path / 'w.pth')
+    assert 'of another shape in the file, new: pyramid.levels.0' in log.text
+    for key, value in backbone.state_dict().items():
+        assert key.startswith('pyramid.') or torch.equal(value, theirs.state_dict()[key]), key
+
+
+def test_a_table_of_another_size_is_resized_where_it_is_square(tmp_path, log):
     torch.save(TNT(OURS, img_size=64).state_dict(), tmp_path / 'w.pth')
-    with pytest.raises(ValueError, match='position tables are of another size: set img_size'):
-        load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'w.pth'))
+    load_pretrained(TNT(OURS, img_size=32), tmp_path / 'w.pth')
+    assert 'sentence_pos: position tables resized from 4x4 to 2x2' in log.text
+    torch.save(TNT(OURS, img_size=(64, 32)).state_dict(), tmp_path / 'w.pth')
+    with pytest.raises(ValueError, match=r'of no square: set img_size to the \(H, W\)'):
+        load_pretrained(TNT(OURS, img_size=32), tmp_path / 'w.pth')
+
+
+@pytest.mark.parametrize(
+    'init_cfg',
+    [{'type': PretrainedInit}, {'type': 'Pretrained', 'map_location': 'cpu'}],
+    ids=['class', 'map_location'],
+)
+def test_init_cfg_in_mmengines_other_styles(tmp_path, init_cfg):
+    theirs = TNT(OURS, img_size=32)
+    torch.save({f'backbone.{k}': v for k, v in theirs.state_dict().items()}, tmp_path / 'w.pth')
+    ours = TNT(OURS, img_size=32, init_cfg={**init_cfg, 'checkpoint': tmp_path / 'w.pth'})
+    ours.init_weights()
+    assert all(torch.equal(v, theirs.state_dict()[k]) for k, v in ours.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ('init_cfg', 'message'),
+    [
+        ({'type': 'Pretrained', 'checkpoint': None}, 'checkpoint=None names no weights'),
+        ({'checkpoint': 'w.pth'}, "has no type; for weights add type='Pretrained'"),
+    ],
+)
+def test_an_init_cfg_without_its_parts_is_refused(init_cfg, message):
+    with pytest.raises(ValueError, match=message):
+        TNT(OURS, img_size=32, init_cfg=init_cfg).init_weights()
 
 
 def test_missing_tensors_are_an_error_unless_allowed(tmp_path, log):
@@ -286,7 +342,7 @@ BAD_FILES = {
         lambda path: path.write_bytes(whole(path)[:30000]),
         'it is cut off after 30000 bytes',
     ),
-    'noise': (lambda path: path.write_bytes(bytes(range(256)) * 8), 'damaged, or no checkpoint'),
+    'noise': (lambda path: path.write_bytes(bytes(range(256)) * 8), r'no checkpoint at all$'),
     'code': (
         lambda path: torch.save({'state_dict': Evil()}, path),
         'asks for .*eval, which .* never run',

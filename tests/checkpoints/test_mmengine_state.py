@@ -48,6 +48,18 @@ def test_the_allow_list_is_still_needed(checkpoint):
     assert 'UnpicklingError' in result.stderr
 
 
+def test_importing_us_lets_mmengine_open_its_checkpoints(checkpoint):
+    """As OpenMMLab's inference APIs do; torch's list is global, so in another interpreter."""
+    code = (
+        'import sys, torch, tnt_backbone; from mmengine.runner import load_checkpoint; '
+        'model = torch.nn.Module(); model.weight = torch.nn.Parameter(torch.zeros(2)); '
+        'load_checkpoint(model, sys.argv[1], strict=True); assert model.weight.sum() == 2'
+    )
+    command = [sys.executable, '-c', code, str(checkpoint)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.parametrize(
     'code',
     [

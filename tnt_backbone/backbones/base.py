@@ -1,9 +1,11 @@
 """What all backbones of the package have in common: outputs, freezing, checkpointing, weights."""
 
 import logging
+import math
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -14,6 +16,8 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from ..checkpoints import load_pretrained
+from ..checkpoints.init_cfg import split_init_cfg
+from ..layers import resize_position_table
 from ..pyramid import Pyramid
 
 
@@ -43,6 +47,7 @@ class TokenBackbone(BaseModule):
     :meth:`_format_outputs` at the end of ``forward``.
 
     Attributes:
+        variant: The row of ``VARIANTS`` that was built, or what ``arch`` gave.
         embed_dims: Channels of the tokens of the last stage.
         num_layers: Blocks that were built; those behind the deepest tap would be dead weight.
         taps: For each level, the stage that feeds it, counted from 0.
@@ -53,7 +58,10 @@ class TokenBackbone(BaseModule):
 
     VARIANTS: ClassVar[dict[str, Any]]  # the rows that ``arch`` may name, smallest first
     OUT_TYPES: ClassVar[tuple[str, ...]] = ('pyramid', 'cls_token', 'avg_featmap', 'featmap', 'raw')
+    POSITION_TABLE: ClassVar[str] = 'sentence_pos'
     init_cfg: Any
+    variant: Any
+    grid: tuple[int, int]  # of the position table
     embed_dims: int
     num_layers: int
     in_channels: int
@@ -84,7 +92,9 @@ class TokenBackbone(BaseModule):
             out_indices = range(levels) if out_type == 'pyramid' else (levels - 1,)
         elif isinstance(out_indices, int):
             out_indices = (out_indices,)
-        if not out_indices or any(not -levels <= i < levels for i in out_indices):
+        if not out_indices or any(
+            not isinstance(i, int) or not -levels <= i < levels for i in out_indices
+        ):
             raise ValueError(
                 f'out_indices={tuple(out_indices)} must name levels from 0 to {levels - 1} '
                 '(levels of the pyramid, not blocks)'
@@ -128,6 +138,11 @@ class TokenBackbone(BaseModule):
                 **options,
             )
             in_channels, in_strides = out_channels or in_channels, out_strides
+        elif options.get('word_channels') is not None:
+            raise ValueError(
+                f'word_pyramid=True has no effect on out_type={self.out_type!r}: set '
+                "out_type='pyramid' or leave it out"
+            )
         elif self.is_whole:
             # Of the last stage alone, as in mmpretrain's ViT.
             self.norm = nn.LayerNorm(self.embed_dims)
@@ -140,7 +155,7 @@ class TokenBackbone(BaseModule):
         Raises:
             ValueError: If ``frozen_stages`` is out of its range.
         """
-        if not -1 <= frozen_stages <= self.num_stages:
+        if not isinstance(frozen_stages, int) or not -1 <= frozen_stages <= self.num_stages:
             raise ValueError(
                 f'frozen_stages={frozen_stages} must lie between -1 (nothing is frozen), 0 (the '
                 f'embedding) and {self.num_stages} (all of {type(self).__name__})'
@@ -175,9 +190,9 @@ class TokenBackbone(BaseModule):
         In stock configs it names a ResNet's weights in a model zoo (``open-mmlab://...``), which
         mean nothing to another backbone; a file, a URL or a name of ours is loaded.
         """
-        if pretrained is None:
+        if pretrained is None or pretrained is False:
             return
-        if re.match(r'(?!tnt:|https?:)[\w-]+://', pretrained):
+        if re.match(r'(?!tnt:|https?:)[\w-]+://', str(pretrained)):
             print_log(
                 f'pretrained={pretrained!r} names weights of another backbone and is ignored: '
                 f'{type(self).__name__} starts from random weights. For pretrained ones give the '
@@ -193,15 +208,52 @@ class TokenBackbone(BaseModule):
     def init_weights(self) -> None:
         """Apply ``init_cfg``; ``type='Pretrained'`` takes what ``load_pretrained`` takes."""
         init_cfg = self.init_cfg
-        cfgs = [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg or ())
-        pretrained = [cfg for cfg in cfgs if cfg['type'] == 'Pretrained']
-        self.init_cfg = [
-            cfg for cfg in cfgs if cfg not in pretrained
-        ]  # mmengine's own loader is mute
+        # mmengine's own loader is mute
+        pretrained, self.init_cfg = split_init_cfg(init_cfg)
         super().init_weights()
         self.init_cfg = init_cfg
         for cfg in pretrained:
-            load_pretrained(self, **{key: value for key, value in cfg.items() if key != 'type'})
+            # of mmengine's; the tensors are copied to where the backbone is
+            options = {k: v for k, v in cfg.items() if k not in ('type', 'map_location')}
+            load_pretrained(self, **options)
+
+    def fit_position_tables(
+        self, tensors: Mapping[str, Tensor], prefix: str = ''
+    ) -> dict[str, Tensor]:
+        """Resize position tables that were made for square images of another size.
+
+        As ``forward`` resizes its own: at the images that this backbone was built for, the result
+        is what a backbone of the file's ``img_size`` would give.
+
+        Args:
+            tensors: A checkpoint under our names.
+            prefix: What comes before them, such as ``'backbone.'``.
+
+        Returns:
+            The tables that had to be resized. One that is not of a square stays as it is.
+        """
+        name = prefix + self.POSITION_TABLE
+        own, found = getattr(self, self.POSITION_TABLE, None), tensors.get(name)
+        if own is None or found is None or found.shape == own.shape:
+            return {}
+        num_prefix = own.shape[1] - self.grid[0] * self.grid[1]
+        side = math.isqrt(max(found.shape[1] - num_prefix, 0))
+        if num_prefix + side**2 != found.shape[1] or side == 0:
+            return {}
+        print_log(
+            f'{name}: position tables resized from {side}x{side} to {self.grid[0]}x{self.grid[1]}, '
+            'since img_size is another than that of the file',
+            logger='current',
+        )
+        with torch.no_grad():
+            return {name: resize_position_table(found, (side, side), self.grid)}
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Let ``load_state_dict`` and ``load_from`` take a file of another image size."""
+        state_dict.update(self.fit_position_tables(state_dict, prefix))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _freeze(self) -> None:
         if self.frozen_stages < 0:
@@ -252,6 +304,10 @@ class TokenBackbone(BaseModule):
             raise ValueError(
                 f'{type(self).__name__} takes images of shape (B, {self.in_channels}, H, W) with '
                 f'at least one pixel, not {tuple(image.shape)}; in_channels sets how many channels'
+            )
+        if not image.is_floating_point():
+            raise ValueError(
+                f'{type(self).__name__} takes normalised images of floats, not {image.dtype}'
             )
         height, width = image.shape[-2:]
         pad_bottom, pad_right = -height % self.pad_divisor, -width % self.pad_divisor
@@ -311,9 +367,19 @@ def check_rates(**rates: float) -> None:
             raise ValueError(f'{name}={rate} must lie in [0, 1)')
 
 
+def check_sizes(**sizes: int) -> None:
+    """Refuse what is no positive integer."""
+    for name, size in sizes.items():
+        if not isinstance(size, Integral) or size < 1:
+            raise ValueError(f'{name}={size!r} must be a positive integer')
+
+
 def parse_img_size(img_size: int | Sequence[int], smallest: int) -> tuple[int, int]:
     """Read a side or ``(H, W)`` in pixels."""
-    height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
+    sides = img_size if isinstance(img_size, (tuple, list)) else (img_size, img_size)
+    if len(sides) != 2 or not all(isinstance(side, Integral) for side in sides):
+        raise ValueError(f'img_size={img_size!r} must be an integer or (H, W), in pixels')
+    height, width = (int(side) for side in sides)
     if height < smallest or width < smallest:
         raise ValueError(f'img_size={img_size!r} must be at least one patch: {smallest} pixels')
     return height, width

@@ -5,8 +5,9 @@ Differences: feature maps instead of a class, any input size (the authors' class
 it was built for), nothing is written in place.
 """
 
+import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from ..layers import (
 )
 from ..layers.conv_stem import SENTENCE_STRIDE, WORDS_PER_SIDE
 from ..variants import PYRAMID_TNT_VARIANTS, PyramidTNTVariant, get_variant
-from .base import Tap, TokenBackbone, check_rates, parse_img_size
+from .base import Tap, TokenBackbone, check_rates, check_sizes, parse_img_size
 
 NUM_STAGES = 4
 # Pixels. The stages' squares of `sr_ratios` must fill their grids: 8 * 4, 16 * 2, 32, and the last
@@ -142,6 +143,14 @@ class PyramidTNTStage(nn.Module):
     def _key_grid(self, grid: Grid) -> Grid:
         return grid[0] // self.sr_ratio, grid[1] // self.sr_ratio
 
+    @torch.no_grad()
+    def resize_relative_pos(self, table: Tensor, grid: Grid, key_grid: Grid) -> Tensor:
+        """Resize a table of other grids to this stage's: ``(1, heads, h*w, hk*wk)``."""
+        queries, keys = factor_relative_position(
+            table, grid, key_grid, self.grid, self._key_grid(self.grid)
+        )
+        return (queries @ keys.T).unsqueeze(0)
+
     def forward(
         self, words: Tensor, sentences: Tensor, grid: Grid, run: Callable[..., Any]
     ) -> tuple[Tensor, Tensor, Grid]:
@@ -235,6 +244,8 @@ class PyramidTNT(TokenBackbone):
         check_rates(
             drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate
         )
+        check_sizes(in_channels=in_channels)
+        _check_sr_ratios(variant.sr_ratios)
         height, width = parse_img_size(
             variant.img_size if img_size is None else img_size, PAD_DIVISOR
         )
@@ -243,6 +254,7 @@ class PyramidTNT(TokenBackbone):
             -(-width // PAD_DIVISOR) * PAD_DIVISOR // SENTENCE_STRIDE,
         )
 
+        self.variant = variant
         self.in_channels = in_channels
         self.norm_eval = norm_eval
         self.grid = grid
@@ -294,7 +306,7 @@ class PyramidTNT(TokenBackbone):
                 nn.init.normal_(parameter)
 
     def _embedding(self) -> Iterable[nn.Module | nn.Parameter]:
-        return self.stem, self.word_pos, self.sentence_pos
+        return self.stem, self.word_pos, self.sentence_pos, self.pos_drop
 
     def _stages(self) -> Iterable[nn.Module]:
         return self.stages
@@ -303,6 +315,22 @@ class PyramidTNT(TokenBackbone):
         match = re.match(r'stages\.(\d+)\.(?:blocks\.(\d+)\.)?', name)
         # What is before a stage's blocks counts as its first block.
         return sum(self.depths[: int(match[1])]) + int(match[2] or 0) + 1 if match else 0
+
+    def fit_position_tables(
+        self, tensors: Mapping[str, Tensor], prefix: str = ''
+    ) -> dict[str, Tensor]:
+        """Resize the stages' tables too, on the grid of queries and on that of keys."""
+        resized = super().fit_position_tables(tensors, prefix)
+        stage: Any
+        for i, stage in enumerate(self.stages):
+            name = f'{prefix}stages.{i}.relative_pos'
+            found = tensors.get(name)
+            if found is None or found.shape == stage.relative_pos.shape:
+                continue
+            side, key_side = (math.isqrt(number) for number in found.shape[-2:])
+            if (side**2, key_side**2) == tuple(found.shape[-2:]):
+                resized[name] = stage.resize_relative_pos(found, (side, side), (key_side, key_side))
+        return resized
 
     def train(self, mode: bool = True) -> 'PyramidTNT':
         """Switch the mode; frozen stages, and with ``norm_eval`` the BatchNorm, keep theirs."""
@@ -334,3 +362,14 @@ class PyramidTNT(TokenBackbone):
             if i in self.tapped_stages:
                 tapped[i] = Tap(sentences, grid)
         return self._format_outputs(tapped, (height, width), image.dtype)
+
+
+def _check_sr_ratios(sr_ratios: Sequence[int]) -> None:
+    """Refuse squares that would leave sentences of the right and bottom edge without a key."""
+    for stage, ratio in enumerate(sr_ratios):
+        side = max(PAD_DIVISOR // SENTENCE_STRIDE >> stage, 1)  # of the smallest grid
+        if side % ratio:
+            raise ValueError(
+                f"arch['sr_ratios']={tuple(sr_ratios)}: the entry of stage {stage} must divide "
+                f'{side}, the smallest grid of the stage'
+            )

@@ -21,7 +21,7 @@ from ..layers import (
     sinusoid_table,
 )
 from ..variants import T2T_VIT_VARIANTS, T2TViTVariant, get_variant
-from .base import Tap, TokenBackbone, check_rates, parse_img_size, spread_taps
+from .base import Tap, TokenBackbone, check_rates, check_sizes, parse_img_size, spread_taps
 
 PATCH_SIZE = 16  # pixels; the soft splits step by 4, 2 and 2
 SPLITS = {
@@ -125,6 +125,7 @@ class T2TViT(TokenBackbone):
     """
 
     VARIANTS = T2T_VIT_VARIANTS
+    POSITION_TABLE = 'token_pos'
     pad_divisor = PATCH_SIZE
     token_pos: Tensor
 
@@ -153,8 +154,10 @@ class T2TViT(TokenBackbone):
         check_rates(
             drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate
         )
+        check_sizes(in_channels=in_channels)
         height, width = parse_img_size(img_size, PATCH_SIZE)
 
+        self.variant = variant
         self.in_channels = in_channels
         self.grid = (height // PATCH_SIZE, width // PATCH_SIZE)
         self.embed_dims = variant.embed_dims
@@ -194,6 +197,7 @@ class T2TViT(TokenBackbone):
 
     def _embedding(self) -> Iterable[nn.Module | nn.Parameter]:
         yield self.tokens_to_token
+        yield self.pos_drop
         if self.cls_token is not None:
             yield self.cls_token
 
@@ -212,7 +216,7 @@ class T2TViT(TokenBackbone):
         tapped = self._run(self.tokens_to_token, padded)
         if self.cls_token is not None:
             tokens, grid, _ = tapped.pop(0)  # (B, N, d)
-            tokens = torch.cat((self.cls_token.expand(len(tokens), -1, -1), tokens), dim=1)
+            tokens = torch.cat((self.cls_token.expand(tokens.shape[0], -1, -1), tokens), dim=1)
             token_pos = resize_position_table(self.token_pos, self.grid, grid)
             tokens = self.pos_drop(tokens + token_pos)  # (B, 1+N, d)
             for i, block in enumerate(self.blocks):

@@ -20,7 +20,7 @@ from ..layers import (
     to_word_map,
 )
 from ..variants import TNT_VARIANTS, TNTVariant, get_variant
-from .base import Tap, TokenBackbone, check_rates, parse_img_size, spread_taps
+from .base import Tap, TokenBackbone, check_rates, check_sizes, parse_img_size, spread_taps
 
 FORMULATIONS = ('official', 'legacy')
 
@@ -183,7 +183,8 @@ class TNT(TokenBackbone):
         check_rates(
             drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate
         )
-        if patch_size < 1 or word_stride < 1 or patch_size % word_stride:
+        check_sizes(in_channels=in_channels, patch_size=patch_size, word_stride=word_stride)
+        if patch_size % word_stride:
             raise ValueError(
                 f'word_stride={word_stride} must divide patch_size={patch_size}; both are pixels'
             )
@@ -195,6 +196,7 @@ class TNT(TokenBackbone):
             )
         is_global = _plan_windows(window_size, global_blocks, variant.depth)
 
+        self.variant = variant
         self.formulation = formulation
         self.word_pyramid = word_pyramid
         self.in_channels = in_channels
@@ -251,6 +253,7 @@ class TNT(TokenBackbone):
             self.word_to_sentence,
             self.cls_token,
             self.sentence_pos,
+            self.pos_drop,
         )
 
     def _stages(self) -> Iterable[nn.Module]:

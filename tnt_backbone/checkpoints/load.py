@@ -1,5 +1,6 @@
 """Weights into a backbone, loudly."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,16 +13,19 @@ from .read import read_tensors
 
 # tables that depend on the size of the images
 POSITIONS = ('sentence_pos', 'token_pos', 'relative_pos')
+# what sees the channels of the image
+STEMS = ('word_embed.proj.', 'stem.common.0.', 'tokens_to_token.attend1.')
 
 
 def load_pretrained(
-    backbone: Any, checkpoint: str, *, prefix: str | None = None, allow_missing: bool = False
+    backbone: Any, checkpoint: str | Path, *, prefix: str | None = None, allow_missing: bool = False
 ) -> None:
     """Load weights into a backbone: what ``init_cfg=dict(type='Pretrained', ...)`` does.
 
     The source (the authors', timm's, mmpretrain's or our own, bare or inside a full model) is
     recognised by its keys and converted. Heads are dropped. The pyramid is new where the file has
-    none. The log says how many tensors were loaded and names the rest.
+    none or another one, and position tables of another ``img_size`` are resized. The log says how
+    many tensors were loaded and names the rest.
 
     Args:
         backbone: One of ours, such as :class:`tnt_backbone.TNT`.
@@ -40,7 +44,7 @@ def load_pretrained(
     path = resolve_checkpoint(checkpoint)
     converted = to_ours(read_tensors(path), prefix)
     _check_family(backbone, converted, path)
-    found = converted.backbone
+    found = {**converted.backbone, **backbone.fit_position_tables(converted.backbone)}
 
     wanted = backbone.state_dict()
     fitting = {
@@ -49,6 +53,8 @@ def load_pretrained(
         if key in wanted and value.shape == wanted[key].shape
     }
     misfits = [key for key in found if key in wanted and key not in fitting]
+    new_widths = [key for key in misfits if key.startswith('pyramid.')]
+    misfits = [key for key in misfits if key not in new_widths]
     mismatched = [
         f'{key}: {tuple(found[key].shape)} in the file, {tuple(wanted[key].shape)} in the model'
         for key in misfits
@@ -65,6 +71,7 @@ def load_pretrained(
     )
     for title, keys in (
         ('not in the file, new', new),
+        ('of another shape in the file, new', new_widths),
         ('MISSING in the file', missing),
         ('of another shape', mismatched),
         ('in the file and not used', unused),
@@ -102,10 +109,18 @@ def _advise(backbone: Any, found: dict[str, Tensor], misfits: list[str]) -> str:
     """Name the argument that would make the weights fit."""
     if misfits and all(key.endswith(POSITIONS) for key in misfits):
         return (
-            'Its position tables are of another size: set img_size to the size that it was '
-            'trained at; images may have any other.'
+            'Its position tables are of another size and of no square: set img_size to the '
+            '(H, W) that it was trained at; images may have any other.'
         )
-    fitting = [f'arch={name!r}' for name in backbone.VARIANTS if _fits(backbone, name, found)]
+    if misfits and all(key.startswith(STEMS) for key in misfits):
+        key = next(key for key in misfits if key.endswith('.weight'))
+        channels = found[key].numel() * backbone.in_channels // backbone.state_dict()[key].numel()
+        return f'It is of images of in_channels={channels}.'
+    fitting = [
+        f'arch={name!r}'
+        for name, variant in backbone.VARIANTS.items()
+        if variant != backbone.variant and _fits(backbone, name, found)
+    ]
     if fitting:
         return f'The file is of another variant: {" or ".join(fitting)}.'
     return 'Compare arch and the other arguments with those of the file.'

@@ -5,6 +5,7 @@ cache (``TORCH_HOME``, by default ``~/.cache/torch/hub/checkpoints``); a file th
 asked for again.
 """
 
+import difflib
 import hashlib
 import json
 import os
@@ -75,7 +76,7 @@ PUBLISHED = {
 }
 
 
-def resolve_checkpoint(checkpoint: str) -> str:
+def resolve_checkpoint(checkpoint: str | Path) -> str:
     """Turn what a config calls a checkpoint into the path of a local file.
 
     Args:
@@ -83,11 +84,17 @@ def resolve_checkpoint(checkpoint: str) -> str:
             hub), an ``http(s)://`` address, or a path; the latter three also behind ``tnt://``.
 
     Raises:
-        ValueError: If ``tnt://`` is followed by a name that is not in the table.
+        ValueError: If ``tnt://`` is followed by a name that is not in the table, or no name is
+            given at all.
         FileNotFoundError: If the file is not there and no place can be reached. The text says which
             file, which places, and what to do.
     """
-    given = checkpoint
+    if not isinstance(checkpoint, (str, Path)):
+        raise ValueError(
+            f'checkpoint={checkpoint!r} names no weights: give tnt://NAME, a URL or a path, or '
+            'leave init_cfg out'
+        )
+    given = checkpoint = str(checkpoint)
     if checkpoint.startswith(SCHEME):
         checkpoint = checkpoint[len(SCHEME) :]
         if checkpoint in PUBLISHED:
@@ -103,8 +110,11 @@ def resolve_checkpoint(checkpoint: str) -> str:
     if re.fullmatch(r'timm/[\w.-]+', checkpoint):
         return _fetch(checkpoint.replace('/', '-') + '.safetensors', [HUB.format(checkpoint)])
     if given.startswith(SCHEME) and '/' not in checkpoint:
-        known = [SCHEME + row for row in PUBLISHED]
-        raise ValueError(f'{given!r} is not published: choose one of {known}')
+        near = difflib.get_close_matches(checkpoint, PUBLISHED, n=3, cutoff=0.5)
+        known = ' or '.join(SCHEME + row for row in near) or ', '.join(PUBLISHED)
+        raise ValueError(
+            f'{given!r} is not published: choose {known} (the table is in docs/weights.md)'
+        )
     raise FileNotFoundError(
         f'the weights {checkpoint!r} are not there (no such file: {path.absolute()}). Give a '
         'file by --weights FILE (in a config: model.backbone.init_cfg.checkpoint), or train '

@@ -96,7 +96,7 @@ def _diagnose(path: str, head: bytes, error: Exception) -> str:
         if not zipfile.is_zipfile(path):
             return f'it is cut off after {size} bytes; download it again'
         return 'it is a zip archive of something else than weights'
-    return f'it is damaged, or no checkpoint at all ({str(error).splitlines()[0]})'
+    return 'it is damaged, or no checkpoint at all'
 
 
 def _describe(content: Any) -> str:

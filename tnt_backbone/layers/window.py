@@ -25,7 +25,7 @@ def attend_in_windows(
         window_size: Side of a window, in sentences.
         drop_rate: Dropout of the attention weights.
     """
-    batch = len(q)
+    batch = q.shape[0]
     window = (min(window_size, grid[0]), min(window_size, grid[1]))
     cls_token = F.scaled_dot_product_attention(q[:, :, :1], k, v, dropout_p=drop_rate)
 
@@ -33,7 +33,7 @@ def attend_in_windows(
     q_windows, (k_windows, v_windows) = (
         windows[0],
         (
-            torch.cat((_repeat(tokens[:, :, :1], len(cut) // batch), cut), dim=2)
+            torch.cat((_repeat(tokens[:, :, :1], cut.shape[0] // batch), cut), dim=2)
             for tokens, cut in zip((k, v), windows[1:], strict=True)
         ),
     )

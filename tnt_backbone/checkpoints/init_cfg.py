@@ -1,0 +1,25 @@
+"""What an ``init_cfg`` asks for, in both styles of mmengine's configs."""
+
+from typing import Any
+
+from mmengine.model import PretrainedInit
+
+PRETRAINED = ('Pretrained', PretrainedInit)  # configs of the new style give the class itself
+
+InitCfg = dict[str, Any]
+
+
+def split_init_cfg(init_cfg: InitCfg | list[InitCfg] | None) -> tuple[list[InitCfg], list[InitCfg]]:
+    """Part what asks for pretrained weights from the other initialisations.
+
+    Raises:
+        ValueError: If an entry has no type.
+    """
+    cfgs = [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg or ())
+    for cfg in cfgs:
+        if 'type' not in cfg:
+            raise ValueError(
+                f"init_cfg={dict(cfg)} has no type; for weights add type='Pretrained' to it"
+            )
+    pretrained = [cfg for cfg in cfgs if cfg['type'] in PRETRAINED]
+    return pretrained, [cfg for cfg in cfgs if cfg not in pretrained]
