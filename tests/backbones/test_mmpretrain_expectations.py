@@ -3,9 +3,8 @@
 mmpretrain 1.2.0, ``tests/test_models/test_backbones/test_tnt.py`` and ``test_t2t_vit.py``.
 Arguments have our names. Left out are the lines about names within the model (``encoder``,
 ``attn.embed_dims``, ``ffn.feedforward_channels``, ``out_drop``), ``with_cls_token=False``, which we
-do not have, ``init_weights(pretrained=0)``, the
-``NotImplementedError`` of the Performer, which we do have, and position tables that are resized on
-loading: ours are resized in ``forward``, and loading one of another size is an error that says so.
+do not have, ``init_weights(pretrained=0)``, and the ``NotImplementedError`` of the Performer, which
+we do have.
 """
 
 import math
@@ -13,6 +12,7 @@ import math
 import pytest
 import torch
 from mmengine.runner import load_checkpoint, save_checkpoint
+from mmpretrain.models.utils import resize_pos_embed
 
 from tnt_backbone import TNT, T2TViT
 
@@ -57,12 +57,10 @@ def test_t2t_vits_init_cfg_is_applied_and_its_checkpoint_loads(tmp_path):
     other = T2TViT('t-14', out_type='cls_token')
     load_checkpoint(other, str(tmp_path / 'test.pth'), strict=True)
     assert torch.equal(other.tokens_to_token.proj.weight, model.tokens_to_token.proj.weight)
-    with pytest.raises(RuntimeError, match='size mismatch for token_pos'):
-        load_checkpoint(
-            T2TViT('t-14', img_size=384, out_type='cls_token'),
-            str(tmp_path / 'test.pth'),
-            strict=True,
-        )
+    larger = T2TViT('t-14', img_size=384, out_type='cls_token')
+    load_checkpoint(larger, str(tmp_path / 'test.pth'), strict=True)
+    resized = resize_pos_embed(model.token_pos, (14, 14), (24, 24), 'bicubic', 1)
+    torch.testing.assert_close(larger.token_pos, resized)
 
 
 def test_t2t_vit_with_several_outputs():
