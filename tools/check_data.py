@@ -85,7 +85,13 @@ def main() -> None:
     args = parse_args()
     everything, failed = {}, False
     with errors_of_the_user('tools/check_data.py', launcher='none'):
-        cfg = read_config(args.config, options=args.cfg_options, work_dir=None, launcher='none')
+        cfg = read_config(
+            args.config,
+            options=args.cfg_options,
+            work_dir=None,
+            launcher='none',
+            needs_model=False,
+        )
         datasets = build_leaf_datasets(cfg, args.phases)
         check_files(cfg, datasets)
         if not any(datasets.values()):

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from tnt_backbone.engine.config import read_config
 from tnt_backbone.registry import BACKBONES
 
 FAMILIES = {backbone.__name__: backbone for backbone in BACKBONES}
@@ -69,19 +69,44 @@ def build(args: argparse.Namespace) -> nn.Module:
             return family(**options)
         if not Path(args.model).is_file():
             raise ValueError(f'{args.model} is neither a config nor one of {", ".join(FAMILIES)}')
-        cfg = Config.fromfile(args.model)
+        cfg = read_config(args.model, options=None, work_dir=None, launcher='none')
         init_default_scope(cfg.get('default_scope', 'mmengine'))
         return MODELS.build(cfg.model)
 
 
-def count(model: nn.Module, shape: tuple[int, int]) -> FlopCounterMode:
-    """Count one image through the model, as ``mode='tensor'`` of OpenMMLab's models runs it."""
+def count(model: nn.Module, shape: tuple[int, int]) -> tuple[FlopCounterMode, str]:
+    """Count one image through the model, as ``mode='tensor'`` of OpenMMLab's models runs it.
+
+    Returns:
+        The counter, and why it has no numbers of the heads, if so.
+    """
     model.eval().requires_grad_(False)
     image = torch.empty(1, 3, *shape, device='meta')
     counter = FlopCounterMode(display=False)
+    try:
+        with counter, torch.no_grad():
+            model(image, **_samples(model, shape))
+        return counter, ''
+    except (RuntimeError, TypeError) as error:
+        if not hasattr(model, 'extract_feat'):
+            raise
+        reason = str(error).splitlines()[0]
+    # Heads that choose among proposals, or look at values, cannot do it without data.
+    counter = FlopCounterMode(display=False)
+    model.forward = model.extract_feat
     with counter, torch.no_grad():
         model(image)
-    return counter
+    return counter, reason
+
+
+def _samples(model: nn.Module, shape: tuple[int, int]) -> dict[str, Any]:
+    """What DETR and its kin need beside the image: how much of it is padding."""
+    if not type(model).__module__.startswith('mmdet.'):
+        return {}
+    from mmdet.structures import DetDataSample
+
+    sizes = ('img_shape', 'ori_shape', 'pad_shape', 'batch_input_shape')
+    return {'data_samples': [DetDataSample(metainfo=dict.fromkeys(sizes, shape))]}
 
 
 def main() -> None:
@@ -92,7 +117,8 @@ def main() -> None:
         model = build(args)
     except ValueError as error:
         sys.exit(f'tools/get_flops.py: {error}')
-    counts = count(model, shape).get_flop_counts()
+    counter, not_counted = count(model, shape)
+    counts = counter.get_flop_counts()
 
     print(f'{"":{WIDTH}}{"parameters M":>14}{"MACs G":>12}{"FLOPs G":>12}')
     root, total = type(model).__name__, sum(counts['Global'].values())
@@ -111,6 +137,8 @@ def main() -> None:
         for operator, flops in sorted(counts['Global'].items(), key=lambda item: -item[1]):
             print(f'{f"  {operator}":{WIDTH}}{"":>14}{flops / 2e9:>12.3f}{flops / 1e9:>12.3f}')
     print(f'image {shape[0]}x{shape[1]}, batch 1; 1 MAC = 1 multiply-add = 2 FLOPs')
+    if not_counted:
+        print(f'the heads are not counted: they need real data ({not_counted})')
 
 
 def row(name: str, part: nn.Module | None, flops: int | None) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
+from mmengine.optim import AmpOptimWrapper, build_optim_wrapper
 from torch import nn
 
 from tnt_backbone.engine.amp import enable_amp, suit_amp_to_device
@@ -30,9 +30,9 @@ def test_amp_asks_for_mmengines_wrapper():
 
 
 @cpu_only
-def test_forward_runs_in_bfloat16_and_weights_stay_in_float32():
-    cfg = config()
-    enable_amp(cfg)
+@pytest.mark.parametrize('kind', ['AmpOptimWrapper', AmpOptimWrapper])
+def test_forward_runs_in_bfloat16_and_weights_stay_in_float32(kind):
+    cfg = config(type=kind)
     suit_amp_to_device(cfg)
     model = nn.Linear(4, 4)
     before = model.weight.clone()

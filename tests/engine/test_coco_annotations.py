@@ -102,6 +102,41 @@ def test_files_that_are_not_coco(coco_root):
         check_coco(dataset(coco_root))
 
 
+BROKEN = {
+    'three numbers': (lambda c: c['annotations'][0].update(bbox=[1, 1, 4]), 'four finite numbers'),
+    'null': (lambda c: c['annotations'][0].update(bbox=None), 'four finite numbers'),
+    'text': (lambda c: c['annotations'][0].update(bbox=['1'] * 4), 'four finite numbers'),
+    'NaN': (lambda c: c['annotations'][0]['bbox'].__setitem__(0, float('nan')), 'four finite'),
+    'image id': (lambda c: c['images'][1].update(id=0), r'ids of "images" occur .*\(0\)'),
+    'annotation id': (
+        lambda c: c['annotations'][1].update(id=10),
+        r'ids of "annotations" occur .*\(10\)',
+    ),
+    'name': (lambda c: c['categories'].append({'id': 3, 'name': 'box'}), 'have the name box'),
+    'no box': (lambda c: c['annotations'].clear(), 'none of its 0 boxes can be trained on'),
+    'crowds': (
+        lambda c: [box.update(iscrowd=1) for box in c['annotations']],
+        'none of its 4 boxes can be trained on',
+    ),
+}
+
+
+@pytest.mark.parametrize('fault', BROKEN)
+def test_what_training_would_fail_on_or_learn_wrongly(coco_root, fault):
+    change, message = BROKEN[fault]
+    edit(coco_root, change)
+    with pytest.raises(ValueError, match=message):
+        check_coco(dataset(coco_root))
+
+
+def test_boxes_of_unlisted_categories_are_noted(coco_root):
+    edit(coco_root, lambda content: content['annotations'][0].update(category_id=7))
+    (note,) = check_coco(dataset(coco_root))
+    assert 'does not list, left out: 1 (annotation ids 10)' in note
+    theirs = dataset(coco_root, lazy_init=False, filter_cfg=None)
+    assert theirs.get_data_info(0)['instances'] == []
+
+
 def test_a_test_set_needs_no_annotations(coco_root):
     edit(coco_root, lambda content: content.pop('annotations'))
     assert check_coco(dataset(coco_root, test_mode=True)) == []

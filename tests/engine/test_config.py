@@ -8,7 +8,8 @@ from tnt_backbone.engine.config import enable_auto_scale_lr, read_config
 
 def read(path, **kwargs):
     return read_config(
-        str(path), **{'options': None, 'work_dir': None, 'launcher': 'none', **kwargs}
+        str(path),
+        **{'options': None, 'work_dir': None, 'launcher': 'none', 'needs_model': False, **kwargs},
     )
 
 
@@ -20,6 +21,22 @@ def test_missing_config_names_those_that_are_near(tmp_path):
         read(tmp_path / 'retinanet_smal.py')
     with pytest.raises(FileNotFoundError, match=r'Did you mean.*configs/retinanet_tnt_s_coco\.py'):
         read('nowhere/retinanet_tnt_coco.py')
+
+
+@pytest.mark.parametrize(
+    ('name', 'text', 'message'),
+    [
+        ('README.md', '# TNT', 'cannot be read as a config'),
+        ('tnt.yml', 'Collections: []', 'has no "model"'),
+        ('broken.py', "_base_ = ['nowhere.py']", 'cannot be read as a config: .*nowhere'),
+    ],
+)
+def test_a_file_that_is_no_config_is_refused(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path / name, needs_model=True)
+    with pytest.raises(FileNotFoundError, match='is a folder'):
+        read(tmp_path)
 
 
 def test_work_dir_comes_from_option_then_config_then_name(tmp_path):

@@ -7,7 +7,9 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 
+from tnt_backbone import TNT
 from tnt_backbone.engine.foreign_checkpoint import choose_loader
+from tnt_backbone.engine.libraries import use_tta
 
 ARCH = {'depth': 2, 'word_dims': 8, 'word_heads': 4, 'sentence_dims': 24, 'sentence_heads': 2}
 BACKBONE = {'type': 'tnt_backbone.TNT', 'arch': ARCH, 'img_size': 32, 'out_type': 'cls_token'}
@@ -47,13 +49,15 @@ def test_a_classifier_takes_timms_file_with_its_head(tmp_path, theirs):
     ('backbone', 'foreign', 'prefixed'),
     [
         ('tnt_backbone.TNT', True, True),
+        (TNT, True, True),
         ('TNT', True, False),  # mmpretrain's own
         ('tnt_backbone.TNT', False, False),
         ('ResNet', True, False),
     ],
 )
+@pytest.mark.parametrize('tta', [False, True])
 def test_load_from_is_converted_where_the_backbone_is_ours(
-    tmp_path, theirs, backbone, foreign, prefixed
+    tmp_path, theirs, backbone, foreign, prefixed, tta
 ):
     path = tmp_path / 'weights.pth'
     ours = {f'backbone.{key}': value for key, value in MODELS.build(BACKBONE).state_dict().items()}
@@ -66,5 +70,9 @@ def test_load_from_is_converted_where_the_backbone_is_ours(
             resume=False,
         )
     )
+    if tta:
+        cfg.tta_model, cfg.tta_pipeline = dict(type='AverageClsScoreTTA'), []
+        cfg.test_dataloader = dict(dataset=dict())
+        use_tta(cfg)
     choose_loader(cfg)
     assert cfg.load_from == ('tnt://' if prefixed else '') + str(path)

@@ -2,6 +2,7 @@
 
 import pytest
 from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
 
 from tnt_backbone.engine import preflight
 from tnt_backbone.engine.preflight import check_testing, check_training, errors_of_the_user
@@ -14,14 +15,27 @@ def test_a_mistake_is_one_message_and_status_2(capsys):
     assert capsys.readouterr().err == 'tools/train.py: error: no such thing\n'
 
 
-def test_other_processes_wait_silently(monkeypatch, capsys):
-    waits = []
-    monkeypatch.setattr(preflight.time, 'sleep', waits.append)
+def test_other_processes_let_the_first_speak_before_them(monkeypatch, capsys):
+    said = []
+    monkeypatch.setattr(
+        preflight.time, 'sleep', lambda seconds: said.append((seconds, capsys.readouterr().err))
+    )
     monkeypatch.setenv('LOCAL_RANK', '1')
     with pytest.raises(SystemExit), errors_of_the_user('tools/train.py', launcher='pytorch'):
-        raise ValueError('the same')
-    assert waits == [60]
-    assert capsys.readouterr().err == ''
+        raise ValueError('alone')
+    assert said == [(preflight.OTHERS_WAIT, '')]
+    assert capsys.readouterr().err == 'tools/train.py: error in process 1: alone\n'
+
+
+def test_a_module_that_cannot_be_imported_says_why(tmp_path, monkeypatch, capsys):
+    (tmp_path / 'my_hooks.py').write_text('import nowhere_to_be_found')
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SystemExit), errors_of_the_user('tools/train.py', launcher='none'):
+        import_modules_from_strings(['my_hooks'])
+    message = capsys.readouterr().err
+    assert 'error: Failed to import my_hooks\n' in message
+    assert 'my_hooks.py", line 1' in message
+    assert "No module named 'nowhere_to_be_found'" in message
 
 
 def test_a_bug_keeps_its_traceback():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.model import PretrainedInit
 
 from tnt_backbone.engine.pretrained import (
     check_pretrained,
@@ -40,6 +41,15 @@ def test_all_pretrained_parts_are_found_and_dropped():
     assert cfg.model.backbone.init_cfg is None
     assert cfg.model.roi_head[0].init_cfg == [NORMAL]
     assert cfg.model.neck.init_cfg == NORMAL
+
+
+def test_mmengines_new_style_gives_the_class():
+    cfg = config(init_cfg={'type': PretrainedInit, 'checkpoint': 'a.pth'})
+    assert pretrained_checkpoints(cfg) == {'model.backbone.init_cfg': 'a.pth'}
+    replace_backbone_weights(cfg, 'mine.pth')
+    assert pretrained_checkpoints(cfg) == {'model.backbone.init_cfg': 'mine.pth'}
+    drop_pretrained(cfg)
+    assert cfg.model.backbone.init_cfg is None
 
 
 @pytest.mark.parametrize(

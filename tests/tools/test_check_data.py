@@ -87,6 +87,17 @@ def test_coco(tiny_config, coco_root, tmp_path):
     assert 'note  box without area: 1' in result.stdout
 
 
+def test_coco_without_a_box_to_train_on(tiny_config, coco_root, tmp_path):
+    annotations = coco_root / 'train.json'
+    content = json.loads(annotations.read_text())
+    for box in content['annotations']:
+        box['bbox'][2] = 0
+    annotations.write_text(json.dumps(content))
+    result = check(tiny_config, '--phases', 'train', '--out', tmp_path / 'found.json')
+    assert result.returncode == 1
+    assert found(tmp_path / 'found.json') == {'no box to train on': 1, 'box without area': 4}
+
+
 def test_masks(tmp_path):
     for i, value in enumerate((1, 150, 151, 0)):
         image(tmp_path / 'images' / f'{i}.jpg')

@@ -1,5 +1,6 @@
 """tools/get_flops.py against the papers and against counting by hand."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,27 @@ def test_a_config_and_any_shape():
         for out in (small, large)
     ]
     assert neck[1] == pytest.approx(2 * neck[0], rel=0.02)  # convolutions grow with the area
+
+
+# One of each kind: with what DETR needs, with heads that need data, of the other libraries.
+@pytest.mark.parametrize(
+    ('config', 'counts_heads'),
+    [
+        ('atss_tnt_s_coco', True),
+        ('detr_tnt_s_coco', True),
+        ('mask_rcnn_tnt_s_coco', False),
+        ('mask2former_tnt_s_ade20k', False),
+        ('tnt_ti_imagenet', True),
+    ],
+)
+def test_models_of_all_libraries(monkeypatch, capsys, config, counts_heads):
+    path = TOOL.parents[1] / 'configs' / f'{config}.py'
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), str(path), '--shape', '64'])
+    runpy.run_path(str(TOOL), run_name='__main__')
+    output = capsys.readouterr().out
+    backbone = next(line for line in output.splitlines() if line.startswith('backbone'))
+    assert float(backbone.split()[2]) > 0
+    assert ('the heads are not counted' not in output) == counts_heads
 
 
 def test_an_unknown_model_is_named():

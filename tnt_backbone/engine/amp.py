@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.optim import OptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
 
@@ -43,7 +43,7 @@ def suit_amp_to_device(cfg: Config) -> None:
         ValueError: If a number format is asked for that autocast does not know on a CPU.
     """
     wrapper: dict[str, Any] = cfg.get('optim_wrapper') or {}
-    if wrapper.get('type') != 'AmpOptimWrapper' or get_device() != 'cpu':
+    if wrapper.get('type') not in ('AmpOptimWrapper', AmpOptimWrapper) or get_device() != 'cpu':
         return
     dtype = wrapper.pop('dtype', 'bfloat16')
     if dtype not in ('bfloat16', torch.bfloat16):

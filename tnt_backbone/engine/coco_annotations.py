@@ -1,12 +1,14 @@
 """Looks through COCO annotations for what MMDetection drops without a word or fails on later."""
 
 import json
+import math
 import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from mmdet.datasets import CocoDataset
+from mmdet.datasets import CocoDataset, CocoPanopticDataset, LVISV05Dataset
+from mmengine.dataset import BaseDataset
 
 from .datasets import shorten
 
@@ -15,6 +17,12 @@ SECTIONS = {
     'annotations': ('id', 'image_id', 'category_id', 'bbox', 'area'),
     'categories': ('id', 'name'),
 }
+
+
+def is_plain_coco(dataset: BaseDataset) -> bool:
+    """Whether a data set reads COCO's own format; some of its subclasses read another."""
+    other_formats = (CocoPanopticDataset, LVISV05Dataset)
+    return isinstance(dataset, CocoDataset) and not isinstance(dataset, other_formats)
 
 
 def check_coco(dataset: CocoDataset) -> list[str]:
@@ -27,7 +35,8 @@ def check_coco(dataset: CocoDataset) -> list[str]:
         Notes for the log: boxes and images that MMDetection leaves out, classes in another order.
 
     Raises:
-        ValueError: If the file is not COCO's, or lacks classes of the data set.
+        ValueError: If the file is not COCO's, lacks classes of the data set, or has no box to train
+            on.
         FileNotFoundError: If images are missing that would be read.
     """
     path = dataset.ann_file
@@ -42,6 +51,9 @@ def check_coco(dataset: CocoDataset) -> list[str]:
             f'(annotation ids {shorten(unknown)}). Add the images or remove the annotations'
         )
 
+    check_boxes(dataset, content)
+    categories = {category['id'] for category in content['categories']}
+    unlisted = [box['id'] for box in boxes if box['category_id'] not in categories]
     flat = [box['id'] for box in boxes if _is_flat(box, images[box['image_id']])]
     boxes_of = Counter(box['image_id'] for box in boxes)
     empty = [image['file_name'] for key, image in images.items() if not boxes_of[key]]
@@ -51,6 +63,11 @@ def check_coco(dataset: CocoDataset) -> list[str]:
         report.append(
             f'boxes with no area in the image or a side under 1 pixel, left out: {len(flat)} '
             f'(annotation ids {shorten(flat)})'
+        )
+    if unlisted:
+        report.append(
+            f'boxes of a category that the file does not list, left out: {len(unlisted)} '
+            f'(annotation ids {shorten(unlisted)})'
         )
     if empty and boxes:
         report.append(
@@ -88,7 +105,40 @@ def read_annotations(path: str, *, annotated: bool) -> dict[str, list[dict[str, 
                     f'{path}: an entry of "{section}" has no {", ".join(missing)}: '
                     f'{shorten([entry])}. See docs/datasets.md'
                 )
+    for section in ('images', 'annotations'):
+        times = Counter(entry['id'] for entry in content[section])
+        if repeated := [key for key, number in times.items() if number > 1]:
+            raise ValueError(
+                f'{path}: {len(repeated)} ids of "{section}" occur more than once '
+                f'({shorten(repeated)}), and only the last of each would be read. Number them anew'
+            )
+    broken = [box['id'] for box in content['annotations'] if not _is_box(box['bbox'])]
+    if broken:
+        raise ValueError(
+            f'{path}: the bbox of {len(broken)} annotations is not four finite numbers, '
+            f'[x, y, width, height] in pixels (annotation ids {shorten(broken)})'
+        )
     return content
+
+
+def check_boxes(dataset: CocoDataset, content: dict[str, list[dict[str, Any]]]) -> None:
+    """Refuse a training set of which MMDetection would use no box."""
+    if dataset.test_mode or not (dataset.filter_cfg or {}).get('filter_empty_gt', False):
+        return  # pictures of the background alone are in use beside others
+    images = {image['id']: image for image in content['images']}
+    names = {category['id']: category['name'] for category in content['categories']}
+    if not any(
+        box['image_id'] in images
+        and names.get(box['category_id']) in dataset.metainfo['classes']
+        and not box.get('iscrowd')
+        and not _is_flat(box, images[box['image_id']])
+        for box in content['annotations']
+    ):
+        raise ValueError(
+            f'{dataset.ann_file}: none of its {len(content["annotations"])} boxes can be trained '
+            'on: they must have an area within an image, a category that is a class of the '
+            'config, and not be a crowd'
+        )
 
 
 def check_classes(dataset: CocoDataset, categories: list[str]) -> list[str]:
@@ -101,6 +151,11 @@ def check_classes(dataset: CocoDataset, categories: list[str]) -> list[str]:
             f'{shorten(categories, most=20)}; the config wants {len(classes)} classes. Name those '
             'of the file by metainfo=dict(classes=(...)) in each dataset of the config (a comma '
             'behind a single one), and set num_classes of the heads'
+        )
+    if twice := sorted({name for name in classes if categories.count(name) > 1}):
+        raise ValueError(
+            f'{path}: several categories have the name {shorten(twice)}, so that the labels behind '
+            'it would shift. Make them one'
         )
     notes = []
     if list(classes) != [name for name in categories if name in classes]:
@@ -115,6 +170,14 @@ def check_classes(dataset: CocoDataset, categories: list[str]) -> list[str]:
             f'({shorten(unused)})'
         )
     return notes
+
+
+def _is_box(bbox: Any) -> bool:
+    return (
+        isinstance(bbox, list)
+        and len(bbox) == 4
+        and all(isinstance(number, (int, float)) and math.isfinite(number) for number in bbox)
+    )
 
 
 def _is_flat(box: dict[str, Any], image: dict[str, Any]) -> bool:

@@ -5,13 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.config.utils import ConfigParsingError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'  # of a checkout; an installed package has none
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def read_config(
-    path: str, *, options: dict[str, Any] | None, work_dir: str | None, launcher: str
+    path: str,
+    *,
+    options: dict[str, Any] | None,
+    work_dir: str | None,
+    launcher: str,
+    needs_model: bool = True,
 ) -> Config:
     """Read a config and apply what both tools share.
 
@@ -21,15 +27,23 @@ def read_config(
         work_dir: Folder of logs and checkpoints; by default the config's own, else
             ``./work_dirs/<name of the config>``.
         launcher: What started the processes: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+        needs_model: Refuse a config without one.
 
     Raises:
         FileNotFoundError: If there is no such file; the text has names that are near.
+        ValueError: If the file is no config, or has no model.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f'the config {path!r} does not exist. {_near_names(Path(path))}')
-    cfg = Config.fromfile(path)
+        wrong = 'is a folder' if Path(path).is_dir() else 'does not exist'
+        raise FileNotFoundError(f'the config {path!r} {wrong}. {_near_names(Path(path))}')
+    try:
+        cfg = Config.fromfile(path)
+    except (OSError, ConfigParsingError) as error:
+        raise ValueError(f'{path} cannot be read as a config: {error}') from error
     if options:
         cfg.merge_from_dict(options)
+    if needs_model and 'model' not in cfg:
+        raise ValueError(f'{path} is no config of a training or test: it has no "model"')
     cfg.launcher = launcher
     if work_dir is not None:
         cfg.work_dir = work_dir

@@ -22,6 +22,7 @@ KINDS = {
     'mask has another size than its image': True,
     'label out of range': True,
     'classes do not match': True,
+    'no box to train on': True,
     'class without images': True,
     'box outside its image': True,
     'box without area': False,  # left out by MMDetection
@@ -96,11 +97,9 @@ def _read_image(path: str) -> tuple[np.ndarray | None, list[Problem]]:
 
 
 def _plan_coco(dataset: BaseDataset) -> Check:
-    from mmdet.datasets import CocoDataset
+    from .coco_annotations import check_boxes, check_classes, is_plain_coco, read_annotations
 
-    from .coco_annotations import check_classes, read_annotations
-
-    if not isinstance(dataset, CocoDataset):
+    if not is_plain_coco(dataset):
         raise ValueError(f'{type(dataset).__name__} is not in COCO format')
     content = read_annotations(dataset.ann_file, annotated=not dataset.test_mode)
     found = []
@@ -108,6 +107,10 @@ def _plan_coco(dataset: BaseDataset) -> Check:
         check_classes(dataset, [category['name'] for category in content['categories']])
     except ValueError as error:
         found.append(Problem('classes do not match', dataset.ann_file, str(error)))
+    try:
+        check_boxes(dataset, content)
+    except ValueError as error:
+        found.append(Problem('no box to train on', dataset.ann_file, str(error)))
     categories = {category['id'] for category in content['categories']}
     items: dict[int, dict[str, Any]] = {
         image['id']: {

@@ -17,6 +17,11 @@ LOCAL_RANKS = {
 }
 
 
+def local_rank(launcher: str) -> str:
+    """Number of this process among those of its machine."""
+    return os.environ.get(LOCAL_RANKS.get(launcher, ''), '0')
+
+
 def is_first_on_node(launcher: str) -> bool:
     """Whether this process is the one of its machine that checks files for the others.
 
@@ -25,7 +30,7 @@ def is_first_on_node(launcher: str) -> bool:
     Args:
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
     """
-    return os.environ.get(LOCAL_RANKS.get(launcher, ''), '0') == '0'
+    return local_rank(launcher) == '0'
 
 
 def init_cpu_processes(cfg: Config) -> None:

@@ -53,7 +53,10 @@ def choose_loader(cfg: Config) -> None:
 
 
 def _has_our_backbone(cfg: Config) -> bool:
-    kind = str(cfg.model.get('backbone', {}).get('type', ''))
+    model = cfg.model.get('module', cfg.model)  # within the wrapper of --tta
+    kind = model.get('backbone', {}).get('type', '')
+    if not isinstance(kind, str):  # the class, in mmengine's configs of the new style
+        return kind in BACKBONES
     scope, _, name = kind.rpartition('.')
     ours = {backbone.__name__ for backbone in BACKBONES}
     # mmpretrain has a TNT of its own

@@ -3,6 +3,7 @@
 import itertools
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,8 +11,10 @@ from mmengine.config import Config
 
 from .checkpoint_file import check_checkpoint
 from .datasets import build_leaf_datasets, check_files, check_num_classes
-from .distributed import is_first_on_node
+from .distributed import is_first_on_node, local_rank
 from .pretrained import check_pretrained
+
+OTHERS_WAIT = 5.0  # seconds in which launchers end a run whose first process has failed
 
 
 def check_training(cfg: Config) -> list[str]:
@@ -24,18 +27,17 @@ def check_training(cfg: Config) -> list[str]:
         FileNotFoundError: If a file is not there.
         ValueError: If a file or the config is not what training needs.
     """
-    notes = _check_data(cfg, ('train', 'val'))
     if cfg.get('load_from'):
         check_checkpoint(cfg.load_from, resume=cfg.get('resume', False))
+    notes = _check_data(cfg, ('train', 'val'))
     check_pretrained(cfg)
     return notes
 
 
 def check_testing(cfg: Config) -> list[str]:
     """Check data and checkpoint of a test run; returns and raises like :func:`check_training`."""
-    notes = _check_data(cfg, ('test',))
     check_checkpoint(cfg.load_from)
-    return notes
+    return _check_data(cfg, ('test',))
 
 
 def _check_data(cfg: Config, phases: tuple[str, ...]) -> list[str]:
@@ -48,13 +50,10 @@ def _check_data(cfg: Config, phases: tuple[str, ...]) -> list[str]:
         for dataset in itertools.chain.from_iterable(datasets.values()):
             check_class_folders(dataset)
     if cfg.get('default_scope') == 'mmdet':
-        from mmdet.datasets import CocoDataset, CocoPanopticDataset, LVISV05Dataset
+        from .coco_annotations import check_coco, is_plain_coco
 
-        from .coco_annotations import check_coco
-
-        other_formats = (CocoPanopticDataset, LVISV05Dataset)
         for leaf in itertools.chain.from_iterable(datasets.values()):
-            if isinstance(leaf, CocoDataset) and not isinstance(leaf, other_formats):
+            if is_plain_coco(leaf):
                 notes += check_coco(leaf)
     return list(dict.fromkeys(notes))  # train and val say the same of the heads
 
@@ -65,13 +64,20 @@ def errors_of_the_user(tool: str, *, launcher: str) -> Iterator[None]:
 
     Args:
         tool: Name at the head of the message.
-        launcher: What started the processes; only the first on each machine prints.
+        launcher: What started the processes. Where all of them fail alike, the first on a machine
+            prints, and its exit ends the others before they do.
     """
     try:
         yield
     except (FileNotFoundError, ValueError, ImportError) as error:
+        text = str(error)
+        origin = error.__cause__ or error.__context__
+        if isinstance(error, ImportError) and origin is not None:
+            # mmengine says which module of custom_imports failed, and not why
+            text += '\n' + ''.join(traceback.format_exception(origin))
         if is_first_on_node(launcher):
-            sys.stderr.write(f'{tool}: error: {error}\n')
+            sys.stderr.write(f'{tool}: error: {text}\n')
         else:
-            time.sleep(60)  # the first one's exit ends the run: it must have the time to print
+            time.sleep(OTHERS_WAIT)
+            sys.stderr.write(f'{tool}: error in process {local_rank(launcher)}: {text}\n')
         sys.exit(2)

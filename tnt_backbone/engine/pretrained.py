@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..checkpoints import resolve_checkpoint
+from ..checkpoints.init_cfg import split_init_cfg
 
 # mmengine fetches these itself
 FOREIGN_SCHEMES = (
@@ -29,21 +30,16 @@ def _dicts(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from _dicts(value, f'{path}.{i}')
 
 
-def _as_list(init_cfg: Any) -> list[dict[str, Any]]:
-    return [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg or ())
-
-
-def pretrained_checkpoints(cfg: Config) -> dict[str, str]:
+def pretrained_checkpoints(cfg: Config) -> dict[str, Any]:
     """Find what ``init_cfg=dict(type='Pretrained', ...)`` asks for.
 
     Returns:
         ``{dotted path in the config: checkpoint}``.
     """
     return {
-        f'{path}.init_cfg': init['checkpoint']
+        f'{path}.init_cfg': init.get('checkpoint')
         for path, part in _dicts(cfg.model, 'model')
-        for init in _as_list(part.get('init_cfg'))
-        if init.get('type') == 'Pretrained'
+        for init in split_init_cfg(part.get('init_cfg'))[0]
     }
 
 
@@ -52,10 +48,9 @@ def drop_pretrained(cfg: Config) -> None:
     for _, part in _dicts(cfg.model, 'model'):
         if part.get('pretrained'):  # what some configs of mmseg say instead
             part['pretrained'] = None
-        inits = _as_list(part.get('init_cfg'))
-        kept = [init for init in inits if init.get('type') != 'Pretrained']
-        if len(kept) < len(inits):
-            part['init_cfg'] = kept or None
+        pretrained, others = split_init_cfg(part.get('init_cfg'))
+        if pretrained:
+            part['init_cfg'] = others or None
 
 
 def replace_backbone_weights(cfg: Config, file: str) -> None:
@@ -78,12 +73,8 @@ def replace_backbone_weights(cfg: Config, file: str) -> None:
     (backbone,) = backbones.values()
     if cfg.model.get('pretrained'):
         cfg.model['pretrained'] = None
-    inits = _as_list(backbone.get('init_cfg'))
-    pretrained = next(
-        (init for init in inits if init['type'] == 'Pretrained'), {'type': 'Pretrained'}
-    )
-    others = [init for init in inits if init['type'] != 'Pretrained']
-    replaced = {**pretrained, 'checkpoint': file}
+    pretrained, others = split_init_cfg(backbone.get('init_cfg'))
+    replaced = {**(pretrained or [{'type': 'Pretrained'}])[0], 'checkpoint': file}
     backbone['init_cfg'] = (
         [*others, replaced] if others else replaced
     )  # some backbones take no list
@@ -98,5 +89,5 @@ def check_pretrained(cfg: Config) -> None:
         ValueError: If a name is not known, or a file is damaged.
     """
     for checkpoint in pretrained_checkpoints(cfg).values():
-        if not checkpoint.startswith(FOREIGN_SCHEMES):
+        if not str(checkpoint).startswith(FOREIGN_SCHEMES):
             resolve_checkpoint(checkpoint)
