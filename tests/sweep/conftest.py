@@ -1,10 +1,9 @@
-"""The sweep's own option."""
+"""The sweep's own options."""
 
 
 def pytest_addoption(parser):
-    parser.addoption(
-        '--all',
-        dest='all_configs',
-        action='store_true',
-        help='sweep: every config with a ResNet, not one a folder',
+    group = parser.getgroup('sweep')
+    group.addoption(
+        '--all', dest='all_configs', action='store_true', help='every config, not one a folder'
     )
+    group.addoption('--again', action='store_true', help='run what outcomes.csv has already, too')

@@ -1,219 +1,168 @@
-"""Put another backbone into a stock config, train it for a step and let it predict.
+"""Put another backbone into a stock config's model, train it for a step and let it predict.
 
-``python tests/sweep/swapping.py CONFIG`` tries one config with its own backbone and with each of
-ours, and prints a line of JSON. ``test_sweep.py`` runs it over MMDetection's and MMSegmentation's
-configs, and ``tests/test_swap.py`` uses its parts.
+What ``sweep.py`` does to all configs of MMDetection and MMSegmentation, and ``tests/test_swap.py``
+to a few of them.
 """
 
-import contextlib
-import copy
-import io
-import json
-import sys
-import warnings
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from operator import mul
 from typing import Any
 
-import numpy as np
 import torch
-from mmdet.structures import DetDataSample
-from mmdet.structures.mask import BitmapMasks
-from mmengine.config import Config
+from batches import BATCHES, SIZE
+from mmdet.models.mot import DeepSORT
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import MessageHub
 from mmengine.model.utils import revert_sync_batchnorm
-from mmengine.registry import MODELS, init_default_scope
-from mmengine.structures import InstanceData, PixelData
-from mmseg.structures import SegDataSample
+from mmengine.registry import MODELS, DefaultScope, init_default_scope
+from mmengine.runner import set_random_seed
 from torch import nn
 
 import tnt_backbone.engine  # noqa: F401
 from tnt_backbone.registry import BACKBONES
 
+Model = dict[str, Any]  # the config of a model
 RESNETS = ('ResNet', 'ResNetV1c', 'ResNetV1d', 'ResNeXt')
 FAMILIES = [backbone.__name__ for backbone in BACKBONES]
-HEIGHT, WIDTH = 96, 128  # pixels
-SWEEP_SIZE = (192, 256)  # DINO takes the best 900 of its tokens: images must have as many
-DILATED = {'out_strides': (4, 8, 8, 8)}
+FEWER = {'nms_pre': 100, 'max_per_img': 20, 'num': 64}  # boxes to keep, and to sample
+STRIDES = (4, 8, 16, 32)  # of a ResNet that is not dilated, and of our pyramids
 
 
-def detection_batch(num_classes: int = 80) -> list[DetDataSample]:
-    """Two samples of different width with two boxes, masks and a semantic map each."""
-    samples = []
-    for width in (WIDTH, WIDTH - 28):
-        sample = DetDataSample(
-            metainfo=dict(
-                img_shape=(HEIGHT, width),
-                ori_shape=(HEIGHT, width),
-                pad_shape=(HEIGHT, width),
-                batch_input_shape=(HEIGHT, WIDTH),
-                scale_factor=(1.0, 1.0),
-                img_id=0,
-            )
-        )
-        boxes = torch.tensor([[4.0, 8.0, 60.0, 70.0], [30.0, 20.0, 90.0, 90.0]])
-        masks = np.zeros((2, HEIGHT, width), dtype=np.uint8)
-        masks[0, 8:70, 4:60] = masks[1, 20:90, 30:90] = 1
-        labels = torch.tensor([1, 17]) % num_classes
-        sample.gt_instances = InstanceData(
-            bboxes=boxes, labels=labels, masks=BitmapMasks(masks, HEIGHT, width)
-        )
-        sample.ignored_instances = InstanceData(
-            bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)
-        )
-        sample.gt_sem_seg = PixelData(sem_seg=torch.randint(0, 50, (1, HEIGHT, width)))
-        samples.append(sample)
-    return samples
-
-
-def segmentation_batch(num_classes: int = 19) -> list[SegDataSample]:
-    """Two samples."""
-    samples = []
-    for _ in range(2):
-        shape = (HEIGHT, WIDTH)
-        sample = SegDataSample(metainfo=dict(img_shape=shape, ori_shape=shape, pad_shape=shape))
-        sample.gt_sem_seg = PixelData(data=torch.randint(0, num_classes, (1, *shape)))
-        samples.append(sample)
-    return samples
-
-
-def images() -> list[torch.Tensor]:
-    """Two images of noise, as a pipeline gives them."""
-    return [torch.randint(0, 256, (3, HEIGHT, WIDTH), dtype=torch.uint8) for _ in range(2)]
-
-
-def holders(node: Any) -> Iterator[dict[str, Any]]:
-    """Every dict of a model's config that has a backbone."""
+def dicts(node: Any) -> Iterator[dict[str, Any]]:
+    """Every dict in a config, the outer ones first."""
     if isinstance(node, dict):
-        if isinstance(node.get('backbone'), dict):
-            yield node
-        for value in node.values():
-            yield from holders(value)
+        yield node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for value in node:
+            yield from dicts(value)
 
 
-def stock_backbone(cfg: Config) -> dict[str, Any] | None:
-    """The config of the ResNet, where there is exactly one backbone and it is one."""
-    found = list(holders(cfg.get('model')))
-    if len(found) != 1 or found[0]['backbone'].get('type', '').split('.')[-1] not in RESNETS:
-        return None
-    return found[0]['backbone']
+def resnets(model: Model) -> list[dict[str, Any]]:
+    """The configs of all ResNets in a model: of its detector, of its teacher, of its tracker."""
+    return [
+        node for node in dicts(model) if str(node.get('type', '')).rpartition('.')[2] in RESNETS
+    ]
 
 
-def swap(cfg: Config, backbone: dict[str, Any]) -> Config:
-    """Replace the backbone's dict, and nothing else."""
-    swapped = copy.deepcopy(cfg)
-    (holder,) = holders(swapped.model)
-    holder['backbone'] = backbone
-    return swapped
-
-
-def without_weights(node: Any) -> None:
-    """Take out the weights that a stock config asks a host for which is gone."""
-    if isinstance(node, dict):
+def prepare(cfg: Config) -> Model:
+    """Take out what a small test cannot have: downloaded weights, large images, 1000 proposals."""
+    model = cfg.model.to_dict()
+    for node in dicts(model):
         init_cfg = node.get('init_cfg')
         if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
             node['init_cfg'] = None
-        if 'pretrained' in node:
-            node['pretrained'] = None
-        for value in node.values():
-            without_weights(value)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            without_weights(value)
-
-
-def build(cfg: Config) -> nn.Module:
-    """Build the model for small images, with batch norm of one process."""
-    scope = cfg.get('default_scope')
-    init_default_scope(scope)
-    model_cfg = copy.deepcopy(cfg.model)
-    if scope == 'mmseg':
-        model_cfg.data_preprocessor.size = (HEIGHT, WIDTH)  # the stock size is that of crops
-        model_cfg.data_preprocessor.pop('size_divisor', None)
-    model = revert_sync_batchnorm(MODELS.build(model_cfg))
-    # Some heads leave tables in memory that nobody wrote to until then, and NaN may stand there.
-    model.init_weights()
+        for key in {'pretrained', 'teacher_ckpt', 'checkpoint'} & node.keys():
+            node[key] = None
+        if 'nms_pre' in node or 'max_per_img' in node or 'pos_fraction' in node:
+            node.update({key: min(node[key], FEWER[key]) for key in FEWER.keys() & node.keys()})
+    preprocessor = model.get('data_preprocessor') or {}
+    for key in ('size', 'size_divisor', 'batch_augments'):
+        preprocessor.pop(key, None)
+    if cfg.default_scope == 'mmseg':
+        preprocessor['size'] = SIZE
     return model
 
 
-def num_classes(node: Any) -> Iterator[int]:
-    """Numbers of classes of all heads."""
-    if isinstance(node, dict):
-        if isinstance(node.get('num_classes'), int):
-            yield node['num_classes']
-        for value in node.values():
-            yield from num_classes(value)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            yield from num_classes(value)
+def options(stock: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What stands in for a ResNet beside ``type``, and what is needed where levels must match."""
+    kept = {key: tuple(stock[key]) for key in ('out_indices',) if key in stock}
+    if stock.get('depth') in (18, 34):
+        kept['out_channels'] = (64, 128, 256, 512)
+    strides = tuple(accumulate((4, *stock.get('strides', (1, 2, 2, 2))[1:]), mul))
+    return kept, {} if strides == STRIDES[: len(strides)] else {'out_strides': strides}
 
 
-def train_and_predict(model: nn.Module, cfg: Config) -> None:
-    """Run loss, backward and predict.
+def swap(model: Model, **backbone: Any) -> Model:
+    """Replace every ResNet by ``backbone``, and nothing else.
+
+    Args:
+        model: The stock model.
+        backbone: ``type``, and what to add to :func:`options`.
+    """
+    swapped = ConfigDict(model).to_dict()  # a deep copy
+    for node in resnets(swapped):
+        kept, _ = options(node)
+        node.clear()
+        node.update({**kept, **backbone})
+    return swapped
+
+
+def swin(model: Model) -> Model:
+    """Replace every ResNet by a Swin Transformer of the same widths and levels."""
+    swapped = ConfigDict(model).to_dict()
+    for node in resnets(swapped):
+        kept, _ = options(node)
+        narrow = 'out_channels' in kept
+        node.clear()
+        node.update(
+            type='mmdet.SwinTransformer',
+            embed_dims=64 if narrow else 256,
+            num_heads=(2, 4, 8, 16),
+            depths=(1, 1, 1, 1),
+            out_indices=kept.get('out_indices', (0, 1, 2, 3)),
+        )
+    return swapped
+
+
+def build(model: Model, scope: str) -> nn.Module:
+    """Build a model with the batch norm of one process."""
+    DefaultScope._instance_dict.clear()
+    init_default_scope(scope)
+    built = revert_sync_batchnorm(MODELS.build(ConfigDict(model)))
+    # Some heads leave tables in memory that nobody wrote to until then, and NaN may stand there.
+    built.init_weights()
+    return built
+
+
+def train_and_predict(
+    built: nn.Module, model: Model, size: tuple[int, int] = SIZE
+) -> Sequence[Any]:
+    """Run loss, backward and predict on a batch for the model's data preprocessor.
+
+    Args:
+        built: What ``model`` was built to.
+        model: Its config.
+        size: ``(H, W)`` of the images in pixels.
+
+    Returns:
+        What was predicted, a sample each.
 
     Raises:
-        ValueError: If the loss is not finite, or there are not as many results as images.
+        ValueError: If the loss is not finite, or there are not as many results as samples.
     """
-    classes = min(num_classes(cfg.model), default=80)
-    batch = detection_batch if cfg.default_scope == 'mmdet' else segmentation_batch
-    inputs, samples = images(), batch(max(classes, 1))
+    numbers = [node.get('num_classes') for node in dicts(model)]
+    classes = max(min((n for n in numbers if isinstance(n, int)), default=80), 1)
+    kind = str(model['data_preprocessor']['type']).rpartition('.')[2]
+    make = BATCHES[kind]
+    if 'roi_head' in model and 'rpn_head' not in model:
+        make = BATCHES['proposals']
 
-    model.train()
-    data = {'inputs': inputs, 'data_samples': samples}
-    data = model.data_preprocessor(data, training=True)
-    loss, _ = model.parse_losses(model(**data, mode='loss'))
-    if not torch.isfinite(loss):
-        raise ValueError(f'the loss is {loss}')
-    loss.backward()
+    if not isinstance(built, DeepSORT):  # put together from trained parts, it has no loss
+        built.train()
+        data = built.data_preprocessor(make(classes, size), training=True)
+        loss, _ = built.parse_losses(built(**data, mode='loss'))
+        if not torch.isfinite(loss):
+            raise ValueError(f'the loss is {loss}')
+        loss.backward()
 
-    model.eval()
-    data = {'inputs': inputs, 'data_samples': samples}
-    data = model.data_preprocessor(data, training=False)
+    built.eval()
+    data = built.data_preprocessor(make(classes, size, training=False), training=False)
     with torch.no_grad():
-        results = model(**data, mode='predict')
-    if len(results) != len(inputs):
-        raise ValueError(f'{len(results)} results for {len(inputs)} images')
+        results = built(**data, mode='predict')
+    if len(results) != len(data['data_samples']):
+        raise ValueError(f'{len(results)} results for {len(data["data_samples"])} samples')
+    return results
 
 
-def attempt(cfg: Config) -> str:
+def attempt(model: Model, scope: str, size: tuple[int, int]) -> str:
     """Return ``'ok'``, or what went wrong."""
-    torch.manual_seed(0)
+    set_random_seed(0)
+    MessageHub.get_current_instance().update_info('iter', 0)  # BoxInst's warm-up asks for it
     try:
-        train_and_predict(build(cfg), cfg)
+        train_and_predict(build(model, scope), model, size)
     except Exception as error:
         text = ' '.join(str(error).split()) or repr(error)
-        return f'{type(error).__name__}: {text[:300]}'
+        return f'{type(error).__name__}: {text[:200]}'
     return 'ok'
-
-
-def try_config(path: Path) -> dict[str, Any]:
-    """Try a config with its own backbone, then with ours; what was needed is said beside ``ok``."""
-    cfg = Config.fromfile(path)
-    without_weights(cfg.get('model'))
-    stock = stock_backbone(cfg)
-    if stock is None:
-        return {'stock': 'no single ResNet'}
-    outcome = {'stock': attempt(cfg)}
-    if outcome['stock'] != 'ok':
-        return outcome
-    options: dict[str, Any] = {}
-    if 'out_indices' in stock:
-        options['out_indices'] = tuple(stock['out_indices'])
-    if stock.get('depth') in (18, 34):
-        options['out_channels'] = (64, 128, 256, 512)
-    is_dilated = max(stock.get('dilations', (1,))) > 1
-    for family in FAMILIES:
-        for extra in ({}, DILATED) if is_dilated else ({},):
-            outcome[family] = attempt(swap(cfg, {'type': family, **options, **extra}))
-            if outcome[family] == 'ok':
-                if extra:
-                    outcome[family] = f'ok with {extra}'
-                break
-    return outcome
-
-
-if __name__ == '__main__':
-    warnings.simplefilter('ignore')
-    HEIGHT, WIDTH = SWEEP_SIZE
-    with contextlib.redirect_stdout(io.StringIO()):
-        result = try_config(Path(sys.argv[1]))
-    sys.stdout.write(json.dumps(result) + '\n')
