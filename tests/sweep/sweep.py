@@ -14,6 +14,7 @@ import resource
 import signal
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from pprint import pformat
@@ -38,6 +39,11 @@ ROOTS = {  # where a library keeps its configs
     for library in (mmdet, mmseg)
 }
 SIZES = {'mmdet': (192, 256), 'mmseg': SIZE}  # DINO takes 900 tokens: images must have as many
+LARGER = (
+    416,
+    416,
+)  # where mmcv's deformable convolution is put on the topmost level, of stride 128
+TOO_SMALL = 'input image is smaller than kernel'  # what it says otherwise
 CPU_SECONDS, SECONDS = 900, 7200  # a model may take; the second is for one that sleeps
 Row = dict[str, str]
 
@@ -100,11 +106,12 @@ def in_fork(function: Callable[[], str]) -> str:
 def attempt(model: Model, library: str) -> str:
     """Try a model in a process of its own."""
 
-    def run() -> str:
+    def run(size: tuple[int, int]) -> str:
         os.chdir(ROOTS[library].parent)  # the teacher of a config is named from here
-        return swapping.attempt(model, library, SIZES[library])
+        return swapping.attempt(model, library, size)
 
-    return in_fork(run)
+    outcome = in_fork(partial(run, SIZES[library]))
+    return in_fork(partial(run, LARGER)) if TOO_SMALL in outcome else outcome
 
 
 def digest(model: Model) -> str:
