@@ -1,27 +1,27 @@
-"""RetinaNet with a small TNT on handwritten digits, from scratch: what tools/demo.sh trains.
+"""RetinaNet with a small TNT on handwritten digits: the detection of tools/demo.sh.
 
 MMDetection's RetinaNet, cut down to scenes of 128 pixels with digits 23 to 46 pixels high.
+
+python -m tnt_backbone.demo data/digits
+bash tools/dist_train.sh configs/retinanet_tnt_digits.py 2 \
+    --weights work_dirs/tnt_digits_classifier/iter_1000.pth
 """
 
 _base_ = [
     '_base_/models/retinanet.py',
+    '_base_/backbones/tnt_digits.py',
     '_base_/datasets/digits_detection.py',
-    '_base_/schedules/adamw_1x.py',
     '_base_/default_runtime.py',
+    '_base_/schedules/adamw_digits.py',
 ]
 custom_imports = dict(
     imports=['tnt_backbone', 'tnt_backbone.engine', 'tnt_backbone.demo.peak_memory'],
     allow_failed_imports=False,
 )
 
-# Half of TNT-Ti's depth, on patches of 8 pixels: 16 * 16 sentences of 4 * 4 words of 2 pixels.
 model = dict(
     backbone=dict(
-        type='tnt_backbone.TNT',
-        arch=dict(depth=6, word_dims=12, word_heads=2, sentence_dims=192, sentence_heads=3),
-        img_size=128,
-        patch_size=8,
-        word_stride=2,
+        **_base_.backbone,
         taps=(5, 5, 5, 5),  # 6 blocks are few: all levels read the last
         out_indices=(1, 2),  # strides 8 and 16
         out_channels=None,  # native: 192
@@ -40,28 +40,10 @@ model = dict(
 )
 
 # 2 processes * 4 images: many small steps get further in the same time than few large ones.
-train_dataloader = dict(batch_size=4)
 max_iters = 1250
-train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=max_iters, val_interval=500)
-optim_wrapper = dict(
-    optimizer=dict(lr=1e-3),
-    # Position tables start near zero; a larger rate lets attention tell places apart sooner.
-    paramwise_cfg=dict(
-        custom_keys=dict(word_pos=dict(lr_mult=10.0), sentence_pos=dict(lr_mult=10.0))
-    ),
-)
-# Not OneCycleLR: it puts a function into the checkpoint, which safe loading refuses.
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.04, by_epoch=False, begin=0, end=150),
-    dict(type='CosineAnnealingLR', by_epoch=False, T_max=max_iters),
-]
-auto_scale_lr = dict(base_batch_size=8)
-
-default_hooks = dict(
-    logger=dict(interval=10, log_metric_by_epoch=False),
-    checkpoint=dict(by_epoch=False, interval=max_iters, save_best=None),
-)
-custom_hooks = [dict(type='PeakMemoryHook')]
-log_processor = dict(window_size=10, by_epoch=False)
+train_cfg = dict(max_iters=max_iters)
+_base_.param_scheduler[1].T_max = max_iters
+auto_scale_lr = dict(enable=False, base_batch_size=8)
+default_hooks = _base_.digits_hooks
+log_processor = _base_.digits_log
 env_cfg = dict(mp_cfg=dict(opencv_num_threads=1))
-randomness = dict(seed=0)

@@ -1,54 +1,32 @@
-"""The small TNT of retinanet_tnt_digits.py as a classifier of the demo's single digits.
+"""A small TNT classifies the demo's single digits: the pretraining of tools/demo.sh.
 
 python -m tnt_backbone.demo data/digits
 bash tools/dist_train.sh configs/tnt_digits_classifier.py 2
-bash tools/dist_train.sh configs/retinanet_tnt_digits.py 2 \
-    --weights work_dirs/tnt_digits_classifier/epoch_10.pth
 """
 
-_base_ = ['tnt_ti_cifar10.py']
+_base_ = [
+    '_base_/models/classifier.py',
+    '_base_/backbones/tnt_digits.py',
+    '_base_/datasets/digits_classification.py',
+    '_base_/classification_runtime.py',
+    '_base_/schedules/adamw_digits.py',
+]
+custom_imports = dict(
+    imports=['tnt_backbone', 'tnt_backbone.engine', 'tnt_backbone.demo.peak_memory'],
+    allow_failed_imports=False,
+)
 
 model = dict(
-    backbone=dict(
-        arch=dict(
-            _delete_=True,
-            depth=6,
-            word_dims=12,
-            word_heads=2,
-            sentence_dims=192,
-            sentence_heads=3,
-        ),
-        img_size=128,  # the detector's: the position table fits there, and is resized here
-    )
+    data_preprocessor=dict(num_classes=10),
+    backbone=dict(**_base_.backbone, out_type='cls_token'),
+    head=dict(num_classes=10, in_channels=192, topk=(1,)),
+    train_cfg=dict(_delete_=True),  # no mixed images: the run is short
 )
 
-data_root = '{{$TNT_DEMO_DATA:data/digits/}}'
-metainfo = dict(classes=tuple('0123456789'))
-# no flip: a mirrored digit is another one, or none
-train_dataloader = dict(
-    dataset=dict(
-        data_root=data_root,
-        data_prefix='classification/train',
-        metainfo=metainfo,
-        pipeline=[dict(type='LoadImageOrSkip'), dict(type='PackInputs')],
-    )
-)
-val_dataloader = dict(
-    dataset=dict(data_root=data_root, data_prefix='classification/val', metainfo=metainfo)
-)
-test_dataloader = val_dataloader
-
-max_epochs = 10
-train_cfg = dict(max_epochs=max_epochs, val_interval=2)
-param_scheduler = [
-    dict(
-        type='CosineAnnealingLR',
-        T_max=max_epochs,
-        eta_min=1e-5,
-        by_epoch=True,
-        begin=0,
-        end=max_epochs,
-        convert_to_iter_based=True,
-    ),
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
-]
+max_iters = 1000
+train_cfg = dict(max_iters=max_iters)
+_base_.param_scheduler[1].T_max = max_iters
+auto_scale_lr = dict(enable=False, base_batch_size=16)  # 2 processes x 8 images
+default_hooks = _base_.digits_hooks
+log_processor = _base_.digits_log
+env_cfg = dict(mp_cfg=dict(opencv_num_threads=1))

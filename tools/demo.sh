@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
-# Shows the whole way in about a quarter of an hour on 2 cores: makes a data set, trains a detector from scratch
-# in two processes, evaluates it on digits it has never seen, and reports.
+# Shows the whole way on 2 cores: makes a data set, pretrains a classifier, lets a detector start from its weights and
+# a segmentor from the detector's, tests them on digits they have never seen, and reports.
 set -euo pipefail
 
 usage() {
   cat <<'EOF'
-usage: bash tools/demo.sh [--work-dir DIR] [--size PX] [--train N] [--val M] [--iterations N] [--processes P]
+usage: bash tools/demo.sh [--work-dir DIR] [--size PX] [--train N] [--val M] [--iterations N] [--processes P] [--compare]
 
   --work-dir    where data, checkpoints, logs and results go (default work_dirs/demo)
   --size        side of the scenes in pixels (default 128); the time grows with the area
   --train       scenes to train on (default 6000)
   --val         held-out scenes (default 400)
-  --iterations  training iterations (default: those of configs/retinanet_tnt_digits.py)
+  --iterations  training iterations of every stage (default: those of the configs)
   --processes   training processes (default 2): GPUs, or on a machine without one, processes on the CPU
+  --compare     train the detector and the segmentor from scratch too, and say what the weights gained
 
-It ends with exit status 1 if the detector is not as good as the demo promises.
+It ends with exit status 1 if a model is not as good as the demo promises.
 EOF
 }
 
@@ -24,11 +25,12 @@ die() {
 }
 
 TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-WORK_DIR="$TOOLS/../work_dirs/demo" PROCESSES=2
+WORK_DIR="$TOOLS/../work_dirs/demo" PROCESSES=2 COMPARE=
 data_options=() train_options=()
 while (($#)); do
   case "$1" in
     -h | --help) usage && exit 0 ;;
+    --compare) COMPARE=1 && shift ;;
     --work-dir | --size | --train | --val | --iterations | --processes)
       (($# > 1)) && [[ -n $2 ]] || die "$1 needs a value"
       [[ $1 == --work-dir || $2 =~ ^[1-9][0-9]*$ ]] || die "$1 $2: not a positive whole number"
@@ -57,20 +59,35 @@ fi
 source "$TOOLS/_python.sh"
 mkdir -p "$WORK_DIR"
 WORK_DIR=$(cd "$WORK_DIR" && pwd)
-CONFIG="$ROOT/configs/retinanet_tnt_digits.py"
-export TNT_DEMO_DATA="$WORK_DIR/data/" # the config reads it
+export TNT_DEMO_DATA="$WORK_DIR/data/" # the configs read it
+rm -rf "$WORK_DIR/scratch"             # an older run's must not be reported beside this one's
 SECONDS=0
+
+checkpoint() { # STAGE: the file that its training wrote last
+  cat "$WORK_DIR/$1/train/last_checkpoint"
+}
+
+# STAGE CONFIG TEST_OPTION [TRAIN_OPTION...]: train and test. --cfg-options drops the spaces of a path, so a path in
+# TEST_OPTION is relative to WORK_DIR.
+run() {
+  local folder="$WORK_DIR/$1" config="$ROOT/configs/$2"
+  step "$1: $config, $PROCESSES processes, from minute $((SECONDS / 60)) on"
+  bash "$TOOLS/dist_train.sh" "$config" "$PROCESSES" --work-dir "$folder/train" "${@:4}" "${train_options[@]}"
+  step "$1: test on held-out digits"
+  (cd "$WORK_DIR" && bash "$TOOLS/dist_test.sh" "$config" "$(checkpoint "$1")" "$PROCESSES" \
+    --work-dir "$folder/test" ${3:+--cfg-options "$3"})
+}
 
 step "data set: $TNT_DEMO_DATA"
 "$PYTHON" -m tnt_backbone.demo "$TNT_DEMO_DATA" "${data_options[@]}"
 
-step "training in $PROCESSES processes: $WORK_DIR/train"
-bash "$TOOLS/dist_train.sh" "$CONFIG" "$PROCESSES" --work-dir "$WORK_DIR/train" "${train_options[@]}"
-
-step 'evaluation on held-out digits'
-cd "$WORK_DIR" # --cfg-options drops the spaces of a path, so outfile_prefix must be relative
-bash "$TOOLS/dist_test.sh" "$CONFIG" "$(< "$WORK_DIR/train/last_checkpoint")" "$PROCESSES" \
-  --work-dir "$WORK_DIR/test" --cfg-options test_evaluator.outfile_prefix=detections
+run classify tnt_digits_classifier.py ''
+run detect retinanet_tnt_digits.py test_evaluator.outfile_prefix=detections --weights "$(checkpoint classify)"
+run segment fpn_tnt_digits.py test_evaluator.output_dir=segments --weights "$(checkpoint detect)"
+if [[ -n $COMPARE ]]; then
+  run scratch/detect retinanet_tnt_digits.py test_evaluator.outfile_prefix=scratch/detections
+  run scratch/segment fpn_tnt_digits.py test_evaluator.output_dir=scratch/segments
+fi
 
 step "result, after $((SECONDS / 60)) min $((SECONDS % 60)) s (without the environment)"
 "$PYTHON" -m tnt_backbone.demo.report "$WORK_DIR" "$TNT_DEMO_DATA"

@@ -5,7 +5,7 @@
     OUT/annotations/instances_{train,val}.json    COCO: boxes, polygons, area
     OUT/{train,val}/000000.jpg                    scenes
     OUT/semantic/{train,val}/000000.png           class of every pixel
-    OUT/classification/{train,val}/<class>/       one digit a picture, half the scenes' size
+    OUT/classification/{train,val}/<class>/       one digit a picture, small
     OUT/dataset.json                              the arguments it was made with; written last
 
 Semantic masks hold 0 for the background, a class of its own, and 1 to 10 for the digits 0 to 9. In
@@ -30,11 +30,13 @@ from .scenes import Scene, compose
 
 MAX_DIGITS = 4  # in a scene
 SCENE_HEIGHTS = (0.18, 0.36)  # of a digit, as a share of the shorter side
-SINGLE_HEIGHTS = (0.36, 0.72)  # about the same in pixels, as single digits have half the size
+SINGLE_SHARE = 4  # a single digit's picture has a quarter of the scenes' sides
+SINGLE_MIN_SIZE = 16
+SINGLE_HEIGHTS = (0.65, 0.88)  # about the same in pixels
 MIN_SIZE = 32
 JPEG_QUALITY = 95
 
-RECIPE = 2  # raised with each change of what is drawn, so that older data are made again
+RECIPE = 3  # raised with each change of what is drawn, so that older data are made again
 STAMP = 'dataset.json'
 PARTIAL = '.partial'  # where a data set grows until it is whole
 CONTENTS = ('annotations', *SPLITS, 'semantic', 'classification')
@@ -52,8 +54,12 @@ def make_single(split: Split, number: int, *, size: tuple[int, int], seed: int) 
     """Compose single digit ``number`` of a split, for classification; the classes take turns."""
     rng = np.random.default_rng([seed, SPLITS.index(split), number, 1])
     digits = [digit for digit in load_split(split) if digit.label == number % len(CLASSES)]
-    half = (size[0] // 2, size[1] // 2)
-    return compose(rng, [digits[rng.integers(len(digits))]], size=half, heights=SINGLE_HEIGHTS)
+    height, width = (max(side // SINGLE_SHARE, SINGLE_MIN_SIZE) for side in size)
+    while True:
+        digit = digits[rng.integers(len(digits))]
+        scene = compose(rng, [digit], size=(height, width), heights=SINGLE_HEIGHTS)
+        if scene.instances:  # a broad digit, turned, may not fit
+            return scene
 
 
 def make_dataset(

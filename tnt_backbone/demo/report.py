@@ -1,7 +1,9 @@
-"""What came of the demo: a table, a loss curve and a picture, all read from the run's own logs.
+"""What came of the demo: a table, curves and a picture, all read from the runs' own logs.
 
-``python -m tnt_backbone.demo.report WORK_DIR DATA``, where ``WORK_DIR/train`` and ``WORK_DIR/test``
-are the work directories of ``tools/train.py`` and ``tools/test.py``.
+``python -m tnt_backbone.demo.report WORK_DIR DATA``, where ``WORK_DIR/STAGE/train`` and
+``WORK_DIR/STAGE/test`` are the work directories of ``tools/train.py`` and ``tools/test.py`` for
+each of :data:`STAGES`, and ``WORK_DIR/scratch/STAGE`` those of the same stage without pretrained
+weights, where it was run.
 """
 
 import argparse
@@ -13,22 +15,54 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import matplotlib
 
 matplotlib.use('Agg')
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.patches import Rectangle
 from mmengine.config import Config
 
 from .peak_memory import PEAK_MEMORY
 
-PROMISED = {'coco/bbox_mAP': 0.75, 'coco/bbox_mAP_50': 0.95}  # on the val split
-LABELS = {'coco/bbox_mAP': 'box AP', 'coco/bbox_mAP_50': 'box AP50'}
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of a stage's test.
+
+    Attributes:
+        key: In the log.
+        label: In the report.
+        unit: What the log's figure is divided by to be a share.
+        promised: The least share on the val split that makes a good run.
+    """
+
+    key: str
+    label: str
+    unit: float
+    promised: float
+
+    def read(self, metrics: dict[str, float]) -> float | None:
+        """The share from 0 to 1, ``None`` where the line of a log does not have it."""
+        return metrics[self.key] / self.unit if self.key in metrics else None
+
+
+STAGES = dict(
+    classify=(Metric('accuracy/top1', 'top-1', 100, 0.95),),
+    detect=(
+        Metric('coco/bbox_mAP', 'box AP', 1, 0.75),
+        Metric('coco/bbox_mAP_50', 'box AP50', 1, 0.95),
+    ),
+    segment=(Metric('mIoU', 'mIoU', 100, 0.75),),
+)
+SCRATCH = 'scratch'  # folder of the runs that started without weights
 SCORE_THRESHOLD = 0.5
 SCENES = 8
 COLOURS = plt.get_cmap('tab10').colors
+PALETTE = ListedColormap([(0, 0, 0), *COLOURS])  # of semantic masks
 
 
 @dataclass
@@ -50,14 +84,14 @@ class Run:
     peak_memory_mb: list[float]
 
 
-def read_run(work_dir: Path) -> Run:
-    """Read the newest logs below ``work_dir/train`` and ``work_dir/test``.
+def read_run(folder: Path) -> Run:
+    """Read the newest logs below ``folder/train`` and ``folder/test``.
 
     Raises:
         FileNotFoundError: If there are none.
         ValueError: If training ended before its first line in the log, or before its end.
     """
-    scalars_file = _newest(work_dir / 'train', '*/vis_data/scalars.json')
+    scalars_file = _newest(folder / 'train', '*/vis_data/scalars.json')
     scalars = [json.loads(line) for line in scalars_file.read_text().splitlines()]
     peaks: dict[str, float] = {}
     for line in scalars:
@@ -71,14 +105,24 @@ def read_run(work_dir: Path) -> Run:
             f'{len(peaks)} processes: the run was stopped, or is shorter than '
             'default_hooks.logger.interval'
         )
+    keys = [metric.key for metrics in STAGES.values() for metric in metrics]
     config = Config.fromfile(scalars_file.with_name('config.py'))
     return Run(
         train=train,
-        val=[line for line in scalars if any(key in line for key in PROMISED)],
-        metrics=_read_metrics(_newest(work_dir / 'test', '*/*.json')),
+        val=[line for line in scalars if any(key in line for key in keys)],
+        metrics=_read_metrics(_newest(folder / 'test', '*/*.json')),
         images_per_iteration=config.train_dataloader.batch_size * len(peaks),
         peak_memory_mb=list(peaks.values()),
     )
+
+
+def read_runs(work_dir: Path) -> dict[str, Run]:
+    """Read the run of every stage, and as ``'scratch/STAGE'`` those from scratch."""
+    runs = {stage: read_run(work_dir / stage) for stage in STAGES}
+    for stage in STAGES:
+        if (work_dir / SCRATCH / stage).is_dir():
+            runs[f'{SCRATCH}/{stage}'] = read_run(work_dir / SCRATCH / stage)
+    return runs
 
 
 def _read_metrics(path: Path) -> dict[str, float]:
@@ -99,66 +143,85 @@ def _newest(folder: Path, pattern: str) -> Path:
     return found[-1]
 
 
-def table(run: Run) -> str:
-    """The figures of a run as lines of text."""
-    rows = []
-    for key, promised in PROMISED.items():
-        value = run.metrics.get(key, 0.0)  # none is logged if the detector found nothing at all
-        verdict = 'reached' if value >= promised else 'NOT reached'
-        rows.append((LABELS[key], f'{value:.3f}', f'at least {promised:.2f} promised: {verdict}'))
-    seconds = statistics.median(line['time'] for line in run.train)
-    last = run.train[-1]
-    rows += [
-        ('loss', f'{last["loss"]:.3f}', f'after {int(last["step"])} iterations'),
-        ('time per iteration', f'{seconds:.3f} s', 'median'),
-        (
-            'images per second',
-            f'{run.images_per_iteration / seconds:.1f}',
-            f'{run.images_per_iteration} an iteration',
-        ),
-        (
-            'peak memory',
-            f'{max(run.peak_memory_mb):.0f} MB',
-            f'a process, of {len(run.peak_memory_mb)}',
-        ),
+def table(runs: dict[str, Run]) -> str:
+    """The figures of :func:`read_runs` as lines of text."""
+    lines = [f'{"held-out digits":<20}{"measured":>10}{"promised":>10}{"":14}{"from scratch":>14}']
+    for stage, metrics in STAGES.items():
+        for metric in metrics:
+            value = metric.read(runs[stage].metrics) or 0.0  # none is logged if nothing was found
+            verdict = 'reached' if value >= metric.promised else 'NOT reached'
+            line = f'{metric.label:<20}{value:>10.3f}{metric.promised:>10.2f}  {verdict:<12}'
+            if scratch := runs.get(f'{SCRATCH}/{stage}'):
+                line += f'{metric.read(scratch.metrics) or 0.0:>14.3f}'
+            lines.append(line.rstrip())
+
+    def row(name: str, *cells: str) -> str:
+        return f'{name:<20}' + ''.join(f'{cell:>18}' for cell in cells)
+
+    lines += ['', row('training', *runs)]
+    seconds = [statistics.median(line['time'] for line in run.train) for run in runs.values()]
+    images = [run.images_per_iteration for run in runs.values()]
+    peaks = [run.peak_memory_mb for run in runs.values()]
+    lines += [
+        row('iterations', *(str(int(run.train[-1]['step'])) for run in runs.values())),
+        row('images an iteration', *map(str, images)),
+        row('last loss', *(f'{run.train[-1]["loss"]:.3f}' for run in runs.values())),
+        row('time per iteration', *(f'{median:.3f} s' for median in seconds)),
+        row('images per second', *(f'{n / s:.1f}' for n, s in zip(images, seconds, strict=True))),
+        row('peak memory', *(f'{len(peak)} x {max(peak):.0f} MB' for peak in peaks)),
     ]
-    return '\n'.join(f'{name:<20}{value:>10}   {note}' for name, value, note in rows)
+    return '\n'.join(lines)
 
 
-def reached(run: Run) -> bool:
-    """Whether the run is as good as the demo promises."""
-    return all(run.metrics.get(key, 0.0) >= promised for key, promised in PROMISED.items())
+def reached(runs: dict[str, Run]) -> bool:
+    """Whether the runs are as good as the demo promises."""
+    return all(
+        (metric.read(runs[stage].metrics) or 0.0) >= metric.promised
+        for stage, metrics in STAGES.items()
+        for metric in metrics
+    )
 
 
-def draw_curve(run: Run, path: Path) -> None:
-    """Draw the losses, and the AP of the evaluations during training, over the iterations."""
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout='constrained')
-    steps = [line['step'] for line in run.train]
-    for key in ('loss', 'loss_cls', 'loss_bbox'):
-        axes.plot(steps, [line[key] for line in run.train], label=key)
-    axes.set(xlabel='iteration', ylabel='loss', ylim=(0, None))
-    handles = axes.get_legend_handles_labels()
-    if run.val:
+def draw_curves(runs: dict[str, Run], path: Path) -> None:
+    """Draw the loss of each stage, and the evaluations during training, over the iterations."""
+    figure, grid = plt.subplots(1, len(STAGES), figsize=(5 * len(STAGES), 4), layout='constrained')
+    for axes, (stage, metrics) in zip(grid, STAGES.items(), strict=True):
         right = axes.twinx()
-        for style, (key, label) in zip(('k-o', 'k--s'), LABELS.items(), strict=True):
-            points = [(line['step'], line[key]) for line in run.val if key in line]
-            right.plot(*zip(*points, strict=True), style, markersize=4, label=f'{label}, held out')
-        right.set(ylabel='AP', ylim=(0, 1))
-        handles = tuple(
+        for name, style in ((stage, '-'), (f'{SCRATCH}/{stage}', ':')):
+            if name not in runs:
+                continue
+            run = runs[name]
+            steps, losses = zip(*((line['step'], line['loss']) for line in run.train), strict=True)
+            axes.plot(steps, losses, f'C0{style}', label=f'loss, {name}')
+            for colour, metric in zip(('k', 'C1'), metrics, strict=False):
+                points = [
+                    (line['step'], metric.read(line)) for line in run.val if metric.key in line
+                ]
+                points.append((steps[-1], metric.read(run.metrics) or 0.0))
+                label = f'{metric.label}, {name}'
+                right.plot(*zip(*points, strict=True), f'{colour}o{style}', label=label)
+        axes.set(xlabel='iteration', ylabel='loss', ylim=(0, None), title=stage)
+        right.set(ylim=(0, 1.02))
+        handles, labels = (
             ours + theirs
-            for ours, theirs in zip(handles, right.get_legend_handles_labels(), strict=True)
+            for ours, theirs in zip(
+                axes.get_legend_handles_labels(), right.get_legend_handles_labels(), strict=True
+            )
         )
-    axes.legend(*handles, loc='center right')
-    figure.savefig(path, dpi=120)
+        right.legend(handles, labels, loc='center right', fontsize=8)
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
-def draw_predictions(data: Path, detections: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw the first held-out scenes: on the left the truth, on the right what was detected.
+def draw_predictions(
+    data: Path, detections: Sequence[dict[str, Any]], segments: Path, path: Path
+) -> None:
+    """Draw the first held-out scenes: the truth, what was detected, the true and predicted mask.
 
     Args:
         data: The data set.
         detections: In COCO's result format, for the val split.
+        segments: Folder of the predicted masks.
         path: Of the picture.
     """
     truth = json.loads((data / 'annotations' / 'instances_val.json').read_text())
@@ -168,23 +231,31 @@ def draw_predictions(data: Path, detections: Sequence[dict[str, Any]], path: Pat
     confident.sort(key=lambda item: item['score'])  # the surest on top
     rows = -(-len(images) // 2)
     figure, grid = plt.subplots(
-        rows, 4, figsize=(12, 3.1 * rows), layout='constrained', squeeze=False
+        rows, 8, figsize=(20, 2.7 * rows), layout='constrained', squeeze=False
     )
     for axes in grid.flat:
         axes.axis('off')
     for number, image in enumerate(images):
-        left, right = grid[number // 2, number % 2 * 2 :][:2]
-        picture = plt.imread(data / 'val' / image['file_name'])
+        cells = grid[number // 2, number % 2 * 4 :][:4]
+        file = Path(image['file_name'])
+        picture = plt.imread(data / 'val' / file)
         for axes, title, boxes in (
-            (left, 'truth', truth['annotations']),
-            (right, 'TNT', confident),
+            (cells[0], 'truth', truth['annotations']),
+            (cells[1], 'TNT', confident),
         ):
             axes.imshow(picture)
-            axes.set_title(f'{image["file_name"]}: {title}', fontsize=9)
+            axes.set_title(f'{file}: {title}', fontsize=9)
             for item in boxes:
                 if item['image_id'] == image['id']:
                     _draw_box(axes, item, names[item['category_id']])
-    figure.savefig(path, dpi=100)
+        for axes, title, folder in (
+            (cells[2], 'true mask', data / 'semantic' / 'val'),
+            (cells[3], "TNT's mask", segments),
+        ):
+            mask = cv2.imread(str(folder / file.with_suffix('.png')), cv2.IMREAD_UNCHANGED)
+            axes.imshow(mask, cmap=PALETTE, vmin=0, vmax=PALETTE.N - 1, interpolation='nearest')
+            axes.set_title(title, fontsize=9)
+    figure.savefig(path, dpi=80)
     plt.close(figure)
 
 
@@ -202,7 +273,7 @@ def _draw_box(axes: Axes, item: dict[str, Any], name: str) -> None:
 
 
 def main() -> None:
-    """Write the report; the exit status is 1 if the run is not as good as promised."""
+    """Write the report; the exit status is 1 if the runs are not as good as promised."""
     parser = argparse.ArgumentParser(
         prog='python -m tnt_backbone.demo.report', description='Report on a demo run.'
     )
@@ -210,21 +281,21 @@ def main() -> None:
         'work_dir',
         type=Path,
         metavar='WORK_DIR',
-        help='with train/, test/ and detections.bbox.json',
+        help=f'with {", ".join(STAGES)}, detections.bbox.json and segments/',
     )
     parser.add_argument('data', type=Path, metavar='DATA', help="the demo's data set")
     args = parser.parse_args()
     try:
-        run = read_run(args.work_dir)
+        runs = read_runs(args.work_dir)
         detections = json.loads((args.work_dir / 'detections.bbox.json').read_text())
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
-    curve, pictures = args.work_dir / 'loss_curve.png', args.work_dir / 'predictions.png'
-    draw_curve(run, curve)
-    draw_predictions(args.data, detections, pictures)
-    (args.work_dir / 'report.txt').write_text(table(run) + '\n')
-    sys.stdout.write(f'{table(run)}\n\nloss curve:   {curve}\npredictions:  {pictures}\n')
-    if not reached(run):
+    curves, pictures = args.work_dir / 'loss_curves.png', args.work_dir / 'predictions.png'
+    draw_curves(runs, curves)
+    draw_predictions(args.data, detections, args.work_dir / 'segments', pictures)
+    (args.work_dir / 'report.txt').write_text(table(runs) + '\n')
+    sys.stdout.write(f'{table(runs)}\n\ncurves:       {curves}\npredictions:  {pictures}\n')
+    if not reached(runs):
         sys.exit('The run is not as good as the demo promises.')
 
 

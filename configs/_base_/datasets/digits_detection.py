@@ -1,21 +1,19 @@
 """The data set that ``python -m tnt_backbone.demo data/digits`` makes, for detection."""
 
-dataset_type = 'CocoDataset'
 # for another folder, put TNT_DEMO_DATA=folder/ in front of a command
 data_root = '{{$TNT_DEMO_DATA:data/digits/}}'
 metainfo = dict(classes=tuple('0123456789'))
-backend_args = None
 
 # No flip: a mirrored digit is another one, or none. No colour jitter: scenes differ in colour.
 # The scenes are taken as they are, whatever their size; Resize only notes the scale.
 train_pipeline = [
-    dict(type='LoadImageFromFile', backend_args=backend_args),
+    dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='Resize', scale_factor=1.0, keep_ratio=True),
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile', backend_args=backend_args),
+    dict(type='LoadImageFromFile'),
     dict(type='Resize', scale_factor=1.0, keep_ratio=True),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
@@ -26,17 +24,16 @@ test_pipeline = [
 
 # Decoding a scene of 128 pixels takes a millisecond: workers would only contend for the cores.
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     num_workers=0,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
-        type=dataset_type,
+        type='CocoDataset',
         data_root=data_root,
         metainfo=metainfo,
         ann_file='annotations/instances_train.json',
         data_prefix=dict(img='train/'),
         pipeline=train_pipeline,
-        backend_args=backend_args,
     ),
 )
 val_dataloader = dict(
@@ -45,14 +42,13 @@ val_dataloader = dict(
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type=dataset_type,
+        type='CocoDataset',
         data_root=data_root,
         metainfo=metainfo,
         ann_file='annotations/instances_val.json',
         data_prefix=dict(img='val/'),
         test_mode=True,
         pipeline=test_pipeline,
-        backend_args=backend_args,
     ),
 )
 test_dataloader = val_dataloader

@@ -1,0 +1,46 @@
+"""Semantic FPN with a small TNT on handwritten digits: the segmentation of tools/demo.sh.
+
+python -m tnt_backbone.demo data/digits
+bash tools/dist_train.sh configs/fpn_tnt_digits.py 2 \
+    --weights work_dirs/tnt_digits_classifier/iter_1000.pth
+"""
+
+_base_ = [
+    '_base_/models/semantic_fpn.py',
+    '_base_/backbones/tnt_digits.py',
+    '_base_/datasets/digits_segmentation.py',
+    '_base_/segmentation_runtime.py',
+    '_base_/schedules/adamw_digits.py',
+]
+custom_imports = dict(
+    imports=['tnt_backbone', 'tnt_backbone.engine', 'tnt_backbone.demo.peak_memory'],
+    allow_failed_imports=False,
+)
+
+model = dict(
+    # scenes of any size, unlike crops
+    data_preprocessor=dict(size=None, size_divisor=16, test_cfg=dict(size_divisor=16)),
+    backbone=dict(
+        **_base_.backbone,
+        taps=(5, 5, 5, 5),  # 6 blocks are few: all levels read the last
+        out_indices=(0, 1, 2),  # strides 4, 8 and 16
+        out_channels=96,
+    ),
+    neck=dict(in_channels=[96, 96, 96], out_channels=64, num_outs=3),
+    decode_head=dict(
+        in_channels=[64, 64, 64],
+        in_index=[0, 1, 2],
+        feature_strides=[4, 8, 16],
+        channels=64,
+        dropout_ratio=0.0,
+        num_classes=11,
+    ),
+)
+
+max_iters = 500
+train_cfg = dict(max_iters=max_iters)
+_base_.param_scheduler[1].T_max = max_iters
+auto_scale_lr = dict(enable=False, base_batch_size=8)  # 2 processes x 4 images
+default_hooks = _base_.digits_hooks
+log_processor = _base_.digits_log
+env_cfg = dict(mp_cfg=dict(opencv_num_threads=1))
