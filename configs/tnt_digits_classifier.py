@@ -12,13 +12,19 @@ _base_ = [
     '_base_/schedules/adamw_digits.py',
 ]
 custom_imports = dict(
-    imports=['tnt_backbone', 'tnt_backbone.engine', 'tnt_backbone.demo.peak_memory'],
+    imports=[
+        'tnt_backbone',
+        'tnt_backbone.engine',
+        'tnt_backbone.demo.peak_memory',
+        'tnt_backbone.demo.max_pooling',
+    ],
     allow_failed_imports=False,
 )
 
 model = dict(
     data_preprocessor=dict(num_classes=10),
-    backbone=dict(**_base_.backbone, out_type='cls_token'),
+    backbone=dict(**_base_.backbone, out_type='featmap'),
+    neck=dict(type='GlobalMaxPooling'),
     head=dict(num_classes=10, in_channels=192, topk=(1,)),
     train_cfg=dict(_delete_=True),  # no mixed images: the run is short
 )
