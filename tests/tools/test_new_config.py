@@ -109,6 +109,12 @@ def test_a_detector(make, tmp_path):
         assert f'# - {change.strip()}' in head, 'the file says what was changed'
 
 
+@pytest.mark.parametrize('rate', [7, 0, -1, 'nan'])
+def test_a_layer_decay_that_no_run_would_take(refuses, rate):
+    said = refuses('--from', RETINANET, '--backbone', 'tnt_s', '--layer-decay', rate)
+    assert f'--layer-decay {rate} must lie in (0, 1]' in said
+
+
 def test_a_dilated_segmentor(make):
     source = 'mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb2-40k_cityscapes-512x1024.py'
     cfg, _ = make('--from', source, '--backbone', 'tnt_s')

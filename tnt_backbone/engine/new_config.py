@@ -60,7 +60,7 @@ def convert_config(
     Args:
         cfg: A config of MMDetection, MMSegmentation or MMPretrain with a ResNet, whole.
         backbone_name: Such as ``'pyramid_tnt_s'``.
-        layer_decay: Factor of the learning rate from layer to layer; 1 for none.
+        layer_decay: Factor of the learning rate from layer to layer, in (0, 1]; 1 for none.
         own_data: Whether the user's own data come into it next.
 
     Returns:
@@ -69,6 +69,8 @@ def convert_config(
     Raises:
         ValueError: If the config is not one that this can do well; the text says why.
     """
+    if not 0.0 < layer_decay <= 1.0:
+        raise ValueError(f'--layer-decay {layer_decay:g} must lie in (0, 1]; 1 decays nothing')
     scope = cfg.get('default_scope')
     if scope not in ADAMW:
         raise ValueError(
