@@ -24,7 +24,7 @@ def lines() -> Iterator[str]:
             options = ''.join(f', {key}={value!r}' for key, value in row.options.items())
             if row.img_size != 224:
                 options += f', img_size={row.img_size}'
-            pixels = 'mean = std = 127.5' if row.mean == row.std else "ImageNet's"
+            pixels = 'mean = std = 127.5' if row.mean == row.std else f"{row.data.split('-')[0]}'s"
             accuracy = f'{row.top1}' + (f' / {row.top5}' if row.top5 else '')
             data = '' if row.data == 'ImageNet-1k' else f' ({row.data})'
             places = [f'[{i}]({place})' for i, place in enumerate(row.places, 1)]

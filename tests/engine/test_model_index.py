@@ -113,11 +113,11 @@ def test_the_weights_are_those_that_are_published(index):
             row, cfg = PUBLISHED[name], Config.fromfile(ROOT / model.config)
             assert cfg.model.backbone.arch == row.arch
             assert model.results[0].metrics['Top 1 Accuracy'] == row.top1
+            assert cfg.model.data_preprocessor.mean == row.mean
+            assert cfg.model.data_preprocessor.std == row.std
     for model in imagenet(index):
         if model.weights:
             row, cfg = PUBLISHED[model.weights[6:]], Config.fromfile(ROOT / model.config)
-            assert cfg.model.data_preprocessor.mean == row.mean
-            assert cfg.model.data_preprocessor.std == row.std
             assert cfg.test_dataloader.dataset.pipeline[2].crop_size == row.img_size
 
 
