@@ -30,13 +30,14 @@ from .scenes import Scene, compose
 
 MAX_DIGITS = 4  # in a scene
 SCENE_HEIGHTS = (0.18, 0.36)  # of a digit, as a share of the shorter side
+SINGLES_PER_SCENE = 3
 SINGLE_SHARE = 4  # a single digit's picture has a quarter of the scenes' sides
 SINGLE_MIN_SIZE = 16
 SINGLE_HEIGHTS = (0.65, 0.88)  # about the same in pixels
 MIN_SIZE = 32
 JPEG_QUALITY = 95
 
-RECIPE = 3  # raised with each change of what is drawn, so that older data are made again
+RECIPE = 4  # raised with each change of what is drawn, so that older data are made again
 STAMP = 'dataset.json'
 PARTIAL = '.partial'  # where a data set grows until it is whole
 CONTENTS = ('annotations', *SPLITS, 'semantic', 'classification')
@@ -78,7 +79,7 @@ def make_dataset(
     Args:
         out: Folder for the data set. One that holds a data set of other arguments is made again,
             whole.
-        train: Scenes, and as many single digits, of the train split.
+        train: Scenes of the train split, and three single digits for each.
         val: Likewise of the val split, which draws from digits that the train split never shows.
         size: Side of the scenes in pixels, or ``(H, W)``.
         seed: Where all random choices come from.
@@ -144,7 +145,8 @@ def _write_split(out: Path, split: Split, count: int, *, size: tuple[int, int], 
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     sys.stdout.write(
-        f'{split}: {count} scenes of {size[0]}x{size[1]} pixels, {count} single digits\n'
+        f'{split}: {count} scenes of {size[0]}x{size[1]} pixels, '
+        f'{count * SINGLES_PER_SCENE} single digits\n'
     )
     for number in track_iter_progress(range(count), file=sys.stdout):
         name = f'{number:06d}'
@@ -157,9 +159,11 @@ def _write_split(out: Path, split: Split, count: int, *, size: tuple[int, int], 
         _write_image(out / split / f'{name}.jpg', scene.image)
         _write_image(out / 'semantic' / split / f'{name}.png', semantic_mask(scene.instances, size))
 
-        single = make_single(split, number, size=size, seed=seed)
-        label = single.instances[0].digit.label
-        _write_image(out / 'classification' / split / CLASSES[label] / f'{name}.jpg', single.image)
+        for i in range(number * SINGLES_PER_SCENE, (number + 1) * SINGLES_PER_SCENE):
+            single = make_single(split, i, size=size, seed=seed)
+            folder = CLASSES[single.instances[0].digit.label]
+            path = out / 'classification' / split / folder / f'{i:06d}.jpg'
+            _write_image(path, single.image)
     document = dict(
         info=dict(
             description=f'Handwritten digits on textured backgrounds, {split} split, seed {seed}'
