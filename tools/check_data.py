@@ -3,7 +3,8 @@
     python tools/check_data.py configs/retinanet_tnt_s_coco.py
     python tools/check_data.py my_config.py --phases train --workers 8 --out problems.json
 
-For data in COCO's format, masks as of ADE20K or Cityscapes, and class folders as of ImageNet.
+For data in the formats of COCO and Pascal VOC, masks as of ADE20K or Cityscapes, and class folders
+as of ImageNet.
 Images and masks are decoded; sizes, labels, classes and boxes are compared. The exit status is 1 if
 training would fail or lie, else 0; what the libraries leave out or clip by themselves is counted
 alone.

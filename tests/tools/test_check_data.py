@@ -1,6 +1,7 @@
 """tools/check_data.py on data with one fault of each kind."""
 
 import json
+import runpy
 import subprocess
 import sys
 from collections import Counter
@@ -96,6 +97,108 @@ def test_coco_without_a_box_to_train_on(tiny_config, coco_root, tmp_path):
     result = check(tiny_config, '--phases', 'train', '--out', tmp_path / 'found.json')
     assert result.returncode == 1
     assert found(tmp_path / 'found.json') == {'no box to train on': 1, 'box without area': 4}
+
+
+VOC = """
+default_scope = 'mmdet'
+part = dict(
+    type='VOCDataset',
+    data_root='{root}',
+    ann_file='train.txt',
+    data_prefix=dict(sub_data_root='VOC2007/'),
+    metainfo=dict(classes={classes}),
+    filter_cfg=dict(filter_empty_gt=True),
+    pipeline=[],
+)
+train_dataloader = dict(
+    dataset=dict(
+        type='RepeatDataset', times=3, dataset=dict(type='ConcatDataset', datasets=[part])
+    )
+)
+"""
+OBJECT = '<object><name>{}</name><bndbox>{}</bndbox></object>'
+CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
+
+
+@pytest.fixture
+def voc(tmp_path, monkeypatch, capsys):
+    """Write Pascal VOC's files from lists of (class, corners); return what is said and found."""
+
+    def write_and_check(classes, **annotations):
+        (tmp_path / 'VOC2007' / 'Annotations').mkdir(parents=True)
+        for name, boxes in annotations.items():
+            image(tmp_path / 'VOC2007' / 'JPEGImages' / f'{name}.jpg')
+            objects = ''.join(
+                OBJECT.format(
+                    kind,
+                    ''.join(f'<{k}>{v}</{k}>' for k, v in zip(CORNERS, box, strict=False)),
+                )
+                for kind, box in boxes
+            )
+            (tmp_path / 'VOC2007' / 'Annotations' / f'{name}.xml').write_text(
+                '<annotation><size><width>60</width><height>40</height></size>'
+                f'{objects}</annotation>'
+            )
+        (tmp_path / 'train.txt').write_text('\n'.join(annotations))
+        if 'gone' in annotations:
+            (tmp_path / 'VOC2007' / 'JPEGImages' / 'gone.jpg').unlink()
+        config = tmp_path / 'config.py'
+        config.write_text(VOC.format(root=tmp_path, classes=classes))
+        out = tmp_path / 'found.json'
+        arguments = (config, '--phases', 'train', '--workers', 1, '--out', out)
+        monkeypatch.setattr(sys, 'argv', ['check_data.py', *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            runpy.run_path(str(ROOT / 'tools' / 'check_data.py'), run_name='__main__')
+        return stopped.value.code, capsys.readouterr().out, found(out)
+
+    return write_and_check
+
+
+def test_pascal_voc(voc):
+    whole = (1, 1, 60, 40)  # the corners of the image, counted from 1
+    status, said, kinds = voc(
+        ('cat', 'dog'),
+        good=[('cat', whole), ('dog', (2.6, 3, 20, 20)), ('sofa', whole)],
+        outside=[('cat', (70, 5, 90, 20)), ('cat', (40, 5, 70, 20)), ('cat', (9, 9, 9, 20))],
+        gone=[('dog', whole)],
+        short=[('dog', whole[:3])],
+        empty=[],
+    )
+    assert status == 1
+    assert kinds == {
+        'box outside its image': 1,
+        'box reaches over the edge': 1,
+        'box without area': 1,
+        'box of no class': 1,
+        'image cannot be read': 1,
+        'annotations cannot be read': 1,
+        'image without annotation': 1,
+    }
+    assert 'note  box of no class: 1' in said
+    assert 'short.xml: <object> has no bndbox/ymax' in said
+    assert 'outside.jpg, annotation 0: [69, 4, 20, 15] in 40x60' in said
+
+
+@pytest.mark.parametrize(
+    ('classes', 'kinds', 'status'),
+    [
+        (('cat',), {'box of no class': 1}, 0),  # some of the classes: nothing wrong
+        (('cat', 'dog'), {'box of no class': 1, 'classes do not match': 1}, 1),
+        (
+            ('dog',),
+            {
+                'box of no class': 2,  # a line for each name
+                'classes do not match': 1,
+                'no box to train on': 1,
+                'image without annotation': 1,
+            },
+            1,
+        ),
+    ],
+)
+def test_names_of_pascal_voc(voc, classes, kinds, status):
+    boxes = [('cat', (1, 1, 9, 9)), ('Dog', (5, 5, 20, 20))]
+    assert voc(classes, one=boxes)[::2] == (status, kinds)
 
 
 def test_masks(tmp_path):

@@ -4,19 +4,23 @@
 ``tools/check_data.py``.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 import mmcv
 import numpy as np
 from mmengine.dataset import BaseDataset
+from mmengine.fileio import list_from_file
 
 from .images import LoadImageOrSkip
 
 # What is found, and whether training or the evaluation would fail, or be wrong, with it.
 KINDS = {
     'image cannot be read': True,
+    'annotations cannot be read': True,
     'image has another size than the annotations say': True,
     'mask cannot be read': True,
     'mask has another size than its image': True,
@@ -25,7 +29,8 @@ KINDS = {
     'no box to train on': True,
     'class without images': True,
     'box outside its image': True,
-    'box without area': False,  # left out by MMDetection
+    'box of no class': False,  # left out by MMDetection
+    'box without area': False,  # left out by MMDetection, of VOC without effect
     'box reaches over the edge': False,  # clipped by MMDetection
     'image without annotation': False,
     'mask without a label': False,
@@ -64,14 +69,19 @@ def plan_check(dataset: BaseDataset) -> Check:
     """Decide how to look at a data set.
 
     Args:
-        dataset: Built with ``lazy_init=True``: COCO's, one of MMSegmentation with masks, or one of
-            MMPretrain with one label an image.
+        dataset: Built with ``lazy_init=True``: COCO's or Pascal VOC's, one of MMSegmentation with
+            masks, or one of MMPretrain with one label an image.
 
     Raises:
         ValueError: If it is of another format, or its annotations cannot be read.
     """
     library = {ancestor.__module__.split('.')[0] for ancestor in type(dataset).__mro__}
     if 'mmdet' in library:
+        from mmdet.datasets import XMLDataset
+
+        # subclasses with a list of another form have a reader of their own
+        if getattr(type(dataset), 'load_data_list', None) is XMLDataset.load_data_list:
+            return _plan_voc(dataset)
         return _plan_coco(dataset)
     if 'mmseg' in library:
         return Check([_mask_item(dataset, info) for info in _infos(dataset)], _look_at_mask, [])
@@ -100,7 +110,7 @@ def _plan_coco(dataset: BaseDataset) -> Check:
     from .coco_annotations import check_boxes, check_classes, is_plain_coco, read_annotations
 
     if not is_plain_coco(dataset):
-        raise ValueError(f'{type(dataset).__name__} is not in COCO format')
+        raise ValueError(f"{type(dataset).__name__} has neither COCO's nor Pascal VOC's format")
     content = read_annotations(dataset.ann_file, annotated=not dataset.test_mode)
     found = []
     try:
@@ -132,8 +142,12 @@ def _plan_coco(dataset: BaseDataset) -> Check:
 
 
 def _look_at_boxes(item: dict[str, Any]) -> list[Problem]:
-    path, (height, width) = item['path'], item['size']
+    path = item['path']
     image, problems = _read_image(path)
+    size = item['size'] or (image.shape[:2] if image is not None else None)
+    if size is None:
+        return problems
+    height, width = size
     if image is not None and image.shape[:2] != (height, width):
         text = f'{image.shape[0]}x{image.shape[1]}, not {height}x{width}'
         problems.append(Problem('image has another size than the annotations say', path, text))
@@ -150,6 +164,63 @@ def _look_at_boxes(item: dict[str, Any]) -> list[Problem]:
         elif x < 0 or y < 0 or x + w > width + 1 or y + h > height + 1:  # rounded to pixels
             problems.append(Problem('box reaches over the edge', place, text))
     return problems
+
+
+def _plan_voc(dataset: Any) -> Check:
+    """A list of names, and an XML file for each; what ``XMLDataset`` reads of it."""
+    root, classes = Path(dataset.sub_data_root), dataset.metainfo['classes']
+    names: Counter[str] = Counter()
+    items, found = [], []
+    for name in list_from_file(dataset.ann_file):
+        path = root / dataset.ann_subdir / f'{name}.xml'
+        try:
+            size, boxes = _read_xml(path)
+        except (OSError, ElementTree.ParseError, ValueError, OverflowError) as error:
+            found.append(Problem('annotations cannot be read', str(path), str(error)))
+            continue
+        names.update(category for _, category, _ in boxes)
+        items.append(
+            {
+                'path': str(root / dataset.img_subdir / f'{name}.jpg'),
+                'size': size,
+                'categories': classes,
+                'boxes': [box for box in boxes if box[1] in classes],
+            }
+        )
+    other = [name for name in names if name not in classes]
+    found += [
+        Problem('box of no class', dataset.ann_file, f'{names[name]} of {name!r}') for name in other
+    ]
+    absent = [name for name in classes if name not in names]
+    if other and absent and not dataset.test_mode:
+        text = f'no box of {", ".join(absent)}, but boxes of {", ".join(other)}'
+        found.append(Problem('classes do not match', dataset.ann_file, text))
+    drops_empty = not dataset.test_mode and (dataset.filter_cfg or {}).get('filter_empty_gt', False)
+    if drops_empty and len(absent) == len(classes):
+        found.append(Problem('no box to train on', dataset.ann_file, ''))
+    return Check(items, _look_at_boxes, found)
+
+
+def _read_xml(path: Path) -> tuple[tuple[int, int] | None, list[tuple[int, str, list[int]]]]:
+    """Height and width if they are given, and number, class and ``[x, y, w, h]`` of the boxes."""
+    root = ElementTree.parse(path).getroot()
+    size, boxes = root.find('size'), []
+    for i, box in enumerate(root.findall('object')):
+        left, top, right, bottom = (
+            int(float(_xml_text(box, f'bndbox/{key}'))) - 1  # VOC counts pixels from 1
+            for key in ('xmin', 'ymin', 'xmax', 'ymax')
+        )
+        boxes.append((i, _xml_text(box, 'name'), [left, top, right - left, bottom - top]))
+    if size is None:
+        return None, boxes
+    return (int(_xml_text(size, 'height')), int(_xml_text(size, 'width'))), boxes
+
+
+def _xml_text(node: ElementTree.Element, path: str) -> str:
+    text = node.findtext(path)
+    if text is None:
+        raise ValueError(f'<{node.tag}> has no {path}')
+    return text
 
 
 # ------------------------------------------------------------------ masks
