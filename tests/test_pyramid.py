@@ -112,6 +112,17 @@ def test_word_pyramid_without_a_fine_level_is_refused(kwargs):
         TNT(TINY, word_pyramid=True, **kwargs)
 
 
+@pytest.mark.parametrize('distributed', [True, False])
+def test_training_in_evaluation_mode(monkeypatch, distributed):
+    """DistributedDataParallel wants a gradient of each parameter there too; a graph does not."""
+    monkeypatch.setattr('tnt_backbone.pyramid.is_distributed', lambda: distributed)
+    backbone = TNT(TINY, img_size=32).eval()
+    backbone(torch.randn(1, 3, 32, 32))[-1].sum().backward()
+    without = [name for name, p in backbone.named_parameters() if p.grad is None]
+    assert all(name.startswith('pyramid.levels.') for name in without)
+    assert bool(without) != distributed
+
+
 def test_any_number_of_taps():
     backbone = TNT(TINY, taps=(1, 3), out_channels=(8, 24), out_strides=(8, 32), img_size=32)
     assert [tuple(level.shape) for level in backbone(torch.zeros(1, 3, 32, 64))] == [

@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+from mmengine.dist import is_distributed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -175,7 +176,8 @@ class Pyramid(nn.Module):
             Contiguous ``(B, C', ceil(H/stride), ceil(W/stride))`` maps, finest first as
             ``out_strides`` goes.
         """
-        if self.training and torch.is_grad_enabled():
+        # in evaluation mode only where it is trained so: an exported graph does without
+        if torch.is_grad_enabled() and (self.training or is_distributed()):
             tapped = self._reach_all_levels(tapped)
         return tuple(
             level(tapped_map, word_map, image_size)

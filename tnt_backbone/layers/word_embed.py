@@ -1,8 +1,7 @@
 """From the image to visual words (paper Sec. 2.2; official ``PatchEmbed``).
 
 Source: https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/tnt.py and,
-    for
-the legacy form, ``PixelEmbed`` of timm's ``tnt_s_legacy_patch16_224``.
+for the legacy form, ``PixelEmbed`` of timm's ``tnt_s_legacy_patch16_224``.
 """
 
 from torch import Tensor, nn

@@ -1,8 +1,7 @@
 """The step that makes TNT: the words of a patch, concatenated, become part of its sentence.
 
 Source: paper Eq. 8 (https://arxiv.org/abs/2103.00112), drawn there as one linear layer. The
-    published
-codes put norms around it, and not the same ones:
+published codes put norms around it, and not the same ones:
 
 =========  ==========================  ===========================
 place      official                    legacy
