@@ -16,7 +16,7 @@ from .own_data import evaluators, finish, leaf_dataset, set_class_count
 
 SPLITS = {'train': 'train', 'val': 'val', 'test': 'val'}  # phase to folder
 HEADS = ('LinearClsHead', 'StackedLinearClsHead')
-# RepeatAugSampler takes a multiple of this many images: of fewer, none
+# RepeatAugSampler shows a third of the images three times in an epoch: not with fewer
 REPEATED = 256
 
 
@@ -118,7 +118,7 @@ def _suit_to_few(cfg: Config, number: int) -> list[str]:
     loader = cfg.train_dataloader
     if number < REPEATED and loader.get('sampler', {}).get('type') == 'RepeatAugSampler':
         loader['sampler'] = {'type': 'DefaultSampler', 'shuffle': True}
-        changes.append(f'RepeatAugSampler takes no image of fewer than {REPEATED}: DefaultSampler')
+        changes.append('RepeatAugSampler sees a third of the images in an epoch: DefaultSampler')
     if loader['batch_size'] > number // 4:
         before, loader['batch_size'] = loader['batch_size'], max(2, min(32, number // 4))
         changes.append(f'batch_size of training: {before} -> {loader["batch_size"]}')
