@@ -18,6 +18,7 @@ from tnt_backbone.engine.libraries import (
     library_of,
     set_dataloader_defaults,
     show_predictions,
+    use_amp_for_testing,
     use_tta,
 )
 from tnt_backbone.engine.preflight import check_testing, errors_of_the_user
@@ -50,6 +51,11 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='test on several versions of each image, as the config says',
     )
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='test in mixed precision, in MMSegmentation and MMPretrain',
+    )
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -62,6 +68,8 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> None:
         show_predictions(cfg, show=args.show, show_dir=args.show_dir, wait_time=args.wait_time)
     if args.out:
         library_of(cfg).set_out(cfg, args.out)
+    if args.amp:
+        use_amp_for_testing(cfg)
     if args.tta:
         use_tta(cfg)
 

@@ -16,7 +16,7 @@ from tnt_backbone.engine.command_line import (
 from tnt_backbone.engine.config import enable_auto_scale_lr, read_config
 from tnt_backbone.engine.distributed import is_first_on_node
 from tnt_backbone.engine.foreign_checkpoint import choose_loader
-from tnt_backbone.engine.libraries import set_dataloader_defaults
+from tnt_backbone.engine.libraries import set_dataloader_defaults, skip_validation
 from tnt_backbone.engine.preflight import check_training, errors_of_the_user
 from tnt_backbone.engine.pretrained import drop_pretrained, replace_backbone_weights
 
@@ -38,6 +38,9 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate with the total batch size',
     )
+    parser.add_argument(
+        '--no-validate', action='store_true', help='do not evaluate during training'
+    )
     start = parser.add_mutually_exclusive_group()
     start.add_argument('--weights', metavar='FILE', help='local file that the backbone starts from')
     start.add_argument(
@@ -53,6 +56,8 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> list[str]:
         enable_amp(cfg)
     if args.auto_scale_lr:
         enable_auto_scale_lr(cfg)
+    if args.no_validate:
+        skip_validation(cfg)
     notes = set_resume(cfg, args.resume)
     if (args.weights or args.from_scratch) and not cfg.get('resume'):
         cfg.load_from = None  # the option wins over the config

@@ -8,6 +8,7 @@ from mmengine.model import PretrainedInit
 from tnt_backbone.engine.pretrained import (
     check_pretrained,
     drop_pretrained,
+    notes_on_frozen_parts,
     pretrained_checkpoints,
     replace_backbone_weights,
 )
@@ -70,6 +71,24 @@ def test_weights_of_the_backbone_are_replaced(before, after):
     cfg = config(**before)
     replace_backbone_weights(cfg, 'mine.pth')
     assert cfg.model.backbone.init_cfg == after
+
+
+def test_frozen_random_numbers_are_told_of():
+    cfg = config(init_cfg=PRETRAINED, frozen_stages=0, norm_eval=True)
+    assert notes_on_frozen_parts(cfg) == []
+    drop_pretrained(cfg)
+    (note,) = notes_on_frozen_parts(cfg)
+    assert note.startswith('model.backbone.frozen_stages=0 keeps random numbers')
+    _, _, options = note.partition('--cfg-options ')
+    for option in options.split():
+        key, _, value = option.partition('=')
+        cfg.merge_from_dict({key: {'-1': -1, 'False': False}[value]})
+    assert (cfg.model.backbone.frozen_stages, cfg.model.backbone.norm_eval) == (-1, False)
+    assert notes_on_frozen_parts(cfg) == []
+    frozen = config(frozen_stages=1)
+    assert 'norm_eval' not in notes_on_frozen_parts(frozen)[0]
+    frozen.load_from = 'whole.pth'
+    assert notes_on_frozen_parts(frozen) == []
 
 
 def test_a_wrapped_model_has_its_backbone_deeper():

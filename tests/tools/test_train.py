@@ -89,9 +89,8 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(run, tiny_config, tmp_p
         tiny_config, limit, halves, checkpoint = path, 'train_cfg.max_iters', (4, 8), 'iter_8.pth'
 
     def train(work_dir, end, *arguments):
-        options = (f'{limit}={end}', 'randomness.seed=0', 'val_cfg=None', 'val_evaluator=None')
-        arguments = (*arguments, '--cfg-options', *options, 'val_dataloader=None')
-        run('train.py', tiny_config, '--work-dir', work_dir, *arguments)
+        options = ('--cfg-options', f'{limit}={end}', 'randomness.seed=0')
+        run('train.py', tiny_config, '--no-validate', '--work-dir', work_dir, *arguments, *options)
 
     train('whole', halves[1])
     train('stopped', halves[0])
@@ -160,15 +159,9 @@ def test_dropped_annotations_and_damaged_images_are_in_the_log(run, tiny_config,
     (coco_root / 'train.json').write_text(json.dumps(content))
     bad = coco_root / 'images' / '1.jpg'
     bad.write_bytes(bad.read_bytes()[:200])
-    run(
-        'train.py',
-        tiny_config,
-        '--cfg-options',
-        'val_cfg=None',
-        'val_evaluator=None',
-        'val_dataloader=None',
-    )
+    run('train.py', tiny_config, '--no-validate')
     assert sorted(losses('work_dirs/tiny')) == [1, 2, 3, 4]  # nothing is lost
+    assert not any('coco/bbox_mAP' in row for row in scalars('work_dirs/tiny'))
     assert 'left out: 1 (annotation ids 10)' in log_text('work_dirs/tiny')
     assert f'{bad} is skipped' in log_text('work_dirs/tiny')
 
@@ -193,6 +186,7 @@ def test_testing_measures_draws_and_keeps_predictions(run, tiny_config):
 
 
 def test_mistakes_are_one_message(fails, tiny_config, coco_root, tmp_path):
+    assert 'mmdet tests in float32 alone' in fails('test.py', tiny_config, 'gone.pth', '--amp')
     assert 'does not exist' in fails('train.py', 'gone.py')
     assert 'does not exist' in fails('test.py', tiny_config, 'gone.pth')
     page = tmp_path / 'page.pth'
@@ -246,8 +240,15 @@ def test_mmpretrain(run, tmp_path):
     checkpoint = 'work_dirs/classifier/epoch_1.pth'
     run('test.py', config, checkpoint, '--work-dir', 'a', '--out', 'a.pkl', '--show-dir', 'vis')
     assert 0 <= metrics('a')['accuracy/top1'] <= 100
-    assert len(pickle.loads(Path('a.pkl').read_bytes())) == 4
     assert len(list(Path('vis').glob('*.png'))) == 4
+    run('test.py', config, checkpoint, '--amp', '--out', 'b.pkl')
+    scores, rounded = (
+        torch.stack([result['pred_score'] for result in pickle.loads(Path(file).read_bytes())])
+        for file in ('a.pkl', 'b.pkl')
+    )
+    assert scores.shape == (4, 2)
+    assert not torch.equal(rounded, scores)
+    torch.testing.assert_close(rounded.float(), scores, rtol=0.05, atol=0)
 
 
 SEGMENTER = """
@@ -304,3 +305,5 @@ def test_mmseg_without_custom_imports(run, coco_root, tmp_path):
     assert 0 <= metrics('a')['mIoU'] <= 100
     assert len(list(Path('maps').glob('*.png'))) == 4
     assert len(list(Path('vis').rglob('*.png'))) == 4
+    run('test.py', config, checkpoint, '--work-dir', 'b', '--amp')
+    assert metrics('b')['mIoU'] == pytest.approx(metrics('a')['mIoU'], abs=5)

@@ -53,12 +53,14 @@ class Library:
         set_show_dir: Puts the folder of ``--show-dir`` where the library wants it.
         set_out: Asks for ``--out``: a pickle of all predictions, or a folder of label maps.
         dataloader: Defaults of every dataloader that its configs leave to its tools.
+        tests_in_amp: Whether its predictions can be made from maps of 16 bits.
     """
 
     draw_key: str
     set_show_dir: Callable[[Config, str], None]
     set_out: Callable[[Config, str], None]
     dataloader: dict[str, Any] = field(default_factory=dict)
+    tests_in_amp: bool = True
 
 
 LIBRARIES = {
@@ -66,6 +68,7 @@ LIBRARIES = {
         draw_key='draw',
         set_show_dir=_draw_into_hook('test_out_dir'),
         set_out=_dump_predictions('DumpDetResults'),
+        tests_in_amp=False,  # anchors get the type of the maps; NMS takes float32 alone
     ),
     'mmseg': Library(
         draw_key='draw',
@@ -130,6 +133,25 @@ def show_predictions(cfg: Config, *, show: bool, show_dir: str | None, wait_time
         hook['show'], hook['wait_time'] = True, wait_time
     if show_dir:
         library.set_show_dir(cfg, show_dir)
+
+
+def skip_validation(cfg: Config) -> None:
+    """Train without looking at the validation data (``--no-validate``)."""
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+
+
+def use_amp_for_testing(cfg: Config) -> None:
+    """Test in mixed precision (``--amp``): float16 on a GPU, bfloat16 on a CPU.
+
+    Raises:
+        ValueError: If the library's predictions cannot be made from such maps.
+    """
+    if not library_of(cfg).tests_in_amp:
+        raise ValueError(
+            f'--amp: {cfg.default_scope} tests in float32 alone, since it computes boxes in the '
+            'type of the maps, and its NMS takes no other. Leave --amp out'
+        )
+    cfg.test_cfg['fp16'] = True  # mmengine's word for both types
 
 
 def use_tta(cfg: Config) -> None:

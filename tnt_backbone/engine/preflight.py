@@ -12,7 +12,7 @@ from mmengine.config import Config
 from .checkpoint_file import check_checkpoint
 from .datasets import build_leaf_datasets, check_files, check_num_classes
 from .distributed import is_first_on_node, local_rank
-from .pretrained import check_pretrained
+from .pretrained import check_pretrained, notes_on_frozen_parts
 
 OTHERS_WAIT = 5.0  # seconds in which launchers end a run whose first process has failed
 
@@ -31,7 +31,7 @@ def check_training(cfg: Config) -> list[str]:
         check_checkpoint(cfg.load_from, resume=cfg.get('resume', False))
     notes = _check_data(cfg, ('train', 'val'))
     check_pretrained(cfg)
-    return notes
+    return notes + notes_on_frozen_parts(cfg)
 
 
 def check_testing(cfg: Config) -> list[str]:

@@ -80,6 +80,21 @@ def replace_backbone_weights(cfg: Config, file: str) -> None:
     )  # some backbones take no list
 
 
+def notes_on_frozen_parts(cfg: Config) -> list[str]:
+    """Tell of parts that are frozen though the model starts from random numbers."""
+    parts = dict(_dicts(cfg.model, 'model'))
+    loaded = cfg.get('load_from') or cfg.get('resume') or pretrained_checkpoints(cfg)
+    if loaded or any(part.get('pretrained') for part in parts.values()):
+        return []
+    return [
+        f'{path}.frozen_stages={part["frozen_stages"]} keeps random numbers to the end, since '
+        f'no weights are loaded. Set --cfg-options {path}.frozen_stages=-1'
+        + (f' {path}.norm_eval=False' if part.get('norm_eval') else '')
+        for path, part in parts.items()
+        if isinstance(part.get('frozen_stages'), int) and part['frozen_stages'] >= 0
+    ]
+
+
 def check_pretrained(cfg: Config) -> None:
     """Fetch the weights that the model starts from: a run that cannot have them stops at once.
 
