@@ -24,7 +24,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 import tnt_backbone.engine  # noqa: F401  makes our parts known, as custom_imports does
-from tnt_backbone.engine.new_config import convert_config, fits, keep_backbone
+from tnt_backbone.engine.new_config import convert_config, find_misfit, keep_backbone
 from tnt_backbone.engine.own_class_folders import set_class_folders
 from tnt_backbone.engine.own_data import set_coco_data, split_coco
 from tnt_backbone.engine.own_masks import set_mask_data
@@ -125,8 +125,10 @@ def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
             f'--data {args.data} is a file: only configs of mmdet read one; {scope} wants a folder '
             '(docs/tutorial.md)'
         )
-    if not fits(cfg):
-        raise ValueError('the model does not run with the number of classes of your data')
+    if misfit := find_misfit(cfg):
+        raise ValueError(
+            f'the model does not run with the number of classes of your data ({misfit})'
+        )
     return changes
 
 

@@ -337,6 +337,15 @@ def test_configs_that_it_cannot_do_well(refuses, source):
     assert REFUSED[source] in refuses('--from', source, '--backbone', 'tnt_s', *own)
 
 
+def test_a_broken_config_says_why(refuses, tmp_path):
+    (tmp_path / 'broken.py').write_text(
+        stock(RETINANET).pretty_text + '\nmodel["neck"]["no"] = 1\n'
+    )
+    said = refuses('--from', tmp_path / 'broken.py', '--backbone', 'tnt_s')
+    assert 'the model does not run with the backbone' in said
+    assert "unexpected keyword argument 'no'" in said
+
+
 def test_unknown_backbones_and_taken_names(refuses, run, tmp_path):
     message = refuses('--from', RETINANET, '--backbone', 'tnt_xl')
     assert 'tnt_xl is not known: choose one of tnt_ti, tnt_s' in message

@@ -178,17 +178,17 @@ def _set_backbone(cfg: Config, model: dict[str, Any], family: str, arch: str) ->
     native = _native_widths(family, arch)
     before = copy.deepcopy(dict(model))
     model['backbone'] = {**options, 'out_channels': None}
-    if _set_channels(model, widths, native, indices) and fits(cfg):
+    if _set_channels(model, widths, native, indices) and not find_misfit(cfg):
         changes.append(f'widths: {widths} -> {native}, its own, in the parts that read them')
     else:
         model.clear()
         model.update(before)
         model['backbone'] = {**options, 'out_channels': widths}
         changes.append(f'widths: {widths}, those of the ResNet, since other parts rely on them')
-        if not fits(cfg):
+        if misfit := find_misfit(cfg):
             raise ValueError(
                 'the model does not run with the backbone, neither with its own widths nor with '
-                "the ResNet's"
+                f"the ResNet's ({misfit})"
             )
     return changes
 
@@ -219,8 +219,8 @@ def _set_classifier(cfg: Config, family: str, arch: str) -> list[str]:
     model['neck'] = None
     model['pretrained'] = None
     head['in_channels'] = vectors[-1].shape[1]
-    if not fits(cfg):
-        raise ValueError('the model does not run with the backbone')
+    if misfit := find_misfit(cfg):
+        raise ValueError(f'the model does not run with the backbone ({misfit})')
     return [
         _say_weights(weights),
         f'head: reads {head["in_channels"]} channels of {CLASSIFIED[family]}; drop path 0.1',
@@ -260,8 +260,12 @@ def _set_channels(
     return bool(heads)
 
 
-def fits(cfg: Config) -> bool:
-    """Build the model without data and send an image through all that reads the backbone."""
+def find_misfit(cfg: Config) -> str:
+    """Build the model without data and send an image through all that reads the backbone.
+
+    Returns:
+        The error, or nothing where it runs.
+    """
     init_default_scope(cfg.default_scope)
     model_cfg = copy.deepcopy(cfg.model)
     if cfg.get('data_preprocessor'):
@@ -275,9 +279,9 @@ def fits(cfg: Config) -> bool:
             if 'meta tensors' not in str(error):
                 raise
             _run(model_cfg, cfg.default_scope, 'cpu')  # deformable attention reads its values
-    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError):
-        return False
-    return True
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        return f'{type(error).__name__}: {error}'
+    return ''
 
 
 def _run(model_cfg: dict[str, Any], scope: str, device: str) -> None:
