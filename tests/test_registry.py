@@ -75,3 +75,13 @@ def test_the_bare_name_without_an_import_line_is_refused():
     done = run('init_default_scope("mmdet")', [('MODELS', 'TNT')])
     assert done.returncode != 0
     assert 'TNT is not in the mmdet::model registry' in done.stderr
+
+
+def test_without_mmengine_the_message_names_the_extras():
+    """`pip install tnt-backbone` alone brings none."""
+    script = 'import sys; sys.modules["mmengine"] = None; import tnt_backbone'
+    result = subprocess.run(
+        [sys.executable, '-c', script], capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 1
+    assert "pip install 'tnt-backbone[openmmlab]'" in result.stderr
