@@ -201,7 +201,9 @@ def _without_defaults(node):
             for key, value in node.items()
             if (key, value) not in DEFAULTS
         }
-    return [_without_defaults(part) for part in node] if isinstance(node, list) else node
+    if isinstance(node, list):
+        return [_without_defaults(part) for part in node]
+    return node.removeprefix('mmdet.') if isinstance(node, str) else node
 
 
 def test_maps_have_the_widths_and_strides_that_the_head_reads(name, on_meta):

@@ -5,6 +5,8 @@ Values are those of MMDetection's configs/mask2former/mask2former_r50_8xb2-lsj-5
 except where a comment says otherwise.
 """
 
+_base_ = ['mask2former_parts.py']
+
 model = dict(
     type='Mask2Former',
     data_preprocessor=dict(
@@ -32,77 +34,12 @@ model = dict(
         ],
     ),
     panoptic_head=dict(
-        type='Mask2FormerHead',
-        strides=[4, 8, 16, 32],
-        feat_channels=256,
-        out_channels=256,
+        **_base_.mask2former_head,
         num_things_classes=80,
         num_stuff_classes=53,
-        num_queries=100,
-        num_transformer_feat_level=3,
-        pixel_decoder=dict(
-            type='MSDeformAttnPixelDecoder',
-            num_outs=3,
-            norm_cfg=dict(type='GN', num_groups=32),
-            act_cfg=dict(type='ReLU'),
-            encoder=dict(
-                num_layers=6,
-                layer_cfg=dict(
-                    self_attn_cfg=dict(
-                        embed_dims=256,
-                        num_heads=8,
-                        num_levels=3,
-                        num_points=4,
-                        dropout=0.0,
-                        batch_first=True,
-                    ),
-                    ffn_cfg=dict(
-                        embed_dims=256,
-                        feedforward_channels=1024,
-                        num_fcs=2,
-                        ffn_drop=0.0,
-                        act_cfg=dict(type='ReLU', inplace=True),
-                    ),
-                ),
-            ),
-            positional_encoding=dict(num_feats=128, normalize=True),
-        ),
-        enforce_decoder_input_project=False,
-        positional_encoding=dict(num_feats=128, normalize=True),
-        transformer_decoder=dict(
-            return_intermediate=True,
-            num_layers=9,
-            layer_cfg=dict(
-                self_attn_cfg=dict(embed_dims=256, num_heads=8, dropout=0.0, batch_first=True),
-                cross_attn_cfg=dict(embed_dims=256, num_heads=8, dropout=0.0, batch_first=True),
-                ffn_cfg=dict(
-                    embed_dims=256,
-                    feedforward_channels=2048,
-                    num_fcs=2,
-                    ffn_drop=0.0,
-                    act_cfg=dict(type='ReLU', inplace=True),
-                ),
-            ),
-            init_cfg=None,
-        ),
         loss_cls=dict(
-            type='CrossEntropyLoss',
-            use_sigmoid=False,
-            loss_weight=2.0,
-            reduction='mean',
+            **_base_.mask2former_loss_cls,
             class_weight=[1.0] * 133 + [0.1],  # 80 things, 53 kinds of stuff, nothing
-        ),
-        loss_mask=dict(
-            type='CrossEntropyLoss', use_sigmoid=True, reduction='mean', loss_weight=5.0
-        ),
-        loss_dice=dict(
-            type='DiceLoss',
-            use_sigmoid=True,
-            activate=True,
-            reduction='mean',
-            naive_dice=True,
-            eps=1.0,
-            loss_weight=5.0,
         ),
     ),
     panoptic_fusion_head=dict(
@@ -112,20 +49,7 @@ model = dict(
         loss_panoptic=None,
         init_cfg=None,
     ),
-    train_cfg=dict(
-        num_points=12544,
-        oversample_ratio=3.0,
-        importance_sample_ratio=0.75,
-        assigner=dict(
-            type='HungarianAssigner',
-            match_costs=[
-                dict(type='ClassificationCost', weight=2.0),
-                dict(type='CrossEntropyLossCost', weight=5.0, use_sigmoid=True),
-                dict(type='DiceCost', weight=5.0, pred_act=True, eps=1.0),
-            ],
-        ),
-        sampler=dict(type='MaskPseudoSampler'),
-    ),
+    train_cfg=_base_.mask2former_train_cfg,
     test_cfg=dict(
         panoptic_on=True,
         semantic_on=False,  # MMDetection has no metric for it
