@@ -46,6 +46,9 @@ def test_a_bug_keeps_its_traceback():
 def test_a_good_config_passes_and_bad_weights_do_not(tiny_config, tmp_path):
     cfg = Config.fromfile(tiny_config)
     assert check_training(cfg) == []
+    cfg.model.backbone.frozen_stages = 1
+    (note,) = check_training(cfg)
+    assert 'model.backbone.frozen_stages=1 keeps random numbers' in note
     cfg.model.backbone.init_cfg = {'type': 'Pretrained', 'checkpoint': str(tmp_path / 'no.pth')}
     with pytest.raises(FileNotFoundError, match='--from-scratch'):
         check_training(cfg)

@@ -110,7 +110,10 @@ def _plan_coco(dataset: BaseDataset) -> Check:
     from .coco_annotations import check_boxes, check_classes, is_plain_coco, read_annotations
 
     if not is_plain_coco(dataset):
-        raise ValueError(f"{type(dataset).__name__} has neither COCO's nor Pascal VOC's format")
+        raise ValueError(
+            f'{type(dataset).__name__} is of another format than the boxes of COCO and Pascal VOC, '
+            'which are known here'
+        )
     content = read_annotations(dataset.ann_file, annotated=not dataset.test_mode)
     found = []
     try:
