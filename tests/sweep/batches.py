@@ -67,6 +67,12 @@ def detection_batch(
     }
 
 
+def equal_batch(classes: int, size: tuple[int, int], *, training: bool = True) -> Batch:
+    """Likewise of one size, as YOLACT has all images."""
+    batches = [detection_batch(classes, size, training=False) for _ in range(1 + training)]
+    return {key: [batch[key][0] for batch in batches] for key in ('inputs', 'data_samples')}
+
+
 def proposals_batch(classes: int, size: tuple[int, int], *, training: bool = True) -> Batch:
     """Likewise, with the proposals that a detector without an RPN reads from a file."""
     batch = detection_batch(classes, size, training=training)
@@ -118,7 +124,7 @@ def segmentation_batch(
     return {'inputs': [image(size) for _ in samples], 'data_samples': samples}
 
 
-# by the type of a model's data preprocessor, but for one
+# by the type of a model's data preprocessor, but for the last two
 BATCHES = {
     'DetDataPreprocessor': detection_batch,
     'BoxInstDataPreprocessor': detection_batch,
@@ -127,4 +133,5 @@ BATCHES = {
     'ReIDDataPreprocessor': reid_batch,
     'SegDataPreProcessor': segmentation_batch,
     'proposals': proposals_batch,  # of detectors without an RPN
+    'equal': equal_batch,
 }

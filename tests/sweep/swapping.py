@@ -55,7 +55,10 @@ def prepare(cfg: Config) -> Model:
             node['init_cfg'] = None
         for key in {'pretrained', 'teacher_ckpt', 'checkpoint'} & node.keys():
             node[key] = None
-        if 'nms_pre' in node or 'max_per_img' in node or 'pos_fraction' in node:
+        if node.get('type') == 'MMSyncBN':  # mmcv's, which asks for several processes
+            node['type'] = 'BN'
+        # Not where queries are boxes: there are as many as max_per_img says, and no NMS.
+        if 'nms_pre' in node or 'nms' in node or 'pos_fraction' in node:
             node.update({key: min(node[key], FEWER[key]) for key in FEWER.keys() & node.keys()})
     preprocessor = model.get('data_preprocessor') or {}
     for key in ('size', 'size_divisor', 'batch_augments'):
@@ -138,6 +141,8 @@ def train_and_predict(
     make = BATCHES[kind]
     if 'roi_head' in model and 'rpn_head' not in model:
         make = BATCHES['proposals']
+    if model['type'] == 'YOLACT':
+        make = BATCHES['equal']
 
     if not isinstance(built, DeepSORT):  # put together from trained parts, it has no loss
         built.train()
@@ -159,7 +164,9 @@ def train_and_predict(
 def attempt(model: Model, scope: str, size: tuple[int, int]) -> str:
     """Return ``'ok'``, or what went wrong."""
     set_random_seed(0)
-    MessageHub.get_current_instance().update_info('iter', 0)  # BoxInst's warm-up asks for it
+    hub = MessageHub.get_current_instance()
+    hub.update_info('iter', 0)  # BoxInst's warm-up asks for it
+    hub.update_info('epoch', 0)  # TOOD's
     try:
         train_and_predict(build(model, scope), model, size)
     except Exception as error:

@@ -39,10 +39,7 @@ ROOTS = {  # where a library keeps its configs
     for library in (mmdet, mmseg)
 }
 SIZES = {'mmdet': (192, 256), 'mmseg': SIZE}  # DINO takes 900 tokens: images must have as many
-LARGER = (
-    416,
-    416,
-)  # where mmcv's deformable convolution is put on the topmost level, of stride 128
+LARGER = (416, 416)  # where a deformable convolution of mmcv is on the level of stride 128
 TOO_SMALL = 'input image is smaller than kernel'  # what it says otherwise
 CPU_SECONDS, SECONDS = 900, 7200  # a model may take; the second is for one that sleeps
 Row = dict[str, str]
