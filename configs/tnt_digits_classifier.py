@@ -24,7 +24,7 @@ custom_imports = dict(
 model = dict(
     data_preprocessor=dict(num_classes=10),
     backbone=dict(**_base_.backbone, out_type='featmap'),
-    neck=dict(type='GlobalMaxPooling'),
+    neck=dict(_delete_=True, type='GlobalMaxPooling'),
     head=dict(num_classes=10, in_channels=192, topk=(1,)),
     train_cfg=dict(_delete_=True),  # no mixed images: the run is short
 )

@@ -86,7 +86,8 @@ run detect retinanet_tnt_digits.py test_evaluator.outfile_prefix=detections --we
 run segment fpn_tnt_digits.py test_evaluator.output_dir=segments --weights "$(checkpoint detect)"
 if [[ -n $COMPARE ]]; then
   run scratch/detect retinanet_tnt_digits.py test_evaluator.outfile_prefix=scratch/detections
-  run scratch/segment fpn_tnt_digits.py test_evaluator.output_dir=scratch/segments
+  run scratch/segment fpn_tnt_digits.py test_evaluator.output_dir=scratch/segments \
+    --cfg-options model.backbone.frozen_stages=-1 optim_wrapper.optimizer.lr=1e-3
 fi
 
 step "result, after $((SECONDS / 60)) min $((SECONDS % 60)) s (without the environment)"
