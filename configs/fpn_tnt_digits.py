@@ -1,7 +1,7 @@
 """Semantic FPN with a small TNT on handwritten digits: the segmentation of tools/demo.sh.
 
 bash tools/dist_train.sh configs/fpn_tnt_digits.py 2 \
-    --weights work_dirs/retinanet_tnt_digits/iter_500.pth
+    --weights work_dirs/retinanet_tnt_digits/iter_700.pth
 
 The backbone stays as the detector left it. From scratch it must learn, more gently:
 
@@ -48,8 +48,9 @@ model = dict(
 )
 
 optim_wrapper = dict(optimizer=dict(lr=3e-3))  # of the neck and the head alone
-max_iters = 1000
+max_iters = 900
 train_cfg = dict(max_iters=max_iters)
+_base_.param_scheduler[0].end = 75
 _base_.param_scheduler[1].T_max = max_iters
 auto_scale_lr = dict(enable=False, base_batch_size=8)  # 2 processes x 4 images
 default_hooks = _base_.digits_hooks

@@ -40,8 +40,9 @@ model = dict(
 )
 
 # 2 processes * 4 images: many small steps get further in the same time than few large ones.
-max_iters = 500
+max_iters = 700
 train_cfg = dict(max_iters=max_iters)
+_base_.param_scheduler[0].end = 75
 _base_.param_scheduler[1].T_max = max_iters
 auto_scale_lr = dict(enable=False, base_batch_size=8)
 default_hooks = _base_.digits_hooks
