@@ -12,7 +12,7 @@ from tnt_backbone.engine.command_line import (
     suit_to_machine,
 )
 from tnt_backbone.engine.config import read_config
-from tnt_backbone.engine.distributed import is_first_on_node
+from tnt_backbone.engine.distributed import end_cpu_processes, is_first_on_node
 from tnt_backbone.engine.foreign_checkpoint import choose_loader
 from tnt_backbone.engine.libraries import (
     library_of,
@@ -88,6 +88,7 @@ def main() -> None:
         choose_loader(cfg)
         suit_to_machine(cfg)
     build_runner(cfg, notes).test()
+    end_cpu_processes()
 
 
 if __name__ == '__main__':

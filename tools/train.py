@@ -14,7 +14,7 @@ from tnt_backbone.engine.command_line import (
     suit_to_machine,
 )
 from tnt_backbone.engine.config import enable_auto_scale_lr, read_config
-from tnt_backbone.engine.distributed import is_first_on_node
+from tnt_backbone.engine.distributed import end_cpu_processes, is_first_on_node
 from tnt_backbone.engine.foreign_checkpoint import choose_loader
 from tnt_backbone.engine.libraries import set_dataloader_defaults, skip_validation
 from tnt_backbone.engine.preflight import check_training, errors_of_the_user
@@ -83,6 +83,7 @@ def main() -> None:
         choose_loader(cfg)
         suit_to_machine(cfg)
     build_runner(cfg, notes).train()
+    end_cpu_processes()
 
 
 if __name__ == '__main__':

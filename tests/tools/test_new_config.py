@@ -281,8 +281,8 @@ def test_class_folders(make, run, digits, tmp_path, capsys):
     cfg, said = make('--from', RESNET, '--backbone', 'tnt_ti', '--data', data)
     assert (cfg.model.head.num_classes, cfg.data_preprocessor.num_classes) == (10, 10)
     assert cfg.train_dataloader.dataset.metainfo.classes == tuple('0123456789')
-    assert cfg.train_dataloader.batch_size == 3
-    assert 'batch_size of training: 32 -> 3' in said
+    assert cfg.train_dataloader.batch_size == 9
+    assert 'batch_size of training: 32 -> 9' in said
     with pytest.raises(SystemExit) as stopped:
         run('check_data.py', tmp_path / 'c.py', '--workers', 1)
     assert stopped.value.code == 0
@@ -295,7 +295,7 @@ def test_class_folders(make, run, digits, tmp_path, capsys):
         *NO_WORKERS,
         'train_cfg.max_epochs=1',
         'train_dataloader.dataset.pipeline.1.scale=64',
-        'train_dataloader.dataset.indices=3',
+        'train_dataloader.dataset.indices=9',
         'val_dataloader.dataset.pipeline.2.crop_size=64',
         'model.backbone.img_size=64',
     )
