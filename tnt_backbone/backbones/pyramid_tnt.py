@@ -20,6 +20,7 @@ from ..layers import (
     SpatialReductionAttention,
     TransformerBlock,
     WordAggregation,
+    WordBlock,
     WordToSentence,
     factor_relative_position,
     resize_position_table,
@@ -43,11 +44,18 @@ class PyramidTNTBlock(nn.Module):
         variant: Dimensions.
         stage: The stage, from 0.
         has_words: Whether there is an inner transformer; without it only the sentences change.
+        inner_backend: Of :class:`WordBlock`.
         rates: ``drop_rate``, ``attn_drop_rate`` and ``drop_path`` of both transformers.
     """
 
     def __init__(
-        self, variant: PyramidTNTVariant, stage: int, *, has_words: bool, **rates: float
+        self,
+        variant: PyramidTNTVariant,
+        stage: int,
+        *,
+        has_words: bool,
+        inner_backend: str | None,
+        **rates: float,
     ) -> None:
         super().__init__()
         words, word_dims = WORDS_PER_SIDE**2, variant.word_dims[stage]
@@ -61,9 +69,10 @@ class PyramidTNTBlock(nn.Module):
         self.word_to_sentence: nn.Module | None = None
         if has_words:
             # The norms take all words of a sentence together, unlike TNT's.
-            self.word_block = TransformerBlock(
+            self.word_block = WordBlock(
                 word_dims,
                 variant.word_heads[stage],
+                backend=inner_backend,
                 norm_shape=[words, word_dims],
                 **shared,
             )
@@ -98,6 +107,7 @@ class PyramidTNTStage(nn.Module):
         stage: The stage, from 0.
         grid: ``(h, w)`` of its sentences at the pretraining size, for its position table.
         drop_paths: Stochastic depth of each block.
+        inner_backend: Of :class:`WordBlock`.
         rates: ``drop_rate`` and ``attn_drop_rate``.
     """
 
@@ -108,6 +118,7 @@ class PyramidTNTStage(nn.Module):
         *,
         grid: Grid,
         drop_paths: Sequence[float],
+        inner_backend: str | None,
         **rates: float,
     ) -> None:
         super().__init__()
@@ -135,6 +146,7 @@ class PyramidTNTStage(nn.Module):
                 stage,
                 has_words=i == 0 or (i == 1 and depth > 6),  # as the authors do
                 drop_path=drop_paths[i],
+                inner_backend=inner_backend,
                 **rates,
             )
             for i in range(depth)
@@ -204,6 +216,9 @@ class PyramidTNT(TokenBackbone):
         frozen_stages: -1 freezes nothing, 0 the stem, ``k`` the first ``k`` stages too.
         norm_eval: Keep the stem's BatchNorm in evaluation mode in training, for small batches.
         with_cp: Recompute each block in the backward pass, to save memory.
+        inner_backend: How the inner transformers are computed: ``'reference'`` (plain PyTorch),
+            ``'cpu'`` or ``'triton'``; default: what suits the device, see
+            :func:`tnt_backbone.ops.choose_backend`. The weights are the same.
         pretrained: What MMSegmentation makes of ``model.pretrained``; elsewhere use ``init_cfg``. A
             name from a model zoo is another backbone's and is ignored with a warning.
         init_cfg: mmengine's; ``dict(type='Pretrained', checkpoint=...)`` takes a file, URL or
@@ -235,6 +250,7 @@ class PyramidTNT(TokenBackbone):
         frozen_stages: int = -1,
         norm_eval: bool = False,
         with_cp: bool = False,
+        inner_backend: str | None = None,
         pretrained: str | None = None,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
@@ -279,6 +295,7 @@ class PyramidTNT(TokenBackbone):
                     stage,
                     grid=grid,
                     drop_paths=drop_paths[first : first + depth],
+                    inner_backend=inner_backend,
                     drop_rate=drop_rate,
                     attn_drop_rate=attn_drop_rate,
                 )

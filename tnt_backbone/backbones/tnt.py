@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..layers import (
     TransformerBlock,
+    WordBlock,
     WordEmbed,
     WordToSentence,
     resize_position_table,
@@ -36,6 +37,7 @@ class TNTBlock(nn.Module):
         has_words: Whether there is an inner transformer; without it only the sentences change.
         se: Add squeeze and excitation to the outer transformer.
         window_size: Windows of the outer attention; ``None`` for global attention.
+        inner_backend: Of :class:`WordBlock`.
         rates: ``drop_rate``, ``attn_drop_rate`` and ``drop_path`` of both transformers.
     """
 
@@ -48,6 +50,7 @@ class TNTBlock(nn.Module):
         has_words: bool,
         se: bool,
         window_size: int | None = None,
+        inner_backend: str | None = None,
         **rates: float,
     ) -> None:
         super().__init__()
@@ -58,7 +61,9 @@ class TNTBlock(nn.Module):
         }
         legacy = formulation == 'legacy'
         self.word_block = (
-            TransformerBlock(variant.word_dims, variant.word_heads, **shared) if has_words else None
+            WordBlock(variant.word_dims, variant.word_heads, backend=inner_backend, **shared)
+            if has_words
+            else None
         )
         self.word_to_sentence = (
             WordToSentence(
@@ -133,6 +138,9 @@ class TNT(TokenBackbone):
         drop_path_rate: Stochastic depth of the last block, in [0, 1); it rises linearly from 0.
         frozen_stages: -1 freezes nothing, 0 the embedding, ``k`` the first ``k`` blocks too.
         with_cp: Recompute each block in the backward pass, to save memory.
+        inner_backend: How the inner transformers are computed: ``'reference'`` (plain PyTorch),
+            ``'cpu'`` or ``'triton'``; default: what suits the device, see
+            :func:`tnt_backbone.ops.choose_backend`. The weights are the same.
         pretrained: What MMSegmentation makes of ``model.pretrained``; elsewhere use ``init_cfg``. A
             name from a model zoo is another backbone's and is ignored with a warning.
         init_cfg: mmengine's; ``dict(type='Pretrained', checkpoint=...)`` takes a file, URL or
@@ -170,6 +178,7 @@ class TNT(TokenBackbone):
         drop_path_rate: float = 0.0,
         frozen_stages: int = -1,
         with_cp: bool = False,
+        inner_backend: str | None = None,
         pretrained: str | None = None,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
@@ -230,6 +239,7 @@ class TNT(TokenBackbone):
                 has_words=i in has_words,
                 se=se,
                 window_size=None if i in is_global else window_size,
+                inner_backend=inner_backend,
                 drop_rate=drop_rate,
                 attn_drop_rate=attn_drop_rate,
                 drop_path=drop_paths[i],

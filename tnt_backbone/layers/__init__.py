@@ -16,6 +16,7 @@ from .tiles import cut_into_tiles, to_word_map
 from .token_attention import TokenPerformer, TokenTransformer
 from .transformer_block import TransformerBlock
 from .window import attend_in_windows
+from .word_block import WordBlock
 from .word_embed import WordEmbed
 from .word_to_sentence import WordToSentence
 
@@ -33,6 +34,7 @@ __all__ = [
     'TokenTransformer',
     'TransformerBlock',
     'WordAggregation',
+    'WordBlock',
     'WordEmbed',
     'WordToSentence',
     'attend_in_windows',

@@ -1,0 +1,212 @@
+"""The inner block: its reference against torch's own layer, the other paths against that."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import inner_blocks as cases
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from tnt_backbone.ops import BACKENDS, InnerBlockParams, choose_backend, cpu, inner_block
+
+VARIABLE = 'TNT_BACKBONE_INNER_BLOCK'
+OPERATOR = torch.ops.tnt_backbone.inner_block.default
+
+
+@pytest.fixture(autouse=True)
+def no_choice(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+def test_reference_equals_torchs_encoder_layer():
+    words, params, arguments, _ = cases.make((9, 12, 3, False, True))
+    theirs = nn.TransformerEncoderLayer(
+        12, 3, 48, dropout=0.0, activation='gelu', batch_first=True, norm_first=True
+    )
+    own = params._asdict()
+    names = {
+        'self_attn.in_proj_weight': 'qkv_weight',
+        'self_attn.in_proj_bias': 'qkv_bias',
+        'self_attn.out_proj': 'proj',
+        'linear1': 'fc1',
+        'linear2': 'fc2',
+    }
+    state = {}
+    for name in theirs.state_dict():
+        layer, _, kind = name.rpartition('.')
+        state[name] = own[names.get(name) or f'{names.get(layer, layer)}_{kind}']
+    theirs.load_state_dict(state)
+    torch.testing.assert_close(inner_block(words, params, **arguments), theirs(words))
+
+
+def test_norms_take_the_words_of_a_sentence_together():
+    """With all weights of the branches zero but one bias, the output is the words and it."""
+    words, params, arguments, _ = cases.make((4, 6, 2, True, False))
+    normed = F.layer_norm(words, (4, 6), params.norm1_weight, params.norm1_bias)
+    value = normed @ params.qkv_weight[12:].T
+    silent = params._replace(
+        qkv_weight=torch.cat((torch.zeros(12, 6), params.qkv_weight[12:])),
+        fc2_weight=torch.zeros(6, 24),
+        fc2_bias=torch.zeros(6),
+    )
+    mixed = value.mean(1, keepdim=True).expand_as(words)  # all weights alike
+    expected = words + mixed @ params.proj_weight.T + params.proj_bias
+    for backend in ('reference', 'cpu'):
+        found = inner_block(words, silent, backend=backend, **arguments)
+        torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize('shape', [(3, 4, 2, False, True), (2, 4, 1, True, False)], ids=str)
+@pytest.mark.parametrize('backend', ['reference', 'cpu'])
+def test_gradients_are_those_of_finite_differences(shape, backend):
+    words, params, arguments, _ = cases.make(shape, 2, drop_path=True, dtype=torch.float64)
+
+    def function(words, *given):
+        return inner_block(words, InnerBlockParams(*given), backend=backend, **arguments)
+
+    given = [p for p in params if p is not None]
+    assert torch.autograd.gradcheck(function, (words, *given), fast_mode=True)
+
+
+@pytest.mark.parametrize('shape', cases.SHAPES, ids=str)
+@pytest.mark.parametrize('drop_path', [False, True])
+def test_cpu_path_equals_the_reference(monkeypatch, shape, drop_path):
+    monkeypatch.setattr(cpu, 'CHUNK_WORDS', 2 * shape[0])  # three chunks, the last one smaller
+    given = cases.make(shape, drop_path=drop_path, dtype=torch.float64)
+    expected, found = cases.run(*given, 'reference'), cases.run(*given, 'cpu')
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16], ids=str)
+def test_error_of_low_precision_is_at_most_twice_that_of_the_plain_path(dtype):
+    given = cases.make((16, 24, 4, False, False), 64, drop_path=True)
+    low = cases.cast(*given, dtype)
+    exact = cases.run(*given, 'reference')
+    fused, plain = cases.run(*low, 'cpu'), cases.run(*low, 'reference')
+    assert [t.dtype for t in fused] == [dtype] * len(fused)
+    for error, plain_error in zip(
+        cases.errors(fused, exact), cases.errors(plain, exact), strict=True
+    ):
+        assert 0 < error < 2 * plain_error
+
+
+def test_autocast_keeps_the_dtype_of_the_words():
+    given = cases.make((16, 24, 4, False, False), 64)
+    exact = cases.run(*given, 'reference')
+    with torch.autocast('cpu', torch.bfloat16):
+        fused, plain = cases.run(*given, 'cpu'), cases.run(*given, 'reference')
+    assert [t.dtype for t in fused] == [t.dtype for t in plain] == [torch.float32] * len(plain)
+    for error, plain_error in zip(
+        cases.errors(fused, exact), cases.errors(plain, exact), strict=True
+    ):
+        assert error < 2 * plain_error
+
+
+def test_any_strides_and_no_sentence():
+    words, params, arguments, grad = cases.make((9, 12, 2, False, False))
+    turned = words.detach().transpose(1, 2).contiguous().transpose(1, 2).requires_grad_()
+    one = grad[:1].expand_as(grad)
+    expected = cases.run(words, params, arguments, one, 'reference')
+    torch.testing.assert_close(cases.run(turned, params, arguments, one, 'cpu'), expected)
+    empty = cases.run(words[:0], params, arguments, grad[:0], 'cpu')
+    assert empty[0].shape == (0, 9, 12)
+    assert all((g == 0).all() for g in empty[1:])
+
+
+@pytest.mark.parametrize('shape', [(4, 6, 2, False, True), (4, 6, 2, True, False)], ids=str)
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16], ids=str)
+def test_operator_keeps_torchs_rules(shape, dtype):
+    words, params, arguments, _ = cases.cast(*cases.make(shape, drop_path=True), dtype)
+    given = [p for p in params if p is not None]
+    torch.library.opcheck(
+        OPERATOR, (words, given, arguments['scales'], 2, 1e-5, torch.float32, 'cpu')
+    )
+
+
+def test_keeps_nothing_but_the_words_for_the_backward_pass():
+    words, params, arguments, _ = cases.make((16, 24, 4, False, False))
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        inner_block(words, params, backend='cpu', **arguments)
+    inputs = {words.data_ptr(), *(p.data_ptr() for p in params if p is not None)}
+    assert {t.data_ptr() for t in kept} <= inputs
+
+
+@pytest.mark.parametrize('shape', [(4, 24, 4, True, True), (16, 24, 4, False, False)], ids=str)
+def test_flops_are_counted_like_the_plain_path(shape):
+    """Torch's counter misses its fused attention on a CPU: it is made of plain products here."""
+    *given, grad = cases.make(shape)
+    counts = []
+    for backend in ('reference', 'cpu'):
+        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+            inner_block(given[0], given[1], backend=backend, **given[2]).backward(grad)
+        counts.append(counter.get_total_flops())
+    assert counts[0] == counts[1]
+
+
+def test_a_cpu_takes_its_own_path_unless_told_otherwise(monkeypatch):
+    words, params, _, _ = cases.make((4, 6, 2, False, False))
+    assert choose_backend(words, params) == 'cpu'
+    monkeypatch.setenv(VARIABLE, 'reference')
+    assert choose_backend(words, params) == 'reference'
+    assert choose_backend(words, params, 'cpu') == 'cpu', 'the argument wins'
+    monkeypatch.setenv(VARIABLE, '')
+    assert choose_backend(words, params) == 'cpu'
+    assert choose_backend(words.to('meta'), params) == 'reference'
+
+
+def test_unknown_paths_are_refused(monkeypatch):
+    words, params, arguments, _ = cases.make((4, 6, 2, False, False))
+    with pytest.raises(ValueError, match=r"inner_backend='gpu' is not known: choose one of \('ref"):
+        inner_block(words, params, backend='gpu', **arguments)
+    monkeypatch.setenv(VARIABLE, 'fast')
+    with pytest.raises(ValueError, match=f"{VARIABLE}='fast' is not known.*{BACKENDS[-1]}"):
+        inner_block(words, params, **arguments)
+
+
+def test_paths_that_cannot_run_are_refused(monkeypatch):
+    words, params, arguments, _ = cases.make((4, 6, 2, False, False))
+    monkeypatch.delenv('TRITON_INTERPRET', raising=False)
+    with pytest.raises(ValueError, match=r"'triton' cannot run: .*one of \('reference', 'cpu'\)"):
+        inner_block(words, params, backend='triton', **arguments)
+    monkeypatch.setenv(VARIABLE, 'cpu')
+    with pytest.raises(ValueError, match=f"{VARIABLE}='cpu' cannot run: the words are on 'meta'"):
+        inner_block(words.to('meta'), params, **arguments)
+
+
+def test_works_without_triton():
+    """The package is imported and its default runs; Triton's path is refused."""
+    code = """
+import sys
+sys.modules['triton'] = None
+import pytest
+import inner_blocks as cases
+from tnt_backbone import ops
+given = cases.make((4, 6, 2, False, False))
+cases.run(*given, None)
+with pytest.raises(ValueError, match='there is no triton here'):
+    cases.run(*given, 'triton')
+"""
+    subprocess.run([sys.executable, '-c', code], check=True, cwd=Path(__file__).parent)
+
+
+@pytest.mark.parametrize(
+    ('shape', 'dtype', 'reason'),
+    [
+        ((65, 6, 2, False, False), torch.float32, '65 words of 6 channels are more than 64 of 64'),
+        ((4, 66, 2, False, False), torch.float32, '4 words of 66 channels are more than 64 of 64'),
+        ((4, 6, 2, False, False), torch.float64, 'the words are torch.float64'),
+    ],
+    ids=str,
+)
+def test_kernels_refuse_what_they_cannot_compute(monkeypatch, shape, dtype, reason):
+    pytest.importorskip('triton')
+    monkeypatch.setenv('TRITON_INTERPRET', '1')
+    words, params, arguments, _ = cases.make(shape, dtype=dtype)
+    with pytest.raises(ValueError, match=reason):
+        inner_block(words, params, backend='triton', **arguments)

@@ -1,0 +1,136 @@
+"""The inner block on a GPU: how the kernels of ``triton_kernels.py`` are launched.
+
+They have not been run on a GPU yet: the sizes below are guesses.
+"""
+
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from .reference import InnerBlockParams
+from .triton_kernels import backward_kernel, forward_kernel
+
+TILE_ROWS = 64  # most words of a tile, if a sentence has no more
+TILE_BYTES = 4096  # of a tile of words, for which the compiler finds registers enough
+HIDDEN_BLOCK = 32  # hidden channels of the MLP at a time
+MIN_SIDE = 16  # of a matrix that tl.dot takes
+PROGRAMS = 4  # of the backward pass for each multiprocessor, if their sums fit into SUM_BYTES
+SUM_BYTES = 2**24
+
+
+def forward(
+    words: Tensor,
+    params: InnerBlockParams,
+    scales: Tensor | None,
+    *,
+    num_heads: int,
+    eps: float,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Return the new words; see ``inner_block``."""
+    words = words.contiguous()
+    out = torch.empty_like(words)
+    constants = get_constants(words, params, scales, num_heads, dtype)
+    with _on(words):
+        forward_kernel[(triton.cdiv(len(words), constants['T']),)](
+            words,
+            _pack(params),
+            scales,
+            out,
+            len(words),
+            eps,
+            _scale(words, num_heads),
+            **constants,
+        )
+    return out
+
+
+def backward(
+    grad: Tensor,
+    words: Tensor,
+    params: InnerBlockParams,
+    scales: Tensor | None,
+    *,
+    num_heads: int,
+    eps: float,
+    dtype: torch.dtype,
+) -> list[Tensor]:
+    """Return the gradients of the words and of each parameter, in their order."""
+    words, packed = words.contiguous(), _pack(params)
+    constants = get_constants(words, params, scales, num_heads, dtype)
+    processors = 1
+    if words.is_cuda:
+        processors = torch.cuda.get_device_properties(words.device).multi_processor_count
+    fitting = SUM_BYTES // (4 * packed.numel())
+    programs = max(processors, min(PROGRAMS * processors, fitting))
+    programs = min(programs, triton.cdiv(len(words), constants['T']))
+    grad_words, sums = torch.empty_like(words), packed.new_zeros(programs, packed.numel())
+    with _on(words):
+        backward_kernel[(programs,)](
+            grad.contiguous(),
+            words,
+            packed,
+            scales,
+            grad_words,
+            sums,
+            packed.numel(),
+            len(words),
+            eps,
+            _scale(words, num_heads),
+            **constants,
+        )
+    given = [p for p in params if p is not None]
+    found = sums.sum(0).split([p.numel() for p in given])
+    # Copies: an operator's outputs must not share memory.
+    return [
+        grad_words,
+        *(g.view_as(p).to(p.dtype, copy=True) for g, p in zip(found, given, strict=True)),
+    ]
+
+
+def get_constants(
+    words: Tensor,
+    params: InnerBlockParams,
+    scales: Tensor | None,
+    num_heads: int,
+    dtype: torch.dtype,
+) -> dict[str, Any]:
+    """The kernels' compile-time arguments."""
+    _, length, dims = words.shape
+    padded, hidden = triton.next_power_of_2(length), params.fc1_weight.shape[0]
+    side = max(triton.next_power_of_2(dims), MIN_SIDE)
+    rows = min(max(TILE_BYTES // (side * dtype.itemsize), MIN_SIDE), TILE_ROWS)
+    tf32 = torch.get_float32_matmul_precision() != 'highest'
+    return {
+        'M': length,
+        'C': dims,
+        'F': hidden,
+        'HEADS': num_heads,
+        'T': max(rows // padded, 1),
+        'W': padded,
+        'SIDE': side,
+        'HEAD_SIDE': max(triton.next_power_of_2(dims // num_heads), MIN_SIDE),
+        'BLOCK': min(max(triton.next_power_of_2(hidden), MIN_SIDE), HIDDEN_BLOCK),
+        'TOGETHER': params.norm1_weight.ndim == 2,
+        'HAS_BIAS': params.qkv_bias is not None,
+        'HAS_SCALES': scales is not None,
+        'DTYPE': getattr(tl, str(dtype).removeprefix('torch.')),
+        'PRECISION': 'tf32' if tf32 else 'ieee',
+    }
+
+
+def _pack(params: InnerBlockParams) -> Tensor:
+    """All parameters in a row, in fp32, so that a kernel takes one address instead of twelve."""
+    return torch.cat([p.detach().flatten() for p in params if p is not None]).float()
+
+
+def _scale(words: Tensor, num_heads: int) -> float:
+    return (words.shape[2] // num_heads) ** -0.5
+
+
+def _on(words: Tensor) -> Any:
+    return torch.cuda.device(words.device) if words.is_cuda else nullcontext()

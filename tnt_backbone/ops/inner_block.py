@@ -1,0 +1,240 @@
+"""The inner block as one operation, by the path that suits the tensors.
+
+A sentence is a tile of work of its own: norm, queries, keys and values, attention among its words,
+projection, MLP and both residuals touch no other sentence. The fused paths read the words once,
+write them once, and keep nothing else for the backward pass, which computes the rest again, as
+FlashAttention does (https://arxiv.org/abs/2205.14135).
+
+==========  ====================  ===============================================================
+path        tensors               memory
+==========  ====================  ===============================================================
+reference   any                   what autograd keeps: about 25 times the words
+cpu         on a CPU              the words, and a chunk's intermediate results
+triton      on a GPU              the words
+==========  ====================  ===============================================================
+
+``cpu`` and ``triton`` are registered as one operator, ``tnt_backbone::inner_block``, which
+``torch.compile`` and ``torch.export`` take into their graph as it is. It has first derivatives in
+reverse mode, and no others.
+"""
+
+import importlib
+import importlib.util
+import os
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.utils.flop_counter import register_flop_formula
+
+from . import reference
+from .reference import InnerBlockParams
+
+VARIABLE = 'TNT_BACKBONE_INNER_BLOCK'
+BACKENDS = ('reference', 'cpu', 'triton')
+# What is chosen where nobody chooses. Triton's kernels have not been timed on a GPU.
+DEFAULTS = {'cpu': 'cpu'}
+MODULES = {'cpu': '.cpu', 'triton': '.gpu'}  # imported when they are used
+HAS_TRITON = importlib.util.find_spec('triton') is not None  # not imported: it takes a second
+TRITON_DTYPES = (torch.float16, torch.bfloat16, torch.float32)
+TRITON_MAX_WORDS = TRITON_MAX_DIMS = 64  # of a sentence; of a word
+
+
+def inner_block(
+    words: Tensor,
+    params: InnerBlockParams,
+    *,
+    num_heads: int,
+    eps: float = 1e-5,
+    scales: Tensor | None = None,
+    backend: str | None = None,
+) -> Tensor:
+    """Attention among the words of each sentence, then an MLP: ``(S, M, c) -> (S, M, c)``.
+
+    Under autocast the products are computed in autocast's dtype (``cpu``: in fp32), and the
+    residuals in that of the words. There is no dropout; its place is the plain modules.
+
+    Args:
+        words: ``M`` words of ``c`` channels in each of ``S`` sentences.
+        params: See there.
+        num_heads: Attention heads; must divide ``c``.
+        eps: Of both norms.
+        scales: ``(2, S)``, by what the attention branch and the MLP branch of a sentence are
+            multiplied before they are added to the words (stochastic depth: 0 or ``1 / keep``).
+            They get no gradient from the fused paths.
+        backend: See :func:`choose_backend`.
+
+    Raises:
+        ValueError: If the path that is asked for is unknown or cannot run.
+    """
+    backend = choose_backend(words, params, backend)
+    if backend == 'reference':
+        return reference.forward(words, params, scales, num_heads=num_heads, eps=eps)
+    given = [p for p in params if p is not None]
+    return _fused(words, given, scales, num_heads, eps, _product_dtype(words, backend), backend)
+
+
+def choose_backend(words: Tensor, params: InnerBlockParams, backend: str | None = None) -> str:
+    """Name the path that :func:`inner_block` takes.
+
+    Args:
+        words: See there.
+        params: See there.
+        backend: One of ``BACKENDS``. By default what the environment variable
+            ``TNT_BACKBONE_INNER_BLOCK`` says, or else the quickest that was measured for the
+            device; the plain one for what is exported or traced, so that it runs without this
+            package, within ``torch.func``, and for tensors of other classes (quantised or
+            distributed ones).
+
+    Raises:
+        ValueError: If the path that is asked for is unknown or cannot run.
+    """
+    asked = check_backend(backend)
+    if asked is None:
+        given = (words, *(p for p in params if p is not None))
+        plain = (
+            torch.compiler.is_exporting()
+            or torch.jit.is_tracing()
+            or torch._C._are_functorch_transforms_active()
+            or any(type(tensor) not in (Tensor, Parameter) for tensor in given)
+        )
+        chosen = 'reference' if plain else DEFAULTS.get(words.device.type, 'reference')
+        return 'reference' if _why_not(chosen, words, params) else chosen
+    reason = _why_not(asked, words, params)
+    if reason:
+        able = tuple(path for path in BACKENDS if not _why_not(path, words, params))
+        raise ValueError(
+            f'{_origin(backend)}{asked!r} cannot run: {reason}. Choose one of {able} here, or '
+            'leave the choice to the device'
+        )
+    return asked
+
+
+def check_backend(backend: str | None) -> str | None:
+    """Return the path that is asked for, by the argument or the environment variable, if any.
+
+    Raises:
+        ValueError: If it is unknown.
+    """
+    asked = backend or os.environ.get(VARIABLE) or None
+    if asked is not None and asked not in BACKENDS:
+        raise ValueError(f'{_origin(backend)}{asked!r} is not known: choose one of {BACKENDS}')
+    return asked
+
+
+def _origin(backend: str | None) -> str:
+    return 'inner_backend=' if backend else f'{VARIABLE}='
+
+
+def _why_not(backend: str, words: Tensor, params: InnerBlockParams) -> str | None:
+    """Say why a path cannot run."""
+    device = words.device.type
+    if backend == 'cpu' and device != 'cpu':
+        return f'the words are on {device!r}'
+    if backend == 'triton':
+        if not HAS_TRITON:
+            return "there is no triton here ('pip install triton')"
+        if device != 'cuda' and os.environ.get('TRITON_INTERPRET') != '1':
+            return f'the words are on {device!r} (TRITON_INTERPRET=1 runs the kernels on a CPU)'
+        if words.dtype not in TRITON_DTYPES:
+            return f'the words are {words.dtype}, not one of {TRITON_DTYPES}'
+        if words.shape[1] > TRITON_MAX_WORDS or words.shape[2] > TRITON_MAX_DIMS:
+            return (
+                f'{words.shape[1]} words of {words.shape[2]} channels are more than '
+                f'{TRITON_MAX_WORDS} of {TRITON_MAX_DIMS}'
+            )
+    return None
+
+
+def _product_dtype(words: Tensor, backend: str) -> torch.dtype:
+    """The dtype of the factors of matrix products; sums and norms are in fp32 at least."""
+    device = words.device.type
+    if backend == 'cpu':
+        return torch.promote_types(words.dtype, torch.float32)
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else words.dtype
+
+
+def _path(backend: str) -> ModuleType:
+    return importlib.import_module(MODULES[backend], __package__)
+
+
+@torch.library.custom_op('tnt_backbone::inner_block', mutates_args=())
+def _fused(
+    words: Tensor,
+    params: list[Tensor],
+    scales: Tensor | None,
+    num_heads: int,
+    eps: float,
+    dtype: torch.dtype,
+    backend: str,
+) -> Tensor:
+    with torch.autocast(words.device.type, enabled=False):
+        return _path(backend).forward(
+            words, InnerBlockParams(*params), scales, num_heads=num_heads, eps=eps, dtype=dtype
+        )
+
+
+@torch.library.custom_op('tnt_backbone::inner_block_backward', mutates_args=())
+def _fused_backward(
+    grad: Tensor,
+    words: Tensor,
+    params: list[Tensor],
+    scales: Tensor | None,
+    num_heads: int,
+    eps: float,
+    dtype: torch.dtype,
+    backend: str,
+) -> list[Tensor]:
+    """Return the gradients of the words and of each parameter."""
+    with torch.autocast(words.device.type, enabled=False):
+        return _path(backend).backward(
+            grad,
+            words,
+            InnerBlockParams(*params),
+            scales,
+            num_heads=num_heads,
+            eps=eps,
+            dtype=dtype,
+        )
+
+
+@_fused.register_fake
+def _(words: Tensor, *_: Any) -> Tensor:
+    return torch.empty_like(words, memory_format=torch.contiguous_format)
+
+
+@_fused_backward.register_fake
+def _(grad: Tensor, words: Tensor, params: list[Tensor], *_: Any) -> list[Tensor]:
+    return [torch.empty_like(t, memory_format=torch.contiguous_format) for t in (words, *params)]
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    words, params, scales, *ctx.rest = inputs
+    ctx.save_for_backward(words, scales, *params)
+
+
+def _differentiate(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    words, scales, *params = ctx.saved_tensors
+    grad_words, *grad_params = _fused_backward(grad, words, params, scales, *ctx.rest)
+    return grad_words, grad_params, *(None,) * 5
+
+
+_fused.register_autograd(_differentiate, setup_context=_save)
+
+
+def _count(words: Any, params: list[Any], scales: Any, num_heads: int, *_: Any, **__: Any) -> int:
+    """FLOPs of the matrix products, as PyTorch's counter counts those of the plain path."""
+    sentences, length, dims = words
+    products = 4 * dims**2 + 2 * dims * params[7][0] + 2 * length * dims  # of a word
+    return 2 * sentences * length * products
+
+
+def _count_backward(grad: Any, *inputs: Any, **__: Any) -> int:
+    """Each product has two gradients; the forward pass, which is repeated, is not counted."""
+    return 2 * _count(*inputs)
+
+
+register_flop_formula(torch.ops.tnt_backbone.inner_block)(_count)
+register_flop_formula(torch.ops.tnt_backbone.inner_block_backward)(_count_backward)

@@ -1,0 +1,63 @@
+"""The inner block in plain PyTorch: what every other path is measured against.
+
+Source: paper Eq. 6 and 7 (https://arxiv.org/abs/2103.00112).
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class InnerBlockParams(NamedTuple):
+    """The parameters of an inner block, with the shapes of ``nn.LayerNorm`` and ``nn.Linear``.
+
+    Attributes:
+        norm1_weight: ``(c,)``, or ``(M, c)`` where all words of a sentence are normalised together.
+        norm1_bias: The same shape.
+        qkv_weight: ``(3c, c)``, queries first, then keys, then values, each head after head.
+        proj_weight: ``(c, c)``.
+        proj_bias: ``(c,)``.
+        norm2_weight: Like ``norm1_weight``.
+        norm2_bias: The same shape.
+        fc1_weight: ``(f, c)``.
+        fc1_bias: ``(f,)``.
+        fc2_weight: ``(c, f)``.
+        fc2_bias: ``(c,)``.
+        qkv_bias: ``(3c,)`` or nothing.
+    """
+
+    norm1_weight: Tensor
+    norm1_bias: Tensor
+    qkv_weight: Tensor
+    proj_weight: Tensor
+    proj_bias: Tensor
+    norm2_weight: Tensor
+    norm2_bias: Tensor
+    fc1_weight: Tensor
+    fc1_bias: Tensor
+    fc2_weight: Tensor
+    fc2_bias: Tensor
+    qkv_bias: Tensor | None = None
+
+
+def forward(
+    words: Tensor,
+    params: InnerBlockParams,
+    scales: Tensor | None,
+    *,
+    num_heads: int,
+    eps: float,
+) -> Tensor:
+    """Attention among the words of a sentence, then an MLP: see ``inner_block``."""
+    normed = F.layer_norm(words, params.norm1_weight.shape, *params[:2], eps)
+    qkv = F.linear(normed, params.qkv_weight, params.qkv_bias)  # (S, M, 3c)
+    qkv = qkv.unflatten(2, (3, num_heads, -1)).permute(2, 0, 3, 1, 4)  # (3, S, heads, M, c/heads)
+    mixed = F.scaled_dot_product_attention(*qkv.unbind(0)).transpose(1, 2).flatten(2)  # (S, M, c)
+    update = F.linear(mixed, params.proj_weight, params.proj_bias)
+    words = words + (update if scales is None else update * scales[0, :, None, None])
+
+    normed = F.layer_norm(words, params.norm2_weight.shape, *params[5:7], eps)
+    hidden = F.gelu(F.linear(normed, params.fc1_weight, params.fc1_bias))  # (S, M, f)
+    update = F.linear(hidden, params.fc2_weight, params.fc2_bias)
+    return words + (update if scales is None else update * scales[1, :, None, None])

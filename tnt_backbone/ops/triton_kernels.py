@@ -1,0 +1,345 @@
+"""The inner block as two Triton kernels: forward, and a backward pass that computes it again.
+
+A program takes tiles of a few whole sentences. A tile is a matrix with a word in each row, ``(ROWS,
+SIDE)``, padded to powers of two, and what follows happens on the chip: words are read once and
+written once. Heads, and blocks of the MLP's hidden channels, come one after the other, so that they
+alone are padded (to 16, the least that ``tl.dot`` takes), not all queries, keys and values.
+Attention is one product of the tile with itself, in which each word sees its own sentence. Products
+take their factors in ``dtype`` and sum in fp32; norms, softmax, GELU and residuals are in fp32.
+
+Gradients of the parameters: there are few programs, each walks over many tiles and adds up in a row
+of its own, which stays in the L2 cache; the sum over the rows ends it. Atomic additions to one row
+would have all tiles wait for the same few thousand numbers and give another result each time;
+registers hold no such sums beside a tile.
+
+Ideas: FlashAttention (recompute, do not store) and Liger (a norm and what follows it in a kernel).
+"""
+
+import triton
+import triton.language as tl
+
+# An argument a line would double the file.
+# fmt: off
+
+
+@triton.jit
+def _places(base, i, j, stride_i, stride_j):
+    return base + i[:, None] * stride_i + j[None, :] * stride_j
+
+
+@triton.jit
+def _inside(i, j, size_i, size_j):
+    return (i[:, None] < size_i) & (j[None, :] < size_j)
+
+
+@triton.jit
+def _load(base, i, j, stride_i, stride_j, size_i, size_j):
+    """A matrix of parameters, zero where it ends before the tile does."""
+    mask = _inside(i, j, size_i, size_j)
+    return tl.load(_places(base, i, j, stride_i, stride_j), mask=mask, other=0.0)
+
+
+@triton.jit
+def _add(base, value, i, j, stride_i, stride_j, size_i, size_j):
+    """Add a matrix to this program's gradients."""
+    mask = _inside(i, j, size_i, size_j)
+    places = _places(base, i, j, stride_i, stride_j)
+    tl.store(places, tl.load(places, mask=mask, other=0.0) + value, mask=mask)
+
+
+@triton.jit
+def _load_row(base, j, size):
+    return tl.load(base + j, mask=j < size, other=0.0)
+
+
+@triton.jit
+def _add_row(base, value, j, size):
+    """Add the sum over a tile's rows to this program's gradients."""
+    total = tl.sum(value, axis=0)
+    tl.store(base + j, tl.load(base + j, mask=j < size, other=0.0) + total, mask=j < size)
+
+
+@triton.jit
+def _total(x, T: tl.constexpr, W: tl.constexpr, TOGETHER: tl.constexpr):
+    """Sum over what a norm takes together, a word or a sentence: ``(T*W, SIDE) -> (T*W, 1)``."""
+    total = tl.sum(x, axis=1)
+    if TOGETHER:
+        total = tl.sum(tl.reshape(total, (T, W)), axis=1)
+        total = tl.reshape(tl.broadcast_to(total[:, None], (T, W)), (T * W,))
+    return total[:, None]
+
+
+@triton.jit
+def _norm_params(base, word, column, M: tl.constexpr, C: tl.constexpr, TOGETHER: tl.constexpr):
+    """Weight and bias for each row, and the place behind them."""
+    size: tl.constexpr = M * C if TOGETHER else C
+    stride: tl.constexpr = C if TOGETHER else 0
+    weight = _load(base, word, column, stride, 1, M, C)
+    return weight, _load(base + size, word, column, stride, 1, M, C)
+
+
+@triton.jit
+def _normalise(x, real, count, eps, T: tl.constexpr, W: tl.constexpr, TOGETHER: tl.constexpr):
+    """Return normalised words, zero where there are none, and the inverse deviations."""
+    mean = _total(x, T, W, TOGETHER) / count
+    centred = tl.where(real, x - mean, 0.0)
+    rstd = 1.0 / tl.sqrt(_total(centred * centred, T, W, TOGETHER) / count + eps)
+    return centred * rstd, rstd
+
+
+@triton.jit
+def _normalise_backward(
+    grad, weight, normed, rstd, real, count,
+    T: tl.constexpr, W: tl.constexpr, TOGETHER: tl.constexpr,
+):
+    grad = grad * weight
+    mean = _total(grad, T, W, TOGETHER) / count
+    slope = _total(grad * normed, T, W, TOGETHER) / count
+    return tl.where(real, (grad - mean - normed * slope) * rstd, 0.0)
+
+
+@triton.jit
+def _add_norm(
+    base, grad, normed, column, M: tl.constexpr, C: tl.constexpr,
+    T: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, TOGETHER: tl.constexpr,
+):
+    """Add the gradients of a norm's weight and bias."""
+    if TOGETHER:
+        word = tl.arange(0, W)
+        slope = tl.sum(tl.reshape(grad * normed, (T, W, SIDE)), axis=0)
+        _add(base, slope, word, column, C, 1, M, C)
+        shift = tl.sum(tl.reshape(grad, (T, W, SIDE)), axis=0)
+        _add(base + M * C, shift, word, column, C, 1, M, C)
+    else:
+        _add_row(base, grad * normed, column, C)
+        _add_row(base + C, grad, column, C)
+
+
+@triton.jit
+def _gelu(x):
+    return 0.5 * x * (1.0 + tl.erf(x * 0.7071067811865476))
+
+
+@triton.jit
+def _gelu_slope(x):
+    density = 0.3989422804014327 * tl.exp(-0.5 * x * x)
+    return 0.5 * (1.0 + tl.erf(x * 0.7071067811865476)) + x * density
+
+
+@triton.jit
+def _locate(params, M: tl.constexpr, C: tl.constexpr, F: tl.constexpr, TOGETHER: tl.constexpr):
+    """Where the parameters lie, in the order of InnerBlockParams; a bias is behind its weight."""
+    norm: tl.constexpr = 2 * (M * C if TOGETHER else C)
+    qkv = params + norm
+    proj = qkv + 3 * C * C
+    norm2 = proj + C * C + C
+    fc1 = norm2 + norm
+    fc2 = fc1 + F * C + F
+    return params, qkv, proj, norm2, fc1, fc2, fc2 + C * F + C
+
+
+@triton.jit
+def _head(
+    normed, qkv, qkv_bias, index, channel, column,
+    C: tl.constexpr, HEAD: tl.constexpr, HAS_BIAS: tl.constexpr, PRECISION: tl.constexpr,
+):
+    """Queries, keys or values of a head; ``index`` counts heads through all three."""
+    weight = _load(qkv + index * HEAD * C, column, channel, 1, C, C, HEAD)
+    product = tl.dot(normed, weight.to(normed.dtype), input_precision=PRECISION)
+    if HAS_BIAS:
+        product += _load_row(qkv_bias + index * HEAD, channel, HEAD)[None, :]
+    return product.to(normed.dtype)
+
+
+@triton.jit
+def _attend_head(
+    normed, qkv, qkv_bias, h, visible, channel, column, scale,
+    C: tl.constexpr, HEADS: tl.constexpr, HAS_BIAS: tl.constexpr, PRECISION: tl.constexpr,
+):
+    """Queries, keys, values of a head, the weights in fp32 (a query in each row), the mix."""
+    HEAD: tl.constexpr = C // HEADS
+    query = _head(normed, qkv, qkv_bias, h, channel, column, C, HEAD, HAS_BIAS, PRECISION)
+    key = _head(normed, qkv, qkv_bias, h + HEADS, channel, column, C, HEAD, HAS_BIAS, PRECISION)
+    value = _head(
+        normed, qkv, qkv_bias, h + 2 * HEADS, channel, column, C, HEAD, HAS_BIAS, PRECISION
+    )
+    logits = tl.dot(query, tl.trans(key), input_precision=PRECISION) * scale
+    logits = tl.where(visible, logits, float('-inf'))
+    weights = tl.exp(logits - tl.max(logits, axis=1)[:, None])
+    weights = weights / tl.sum(weights, axis=1)[:, None]
+    mixed = tl.dot(weights.to(normed.dtype), value, input_precision=PRECISION)
+    return query, key, value, weights, mixed.to(normed.dtype)
+
+
+@triton.jit
+def _before_mlp(
+    words, params, scales, tile, num_sentences, eps, scale,
+    M: tl.constexpr, C: tl.constexpr, F: tl.constexpr, HEADS: tl.constexpr,
+    T: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, HEAD_SIDE: tl.constexpr,
+    TOGETHER: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_SCALES: tl.constexpr,
+    DTYPE: tl.constexpr, PRECISION: tl.constexpr,
+):
+    """A tile up to the second norm, which is what both passes begin with.
+
+    Returns:
+        Places of the tile, which of them hold words, which words see each other, the scales of
+        both branches; then of the first norm and of the second: normalised words, inverse
+        deviations, the norm's output; last the words between attention and MLP.
+    """
+    norm1, qkv, proj, norm2, _, _, qkv_bias = _locate(params, M, C, F, TOGETHER)
+    count: tl.constexpr = M * C if TOGETHER else C
+    row, column, channel = tl.arange(0, T * W), tl.arange(0, SIDE), tl.arange(0, HEAD_SIDE)
+    sentence, word = tile * T + row // W, row % W
+    present = (sentence < num_sentences) & (word < M)
+    real = present[:, None] & (column[None, :] < C)
+    # A row without a word sees its sentence too: no row may see nothing.
+    visible = (sentence[:, None] == sentence[None, :]) & (word[None, :] < M)
+    offset = (sentence.to(tl.int64) * M + word)[:, None] * C + column[None, :]
+    scale1 = 1.0
+    scale2 = 1.0
+    if HAS_SCALES:
+        scale1 = tl.load(scales + sentence, mask=present, other=0.0).to(tl.float32)[:, None]
+        place = scales + num_sentences + sentence
+        scale2 = tl.load(place, mask=present, other=0.0).to(tl.float32)[:, None]
+
+    x = tl.load(words + offset, mask=real, other=0.0).to(tl.float32)
+    weight1, bias1 = _norm_params(norm1, word, column, M, C, TOGETHER)
+    normed1, rstd1 = _normalise(x, real, count, eps, T, W, TOGETHER)
+    x1 = (normed1 * weight1 + bias1).to(DTYPE)
+    update = tl.zeros((T * W, SIDE), tl.float32) + _load_row(proj + C * C, column, C)[None, :]
+    HEAD: tl.constexpr = C // HEADS
+    for h in range(HEADS):
+        mixed = _attend_head(
+            x1, qkv, qkv_bias, h, visible, channel, column, scale, C, HEADS, HAS_BIAS, PRECISION
+        )[4]
+        out_weight = _load(proj + h * HEAD, channel, column, 1, C, HEAD, C).to(DTYPE)
+        update += tl.dot(mixed, out_weight, input_precision=PRECISION)
+    y = tl.where(real, x + update * scale1, 0.0)
+    weight2, bias2 = _norm_params(norm2, word, column, M, C, TOGETHER)
+    normed2, rstd2 = _normalise(y, real, count, eps, T, W, TOGETHER)
+    x2 = (normed2 * weight2 + bias2).to(DTYPE)
+    return offset, real, visible, scale1, scale2, normed1, rstd1, x1, normed2, rstd2, x2, y
+
+
+@triton.jit
+def forward_kernel(
+    words, params, scales, out, num_sentences, eps, scale,
+    M: tl.constexpr, C: tl.constexpr, F: tl.constexpr, HEADS: tl.constexpr,
+    T: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, HEAD_SIDE: tl.constexpr,
+    TOGETHER: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_SCALES: tl.constexpr,
+    DTYPE: tl.constexpr, PRECISION: tl.constexpr, BLOCK: tl.constexpr,
+):
+    """A tile for each program."""
+    offset, real, _, _, scale2, _, _, _, _, _, x2, y = _before_mlp(
+        words, params, scales, tl.program_id(0), num_sentences, eps, scale, M, C, F, HEADS,
+        T, W, SIDE, HEAD_SIDE, TOGETHER, HAS_BIAS, HAS_SCALES, DTYPE, PRECISION,
+    )
+    _, _, _, _, fc1, fc2, _ = _locate(params, M, C, F, TOGETHER)
+    column = tl.arange(0, SIDE)
+    update = tl.zeros((T * W, SIDE), tl.float32) + _load_row(fc2 + C * F, column, C)[None, :]
+    for start in range(0, F, BLOCK):
+        hidden = start + tl.arange(0, BLOCK)
+        weight1 = _load(fc1, column, hidden, 1, C, C, F).to(DTYPE)
+        before = tl.dot(x2, weight1, input_precision=PRECISION)
+        active = _gelu(before + _load_row(fc1 + F * C, hidden, F)[None, :]).to(DTYPE)
+        weight2 = _load(fc2, hidden, column, 1, F, F, C).to(DTYPE)
+        update += tl.dot(active, weight2, input_precision=PRECISION)
+    tl.store(out + offset, (y + update * scale2).to(out.dtype.element_ty), mask=real)
+
+
+@triton.jit
+def _project_backward(
+    grad, x, weights, sums, channel, column,
+    C: tl.constexpr, HEAD: tl.constexpr, PRECISION: tl.constexpr,
+):
+    """Add the gradient of a head's queries, keys or values; return its part of their input's."""
+    grad = grad.to(x.dtype)
+    found = tl.dot(tl.trans(grad), x, input_precision=PRECISION)
+    _add(sums, found, channel, column, C, 1, HEAD, C)
+    weight = _load(weights, channel, column, C, 1, HEAD, C).to(x.dtype)
+    return tl.dot(grad, weight, input_precision=PRECISION)
+
+
+@triton.jit
+def backward_kernel(
+    grad, words, params, scales, grad_words, grad_params, num_params, num_sentences, eps, scale,
+    M: tl.constexpr, C: tl.constexpr, F: tl.constexpr, HEADS: tl.constexpr,
+    T: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, HEAD_SIDE: tl.constexpr,
+    TOGETHER: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_SCALES: tl.constexpr,
+    DTYPE: tl.constexpr, PRECISION: tl.constexpr, BLOCK: tl.constexpr,
+):
+    """Many tiles for each program, and a row of ``grad_params``, which starts as zeros."""
+    count: tl.constexpr = M * C if TOGETHER else C
+    HEAD: tl.constexpr = C // HEADS
+    norm1, qkv, proj, norm2, fc1, fc2, qkv_bias = _locate(params, M, C, F, TOGETHER)
+    sum_norm1, sum_qkv, sum_proj, sum_norm2, sum_fc1, sum_fc2, sum_qkv_bias = _locate(
+        grad_params + tl.program_id(0) * num_params, M, C, F, TOGETHER
+    )
+    column, channel, word = tl.arange(0, SIDE), tl.arange(0, HEAD_SIDE), tl.arange(0, T * W) % W
+    for tile in range(tl.program_id(0), tl.cdiv(num_sentences, T), tl.num_programs(0)):
+        offset, real, visible, scale1, scale2, normed1, rstd1, x1, normed2, rstd2, x2, _ = (
+            _before_mlp(
+                words, params, scales, tile, num_sentences, eps, scale, M, C, F, HEADS,
+                T, W, SIDE, HEAD_SIDE, TOGETHER, HAS_BIAS, HAS_SCALES, DTYPE, PRECISION,
+            )
+        )
+
+        # The MLP and its residual. Rows without a word have no gradient, so they add none.
+        dout = tl.load(grad + offset, mask=real, other=0.0).to(tl.float32)
+        dmlp = dout * scale2
+        _add_row(sum_fc2 + C * F, dmlp, column, C)
+        dmlp = dmlp.to(DTYPE)
+        dx2 = tl.zeros((T * W, SIDE), tl.float32)
+        for start in range(0, F, BLOCK):
+            hidden = start + tl.arange(0, BLOCK)
+            weight1 = _load(fc1, hidden, column, C, 1, F, C).to(DTYPE)
+            before = tl.dot(x2, tl.trans(weight1), input_precision=PRECISION)
+            before += _load_row(fc1 + F * C, hidden, F)[None, :]
+            weight2 = _load(fc2, column, hidden, F, 1, C, F).to(DTYPE)
+            dbefore = tl.dot(dmlp, weight2, input_precision=PRECISION) * _gelu_slope(before)
+            _add_row(sum_fc1 + F * C, dbefore, hidden, F)
+            dhidden = dbefore.to(DTYPE)
+            dx2 += tl.dot(dhidden, weight1, input_precision=PRECISION)
+            found = tl.dot(tl.trans(dhidden), x2, input_precision=PRECISION)
+            _add(sum_fc1, found, hidden, column, C, 1, F, C)
+            active = _gelu(before).to(DTYPE)
+            found2 = tl.dot(tl.trans(dmlp), active, input_precision=PRECISION)
+            _add(sum_fc2, found2, column, hidden, F, 1, C, F)
+        _add_norm(sum_norm2, dx2, normed2, column, M, C, T, W, SIDE, TOGETHER)
+        gain2, _ = _norm_params(norm2, word, column, M, C, TOGETHER)
+        dy = dout + _normalise_backward(dx2, gain2, normed2, rstd2, real, count, T, W, TOGETHER)
+
+        # Attention and its residual.
+        dattn = dy * scale1
+        _add_row(sum_proj + C * C, dattn, column, C)
+        dattn = dattn.to(DTYPE)
+        dx1 = tl.zeros((T * W, SIDE), tl.float32)
+        for h in range(HEADS):
+            query, key, value, weights, mixed = _attend_head(
+                x1, qkv, qkv_bias, h, visible, channel, column, scale, C, HEADS, HAS_BIAS, PRECISION
+            )
+            dproj = tl.dot(tl.trans(mixed), dattn, input_precision=PRECISION)
+            _add(sum_proj + h * HEAD, dproj, channel, column, 1, C, HEAD, C)
+            out_weight = _load(proj + h * HEAD, column, channel, C, 1, C, HEAD).to(DTYPE)
+            dmixed = tl.dot(dattn, out_weight, input_precision=PRECISION).to(DTYPE)
+            dweights = tl.dot(dmixed, tl.trans(value), input_precision=PRECISION)
+            dlogits = weights * (dweights - tl.sum(dweights * weights, axis=1)[:, None]) * scale
+            dlogits = dlogits.to(DTYPE)
+            dquery = tl.dot(dlogits, key, input_precision=PRECISION)
+            dkey = tl.dot(tl.trans(dlogits), query, input_precision=PRECISION)
+            dvalue = tl.dot(tl.trans(weights.to(DTYPE)), dmixed, input_precision=PRECISION)
+            for third in tl.static_range(3):
+                index = h + third * HEADS
+                dhead = dquery if third == 0 else (dkey if third == 1 else dvalue)
+                if HAS_BIAS:
+                    _add_row(sum_qkv_bias + index * HEAD, dhead, channel, HEAD)
+                at = index * HEAD * C
+                dx1 += _project_backward(
+                    dhead, x1, qkv + at, sum_qkv + at, channel, column, C, HEAD, PRECISION
+                )
+        _add_norm(sum_norm1, dx1, normed1, column, M, C, T, W, SIDE, TOGETHER)
+        gain1, _ = _norm_params(norm1, word, column, M, C, TOGETHER)
+        dx = dy + _normalise_backward(dx1, gain1, normed1, rstd1, real, count, T, W, TOGETHER)
+        tl.store(grad_words + offset, dx.to(grad_words.dtype.element_ty), mask=real)
+        # What one thread has added, another may read for the next tile.
+        tl.debug_barrier()
