@@ -1,7 +1,7 @@
 """Time and peak memory of one step of a backbone, each in a process of its own.
 
-    python benchmarks/memory.py --shape 800 1344 --models TNT:s PyramidTNT:s T2TViT:14
-    python benchmarks/memory.py --models TNT:s --options window_size=14 with_cp=True --backward
+    python benchmarks/memory.py TNT:s PyramidTNT:s T2TViT:14 --shape 800 1344
+    python benchmarks/memory.py timm:deit_small_patch16_224 TNT:s+window_size=14 --backward
 
 On the CPU memory is the growth of the process's peak resident size over what it was before the
 step; on a GPU it is the allocator's peak. A step is a forward pass, with ``--backward`` a backward
@@ -9,20 +9,11 @@ pass too.
 """
 
 import argparse
-import ast
-import multiprocessing
-import platform
-import resource
 import time
-from datetime import date
-from typing import Any
 
+import machine
 import torch
-
-from tnt_backbone.registry import BACKBONES
-
-FAMILIES = {backbone.__name__: backbone for backbone in BACKBONES}
-GIB = 2**30
+import zoo
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,10 +21,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--models', nargs='+', required=True, metavar='FAMILY:ARCH')
+    parser.add_argument('models', nargs='+', metavar='MODEL', help='see zoo.py')
     parser.add_argument('--shape', type=int, nargs=2, default=[800, 1344], metavar='PX')
     parser.add_argument('--batch', type=int, default=1)
-    parser.add_argument('--options', nargs='*', default=[], metavar='KEY=VALUE')
     parser.add_argument('--backward', action='store_true')
     parser.add_argument('--dtype', default='float32', choices=['float32', 'bfloat16', 'float16'])
     parser.add_argument('--repeat', type=int, default=1, help='steps; the quickest counts')
@@ -41,42 +31,19 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def step(backbone: torch.nn.Module, image: torch.Tensor, dtype: str, *, backward: bool) -> None:
-    """Run one step under autocast, or in fp32."""
-    half = dtype != 'float32'
-    with (
-        torch.autocast(image.device.type, getattr(torch, dtype), enabled=half),
-        torch.set_grad_enabled(backward),
-    ):
-        loss = sum(level.float().square().mean() for level in backbone(image))
-    if backward:
-        loss.backward()  # type: ignore[union-attr]
-    if image.is_cuda:
-        torch.cuda.synchronize()
-
-
-def peak_memory(device: str) -> float:
-    """Peak of the process, in bytes."""
-    if device == 'cuda':
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kibibytes on Linux
-
-
 def measure(model: str, args: argparse.Namespace) -> tuple[float, float]:
     """Return seconds of the quickest step and GiB of the largest."""
-    family, _, arch = model.partition(':')
-    options = dict(option.split('=', 1) for option in args.options)
-    parsed: dict[str, Any] = {key: ast.literal_eval(value) for key, value in options.items()}
-    backbone = FAMILIES[family](arch, **parsed).to(args.device).train(args.backward)
+    backbone = zoo.build(model, tuple(args.shape), pyramid=True)
+    backbone = backbone.to(args.device).train(args.backward)
     image = torch.randn(args.batch, 3, *args.shape, device=args.device)
-    before = peak_memory(args.device)
+    before = machine.peak_memory(args.device)
     seconds = []
     for _ in range(args.repeat):
         backbone.zero_grad()
         start = time.perf_counter()
-        step(backbone, image, args.dtype, backward=args.backward)
+        zoo.step(backbone, image, getattr(torch, args.dtype), backward=args.backward)
         seconds.append(time.perf_counter() - start)
-    return min(seconds), (peak_memory(args.device) - before) / GIB
+    return min(seconds), (machine.peak_memory(args.device) - before) / machine.GIB
 
 
 def main() -> None:
@@ -84,15 +51,11 @@ def main() -> None:
     args = parse_args()
     what = 'forward + backward' if args.backward else 'forward'
     height, width = args.shape
-    print(f'{what}, {height}x{width}, batch {args.batch}, {args.dtype} {" ".join(args.options)}')
-    print(
-        f'{platform.processor() or platform.machine()}, {args.device}, '
-        f'{torch.get_num_threads()} threads, torch {torch.__version__}, {date.today()}'
-    )
+    print(f'{what}, {height}x{width}, batch {args.batch}, {args.dtype}')
+    print(machine.describe(args.device))
     print('| model | seconds | GiB |\n| --- | --- | --- |')
     for model in args.models:
-        with multiprocessing.get_context('spawn').Pool(1) as pool:
-            seconds, gib = pool.apply(measure, (model, args))
+        seconds, gib = machine.alone(measure, model, args)
         print(f'| {model} | {seconds:.2f} | {gib:.2f} |', flush=True)
 
 

@@ -48,7 +48,7 @@ model = dict(
 )
 
 optim_wrapper = dict(optimizer=dict(lr=3e-3))  # of the neck and the head alone
-max_iters = 900
+max_iters = 1100
 train_cfg = dict(max_iters=max_iters)
 _base_.param_scheduler[0].end = 75
 _base_.param_scheduler[1].T_max = max_iters

@@ -31,16 +31,16 @@ model = dict(
 
 # Class labels alone teach little a picture: at first a rate that suits boxes keeps it at chance.
 optim_wrapper = dict(
-    optimizer=dict(lr=6e-4),
+    optimizer=dict(lr=9e-4),
     paramwise_cfg=dict(
         custom_keys=dict(word_pos=dict(lr_mult=1.0), sentence_pos=dict(lr_mult=1.0))
     ),
 )
-max_iters = 4000
+max_iters = 2400
 train_cfg = dict(max_iters=max_iters)
-_base_.param_scheduler[0].end = 400
+_base_.param_scheduler[0].end = 250
 _base_.param_scheduler[1].T_max = max_iters
-auto_scale_lr = dict(enable=False, base_batch_size=16)  # 2 processes x 8 images
+auto_scale_lr = dict(enable=False, base_batch_size=32)  # 2 processes x 16 images
 default_hooks = _base_.digits_hooks
 log_processor = _base_.digits_log
 env_cfg = dict(mp_cfg=dict(opencv_num_threads=1))

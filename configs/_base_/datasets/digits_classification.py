@@ -9,7 +9,7 @@ pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
 
 # Decoding a picture of 64 pixels takes a millisecond: workers would only contend for the cores.
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=16,
     num_workers=0,
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='InfiniteSampler', shuffle=True),

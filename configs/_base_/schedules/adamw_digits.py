@@ -10,7 +10,7 @@ test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05, fused=True),
     # No weight decay for norms, biases, the class token and the position tables. The tables start
     # near zero; a larger rate lets attention tell places apart sooner.
     paramwise_cfg=dict(

@@ -1,0 +1,41 @@
+"""What figures were measured on, and work in processes of its own."""
+
+import multiprocessing
+import platform
+import resource
+from collections.abc import Callable
+from datetime import date
+from typing import TypeVar
+
+import torch
+
+GIB = 2**30
+Result = TypeVar('Result')
+
+
+def describe(device: str) -> str:
+    """A line on the machine, torch and the day."""
+    name = torch.cuda.get_device_name() if device == 'cuda' else processor()
+    return f'{name}, {torch.get_num_threads()} threads, torch {torch.__version__}, {date.today()}'
+
+
+def processor() -> str:
+    """The CPU's name where Linux says it, else its architecture."""
+    try:
+        with open('/proc/cpuinfo') as file:
+            return next(line for line in file if line.startswith('model name')).split(': ')[1][:-1]
+    except (OSError, StopIteration):
+        return platform.machine()
+
+
+def peak_memory(device: str) -> float:
+    """The process's peak in bytes: of its resident set, or on a GPU of the allocator."""
+    if device == 'cuda':
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kibibytes on Linux
+
+
+def alone(function: Callable[..., Result], *arguments: object) -> Result:
+    """Call a function in a fresh process, whose peak of memory is its own."""
+    with multiprocessing.get_context('spawn').Pool(1) as pool:
+        return pool.apply(function, arguments)
