@@ -1,7 +1,7 @@
 """Semantic FPN with a small TNT on handwritten digits: the segmentation of tools/demo.sh.
 
 bash tools/dist_train.sh configs/fpn_tnt_digits.py 2 \
-    --weights work_dirs/retinanet_tnt_digits/iter_700.pth
+    --weights work_dirs/retinanet_tnt_digits/iter_640.pth
 
 The backbone stays as the detector left it. From scratch it must learn, more gently:
 
@@ -48,7 +48,7 @@ model = dict(
 )
 
 optim_wrapper = dict(optimizer=dict(lr=3e-3))  # of the neck and the head alone
-max_iters = 1100
+max_iters = 1000
 train_cfg = dict(max_iters=max_iters)
 _base_.param_scheduler[0].end = 75
 _base_.param_scheduler[1].T_max = max_iters

@@ -4,7 +4,7 @@ MMDetection's RetinaNet, cut down to scenes of 128 pixels with digits 23 to 46 p
 
 python -m tnt_backbone.demo data/digits
 bash tools/dist_train.sh configs/retinanet_tnt_digits.py 2 \
-    --weights work_dirs/tnt_digits_classifier/iter_2400.pth
+    --weights work_dirs/tnt_digits_classifier/iter_2000.pth
 """
 
 _base_ = [
@@ -40,7 +40,7 @@ model = dict(
 )
 
 # 2 processes * 4 images: many small steps get further in the same time than few large ones.
-max_iters = 700
+max_iters = 640
 train_cfg = dict(max_iters=max_iters)
 _base_.param_scheduler[0].end = 75
 _base_.param_scheduler[1].T_max = max_iters

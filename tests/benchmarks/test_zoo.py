@@ -1,0 +1,43 @@
+"""Models by name, and what a step does with them."""
+
+import pytest
+import torch
+import zoo
+
+
+@pytest.mark.parametrize(
+    ('name', 'dims'),
+    [('TNT:ti', 192), ('timm:resnet18', 512), ('timm:vit_tiny_patch16_224', 192)],
+)
+def test_one_vector_an_image(name, dims):
+    model = zoo.build(name, (32, 64)).eval()
+    (vectors,) = zoo.tensors(model(torch.zeros(2, 3, 32, 64)))
+    assert vectors.shape == (2, dims)
+
+
+def test_mmpretrain():
+    model = zoo.build('mmpretrain:resnet18_8xb32_in1k', (32, 32)).eval()
+    (scores,) = zoo.tensors(model(torch.zeros(2, 3, 32, 32)))
+    assert scores.shape == (2, 1000)
+
+
+def test_options_and_pyramid():
+    model = zoo.build('TNT:ti+window_size=2+out_channels=(8, 8, 8, 8)', (32, 64), pyramid=True)
+    assert model.out_channels == (8, 8, 8, 8)
+    assert len(list(zoo.tensors(model(torch.zeros(1, 3, 32, 64))))) == 4
+
+
+def test_unknown():
+    with pytest.raises(ValueError, match='timm:NAME'):
+        zoo.build('resnet18', (32, 32))
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_step(dtype):
+    model = torch.nn.Linear(4, 2)
+    zoo.step(model, torch.ones(3, 4), dtype, backward=False)
+    assert model.weight.grad is None
+    zoo.step(model, torch.ones(3, 4), dtype, backward=True)
+    torch.testing.assert_close(  # of the mean square of 3 equal rows of 2
+        model.weight.grad, model(torch.ones(1, 4)).T.expand(2, 4), rtol=0.02, atol=0
+    )
