@@ -31,7 +31,7 @@ def read_config(
 
     Raises:
         FileNotFoundError: If there is no such file; the text has names that are near.
-        ValueError: If the file is no config, or has no model.
+        ValueError: If the file is no config, or has no model, or the options do not fit it.
     """
     if not Path(path).is_file():
         wrong = 'is a folder' if Path(path).is_dir() else 'does not exist'
@@ -40,8 +40,10 @@ def read_config(
         cfg = Config.fromfile(path)
     except (OSError, ConfigParsingError) as error:
         raise ValueError(f'{path} cannot be read as a config: {error}') from error
-    if options:
-        cfg.merge_from_dict(options)
+    try:
+        cfg.merge_from_dict(options or {})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f'--cfg-options do not fit {path}: {error.args[0]}') from error
     if needs_model and 'model' not in cfg:
         raise ValueError(f'{path} is no config of a training or test: it has no "model"')
     cfg.launcher = launcher
