@@ -2,7 +2,7 @@
 
     python -m tnt_backbone.demo data/digits
     bash tools/dist_train.sh configs/tnt_digits_classifier.py 2
-    python benchmarks/word_pyramid.py work_dirs/tnt_digits_classifier/iter_2000.pth --jobs 2
+    python benchmarks/word_pyramid.py work_dirs/tnt_digits_classifier/iter_1800.pth --jobs 2
 
 Every run is a training of ``tools/train.py`` with the same weights to start from, schedule and
 data, in one process with one thread; only ``word_pyramid`` and the seed differ. Results are added

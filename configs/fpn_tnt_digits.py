@@ -1,7 +1,7 @@
 """Semantic FPN with a small TNT on handwritten digits: the segmentation of tools/demo.sh.
 
 bash tools/dist_train.sh configs/fpn_tnt_digits.py 2 \
-    --weights work_dirs/retinanet_tnt_digits/iter_640.pth
+    --weights work_dirs/retinanet_tnt_digits/iter_660.pth
 
 The backbone stays as the detector left it. From scratch it must learn, more gently:
 

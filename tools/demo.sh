@@ -85,7 +85,8 @@ run classify tnt_digits_classifier.py ''
 run detect retinanet_tnt_digits.py test_evaluator.outfile_prefix=detections --weights "$(checkpoint classify)"
 run segment fpn_tnt_digits.py test_evaluator.output_dir=segments --weights "$(checkpoint detect)"
 if [[ -n $COMPARE ]]; then
-  run scratch/detect retinanet_tnt_digits.py test_evaluator.outfile_prefix=scratch/detections
+  run scratch/detect retinanet_tnt_digits.py test_evaluator.outfile_prefix=scratch/detections \
+    --cfg-options model.backbone.frozen_stages=-1
   run scratch/segment fpn_tnt_digits.py test_evaluator.output_dir=scratch/segments \
     --cfg-options model.backbone.frozen_stages=-1 optim_wrapper.optimizer.lr=1e-3
 fi

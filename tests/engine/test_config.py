@@ -39,7 +39,9 @@ def test_a_file_that_is_no_config_is_refused(tmp_path, name, text, message):
         read(tmp_path)
 
 
-@pytest.mark.parametrize('options', [{'pipeline.3.type': 'X'}, {'train.lr.x': 1}, {'pipeline.x': 1}])
+@pytest.mark.parametrize(
+    'options', [{'pipeline.3.type': 'X'}, {'train.lr.x': 1}, {'pipeline.x': 1}]
+)
 def test_options_that_do_not_fit_are_refused(tmp_path, options):
     path = tmp_path / 'small.py'
     path.write_text("pipeline = [dict(type='Load')]\ntrain = dict(lr=1.0)")
