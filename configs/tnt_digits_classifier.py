@@ -31,7 +31,7 @@ model = dict(
 
 # Class labels alone teach little a picture: at first a rate that suits boxes keeps it at chance.
 optim_wrapper = dict(
-    optimizer=dict(lr=9e-4),
+    optimizer=dict(lr=1.5e-3),
     paramwise_cfg=dict(
         custom_keys=dict(word_pos=dict(lr_mult=1.0), sentence_pos=dict(lr_mult=1.0))
     ),
