@@ -29,7 +29,7 @@ model = dict(
     train_cfg=dict(_delete_=True),  # no mixed images: the run is short
 )
 
-# Class labels alone teach little a picture: at first a rate that suits boxes keeps it at chance.
+# A higher rate than boxes like, but for the position tables.
 optim_wrapper = dict(
     optimizer=dict(lr=1.5e-3),
     paramwise_cfg=dict(
