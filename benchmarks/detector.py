@@ -53,10 +53,8 @@ def build(detector: str, backbone: str) -> Any:
     model = get_config(f'mmdet::{DETECTORS[detector]}').model
     if backbone == 'swin-t':
         model.backbone = get_config(f'mmdet::{SWIN_T}').model.backbone
-        first = model.neck.get('start_level', 0)
         model.backbone.out_indices = tuple(range(4))
         model.neck.in_channels = [96, 192, 384, 768]
-        model.neck.start_level = first
     elif backbone != 'resnet50':
         model.backbone = zoo.backbone_config(backbone)
     model.backbone.pop('init_cfg', None)
