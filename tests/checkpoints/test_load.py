@@ -264,6 +264,30 @@ def test_missing_tensors_are_an_error_unless_allowed(tmp_path, log):
     assert torch.equal(backbone.word_pos, state['word_pos'])
 
 
+def test_a_part_of_joined_tensors_is_missing(tmp_path, log):
+    """The authors keep queries and keys apart from values; ours are one tensor."""
+    official = from_ours(to_ours(TNT(OURS, img_size=32).state_dict()), 'official')
+    (value,) = (key for key in official if key.endswith('blocks.0.outer_attn.v.weight'))
+    del official[value]
+    torch.save(official, tmp_path / 'w.pth')
+    missing = 'blocks.0.sentence_block.attn.qkv.weight'
+    with pytest.raises(ValueError, match=missing):
+        load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'w.pth'))
+    load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'w.pth'), allow_missing=True)
+    assert f'1 MISSING in the file: {missing}' in log.text
+
+
+@pytest.mark.parametrize('share', [0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
+def test_a_cut_file_of_torchs_old_format_is_refused(tmp_path, share):
+    path = tmp_path / 'w.pth'
+    state = TNT(OURS, img_size=32).state_dict()
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ValueError, match='cannot be read as weights'):
+        read_tensors(str(path))
+
+
 def test_weights_of_another_model_are_refused(tmp_path):
     torch.save(
         {'conv1.weight': torch.zeros(1), 'layer1.0.conv1.weight': torch.zeros(1)},

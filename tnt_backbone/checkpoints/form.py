@@ -74,8 +74,10 @@ class Form:
         for join in self.joins:
             first = join.theirs[0]
             for key in [key for key in renamed if first in key]:
-                parts = [renamed.pop(key.replace(first, part)) for part in join.theirs]
-                renamed[key.replace(first, join.ours)] = torch.cat(parts)
+                parts = [key.replace(first, part) for part in join.theirs]
+                if all(part in renamed for part in parts):  # else they are reported as unused
+                    joined = torch.cat([renamed.pop(part) for part in parts])
+                    renamed[key.replace(first, join.ours)] = joined
         return self._reshape(renamed, 'to_ours')
 
     def from_ours(self, tensors: Tensors) -> Tensors:

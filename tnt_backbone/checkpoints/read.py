@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -65,11 +66,25 @@ def _read_safetensors(path: str) -> dict[str, Tensor]:
         ) from error
 
 
+# What torch.load raises for a file that is cut off or has other bytes in it.
+DAMAGED_PICKLE = (
+    pickle.UnpicklingError,
+    struct.error,
+    RuntimeError,
+    EOFError,
+    OSError,
+    LookupError,
+    ValueError,
+    AttributeError,
+    TypeError,
+)
+
+
 def _read_pickle(path: str, head: bytes) -> Any:
     allow_mmengine_checkpoints()
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except DAMAGED_PICKLE as error:
         raise ValueError(
             f'{path} cannot be read as weights: {_diagnose(path, head, error)}'
         ) from error

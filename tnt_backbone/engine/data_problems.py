@@ -99,7 +99,7 @@ def _infos(dataset: BaseDataset) -> list[dict[str, Any]]:
 def _read_image(path: str) -> tuple[np.ndarray | None, list[Problem]]:
     try:
         return LoadImageOrSkip().read(path), []
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SyntaxError) as error:  # the last is Pillow's for a broken PNG
         return None, [Problem('image cannot be read', path, str(error))]
 
 
@@ -246,7 +246,7 @@ def _look_at_mask(item: dict[str, Any]) -> list[Problem]:
         return [*problems, Problem('image without annotation', item['path'], '')]
     try:
         mask = mmcv.imread(path, flag='unchanged', backend='pillow')
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         return [*problems, Problem('mask cannot be read', path, str(error))]
     if mask.ndim != 2:
         text = f'{mask.shape[2]} channels; one with the class of each pixel is wanted'

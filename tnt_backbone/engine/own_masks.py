@@ -177,7 +177,7 @@ def _labels(path: Path) -> set[int]:
     try:
         with Image.open(path) as image:
             pixels = np.asarray(image)
-    except (OSError, UnidentifiedImageError) as error:
+    except (OSError, UnidentifiedImageError, SyntaxError) as error:  # the last: a broken PNG
         raise ValueError(f'{path} cannot be read as an image ({error})') from error
     if pixels.ndim != 2:
         raise ValueError(
