@@ -38,7 +38,7 @@ def read_config(
         raise FileNotFoundError(f'the config {path!r} {wrong}. {_near_names(Path(path))}')
     try:
         cfg = Config.fromfile(path)
-    except (OSError, ConfigParsingError) as error:
+    except (OSError, SyntaxError, ConfigParsingError) as error:
         raise ValueError(f'{path} cannot be read as a config: {error}') from error
     try:
         cfg.merge_from_dict(options or {})
