@@ -296,12 +296,14 @@ BAD_ARGUMENTS = [
     ('out_type', 'pyramids', 'choose one of'),
     ('out_indices', (0, 4), 'levels from 0 to 3'),
     ('out_indices', (1.0,), 'levels from 0 to 3'),
+    ('out_indices', 3.0, 'levels from 0 to 3'),
     ('out_channels', (64, 128), 'as many'),
     ('out_channels', 64, 'a sequence with an entry a level'),
     ('out_strides', (4, 8, 16, 0), 'positive integers'),
     ('frozen_stages', 99, 'must lie between'),
     ('frozen_stages', None, 'must lie between'),
     ('drop_path_rate', 1.0, r'must lie in \[0, 1\)'),
+    ('drop_path_rate', None, r'must lie in \[0, 1\)'),
 ]
 
 

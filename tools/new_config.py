@@ -142,6 +142,8 @@ def main() -> None:
         if args.output.suffix != '.py':
             raise ValueError(f'{args.output}: a config is a .py file')
         cfg = Config.fromfile(find_config(args.source))
+        if 'model' not in cfg:
+            raise ValueError(f'--from {args.source} is no config of a training: it has no "model"')
         if not args.data and (args.val_data or args.images or args.val_share):
             raise ValueError('--val-data, --val-share and --images go with --data')
         if args.backbone:

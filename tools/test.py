@@ -5,6 +5,7 @@ import argparse
 from mmengine.config import Config
 
 import tnt_backbone  # noqa: F401  makes TNT known to configs without custom_imports
+from tnt_backbone.engine.checkpoint_file import fetch_checkpoint
 from tnt_backbone.engine.command_line import (
     add_common_arguments,
     build_runner,
@@ -84,6 +85,7 @@ def main() -> None:
         )
         set_dataloader_defaults(cfg)
         apply_options(cfg, args)
+        fetch_checkpoint(cfg)
         notes = check_testing(cfg) if is_first_on_node(args.launcher) else []
         choose_loader(cfg)
         suit_to_machine(cfg)

@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 import tnt_backbone  # noqa: F401  makes TNT known to configs without custom_imports
 from tnt_backbone.engine.amp import enable_amp
-from tnt_backbone.engine.checkpoint_file import set_resume
+from tnt_backbone.engine.checkpoint_file import fetch_checkpoint, set_resume
 from tnt_backbone.engine.command_line import (
     add_common_arguments,
     build_runner,
@@ -78,6 +78,7 @@ def main() -> None:
         )
         set_dataloader_defaults(cfg)
         notes = apply_options(cfg, args)
+        fetch_checkpoint(cfg)
         if is_first_on_node(args.launcher):
             notes += check_training(cfg)
         choose_loader(cfg)

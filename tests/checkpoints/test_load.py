@@ -239,6 +239,7 @@ def test_init_cfg_in_mmengines_other_styles(tmp_path, init_cfg):
     ('init_cfg', 'message'),
     [
         ({'type': 'Pretrained', 'checkpoint': None}, 'checkpoint=None names no weights'),
+        ({'type': 'Pretrained'}, 'checkpoint=None names no weights'),
         ({'checkpoint': 'w.pth'}, "has no type; for weights add type='Pretrained'"),
     ],
 )

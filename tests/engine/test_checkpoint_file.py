@@ -4,8 +4,9 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from tnt_backbone.checkpoints import published
 from tnt_backbone.checkpoints.mmengine_state import allow_mmengine_checkpoints
-from tnt_backbone.engine.checkpoint_file import check_checkpoint, set_resume
+from tnt_backbone.engine.checkpoint_file import check_checkpoint, fetch_checkpoint, set_resume
 
 
 def test_damaged_files_say_what_they_are(tmp_path, checkpoint):
@@ -53,3 +54,24 @@ def test_resume_says_when_the_last_checkpoint_is_gone(tmp_path):
     cfg = Config({'work_dir': str(tmp_path), 'resume': True})  # the config's own way of auto
     with pytest.raises(FileNotFoundError, match=r'/gone/epoch_3\.pth.*--resume PATH'):
         set_resume(cfg, None)
+
+
+@pytest.mark.parametrize(
+    ('load_from', 'resume', 'fetched'),
+    [
+        ('https://127.0.0.1:9/epoch_1.pth', False, True),
+        ('https://127.0.0.1:9/epoch_1.pth', True, True),
+        ('tnt://https://127.0.0.1:9/epoch_1.pth', True, True),
+        ('tnt://https://127.0.0.1:9/epoch_1.pth', False, False),
+        ('timm/tnt_s', False, True),
+        ('torchvision://resnet50', False, False),
+        (None, False, False),
+    ],
+)
+def test_addresses_become_files_that_are_read_safely(
+    monkeypatch, checkpoint, load_from, resume, fetched
+):
+    monkeypatch.setattr(published, '_fetch', lambda *_: str(checkpoint))
+    cfg = Config({'load_from': load_from, 'resume': resume})
+    fetch_checkpoint(cfg)
+    assert cfg.load_from == (str(checkpoint) if fetched else load_from)

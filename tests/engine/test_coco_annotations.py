@@ -148,3 +148,25 @@ def test_boxes_of_unknown_images(coco_root):
     edit(coco_root, lambda content: content['images'].pop())
     with pytest.raises(ValueError, match=r'annotation ids 13'):
         check_coco(dataset(coco_root))
+
+
+def test_boxes_without_a_mask_where_masks_are_read(coco_root):
+    pipeline = [
+        {'type': 'LoadImageFromFile'},
+        {'type': 'LoadAnnotations', 'with_bbox': True, 'with_mask': True},
+    ]
+
+    def change(content):
+        for box in content['annotations'][1:]:
+            box['segmentation'] = [[16, 16, 40, 16, 40, 48]]
+        content['annotations'].append({**content['annotations'][0], 'id': 20, 'area': 0})
+
+    edit(coco_root, change)
+    assert check_coco(dataset(coco_root))  # the flat box; masks are not read
+    with pytest.raises(ValueError, match=r'1 of 4 boxes have no "segmentation" .*ids 10\)'):
+        check_coco(dataset(coco_root, pipeline=pipeline))
+    theirs = dataset(coco_root, pipeline=pipeline, lazy_init=False)
+    with pytest.raises(KeyError, match='mask'):  # what training would end with
+        theirs[0]
+    edit(coco_root, lambda content: content['annotations'].pop(0))
+    check_coco(dataset(coco_root, pipeline=pipeline))

@@ -29,6 +29,7 @@ def test_missing_config_names_those_that_are_near(tmp_path):
         ('README.md', '# TNT', 'cannot be read as a config'),
         ('tnt.yml', 'Collections: []', 'has no "model"'),
         ('unclosed.py', 'model = dict(', 'cannot be read as a config: .*never closed'),
+        ('unknown.py', '\n\nlr = base_lr * 2', "NameError: .*'base_lr'.*unknown\\.py, line 3"),
         ('broken.py', "_base_ = ['nowhere.py']", 'cannot be read as a config: .*nowhere'),
     ],
 )

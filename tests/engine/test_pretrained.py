@@ -5,7 +5,9 @@ import torch
 from mmengine.config import Config
 from mmengine.model import PretrainedInit
 
+from tnt_backbone import TNT
 from tnt_backbone.engine.pretrained import (
+    check_backbones,
     check_pretrained,
     drop_pretrained,
     notes_on_frozen_parts,
@@ -116,3 +118,28 @@ def test_what_mmengine_fetches_is_left_to_it():
     check_pretrained(
         config(init_cfg={'type': 'Pretrained', 'checkpoint': 'torchvision://resnet50'})
     )
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'arch': 'xxl'}, r"model\.backbone of the config: .*'xxl'"),
+        ({'arhc': 's'}, r"model\.backbone of the config: .*'arhc'"),
+        ({'img_size': 32, 'formulation': 'legacy'}, "Set formulation='official'"),
+        ({'img_size': 32, 'arch': 's'}, 'does not fit this backbone'),
+        ({'img_size': 32}, None),
+    ],
+)
+def test_the_backbone_is_compared_with_its_weights(tmp_path, options, message):
+    small = {'depth': 1, 'word_dims': 8, 'word_heads': 2, 'sentence_dims': 24, 'sentence_heads': 2}
+    torch.save(TNT(small, img_size=32).state_dict(), tmp_path / 'tnt.pth')
+    cfg = config(
+        type='tnt_backbone.TNT',
+        init_cfg={'type': 'Pretrained', 'checkpoint': str(tmp_path / 'tnt.pth')},
+        **{'arch': small, **options},
+    )
+    if message is None:
+        check_backbones(cfg)
+        return
+    with pytest.raises(ValueError, match=message):
+        check_backbones(cfg)

@@ -59,7 +59,10 @@ def test_four_blocks_stay_global_by_default():
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ({'window_size': 0}, 'window_size=0 must be at least one sentence'),
+        ({'window_size': 0}, 'window_size=0 must be a positive integer'),
+        ({'window_size': 2.5}, r'window_size=2\.5 must be a positive integer'),
+        ({'window_size': 2, 'global_blocks': 3}, 'global_blocks=3 must name blocks from 0 to 5'),
+        ({'inner_blocks': 'x'}, "inner_blocks='x' must name blocks from 0 to 5"),
         ({'global_blocks': (0,)}, 'has no effect without window_size'),
         ({'window_size': 2, 'global_blocks': (6,)}, 'must name blocks from 0 to 5'),
     ],

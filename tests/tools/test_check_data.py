@@ -1,15 +1,20 @@
 """tools/check_data.py on data with one fault of each kind."""
 
 import json
+import pickle
 import runpy
 import subprocess
 import sys
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from mmpretrain.datasets import CIFAR10
+
+from tnt_backbone.engine.data_problems import plan_check
 
 ROOT = Path(__file__).parents[2]
 SEGMENTATION = """
@@ -97,6 +102,16 @@ def test_coco_without_a_box_to_train_on(tiny_config, coco_root, tmp_path):
     result = check(tiny_config, '--phases', 'train', '--out', tmp_path / 'found.json')
     assert result.returncode == 1
     assert found(tmp_path / 'found.json') == {'no box to train on': 1, 'box without area': 4}
+
+
+def test_coco_without_masks_for_a_detector_that_reads_them(tiny_config, tmp_path):
+    tiny_config.write_text(
+        tiny_config.read_text().replace('with_bbox=', 'with_mask=True, with_bbox=')
+    )
+    result = check(tiny_config, '--phases', 'train', '--out', tmp_path / 'found.json')
+    assert result.returncode == 1
+    assert found(tmp_path / 'found.json') == {'box without a mask': 1}
+    assert '4 of 4 boxes have no "segmentation"' in result.stdout
 
 
 VOC = """
@@ -258,3 +273,20 @@ def test_data_that_is_not_there(tmp_path):
     result = check(config, '--phases', 'train')
     assert result.returncode == 2
     assert 'MISSING' in result.stderr
+
+
+@pytest.mark.parametrize(('label', 'kinds'), [(9, []), (11, ['label out of range'] * 5)])
+def test_cifar_holds_its_images_itself(tmp_path, monkeypatch, label, kinds):
+    folder = tmp_path / 'cifar-10-batches-py'
+    folder.mkdir()
+    batch = {'data': np.zeros((11, 3072), np.uint8), 'labels': [*range(10), label]}
+    for name in (*(f'data_batch_{i}' for i in range(1, 6)), 'test_batch'):
+        (folder / name).write_bytes(pickle.dumps(batch))
+    names = {'label_names': [str(i) for i in range(10)]}
+    (folder / 'batches.meta').write_bytes(pickle.dumps(names))
+    monkeypatch.setattr(CIFAR10, '_check_integrity', lambda _: True)  # of the real files' sums
+    check = plan_check(CIFAR10(str(tmp_path), split='train', lazy_init=True))
+    assert len(check.items) == 55
+    problems = [*check.found, *chain.from_iterable(map(check.look, check.items))]
+    assert [problem.kind for problem in problems] == kinds
+    assert all('image' in problem.file for problem in problems)

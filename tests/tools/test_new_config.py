@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import MODELS, init_default_scope
 from PIL import Image
+from torch import nn
 
 from tnt_backbone.demo.dataset import make_dataset
 
@@ -138,6 +141,36 @@ def test_a_transformers_own_recipe_is_kept(make):
     assert cfg.model.data_preprocessor.mean == [123.675, 116.28, 103.53]
 
 
+@pytest.mark.parametrize(
+    ('source', 'backbone', 'share'),
+    [
+        ('mmdet::detr/detr_r50_8xb2-150e_coco.py', 'tnt_s', 0.1),
+        ('mmdet::yolof/yolof_r50-c5_8xb8-1x_coco.py', 'pyramid_tnt_s', 1 / 3),
+        ('mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco.py', 't2t_vit_14', 0.1),
+    ],
+)
+def test_a_slow_backbone_keeps_its_norms_free_of_decay(make, source, backbone, share):
+    cfg, said = make('--from', source, '--backbone', backbone)
+    assert f'the backbone learns at {share:g} of the rate' in said
+    init_default_scope('mmdet')
+    cfg.model.backbone.init_cfg = None
+    cfg.model.backbone.frozen_stages = -1
+    model = MODELS.build(cfg.model)
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    groups = {id(group['params'][0]): group for group in optimizer.param_groups}
+    for path, module in model.named_modules():
+        norm = isinstance(module, (nn.LayerNorm, nn.GroupNorm, nn.BatchNorm2d))
+        for name, parameter in module.named_parameters(recurse=False):
+            group = groups[id(parameter)]
+            slow = path.startswith('backbone') and not path.startswith('backbone.pyramid')
+            lr = cfg.optim_wrapper.optimizer.lr * (share if slow else 1.0)
+            assert group['lr'] == pytest.approx(lr), f'{path}.{name}'
+            if path.startswith('backbone'):
+                free = norm or name in ('bias', 'cls_token', 'word_pos', 'sentence_pos')
+                decay = 0.0 if free else cfg.optim_wrapper.optimizer.weight_decay
+                assert group['weight_decay'] == decay, f'{path}.{name}'
+
+
 def stock(source):
     library, _, name = source.partition('::')
     return Config.fromfile(Path(find_spec(library).origin).parent / '.mim' / 'configs' / name)
@@ -216,6 +249,11 @@ def test_one_coco_file_is_parted(make, refuses, coco_root, tmp_path):
         assert {entry['image_id'] for entry in part['annotations']} == ids
     (tmp_path / 'c.py').unlink()
     assert 'train_train.json exists: give it by --data' in refuses(*args, '--val-share', 0.25)
+
+
+def test_a_detector_of_masks_is_refused_for_boxes_alone(refuses, coco_root):
+    args = ('--backbone', 'tnt_ti', '--data', coco_root / 'train.json')
+    assert '4 of 4 boxes have no "segmentation"' in refuses('--from', MASK_RCNN, *args)
 
 
 def test_label_maps(make, run, masks, tmp_path, capsys):
@@ -324,6 +362,7 @@ REFUSED = {
     'mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py': 'the backbone is SwinTransformer',
     'mmdet::dcn/faster-rcnn_r50-dconv-c3-c5_fpn_1x_coco.py': 'dcn and plugins',
     'mmdet::nothing/at_all.py': 'there is no such config',
+    'mmdet::_base_/default_runtime.py': 'has no "model"',
     'mmdetection::x.py': 'mmdetection is not installed',
     RESNET: 'configs/tnt_s_imagenet.py does by its authors',
     'mmpretrain::simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k.py': 'the model is SimSiam',

@@ -5,7 +5,7 @@ import math
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from ..checkpoints import load_pretrained
-from ..checkpoints.init_cfg import split_init_cfg
+from ..checkpoints.init_cfg import load_options, split_init_cfg
 from ..layers import resize_position_table
 from ..pyramid import Pyramid
 
@@ -90,18 +90,19 @@ class TokenBackbone(BaseModule):
         levels = len(taps)
         if out_indices is None:
             out_indices = range(levels) if out_type == 'pyramid' else (levels - 1,)
-        elif isinstance(out_indices, int):
+        elif not isinstance(out_indices, Iterable):
             out_indices = (out_indices,)
+        out_indices = tuple(out_indices)
         if not out_indices or any(
             not isinstance(i, int) or not -levels <= i < levels for i in out_indices
         ):
             raise ValueError(
-                f'out_indices={tuple(out_indices)} must name levels from 0 to {levels - 1} '
+                f'out_indices={out_indices} must name levels from 0 to {levels - 1} '
                 '(levels of the pyramid, not blocks)'
             )
         self.out_indices = tuple(i % levels for i in out_indices)
         if len(set(self.out_indices)) < len(self.out_indices):
-            raise ValueError(f'out_indices={tuple(out_indices)} names a level twice')
+            raise ValueError(f'out_indices={out_indices} names a level twice')
         self.taps = tuple(taps)
         self.out_type = out_type
         self.tapped_stages = {self.taps[i] for i in self.out_indices}
@@ -213,9 +214,7 @@ class TokenBackbone(BaseModule):
         super().init_weights()
         self.init_cfg = init_cfg
         for cfg in pretrained:
-            # of mmengine's; the tensors are copied to where the backbone is
-            options = {k: v for k, v in cfg.items() if k not in ('type', 'map_location')}
-            load_pretrained(self, **options)
+            load_pretrained(self, **load_options(cfg))
 
     def fit_position_tables(
         self, tensors: Mapping[str, Tensor], prefix: str = ''
@@ -363,8 +362,8 @@ def _to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
 def check_rates(**rates: float) -> None:
     """Refuse dropout rates outside [0, 1)."""
     for name, rate in rates.items():
-        if not 0.0 <= rate < 1.0:
-            raise ValueError(f'{name}={rate} must lie in [0, 1)')
+        if not isinstance(rate, Real) or not 0.0 <= rate < 1.0:
+            raise ValueError(f'{name}={rate!r} must lie in [0, 1)')
 
 
 def check_sizes(**sizes: int) -> None:
@@ -385,10 +384,19 @@ def parse_img_size(img_size: int | Sequence[int], smallest: int) -> tuple[int, i
     return height, width
 
 
+def check_blocks(name: str, blocks: Any, depth: int) -> tuple[int, ...]:
+    """Read numbers of blocks, counted from 0."""
+    numbers = tuple(blocks) if isinstance(blocks, Iterable) else ()
+    if not isinstance(blocks, Iterable) or not set(numbers) <= set(range(depth)):
+        raise ValueError(f'{name}={blocks!r} must name blocks from 0 to {depth - 1}')
+    return numbers
+
+
 def spread_taps(taps: Sequence[int] | None, depth: int) -> tuple[int, ...]:
     """Check the block that feeds each level; ``None`` spreads four evenly."""
     if taps is None:
         return tuple(-(-depth * level // 4) - 1 for level in (1, 2, 3, 4))
-    if not taps or any(not 0 <= tap < depth for tap in taps):
-        raise ValueError(f'taps={tuple(taps)} must name blocks from 0 to {depth - 1}, one a level')
+    taps = check_blocks('taps', taps, depth)
+    if not taps:
+        raise ValueError('taps=() must name a block for each level')
     return tuple(taps)

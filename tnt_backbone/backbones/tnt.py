@@ -21,7 +21,15 @@ from ..layers import (
     to_word_map,
 )
 from ..variants import TNT_VARIANTS, TNTVariant, get_variant
-from .base import Tap, TokenBackbone, check_rates, check_sizes, parse_img_size, spread_taps
+from .base import (
+    Tap,
+    TokenBackbone,
+    check_blocks,
+    check_rates,
+    check_sizes,
+    parse_img_size,
+    spread_taps,
+)
 
 FORMULATIONS = ('official', 'legacy')
 
@@ -198,11 +206,10 @@ class TNT(TokenBackbone):
                 f'word_stride={word_stride} must divide patch_size={patch_size}; both are pixels'
             )
         height, width = parse_img_size(img_size, patch_size)
-        has_words = set(range(variant.depth) if inner_blocks is None else inner_blocks)
-        if not has_words <= set(range(variant.depth)):
-            raise ValueError(
-                f'inner_blocks={inner_blocks} must name blocks from 0 to {variant.depth - 1}'
-            )
+        all_blocks = range(variant.depth)
+        has_words = check_blocks(
+            'inner_blocks', all_blocks if inner_blocks is None else inner_blocks, variant.depth
+        )
         is_global = _plan_windows(window_size, global_blocks, variant.depth)
 
         self.variant = variant
@@ -303,13 +310,11 @@ def _plan_windows(
     if window_size is None:
         if global_blocks is not None:
             raise ValueError(
-                f'global_blocks={tuple(global_blocks)} has no effect without window_size: all '
+                f'global_blocks={global_blocks!r} has no effect without window_size: all '
                 'blocks are global'
             )
         return set(range(depth))
-    if window_size < 1:
-        raise ValueError(f'window_size={window_size} must be at least one sentence')
-    chosen = set(spread_taps(None, depth) if global_blocks is None else global_blocks)
-    if not chosen <= set(range(depth)):
-        raise ValueError(f'global_blocks={global_blocks} must name blocks from 0 to {depth - 1}')
-    return chosen
+    check_sizes(window_size=window_size)
+    if global_blocks is None:
+        return set(spread_taps(None, depth))
+    return set(check_blocks('global_blocks', global_blocks, depth))

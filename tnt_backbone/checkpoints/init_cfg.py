@@ -23,3 +23,12 @@ def split_init_cfg(init_cfg: InitCfg | list[InitCfg] | None) -> tuple[list[InitC
             )
     pretrained = [cfg for cfg in cfgs if cfg['type'] in PRETRAINED]
     return pretrained, [cfg for cfg in cfgs if cfg not in pretrained]
+
+
+def load_options(pretrained: InitCfg) -> dict[str, Any]:
+    """Arguments of ``load_pretrained`` out of what asks for pretrained weights."""
+    # map_location is mmengine's; the tensors are copied to where the backbone is
+    options = {
+        key: value for key, value in pretrained.items() if key not in ('type', 'map_location')
+    }
+    return {'checkpoint': None, **options}  # without one, the error says what to give

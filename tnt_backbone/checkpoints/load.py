@@ -41,6 +41,23 @@ def load_pretrained(
         ValueError: If the file holds no weights of this family, those of the other formulation or
             another variant, or (without ``allow_missing``) not all tensors of the backbone.
     """
+    fitting, report = select_tensors(
+        backbone, checkpoint, prefix=prefix, allow_missing=allow_missing
+    )
+    print_log(report, logger='current')
+    backbone.load_state_dict(fitting, strict=False)
+
+
+def select_tensors(
+    backbone: Any, checkpoint: str | Path, *, prefix: str | None = None, allow_missing: bool = False
+) -> tuple[dict[str, Tensor], str]:
+    """Find what :func:`load_pretrained` would load; the backbone may lie on ``meta``.
+
+    Takes and raises what that does.
+
+    Returns:
+        The tensors by the backbone's names, and the report for the log.
+    """
     path = resolve_checkpoint(checkpoint)
     converted = to_ours(read_tensors(path), prefix)
     _check_family(backbone, converted, path)
@@ -78,15 +95,15 @@ def load_pretrained(
     ):
         if keys:
             report += f'\n  {len(keys)} {title}: {", ".join(keys)}'
-    print_log(report, logger='current')
     if not fits:
+        print_log(report, logger='current')  # names all; the error names a few
         raise ValueError(
             f'{path} does not fit this backbone: {len(missing)} tensors are missing {missing[:4]}, '
             f'{len(mismatched)} have another shape {mismatched[:4]}. '
             f'{_advise(backbone, found, [*missing, *misfits])} '
             'To load what fits, set allow_missing=True in init_cfg'
         )
-    backbone.load_state_dict(fitting, strict=False)
+    return fitting, report
 
 
 def _check_family(backbone: Any, converted: Converted, path: str) -> None:

@@ -53,6 +53,20 @@ def set_resume(cfg: Config, resume: str | None) -> list[str]:
     return []
 
 
+def fetch_checkpoint(cfg: Config) -> None:
+    """Make ``load_from`` a local file where it is an address or a name of timm's hub.
+
+    mmengine would load what it fetches without torch's safe reading, code included.
+
+    Raises:
+        FileNotFoundError: If it cannot be fetched.
+    """
+    path = cfg.get('load_from') or ''
+    resumed = path.startswith(SCHEME) and cfg.get('resume')  # that loader knows weights alone
+    if resumed or path.startswith(('http://', 'https://', 'timm/')):
+        cfg.load_from = resolve_checkpoint(path)
+
+
 def check_checkpoint(path: str, *, resume: bool = False) -> None:
     """Look into a checkpoint before the run starts.
 

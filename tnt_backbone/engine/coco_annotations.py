@@ -52,6 +52,7 @@ def check_coco(dataset: CocoDataset) -> list[str]:
         )
 
     check_boxes(dataset, content)
+    check_masks(dataset, content)
     categories = {category['id'] for category in content['categories']}
     unlisted = [box['id'] for box in boxes if box['category_id'] not in categories]
     flat = [box['id'] for box in boxes if _is_flat(box, images[box['image_id']])]
@@ -125,19 +126,42 @@ def check_boxes(dataset: CocoDataset, content: dict[str, list[dict[str, Any]]]) 
     """Refuse a training set of which MMDetection would use no box."""
     if dataset.test_mode or not (dataset.filter_cfg or {}).get('filter_empty_gt', False):
         return  # pictures of the background alone are in use beside others
-    images = {image['id']: image for image in content['images']}
-    names = {category['id']: category['name'] for category in content['categories']}
-    if not any(
-        box['image_id'] in images
-        and names.get(box['category_id']) in dataset.metainfo['classes']
-        and not box.get('iscrowd')
-        and not _is_flat(box, images[box['image_id']])
-        for box in content['annotations']
-    ):
+    if all(box.get('iscrowd') for box in _kept_boxes(dataset, content)):
         raise ValueError(
             f'{dataset.ann_file}: none of its {len(content["annotations"])} boxes can be trained '
             'on: they must have an area within an image, a category that is a class of the '
             'config, and not be a crowd'
+        )
+
+
+def _kept_boxes(
+    dataset: CocoDataset, content: dict[str, list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """What ``CocoDataset.parse_data_info`` makes instances of."""
+    images = {image['id']: image for image in content['images']}
+    names = {category['id']: category['name'] for category in content['categories']}
+    return [
+        box
+        for box in content['annotations']
+        if box['image_id'] in images
+        and names.get(box['category_id']) in dataset.metainfo['classes']
+        and not box.get('ignore')
+        and not _is_flat(box, images[box['image_id']])
+    ]
+
+
+def check_masks(dataset: CocoDataset, content: dict[str, list[dict[str, Any]]]) -> None:
+    """Refuse boxes without a mask where masks are read: loading them would fail."""
+    transforms = getattr(dataset.pipeline, 'transforms', ())
+    if not any(getattr(transform, 'with_mask', False) for transform in transforms):
+        return
+    kept = _kept_boxes(dataset, content)
+    bare = [box['id'] for box in kept if not box.get('segmentation')]
+    if bare:
+        raise ValueError(
+            f'{dataset.ann_file}: {len(bare)} of {len(kept)} boxes have no '
+            f'"segmentation" (annotation ids {shorten(bare)}), and the pipeline of the config '
+            'reads masks. Add the masks, or take a detector without them (RetinaNet, Faster R-CNN)'
         )
 
 

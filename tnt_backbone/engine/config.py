@@ -1,11 +1,11 @@
 """From a path on the command line to the config that the Runner gets."""
 
 import difflib
+import traceback
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.config.utils import ConfigParsingError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'  # of a checkout; an installed package has none
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -38,8 +38,12 @@ def read_config(
         raise FileNotFoundError(f'the config {path!r} {wrong}. {_near_names(Path(path))}')
     try:
         cfg = Config.fromfile(path)
-    except (OSError, SyntaxError, ConfigParsingError) as error:
-        raise ValueError(f'{path} cannot be read as a config: {error}') from error
+    except Exception as error:  # a config is a program: it may fail in any way
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        line = f' ({frame.filename}, line {frame.lineno})' if frame.name == '<module>' else ''
+        raise ValueError(
+            f'{path} cannot be read as a config: {type(error).__name__}: {error}{line}'
+        ) from error
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError) as error:

@@ -27,6 +27,7 @@ KINDS = {
     'label out of range': True,
     'classes do not match': True,
     'no box to train on': True,
+    'box without a mask': True,
     'class without images': True,
     'box outside its image': True,
     'box of no class': False,  # left out by MMDetection
@@ -107,7 +108,13 @@ def _read_image(path: str) -> tuple[np.ndarray | None, list[Problem]]:
 
 
 def _plan_coco(dataset: BaseDataset) -> Check:
-    from .coco_annotations import check_boxes, check_classes, is_plain_coco, read_annotations
+    from .coco_annotations import (
+        check_boxes,
+        check_classes,
+        check_masks,
+        is_plain_coco,
+        read_annotations,
+    )
 
     if not is_plain_coco(dataset):
         raise ValueError(
@@ -116,14 +123,16 @@ def _plan_coco(dataset: BaseDataset) -> Check:
         )
     content = read_annotations(dataset.ann_file, annotated=not dataset.test_mode)
     found = []
-    try:
-        check_classes(dataset, [category['name'] for category in content['categories']])
-    except ValueError as error:
-        found.append(Problem('classes do not match', dataset.ann_file, str(error)))
-    try:
-        check_boxes(dataset, content)
-    except ValueError as error:
-        found.append(Problem('no box to train on', dataset.ann_file, str(error)))
+    names = [category['name'] for category in content['categories']]
+    for kind, look in (
+        ('classes do not match', lambda: check_classes(dataset, names)),
+        ('no box to train on', lambda: check_boxes(dataset, content)),
+        ('box without a mask', lambda: check_masks(dataset, content)),
+    ):
+        try:
+            look()
+        except ValueError as error:
+            found.append(Problem(kind, dataset.ann_file, str(error)))
     categories = {category['id'] for category in content['categories']}
     items: dict[int, dict[str, Any]] = {
         image['id']: {
@@ -272,29 +281,33 @@ def _plan_classification(dataset: Any) -> Check:
     from .image_folders import check_class_folders
 
     found = []
+    root = str(next(iter(dataset.data_prefix.values()), dataset.data_root))
     try:
         check_class_folders(dataset)
     except ValueError as error:
-        found.append(Problem('classes do not match', dataset.img_prefix, str(error)))
+        found.append(Problem('classes do not match', root, str(error)))
         return Check([], _look_at_label, found)  # its labels cannot be made
     infos = _infos(dataset)
     classes = dataset.CLASSES or ()
     labels = [info.get('gt_label') for info in infos]
     absent = sorted(set(range(len(classes))) - {label for label in labels if label is not None})
     if any(label is not None for label in labels):
-        found += [
-            Problem('class without images', dataset.img_prefix, f'{i}: {classes[i]}')
-            for i in absent
-        ]
+        found += [Problem('class without images', root, f'{i}: {classes[i]}') for i in absent]
     items = [
-        {'path': info['img_path'], 'label': label, 'num_classes': len(classes)}
-        for info, label in zip(infos, labels, strict=True)
+        {
+            # CIFAR and its like hold their images themselves
+            'path': info.get('img_path', f'{root}, image {i}'),
+            'is_file': 'img_path' in info,
+            'label': label,
+            'num_classes': len(classes),
+        }
+        for i, (info, label) in enumerate(zip(infos, labels, strict=True))
     ]
     return Check(items, _look_at_label, found)
 
 
 def _look_at_label(item: dict[str, Any]) -> list[Problem]:
-    _, problems = _read_image(item['path'])
+    problems = _read_image(item['path'])[1] if item['is_file'] else []
     label, number = item['label'], item['num_classes']
     if label is not None and number and not 0 <= label < number:
         text = f'{label} of classes 0 to {number - 1}'

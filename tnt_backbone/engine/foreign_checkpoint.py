@@ -15,7 +15,7 @@ from ..checkpoints import resolve_checkpoint
 from ..checkpoints.convert import from_ours, to_ours
 from ..checkpoints.published import SCHEME
 from ..checkpoints.read import read_tensors
-from ..registry import BACKBONES
+from .pretrained import our_backbones
 
 
 @CheckpointLoader.register_scheme(prefixes=SCHEME, force=True)
@@ -42,7 +42,7 @@ def load_from_published(
 def choose_loader(cfg: Config) -> None:
     """Put ``tnt://`` before ``load_from`` where the backbone is ours and the file is not."""
     path = cfg.get('load_from')
-    if not path or '://' in path or cfg.get('resume') or not _has_our_backbone(cfg):
+    if not path or '://' in path or cfg.get('resume') or not our_backbones(cfg):
         return
     try:
         form = to_ours(read_tensors(path)).form
@@ -50,14 +50,3 @@ def choose_loader(cfg: Config) -> None:
         return
     if form.source != 'tnt_backbone':
         cfg.load_from = SCHEME + path
-
-
-def _has_our_backbone(cfg: Config) -> bool:
-    model = cfg.model.get('module', cfg.model)  # within the wrapper of --tta
-    kind = model.get('backbone', {}).get('type', '')
-    if not isinstance(kind, str):  # the class, in mmengine's configs of the new style
-        return kind in BACKBONES
-    scope, _, name = kind.rpartition('.')
-    ours = {backbone.__name__ for backbone in BACKBONES}
-    # mmpretrain has a TNT of its own
-    return name in ours and (scope or cfg.get('default_scope')) != 'mmpretrain'

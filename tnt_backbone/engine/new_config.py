@@ -16,6 +16,7 @@ from mmengine.registry import MODELS, init_default_scope
 from ..checkpoints import PUBLISHED
 from ..registry import BACKBONES
 from .own_data import dicts, leaf_dataset
+from .slow_backbone import slow_backbone_keys
 
 IMAGENET = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
 HALF = ([127.5] * 3, [127.5] * 3)
@@ -266,12 +267,7 @@ def find_misfit(cfg: Config) -> str:
     Returns:
         The error, or nothing where it runs.
     """
-    init_default_scope(cfg.default_scope)
-    model_cfg = copy.deepcopy(cfg.model)
-    if cfg.get('data_preprocessor'):
-        model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
-    for node in dicts(model_cfg):
-        node.pop('init_cfg', None)
+    model_cfg = _plain_model(cfg)
     try:
         try:
             _run(model_cfg, cfg.default_scope, 'meta')  # shapes alone: no memory, no time
@@ -282,6 +278,17 @@ def find_misfit(cfg: Config) -> str:
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         return f'{type(error).__name__}: {error}'
     return ''
+
+
+def _plain_model(cfg: Config) -> dict[str, Any]:
+    """The model's part of a config, to be built without weights."""
+    init_default_scope(cfg.default_scope)
+    model_cfg = copy.deepcopy(cfg.model)
+    if cfg.get('data_preprocessor'):
+        model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
+    for node in dicts(model_cfg):
+        node.pop('init_cfg', None)
+    return model_cfg
 
 
 def _run(model_cfg: dict[str, Any], scope: str, device: str) -> None:
@@ -354,6 +361,11 @@ def _set_optimizer(cfg: Config, scope: str, layer_decay: float) -> list[str]:
     rules = dict(wrapper.get('paramwise_cfg') or {})
     custom_keys = dict(rules.get('custom_keys') or {})
     custom_keys |= {key: {'decay_mult': 0.0} for key in UNDECAYED}
+    if slow := custom_keys.get('backbone', {}).get('lr_mult'):
+        custom_keys |= slow_backbone_keys(MODELS.build(_plain_model(cfg)), slow, UNDECAYED)
+        changes.append(
+            f'the backbone learns at {slow:g} of the rate, as before, and its pyramid at all of it'
+        )
     rules |= {'norm_decay_mult': 0.0, 'bias_decay_mult': 0.0, 'custom_keys': custom_keys}
     changes.append('no weight decay of norms, biases, class token and position tables')
     if layer_decay != 1.0:

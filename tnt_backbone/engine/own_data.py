@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 
+from .coco_annotations import check_masks
 from .datasets import build_leaf_datasets
 
 PHASES = ('train', 'val', 'test')
@@ -61,6 +62,9 @@ def set_coco_data(
             if 'ann_file' in evaluator:
                 evaluator['ann_file'] = str(file)
         changes.append(f'{phase}: {file}, images in {folder}')
+    for leaves in build_leaf_datasets(cfg, PHASES).values():
+        for dataset in leaves:
+            check_masks(dataset, json.loads(Path(dataset.ann_file).read_text()))
     if val is None:
         changes.append(
             'evaluation is on the training images: give --val-data or --val-share to know better'

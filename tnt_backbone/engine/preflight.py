@@ -12,13 +12,13 @@ from mmengine.config import Config
 from .checkpoint_file import check_checkpoint
 from .datasets import build_leaf_datasets, check_files, check_num_classes
 from .distributed import is_first_on_node, local_rank
-from .pretrained import check_pretrained, notes_on_frozen_parts
+from .pretrained import check_backbones, check_pretrained, notes_on_frozen_parts
 
 OTHERS_WAIT = 5.0  # seconds in which launchers end a run whose first process has failed
 
 
 def check_training(cfg: Config) -> list[str]:
-    """Check data and weights of a training run.
+    """Check data, backbone and weights of a training run.
 
     Returns:
         Notes for the log.
@@ -31,13 +31,16 @@ def check_training(cfg: Config) -> list[str]:
         check_checkpoint(cfg.load_from, resume=cfg.get('resume', False))
     notes = _check_data(cfg, ('train', 'val'))
     check_pretrained(cfg)
+    check_backbones(cfg)
     return notes + notes_on_frozen_parts(cfg)
 
 
 def check_testing(cfg: Config) -> list[str]:
     """Check data and checkpoint of a test run; returns and raises like :func:`check_training`."""
     check_checkpoint(cfg.load_from)
-    return _check_data(cfg, ('test',))
+    notes = _check_data(cfg, ('test',))
+    check_backbones(cfg)
+    return notes
 
 
 def _check_data(cfg: Config, phases: tuple[str, ...]) -> list[str]:

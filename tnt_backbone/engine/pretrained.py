@@ -1,12 +1,17 @@
 """Which weights a model starts from: found in its config, replaced, removed, and looked at."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
 
 from ..checkpoints import resolve_checkpoint
-from ..checkpoints.init_cfg import split_init_cfg
+from ..checkpoints.init_cfg import load_options, split_init_cfg
+from ..checkpoints.load import select_tensors
+from ..registry import BACKBONES
 
 # mmengine fetches these itself
 FOREIGN_SCHEMES = (
@@ -106,3 +111,42 @@ def check_pretrained(cfg: Config) -> None:
     for checkpoint in pretrained_checkpoints(cfg).values():
         if not str(checkpoint).startswith(FOREIGN_SCHEMES):
             resolve_checkpoint(checkpoint)
+
+
+def our_backbones(cfg: Config) -> dict[str, dict[str, Any]]:
+    """Find the backbones of ours in a config.
+
+    Returns:
+        ``{dotted path in the config: arguments}``, the class itself as ``type``.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    found = {}
+    for path, part in _dicts(cfg.model, 'model'):
+        if not path.endswith('.backbone') or 'type' not in part:
+            continue
+        kind = part['type']  # the class itself, in mmengine's configs of the new style
+        if isinstance(kind, str):
+            with MODELS.switch_scope_and_registry(None) as registry:  # of the config's library
+                kind = registry.get(kind)
+        if isinstance(kind, type) and issubclass(kind, BACKBONES):
+            found[path] = {**part, 'type': kind}
+    return found
+
+
+def check_backbones(cfg: Config) -> None:
+    """Build the backbones of ours without memory, and compare them with their weights.
+
+    Raises:
+        ValueError: If an argument is wrong, or the weights are of another model.
+        FileNotFoundError: Like :func:`check_pretrained`.
+    """
+    for path, options in our_backbones(cfg).items():
+        options = copy.deepcopy(options)
+        kind = options.pop('type')
+        try:
+            with torch.device('meta'):
+                backbone = kind(**options)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'{path} of the config: {error}') from error
+        for init in split_init_cfg(backbone.init_cfg)[0]:
+            select_tensors(backbone, **load_options(init))
