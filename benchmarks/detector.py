@@ -20,10 +20,10 @@ import torch
 import zoo
 from mmdet.testing import demo_mm_inputs
 from mmengine.hub import get_config
-from mmengine.optim import OptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import MODELS, init_default_scope
 
-import tnt_backbone.engine  # noqa: F401
+from tnt_backbone.engine.amp import CpuAmpOptimWrapper
 
 DETECTORS = {
     'retinanet': 'retinanet/retinanet_r50_fpn_1x_coco.py',
@@ -66,7 +66,13 @@ def measure(detector: str, backbone: str, args: argparse.Namespace) -> tuple[flo
     init_default_scope('mmdet')
     torch.manual_seed(0)
     model = build(detector, backbone).to(args.device).train()
-    wrapper = OptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-5))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
+    if args.dtype == 'float32':
+        wrapper = OptimWrapper(optimizer)
+    elif args.device == 'cpu':
+        wrapper = CpuAmpOptimWrapper(optimizer)
+    else:
+        wrapper = AmpOptimWrapper(dtype=args.dtype, optimizer=optimizer)
     before = machine.peak_memory(args.device)
     seconds = []
     for _ in range(2):
@@ -74,9 +80,7 @@ def measure(detector: str, backbone: str, args: argparse.Namespace) -> tuple[flo
             args.batch, [[3, *args.shape]] * args.batch, num_classes=80, with_mask=True
         )
         start = time.perf_counter()
-        dtype = getattr(torch, args.dtype)
-        with torch.autocast(args.device, dtype, enabled=args.dtype != 'float32'):
-            model.train_step(data, wrapper)
+        model.train_step(data, wrapper)
         if args.device == 'cuda':
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)

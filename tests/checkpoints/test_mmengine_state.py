@@ -3,6 +3,7 @@
 import importlib.metadata
 import subprocess
 import sys
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -30,6 +31,12 @@ def test_history_and_arrays_are_read(checkpoint):
     assert content['message_hub']['runtime_info']['numbers'].tolist() == [0, 1, 2]
     assert content['message_hub']['runtime_info']['names'].tolist() == ['a', 'b']
     assert content['meta']['best'] == 0.5
+
+
+def test_timms_training_files_hold_a_command_line(tmp_path):
+    content = {'state_dict': {'weight': torch.ones(1)}, 'args': Namespace(lr=0.1, data='x')}
+    torch.save(content, tmp_path / 'last.pth.tar')
+    assert list(read_tensors(str(tmp_path / 'last.pth.tar'))) == ['weight']
 
 
 def test_the_allow_list_is_still_needed(checkpoint):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
+from tnt_backbone.demo import dataset as dataset_module
 from tnt_backbone.demo.__main__ import main
 from tnt_backbone.demo.dataset import make_dataset
 
@@ -99,6 +100,13 @@ def test_another_seed_gives_other_images(dataset, tmp_path):
     ours, theirs = contents(tmp_path), contents(dataset)
     assert all(ours[name] != theirs[name] for name in ('train/000000.jpg', 'val/000000.jpg'))
     assert ours['train/000000.jpg'] != ours['val/000000.jpg']
+
+
+def test_several_processes_make_the_same(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset_module, 'SCENES_A_PROCESS', 4)
+    monkeypatch.setattr(dataset_module.os, 'cpu_count', lambda: 2)
+    make_dataset(tmp_path, train=12, val=11, size=SIZE, seed=3)
+    assert contents(tmp_path) == contents(dataset)
 
 
 def test_a_second_time_nothing_is_written(tmp_path):

@@ -1,9 +1,11 @@
-"""mmengine's checkpoints under torch's safe reading.
+"""mmengine's and timm's training checkpoints under torch's safe reading.
 
 From 2.6 on, ``torch.load`` reads with ``weights_only=True``, and mmengine 0.10.7 neither asks
-otherwise nor says which of its own classes are harmless: it cannot read its own checkpoints.
+otherwise nor says which of its own classes are harmless: it cannot read its own checkpoints. timm's
+hold the command line, an ``argparse.Namespace``.
 """
 
+from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +33,7 @@ def _safe_globals() -> list[Any]:
     homes = ('numpy.core.multiarray', 'numpy._core.multiarray')
     dtypes = {type(np.dtype(code)) for code in np.typecodes['All']}
     return [
+        Namespace,
         HistoryBuffer,
         (_get_statistic, 'builtins.getattr'),
         np.ndarray,
@@ -42,7 +45,7 @@ def _safe_globals() -> list[Any]:
 
 
 def allow_mmengine_checkpoints() -> None:
-    """Tell torch which classes of mmengine's checkpoints are data: log histories and numpy arrays.
+    """Tell torch which classes are data: log histories, numpy arrays, timm's command line.
 
     Files with anything else in them are still refused.
     """

@@ -14,14 +14,16 @@ and ignore the background, as ADE20K does.
 """
 
 import json
+import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from mmengine.utils import track_iter_progress
+from mmengine.utils import track_parallel_progress, track_progress
 from numpy.typing import NDArray
 
 from .coco import CATEGORIES, annotation, semantic_mask
@@ -36,6 +38,7 @@ SINGLE_MIN_SIZE = 16
 SINGLE_HEIGHTS = (0.65, 0.88)  # about the same in pixels
 MIN_SIZE = 32
 JPEG_QUALITY = 95
+SCENES_A_PROCESS = 100  # at least; starting a process takes as long as a few
 
 RECIPE = 4  # raised with each change of what is drawn, so that older data are made again
 STAMP = 'dataset.json'
@@ -99,18 +102,18 @@ def make_dataset(
     if _read_stamp(out) == stamp:
         return False
 
-    partial = out / PARTIAL
-    shutil.rmtree(partial, ignore_errors=True)
+    growing = out / PARTIAL
+    shutil.rmtree(growing, ignore_errors=True)
     for split, count in counts.items():
-        _write_split(partial, split, count, size=shape, seed=seed)
+        _write_split(growing, split, count, size=shape, seed=seed)
 
-    (partial / STAMP).write_text(json.dumps(stamp, indent=2) + '\n')
+    (growing / STAMP).write_text(json.dumps(stamp, indent=2) + '\n')
     (out / STAMP).unlink(missing_ok=True)
     for name in CONTENTS:
         shutil.rmtree(out / name, ignore_errors=True)
-        (partial / name).rename(out / name)
-    (partial / STAMP).rename(out / STAMP)
-    partial.rmdir()
+        (growing / name).rename(out / name)
+    (growing / STAMP).rename(out / STAMP)
+    growing.rmdir()
     return True
 
 
@@ -148,22 +151,19 @@ def _write_split(out: Path, split: Split, count: int, *, size: tuple[int, int], 
         f'{split}: {count} scenes of {size[0]}x{size[1]} pixels, '
         f'{count * SINGLES_PER_SCENE} single digits\n'
     )
-    for number in track_iter_progress(range(count), file=sys.stdout):
-        name = f'{number:06d}'
-        scene = make_scene(split, number, size=size, seed=seed)
-        images.append(dict(id=number + 1, file_name=f'{name}.jpg', height=size[0], width=size[1]))
-        annotations += [
-            annotation(instance, annotation_id=len(annotations) + offset, image_id=number + 1)
-            for offset, instance in enumerate(scene.instances, start=1)
-        ]
-        _write_image(out / split / f'{name}.jpg', scene.image)
-        _write_image(out / 'semantic' / split / f'{name}.png', semantic_mask(scene.instances, size))
-
-        for i in range(number * SINGLES_PER_SCENE, (number + 1) * SINGLES_PER_SCENE):
-            single = make_single(split, i, size=size, seed=seed)
-            folder = CLASSES[single.instances[0].digit.label]
-            path = out / 'classification' / split / folder / f'{i:06d}.jpg'
-            _write_image(path, single.image)
+    write = partial(_write_scene, out, split, size=size, seed=seed)
+    if count < SCENES_A_PROCESS:
+        scenes = track_progress(write, range(count), file=sys.stdout)
+    else:
+        workers = min(os.cpu_count() or 1, count // SCENES_A_PROCESS)
+        scenes = track_parallel_progress(write, range(count), workers, chunksize=16)
+    for number, found in enumerate(scenes):
+        height, width = size
+        name = f'{number:06d}.jpg'
+        images.append(dict(id=number + 1, file_name=name, height=height, width=width))
+        for entry in found:
+            entry['id'] = len(annotations) + 1
+            annotations.append(entry)
     document = dict(
         info=dict(
             description=f'Handwritten digits on textured backgrounds, {split} split, seed {seed}'
@@ -176,6 +176,23 @@ def _write_split(out: Path, split: Split, count: int, *, size: tuple[int, int], 
     path = out / 'annotations' / f'instances_{split}.json'
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document))
+
+
+def _write_scene(
+    out: Path, split: Split, number: int, *, size: tuple[int, int], seed: int
+) -> list[dict[str, Any]]:
+    """Write a scene and its single digits; return the scene's annotations, not yet numbered."""
+    scene = make_scene(split, number, size=size, seed=seed)
+    _write_image(out / split / f'{number:06d}.jpg', scene.image)
+    mask = semantic_mask(scene.instances, size)
+    _write_image(out / 'semantic' / split / f'{number:06d}.png', mask)
+    for i in range(number * SINGLES_PER_SCENE, (number + 1) * SINGLES_PER_SCENE):
+        single = make_single(split, i, size=size, seed=seed)
+        folder = CLASSES[single.instances[0].digit.label]
+        _write_image(out / 'classification' / split / folder / f'{i:06d}.jpg', single.image)
+    return [
+        annotation(instance, annotation_id=0, image_id=number + 1) for instance in scene.instances
+    ]
 
 
 def _write_image(path: Path, image: NDArray[np.uint8]) -> None:

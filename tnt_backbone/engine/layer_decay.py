@@ -31,6 +31,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     ::
 
+        custom_imports = dict(imports=['tnt_backbone.engine'])  # not with this package's tools
         optim_wrapper = dict(
             constructor='LayerDecayOptimWrapperConstructor',
             paramwise_cfg=dict(layer_decay_rate=0.8, norm_decay_mult=0.0),
