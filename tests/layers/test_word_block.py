@@ -10,13 +10,14 @@ from torch._dynamo.backends.debugging import aot_eager
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tnt_backbone.layers import TransformerBlock, WordBlock
-from tnt_backbone.ops import cpu
+from tnt_backbone.ops import cpu, native
 
-BACKENDS = ['reference', 'cpu']
+FUSED = {'cpu': cpu, 'native': native}
+BACKENDS = ['reference', *FUSED]
 OPTIONS = {
     'TNT': {},
     'biases': {'qkv_bias': True},
-    'PyramidTNT': {'norm_shape': [9, 12]},
+    'PyramidTNT': {'norm_shape': [16, 12]},
     'drop path': {'drop_path': 0.4},
     'dropout': {'drop_rate': 0.3, 'drop_path': 0.4},
     'dropout of attention': {'attn_drop_rate': 0.3},
@@ -35,7 +36,7 @@ def make(backend='cpu', **options):
     for p in block.parameters():
         nn.init.normal_(p, std=0.3)
     plain.load_state_dict(block.state_dict())
-    return block, plain, torch.randn(64, 9, 12)
+    return block, plain, torch.randn(64, 16, 12)
 
 
 def step(block, words):
@@ -47,7 +48,8 @@ def step(block, words):
 
 
 def is_fused(block, words):
-    with mock.patch.object(cpu, 'forward', wraps=cpu.forward) as operation:
+    path = FUSED[block.backend]
+    with mock.patch.object(path, 'forward', wraps=path.forward) as operation:
         block(words)
     return operation.called
 
@@ -77,7 +79,7 @@ def test_modules_that_are_watched_are_called():
     seen = []
     handle = block.mlp.fc1.register_forward_hook(lambda *args: seen.append(args[-1].shape))
     torch.testing.assert_close(block(words), plain(words), rtol=1e-4, atol=1e-4)
-    assert seen == [(64, 9, 48)]
+    assert seen == [(64, 16, 48)]
     handle.remove()
     assert is_fused(block, words)
 
@@ -108,28 +110,32 @@ def test_copies_and_keeps_the_names_of_the_weights():
 
 
 @pytest.mark.parametrize('drop_path', [0.0, 0.4])
-def test_is_compiled_into_one_graph(drop_path):
-    block, _, words = make(drop_path=drop_path)
+@pytest.mark.parametrize('backend', [None, *FUSED])
+def test_is_compiled_into_one_graph(backend, drop_path):
+    block, _, words = make(backend, drop_path=drop_path)
     graphs = []
 
-    def backend(graph, inputs):
+    def keep(graph, inputs):
         graphs.append([node.target for node in graph.graph.nodes])
         return aot_eager(graph, inputs)
 
     torch._dynamo.reset()
-    compiled = torch.compile(block, fullgraph=True, backend=backend)
+    compiled = torch.compile(block, fullgraph=True, backend=keep)
     torch.testing.assert_close(step(compiled, words), step(block, words))
     [targets] = graphs
     assert sum('tnt_backbone' in str(target) for target in targets) == 1
 
 
+@pytest.mark.parametrize('strict', [False, True])
 @pytest.mark.parametrize('backend', [None, *BACKENDS])
-def test_is_exported_plain_unless_told_otherwise(backend):
+def test_is_exported_plain_unless_told_otherwise(backend, strict):
     block, _, words = make(backend)
     number = torch.export.Dim('number', min=2, max=512)
-    program = torch.export.export(block.eval(), (words,), dynamic_shapes=({0: number},))
+    program = torch.export.export(
+        block.eval(), (words,), dynamic_shapes=({0: number},), strict=strict
+    )
     targets = {str(node.target) for node in program.graph.nodes}
-    assert any('tnt_backbone' in target for target in targets) == (backend == 'cpu')
+    assert any('tnt_backbone' in target for target in targets) == (backend in FUSED)
     torch.testing.assert_close(program.module()(words[:7]), block(words[:7]), rtol=1e-4, atol=1e-4)
 
 

@@ -1,5 +1,6 @@
 """The inner block: its reference against torch's own layer, the other paths against that."""
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,10 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from tnt_backbone.ops import BACKENDS, InnerBlockParams, choose_backend, cpu, inner_block
+from tnt_backbone.ops import BACKENDS, InnerBlockParams, choose_backend, cpu, inner_block, native
 
 VARIABLE = 'TNT_BACKBONE_INNER_BLOCK'
+LONGER = [(32, 24, 4, True, True), (48, 10, 2, False, True), (64, 40, 4, True, False)]
 OPERATOR = torch.ops.tnt_backbone.inner_block.default
 
 
@@ -82,12 +84,86 @@ def test_cpu_path_equals_the_reference(monkeypatch, shape, drop_path):
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize('shape', [*cases.VARIANTS, *LONGER], ids=str)
+@pytest.mark.parametrize('drop_path', [False, True])
+def test_native_path_is_as_exact_as_the_plain_one(shape, drop_path):
+    given = cases.make(shape, 43, drop_path=drop_path)  # tiles for two threads, the last not full
+    exact = cases.run(*cases.cast(*given, torch.float64), 'reference')
+    errors = [cases.errors(cases.run(*given, path), exact) for path in ('native', 'reference')]
+    for error, plain_error in zip(*errors, strict=True):
+        assert error < 2 * plain_error + 1e-7
+
+
+@pytest.mark.skipif(platform.machine() not in ('x86_64', 'AMD64'), reason='flags of x86')
+@pytest.mark.parametrize('narrower', ['-mno-avx512f', '-mno-avx'])
+def test_native_path_is_as_exact_with_narrower_vectors(monkeypatch, tmp_path, narrower):
+    monkeypatch.setenv('CXX', f'c++ {narrower}')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    native._load.cache_clear()
+    try:
+        for shape in ((16, 10, 2, True, True), (48, 24, 4, False, False), (64, 5, 1, True, False)):
+            test_native_path_is_as_exact_as_the_plain_one(shape, True)
+    finally:
+        native._load.cache_clear()
+    assert len(list(tmp_path.rglob('*.so'))) == 1
+
+
+@pytest.mark.parametrize('scale', [1e-3, 30.0, 1e4])
+def test_native_path_takes_words_and_weights_of_any_size(scale):
+    words, params, arguments, grad = cases.make((16, 24, 4, False, True), 8)
+    params = params._replace(qkv_weight=(params.qkv_weight * scale).detach().requires_grad_())
+    given = (words * scale).detach().requires_grad_(), params, arguments, grad
+    exact = cases.run(*cases.cast(*given, torch.float64), 'reference')
+    errors = [cases.errors(cases.run(*given, path), exact) for path in ('native', 'reference')]
+    for error, plain_error in zip(*errors, strict=True):
+        assert error < 2 * plain_error + 1e-6
+
+
+def test_native_path_keeps_sentences_apart():
+    words, params, arguments, _ = cases.make((16, 12, 2, True, False), 9)
+    expected = inner_block(words, params, backend='native', **arguments)
+    broken = words.detach().clone()
+    broken[4, 3, 2] = float('nan')
+    found = inner_block(broken, params, backend='native', **arguments)
+    assert found[4].isnan().all()
+    others = [0, 1, 2, 3, 5, 6, 7, 8]
+    torch.testing.assert_close(found[others], expected[others], rtol=0, atol=0)
+
+
+def test_native_path_gives_the_same_with_any_number_of_threads():
+    given, threads = cases.make((16, 24, 4, False, False), 43), torch.get_num_threads()
+    results = []
+    try:
+        for number in (1, 3):
+            torch.set_num_threads(number)
+            results.append(cases.run(*given, 'native'))
+    finally:
+        torch.set_num_threads(threads)
+    torch.testing.assert_close(*results)
+
+
+@pytest.mark.parametrize('compiler', ['no-such-compiler', 'false'])
+def test_without_a_compiler_a_cpu_takes_the_next_path(monkeypatch, tmp_path, compiler):
+    monkeypatch.setenv('CXX', compiler)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    native._load.cache_clear()
+    words, params, arguments, _ = cases.make((16, 6, 2, False, False))
+    try:
+        assert choose_backend(words, params) == 'cpu'
+        with pytest.raises(ValueError, match=f"'native' cannot run: .*compiled.*{compiler}"):
+            inner_block(words, params, backend='native', **arguments)
+    finally:
+        native._load.cache_clear()
+    assert not list(tmp_path.rglob('*.so'))
+
+
+@pytest.mark.parametrize('backend', ['cpu', 'native'])
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16], ids=str)
-def test_error_of_low_precision_is_at_most_twice_that_of_the_plain_path(dtype):
+def test_error_of_low_precision_is_at_most_twice_that_of_the_plain_path(dtype, backend):
     given = cases.make((16, 24, 4, False, False), 64, drop_path=True)
     low = cases.cast(*given, dtype)
     exact = cases.run(*given, 'reference')
-    fused, plain = cases.run(*low, 'cpu'), cases.run(*low, 'reference')
+    fused, plain = cases.run(*low, backend), cases.run(*low, 'reference')
     assert [t.dtype for t in fused] == [dtype] * len(fused)
     for error, plain_error in zip(
         cases.errors(fused, exact), cases.errors(plain, exact), strict=True
@@ -95,11 +171,12 @@ def test_error_of_low_precision_is_at_most_twice_that_of_the_plain_path(dtype):
         assert 0 < error < 2 * plain_error
 
 
-def test_autocast_keeps_the_dtype_of_the_words():
+@pytest.mark.parametrize('backend', ['cpu', 'native'])
+def test_autocast_keeps_the_dtype_of_the_words(backend):
     given = cases.make((16, 24, 4, False, False), 64)
     exact = cases.run(*given, 'reference')
     with torch.autocast('cpu', torch.bfloat16):
-        fused, plain = cases.run(*given, 'cpu'), cases.run(*given, 'reference')
+        fused, plain = cases.run(*given, backend), cases.run(*given, 'reference')
     assert [t.dtype for t in fused] == [t.dtype for t in plain] == [torch.float32] * len(plain)
     for error, plain_error in zip(
         cases.errors(fused, exact), cases.errors(plain, exact), strict=True
@@ -107,32 +184,42 @@ def test_autocast_keeps_the_dtype_of_the_words():
         assert error < 2 * plain_error
 
 
-def test_any_strides_and_no_sentence():
-    words, params, arguments, grad = cases.make((9, 12, 2, False, False))
+@pytest.mark.parametrize(('backend', 'length'), [('cpu', 9), ('native', 16)])
+def test_any_strides_and_no_sentence(backend, length):
+    words, params, arguments, grad = cases.make((length, 12, 2, False, False))
     turned = words.detach().transpose(1, 2).contiguous().transpose(1, 2).requires_grad_()
     one = grad[:1].expand_as(grad)
     expected = cases.run(words, params, arguments, one, 'reference')
-    torch.testing.assert_close(cases.run(turned, params, arguments, one, 'cpu'), expected)
-    empty = cases.run(words[:0], params, arguments, grad[:0], 'cpu')
-    assert empty[0].shape == (0, 9, 12)
+    torch.testing.assert_close(cases.run(turned, params, arguments, one, backend), expected)
+    empty = cases.run(words[:0], params, arguments, grad[:0], backend)
+    assert empty[0].shape == (0, length, 12)
     assert all((g == 0).all() for g in empty[1:])
 
 
-@pytest.mark.parametrize('shape', [(4, 6, 2, False, True), (4, 6, 2, True, False)], ids=str)
+@pytest.mark.parametrize(
+    ('backend', 'shape'),
+    [
+        ('cpu', (4, 6, 2, False, True)),
+        ('cpu', (4, 6, 2, True, False)),
+        ('native', (16, 6, 2, True, True)),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16], ids=str)
-def test_operator_keeps_torchs_rules(shape, dtype):
+def test_operator_keeps_torchs_rules(backend, shape, dtype):
     words, params, arguments, _ = cases.cast(*cases.make(shape, drop_path=True), dtype)
     given = [p for p in params if p is not None]
     torch.library.opcheck(
-        OPERATOR, (words, given, arguments['scales'], 2, 1e-5, torch.float32, 'cpu')
+        OPERATOR, (words, given, arguments['scales'], 2, 1e-5, torch.float32, backend)
     )
 
 
-def test_keeps_nothing_but_the_words_for_the_backward_pass():
+@pytest.mark.parametrize('backend', ['cpu', 'native'])
+def test_keeps_nothing_but_the_words_for_the_backward_pass(backend):
     words, params, arguments, _ = cases.make((16, 24, 4, False, False))
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
-        inner_block(words, params, backend='cpu', **arguments)
+        inner_block(words, params, backend=backend, **arguments)
     inputs = {words.data_ptr(), *(p.data_ptr() for p in params if p is not None)}
     assert {t.data_ptr() for t in kept} <= inputs
 
@@ -142,21 +229,23 @@ def test_flops_are_counted_like_the_plain_path(shape):
     """Torch's counter misses its fused attention on a CPU: it is made of plain products here."""
     *given, grad = cases.make(shape)
     counts = []
-    for backend in ('reference', 'cpu'):
+    for backend in ('reference', 'cpu', *(['native'] if shape[0] == 16 else [])):
         with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
             inner_block(given[0], given[1], backend=backend, **given[2]).backward(grad)
         counts.append(counter.get_total_flops())
-    assert counts[0] == counts[1]
+    assert len(set(counts)) == 1
 
 
 def test_a_cpu_takes_its_own_path_unless_told_otherwise(monkeypatch):
-    words, params, _, _ = cases.make((4, 6, 2, False, False))
-    assert choose_backend(words, params) == 'cpu'
+    words, params, _, _ = cases.make((16, 6, 2, False, False))
+    assert choose_backend(words, params) == 'native'
+    assert choose_backend(words[:, :9], params) == 'cpu', 'no whole vectors of words'
+    assert choose_backend(words.double(), params) == 'cpu'
     monkeypatch.setenv(VARIABLE, 'reference')
     assert choose_backend(words, params) == 'reference'
     assert choose_backend(words, params, 'cpu') == 'cpu', 'the argument wins'
     monkeypatch.setenv(VARIABLE, '')
-    assert choose_backend(words, params) == 'cpu'
+    assert choose_backend(words, params) == 'native'
     assert choose_backend(words.to('meta'), params) == 'reference'
 
 
@@ -174,6 +263,8 @@ def test_paths_that_cannot_run_are_refused(monkeypatch):
     monkeypatch.delenv('TRITON_INTERPRET', raising=False)
     with pytest.raises(ValueError, match=r"'triton' cannot run: .*one of \('reference', 'cpu'\)"):
         inner_block(words, params, backend='triton', **arguments)
+    with pytest.raises(ValueError, match=r"'native' cannot run: 4 words are not 16, 32, 48 or 64"):
+        inner_block(words, params, backend='native', **arguments)
     monkeypatch.setenv(VARIABLE, 'cpu')
     with pytest.raises(ValueError, match=f"{VARIABLE}='cpu' cannot run: the words are on 'meta'"):
         inner_block(words.to('meta'), params, **arguments)

@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .reference import InnerBlockParams
+from .reference import InnerBlockParams, pack, unpack
 from .triton_kernels import backward_kernel, forward_kernel
 
 TILE_ROWS = 64  # most words of a tile, if a sentence has no more
@@ -38,7 +38,7 @@ def forward(
     with _on(words):
         forward_kernel[(triton.cdiv(len(words), constants['T']),)](
             words,
-            _pack(params),
+            pack(params),
             scales,
             out,
             len(words),
@@ -60,7 +60,7 @@ def backward(
     dtype: torch.dtype,
 ) -> list[Tensor]:
     """Return the gradients of the words and of each parameter, in their order."""
-    words, packed = words.contiguous(), _pack(params)
+    words, packed = words.contiguous(), pack(params)
     constants = get_constants(words, params, scales, num_heads, dtype)
     processors = 1
     if words.is_cuda:
@@ -83,13 +83,7 @@ def backward(
             _scale(words, num_heads),
             **constants,
         )
-    given = [p for p in params if p is not None]
-    found = sums.sum(0).split([p.numel() for p in given])
-    # Copies: an operator's outputs must not share memory.
-    return [
-        grad_words,
-        *(g.view_as(p).to(p.dtype, copy=True) for g, p in zip(found, given, strict=True)),
-    ]
+    return [grad_words, *unpack(sums.sum(0), params)]
 
 
 def get_constants(
@@ -121,11 +115,6 @@ def get_constants(
         'DTYPE': getattr(tl, str(dtype).removeprefix('torch.')),
         'PRECISION': 'tf32' if tf32 else 'ieee',
     }
-
-
-def _pack(params: InnerBlockParams) -> Tensor:
-    """All parameters in a row, in fp32, so that a kernel takes one address instead of twelve."""
-    return torch.cat([p.detach().flatten() for p in params if p is not None]).float()
 
 
 def _scale(words: Tensor, num_heads: int) -> float:

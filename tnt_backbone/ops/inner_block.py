@@ -9,11 +9,13 @@ FlashAttention does (https://arxiv.org/abs/2205.14135).
 path        tensors               memory
 ==========  ====================  ===============================================================
 reference   any                   what autograd keeps: about 25 times the words
+native      on a CPU, fp32, with  the words
+            a C++ compiler
 cpu         on a CPU              the words, and a chunk's intermediate results
 triton      on a GPU              the words
 ==========  ====================  ===============================================================
 
-``cpu`` and ``triton`` are registered as one operator, ``tnt_backbone::inner_block``, which
+All but the first are registered as one operator, ``tnt_backbone::inner_block``, which
 ``torch.compile`` and ``torch.export`` take into their graph as it is. It has first derivatives in
 reverse mode, and no others.
 """
@@ -29,14 +31,15 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.utils.flop_counter import register_flop_formula
 
-from . import reference
+from . import native, reference
 from .reference import InnerBlockParams
 
 VARIABLE = 'TNT_BACKBONE_INNER_BLOCK'
-BACKENDS = ('reference', 'cpu', 'triton')
-# What is chosen where nobody chooses. Triton's kernels have not been timed on a GPU.
-DEFAULTS = {'cpu': 'cpu'}
-MODULES = {'cpu': '.cpu', 'triton': '.gpu'}  # imported when they are used
+BACKENDS = ('reference', 'native', 'cpu', 'triton')
+# What is chosen where nobody chooses: the first that can run. Triton's kernels have not been timed
+# on a GPU.
+DEFAULTS = {'cpu': ('native', 'cpu')}
+MODULES = {'native': '.native', 'cpu': '.cpu', 'triton': '.gpu'}  # imported when they are used
 HAS_TRITON = importlib.util.find_spec('triton') is not None  # not imported: it takes a second
 TRITON_DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 TRITON_MAX_WORDS = TRITON_MAX_DIMS = 64  # of a sentence; of a word
@@ -53,7 +56,7 @@ def inner_block(
 ) -> Tensor:
     """Attention among the words of each sentence, then an MLP: ``(S, M, c) -> (S, M, c)``.
 
-    Under autocast the products are computed in autocast's dtype (``cpu``: in fp32), and the
+    Under autocast the products are computed in autocast's dtype (on a CPU: in fp32), and the
     residuals in that of the words. There is no dropout; its place is the plain modules.
 
     Args:
@@ -95,13 +98,13 @@ def choose_backend(words: Tensor, params: InnerBlockParams, backend: str | None 
     if asked is None:
         given = (words, *(p for p in params if p is not None))
         plain = (
-            torch.compiler.is_exporting()
+            _is_exporting()
             or torch.jit.is_tracing()
             or torch._C._are_functorch_transforms_active()
             or any(type(tensor) not in (Tensor, Parameter) for tensor in given)
         )
-        chosen = 'reference' if plain else DEFAULTS.get(words.device.type, 'reference')
-        return 'reference' if _why_not(chosen, words, params) else chosen
+        wanted = () if plain else DEFAULTS.get(words.device.type, ())
+        return next((path for path in wanted if not _why_not(path, words, params)), 'reference')
     reason = _why_not(asked, words, params)
     if reason:
         able = tuple(path for path in BACKENDS if not _why_not(path, words, params))
@@ -110,6 +113,11 @@ def choose_backend(words: Tensor, params: InnerBlockParams, backend: str | None 
             'leave the choice to the device'
         )
     return asked
+
+
+@torch.compiler.assume_constant_result  # torch.compile traces the call itself as true
+def _is_exporting() -> bool:
+    return torch.compiler.is_exporting()
 
 
 def check_backend(backend: str | None) -> str | None:
@@ -131,8 +139,14 @@ def _origin(backend: str | None) -> str:
 def _why_not(backend: str, words: Tensor, params: InnerBlockParams) -> str | None:
     """Say why a path cannot run."""
     device = words.device.type
-    if backend == 'cpu' and device != 'cpu':
+    if backend in ('cpu', 'native') and device != 'cpu':
         return f'the words are on {device!r}'
+    if backend == 'native':
+        if words.dtype == torch.float64:
+            return f'the words are {words.dtype}, and it computes in fp32'
+        if words.shape[1] % native.LANES or words.shape[1] > native.MAX_WORDS:
+            return f'{words.shape[1]} words are not 16, 32, 48 or 64'
+        return native.why_not()
     if backend == 'triton':
         if not HAS_TRITON:
             return "there is no triton here ('pip install triton')"
@@ -151,7 +165,7 @@ def _why_not(backend: str, words: Tensor, params: InnerBlockParams) -> str | Non
 def _product_dtype(words: Tensor, backend: str) -> torch.dtype:
     """The dtype of the factors of matrix products; sums and norms are in fp32 at least."""
     device = words.device.type
-    if backend == 'cpu':
+    if backend in ('cpu', 'native'):
         return torch.promote_types(words.dtype, torch.float32)
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else words.dtype
 

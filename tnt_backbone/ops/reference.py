@@ -5,6 +5,7 @@ Source: paper Eq. 6 and 7 (https://arxiv.org/abs/2103.00112).
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -39,6 +40,19 @@ class InnerBlockParams(NamedTuple):
     fc2_weight: Tensor
     fc2_bias: Tensor
     qkv_bias: Tensor | None = None
+
+
+def pack(params: InnerBlockParams) -> Tensor:
+    """All parameters in a row, in fp32, so that a kernel takes one address instead of twelve."""
+    return torch.cat([p.detach().flatten() for p in params if p is not None]).float()
+
+
+def unpack(row: Tensor, params: InnerBlockParams) -> list[Tensor]:
+    """Gradients in a row, in the shapes and dtypes of the parameters."""
+    given = [p for p in params if p is not None]
+    found = row.split([p.numel() for p in given])
+    # Copies: an operator's outputs must not share memory.
+    return [g.view_as(p).to(p.dtype, copy=True) for g, p in zip(found, given, strict=True)]
 
 
 def forward(
