@@ -4,12 +4,14 @@
 ``TNT:s``, ``PyramidTNT:ti``, ``T2TViT:14``  a backbone of ours and its variant
 ``timm:deit_small_patch16_224``              a model of timm, without its classifier
 ``mmpretrain:tnt-small-p16_3rdparty_in1k``  a model of MMPretrain's index
+``PATH/pyramid_tnt.py:ptnt_s_patch16_256``   a function of a file, such as the authors' code
 ==========================================  ====================================================
 
 Arguments of ours follow after a plus: ``TNT:s+window_size=14+with_cp=True``.
 """
 
 import ast
+import runpy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -55,9 +57,11 @@ def build(name: str, shape: Shape, *, pyramid: bool = False) -> nn.Module:
         return timm.create_model(model, num_classes=0, **sized)
     if library == 'mmpretrain':
         return mmpretrain.get_model(model, pretrained=False)
+    if library.endswith('.py'):
+        return runpy.run_path(library)[model](num_classes=0)
     raise ValueError(
         f'{name!r}: a model is one of {", ".join(f"{f}:ARCH" for f in FAMILIES)}, timm:NAME, '
-        'mmpretrain:NAME'
+        'mmpretrain:NAME, FILE.py:FUNCTION'
     )
 
 

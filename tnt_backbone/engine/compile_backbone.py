@@ -1,0 +1,37 @@
+"""``torch.compile`` for the backbone alone.
+
+Heads make lists of a length that depends on the data, and break the graph everywhere; mmengine's
+own ``compile=True`` in a config compiles the whole model.
+"""
+
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+
+@HOOKS.register_module()
+class CompileBackboneHook(Hook):
+    """Compile ``model.backbone`` before the first step; weights keep their names.
+
+    Args:
+        options: Of ``torch.compile``, for instance ``mode='max-autotune'``.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+
+    def before_run(self, runner: Runner) -> None:
+        """Compile in place."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model.backbone.compile(**self.options)
+
+
+def compile_backbone(cfg: Config) -> None:
+    """Add the hook to a config (``--compile``)."""
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type=CompileBackboneHook)]
