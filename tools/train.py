@@ -13,6 +13,7 @@ from tnt_backbone.engine.command_line import (
     prepare_process,
     suit_to_machine,
 )
+from tnt_backbone.engine.compile_backbone import compile_backbone
 from tnt_backbone.engine.config import enable_auto_scale_lr, read_config
 from tnt_backbone.engine.distributed import end_cpu_processes, is_first_on_node
 from tnt_backbone.engine.foreign_checkpoint import choose_loader
@@ -41,6 +42,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--no-validate', action='store_true', help='do not evaluate during training'
     )
+    parser.add_argument(
+        '--compile', action='store_true', help='compile the backbone by torch.compile'
+    )
     start = parser.add_mutually_exclusive_group()
     start.add_argument('--weights', metavar='FILE', help='local file that the backbone starts from')
     start.add_argument(
@@ -58,6 +62,8 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> list[str]:
         enable_auto_scale_lr(cfg)
     if args.no_validate:
         skip_validation(cfg)
+    if args.compile:
+        compile_backbone(cfg)
     notes = set_resume(cfg, args.resume)
     if (args.weights or args.from_scratch) and not cfg.get('resume'):
         cfg.load_from = None  # the option wins over the config

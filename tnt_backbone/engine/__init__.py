@@ -1,16 +1,18 @@
 """Between a command line and mmengine's Runner: checks, weights, AMP, processes on a CPU.
 
-Importing it registers ``CpuAmpOptimWrapper``, ``LoadImageOrSkip``,
-``LayerDecayOptimWrapperConstructor`` and the loader of ``tnt://`` checkpoints with mmengine. The
-tools (``tools/train.py``, ``tools/test.py``) call the modules directly.
+Importing it registers ``CompileBackboneHook``, ``CpuAmpOptimWrapper``,
+``LayerDecayOptimWrapperConstructor``, ``LoadImageOrSkip`` and the loader of ``tnt://`` checkpoints
+with mmengine. The tools (``tools/train.py``, ``tools/test.py``) call the modules directly.
 """
 
 from .amp import CpuAmpOptimWrapper
+from .compile_backbone import CompileBackboneHook
 from .foreign_checkpoint import load_from_published
 from .images import LoadImageOrSkip
 from .layer_decay import LayerDecayOptimWrapperConstructor
 
 __all__ = [
+    'CompileBackboneHook',
     'CpuAmpOptimWrapper',
     'LayerDecayOptimWrapperConstructor',
     'LoadImageOrSkip',

@@ -33,5 +33,14 @@ class CompileBackboneHook(Hook):
 
 
 def compile_backbone(cfg: Config) -> None:
-    """Add the hook to a config (``--compile``)."""
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type=CompileBackboneHook)]
+    """Add the hook to a config (``--compile``).
+
+    Raises:
+        ValueError: If the model has no backbone at its top.
+    """
+    if 'backbone' not in cfg.model:
+        raise ValueError(
+            f'--compile is for models with a backbone; {cfg.model.get("type")} of the config has '
+            f'only {sorted(cfg.model)}. Leave the option out'
+        )
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='CompileBackboneHook')]

@@ -1,0 +1,69 @@
+"""GiB of a training step of each backbone, by image size, batch, precision and how it is run.
+
+    python benchmarks/memory_plan.py
+    python benchmarks/memory_plan.py TNT:s --shapes 800x1344 --batches 1 2 4 --dtypes bfloat16
+
+``plain`` keeps what autograd keeps (``inner_backend='reference'``), ``fused`` is the default,
+``with_cp`` is fused and recomputes each block. What is measured, and how, stands in ``memory.py``:
+without the head, the weights and the optimizer's state.
+"""
+
+import argparse
+from itertools import product
+
+import machine
+import torch
+from memory import measure
+
+WAYS = {'plain': "+inner_backend='reference'", 'fused': '', 'with_cp': '+with_cp=True'}
+
+
+def shape(text: str) -> list[int]:
+    """Read ``800x1344``."""
+    return [int(side) for side in text.split('x')]
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'models', nargs='*', metavar='MODEL', default=['TNT:s', 'PyramidTNT:s', 'T2TViT:14']
+    )
+    parser.add_argument('--shapes', nargs='+', default=['512x512', '640x640', '800x1344'])
+    parser.add_argument('--batches', type=int, nargs='+', default=[1, 2])
+    parser.add_argument('--dtypes', nargs='+', default=['float32', 'bfloat16'])
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print a row a model and batch, a column a size and way."""
+    args = parse_args()
+    print(machine.describe(args.device))
+    columns = list(product(args.shapes, WAYS))
+    print(f'| model, batch, dtype | {" | ".join(f"{size}, {way}" for size, way in columns)} |')
+    print('| --- ' * (len(columns) + 1) + '|')
+    for dtype, batch, model in product(args.dtypes, args.batches, args.models):
+        cells = []
+        for size, way in columns:
+            inner_block = not model.startswith('T2TViT')
+            if way == 'fused' and not inner_block:
+                cells.append('')
+                continue
+            options = '' if way == 'plain' and not inner_block else WAYS[way]
+            step = argparse.Namespace(
+                shape=shape(size),
+                batch=batch,
+                dtype=dtype,
+                device=args.device,
+                backward=True,
+                repeat=1,
+            )
+            cells.append(f'{machine.alone(measure, model + options, step)[1]:.2f}')
+        print(f'| {model}, {batch}, {dtype} | {" | ".join(cells)} |', flush=True)
+
+
+if __name__ == '__main__':
+    main()
