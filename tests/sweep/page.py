@@ -26,15 +26,16 @@ def short(outcome: str) -> str:
     return '`' + outcome.replace('|', '/').replace('`', "'")[:150] + '`'
 
 
-def grouped(rows: Iterable[Row], column: str) -> str:
+def grouped(rows: Iterable[Row], *columns: str) -> str:
     """Configs by what went wrong, the commonest first."""
     groups = defaultdict(list)
     for row in rows:
-        groups[row[column]].append(row['config'])
+        groups[tuple(row[column] for column in columns)].append(row['config'])
     ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    heads = ('what went wrong',) if len(columns) == 1 else columns
     return table(
-        ('what went wrong', 'configs', 'such as'),
-        ((short(text), len(names), f'`{names[0]}`') for text, names in ordered),
+        (*heads, 'configs', 'such as'),
+        ((*map(short, texts), len(names), f'`{names[0]}`') for texts, names in ordered),
     )
 
 
@@ -93,13 +94,7 @@ def write() -> str:
         versions='; '.join(sorted({row['versions'] for row in rows.values()})),
         summary=summary(rows),
         needs=needs(own),
-        failed=table(
-            ('config', *FAMILIES, 'Swin'),
-            (
-                (f'`{row["config"]}`', *(short(row[key]) for key in (*FAMILIES, 'Swin')))
-                for row in failed
-            ),
-        ),
+        failed=grouped(failed, *FAMILIES, 'Swin'),
         stock=grouped((row for row in rows.values() if row['own'] != 'ok'), 'own'),
     )
 
