@@ -36,3 +36,9 @@ def test_step(dtype):
     zoo.step(model, torch.ones(3, 4), dtype, backward=True)
     # of the mean of the squares of 3 equal rows of 2: the row itself, 4 * 0.5 + 0.25
     assert model.weight.grad.tolist() == [[2.25] * 4] * 2
+
+
+def test_function_of_a_file(tmp_path):
+    file = tmp_path / 'theirs.py'
+    file.write_text('def tiny(num_classes):\n    return num_classes + 5\n')
+    assert zoo.build(f'{file}:tiny', (32, 32)) == 5

@@ -1,12 +1,13 @@
 // The inner block in fp32 for CPUs; see native.py.
 //
-// A vector holds one channel of 4, 8 or 16 words, as wide as the CPU has them, so that norms, softmax over keys and all matrix products run without sums
-// across a vector: a weight, query or key of one word is a scalar that is multiplied with the vector of a channel.
-// A tile is one sentence of 64 words or four of 16, each channel `width` vectors; its intermediate results stay in the
-// cache. The backward pass computes them again. The gradient of a weight is the one sum over words: it is taken over
-// the vectors of several tiles, and then across as many vectors at once as one has lanes.
+// A vector holds one channel of 4, 8 or 16 words, as wide as the CPU has them, so that norms, softmax over keys and all
+// matrix products run without sums across a vector: a weight, query or key of one word is a scalar that is multiplied
+// with the vector of a channel. A tile is one sentence of 64 words or four of 16, each channel `width` vectors; its
+// intermediate results stay in the cache. The backward pass computes them again. The gradient of a weight is the one
+// sum over words: it is taken over the vectors of several tiles, and then across as many vectors at once as one has
+// lanes.
 //
-// Any C++17 compiler with GCC's vector extensions will do; nothing of the standard library is linked.
+// Any C++17 compiler with GCC's vector extensions will do.
 
 #include <cstdlib>
 #include <cstring>
@@ -16,26 +17,26 @@
 // Lanes of a vector, and how many rows and columns of a product at a time there are registers for.
 #if defined(__AVX512F__)
 #define LANES 16
-#define COLUMNS 4
+#define PRODUCT_COLUMNS 4
 #define LIST(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)
 #elif defined(__AVX__)
 #define LANES 8
-#define COLUMNS 2
+#define PRODUCT_COLUMNS 2
 #define LIST(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)
 #else
 #define LANES 4
-#define COLUMNS 2
+#define PRODUCT_COLUMNS 2
 #define LIST(f) f(0), f(1), f(2), f(3)
 #endif
-#define ROWS 6
+#define PRODUCT_ROWS 6
 
 namespace {
 
-constexpr int MAX_WIDTH = 64 / LANES;      // vectors of a tile and channel
-constexpr int MAX_TILES = 8;               // of a sum over words
-constexpr int HIGH_SIDE = 4;               // rows of products that are summed over words at a time
-constexpr int LOW_SIDE = LANES / HIGH_SIDE; // and their columns: their sums fill a vector
-constexpr float GELU_END = 5.6f;           // beyond, erf(x / sqrt(2)) is 1 in fp32
+constexpr int MAX_WIDTH = 64 / LANES;         // vectors of a tile and channel
+constexpr int MAX_TILES = 8;                  // of a sum over words
+constexpr int SUM_ROWS = 4;                   // of the products that are summed over words at a time
+constexpr int SUM_COLUMNS = LANES / SUM_ROWS; // so that their sums fill a vector
+constexpr float GELU_END = 5.6f;              // beyond, erf(x / sqrt(2)) is 1 in fp32
 
 typedef float vec __attribute__((vector_size(4 * LANES), may_alias));
 typedef int ivec __attribute__((vector_size(4 * LANES), may_alias));
@@ -174,7 +175,7 @@ Places locate(const Shape &s) {
   return p;
 }
 
-int padded(int rows) { return (rows + HIGH_SIDE - 1) / HIGH_SIDE * HIGH_SIDE; }
+int padded(int rows) { return (rows + SUM_ROWS - 1) / SUM_ROWS * SUM_ROWS; }
 
 // A thread's memory, in pieces that are aligned to vectors. It is kept from call to call: the system clears what it gives.
 struct Pool {
@@ -278,8 +279,8 @@ INLINE int multiply_rows(const float *weight, const float *bias, const vec *in, 
   for (; o + R <= outputs; o += R) {
     const float *rows = weight + o * inputs, *shift = bias ? bias + o : nullptr;
     int v = 0;
-    for (; v + COLUMNS <= width; v += COLUMNS)
-      multiply_block<R, COLUMNS>(rows, shift, in + v, out + o * width + v, inputs, width);
+    for (; v + PRODUCT_COLUMNS <= width; v += PRODUCT_COLUMNS)
+      multiply_block<R, PRODUCT_COLUMNS>(rows, shift, in + v, out + o * width + v, inputs, width);
     for (; v < width; v++)
       multiply_block<R, 1>(rows, shift, in + v, out + o * width + v, inputs, width);
   }
@@ -287,7 +288,7 @@ INLINE int multiply_rows(const float *weight, const float *bias, const vec *in, 
 }
 
 void multiply(const float *weight, const float *bias, const vec *in, vec *out, int outputs, int inputs, int width) {
-  int o = multiply_rows<ROWS>(weight, bias, in, out, 0, outputs, inputs, width);
+  int o = multiply_rows<PRODUCT_ROWS>(weight, bias, in, out, 0, outputs, inputs, width);
   o = multiply_rows<2>(weight, bias, in, out, o, outputs, inputs, width);
   multiply_rows<1>(weight, bias, in, out, o, outputs, inputs, width);
 }
@@ -295,9 +296,8 @@ void multiply(const float *weight, const float *bias, const vec *in, vec *out, i
 // Words [words][channels] of a tile to [channel][vector]; missing sentences are zero.
 INLINE void load_block(const float *words, int channels, vec *out, int width) {
   int c = 0;
-  for (; c + LANES <= channels || (c < channels && channels > LANES); c += LANES) {
-    if (c + LANES > channels)
-      c = channels - LANES;
+  for (; channels >= LANES && c < channels; c += LANES) {
+    c = c + LANES > channels ? channels - LANES : c; // the last ones may be taken twice
     vec rows[LANES];
 #pragma GCC unroll 16
     for (int w = 0; w < LANES; w++)
@@ -313,9 +313,8 @@ INLINE void load_block(const float *words, int channels, vec *out, int width) {
 
 INLINE void store_block(const vec *in, int width, int channels, float *words) {
   int c = 0;
-  for (; c + LANES <= channels || (c < channels && channels > LANES); c += LANES) {
-    if (c + LANES > channels)
-      c = channels - LANES;
+  for (; channels >= LANES && c < channels; c += LANES) {
+    c = c + LANES > channels ? channels - LANES : c; // the last ones may be taken twice
     vec rows[LANES];
     for (int i = 0; i < LANES; i++)
       rows[i] = in[(c + i) * width];
@@ -635,8 +634,8 @@ void backward_tile(const float *grad, const float *words, const Weights &w, cons
 
 // Add the sums over words of left[o] * right[i], block by block; `step` vectors from tile to tile.
 void add_products(const vec *left, const vec *right, int outputs, int inputs, int width, int tiles, long step, vec *total) {
-  for (int o = 0; o < outputs; o += HIGH_SIDE)
-    for (int i = 0; i < inputs; i += LOW_SIDE) {
+  for (int o = 0; o < outputs; o += SUM_ROWS)
+    for (int i = 0; i < inputs; i += SUM_COLUMNS) {
       vec products[LANES];
 #pragma GCC unroll 16
       for (int n = 0; n < LANES; n++)
@@ -646,7 +645,7 @@ void add_products(const vec *left, const vec *right, int outputs, int inputs, in
           const vec *a = left + tile * step + o * width + v, *b = right + tile * step + i * width + v;
 #pragma GCC unroll 16
           for (int n = 0; n < LANES; n++)
-            products[n] += a[n / LOW_SIDE * width] * b[n % LOW_SIDE * width];
+            products[n] += a[n / SUM_COLUMNS * width] * b[n % SUM_COLUMNS * width];
         }
       *total++ += sums(products);
     }
@@ -654,10 +653,10 @@ void add_products(const vec *left, const vec *right, int outputs, int inputs, in
 
 // Add blocks to a matrix [outputs][inputs], or to [inputs][outputs] where it is turned.
 void add_blocks(const vec *blocks, int outputs, int inputs, bool turned, float *matrix) {
-  for (int o = 0; o < outputs; o += HIGH_SIDE)
-    for (int i = 0; i < inputs; i += LOW_SIDE, blocks++)
+  for (int o = 0; o < outputs; o += SUM_ROWS)
+    for (int i = 0; i < inputs; i += SUM_COLUMNS, blocks++)
       for (int n = 0; n < LANES; n++) {
-        int row = o + n / LOW_SIDE, column = i + n % LOW_SIDE;
+        int row = o + n / SUM_COLUMNS, column = i + n % SUM_COLUMNS;
         if (row < outputs && column < inputs)
           matrix[turned ? column * outputs + row : row * inputs + column] += lanes(blocks)[n];
       }
@@ -703,7 +702,7 @@ long matrices(const Shape &s) {
   return (qkv * c + c * c + 2 * f * c) / LANES;
 }
 
-// The first and the last tile but one of a thread.
+// The tiles of a thread.
 void share(const Shape &s, int thread, int threads, long *begin, long *end) {
   long tiles = (s.sentences + s.group - 1) / s.group;
   *begin = tiles * thread / threads;
@@ -760,6 +759,7 @@ extern "C" int inner_block_backward(const float *grad, const float *words, const
 #pragma omp parallel for num_threads(threads) schedule(static) reduction(| : failed)
   for (int thread = 0; thread < threads; thread++) {
     long c = padded(s.channels), f = padded(s.hidden), qkv = padded(3 * s.channels), width = s.width, begin, end;
+    // The odd vectors keep the same channel of several tiles out of the same few lines of the cache.
     long kept = (5 * c + qkv + 2 * f) * width + 25, all_grads = matrices(s) + qkv + 2 * c + f + 4 * c * s.blocks;
     long scratch = (4 * c + qkv + s.heads * s.words + f) * width + s.words * (s.blocks + 1);
     static thread_local Pool pool;

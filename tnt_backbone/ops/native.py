@@ -86,7 +86,7 @@ def _load() -> ctypes.CDLL | str:
             _compile(library)
         # After torch's import, its own OpenMP is found first: there is one pool of threads.
         return ctypes.CDLL(str(library))
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # the latter: there is no home
         return f'it cannot be compiled or loaded ({error})'
 
 
@@ -103,7 +103,7 @@ def _library() -> Path:
 
 
 def _command() -> tuple[str, ...]:
-    return (*os.environ.get('CXX', 'c++').split(), *FLAGS)
+    return (*(os.environ.get('CXX') or 'c++').split(), *FLAGS)
 
 
 def _compile(library: Path) -> None:
