@@ -85,3 +85,16 @@ def test_without_mmengine_the_message_names_the_extras():
     )
     assert result.returncode == 1
     assert "pip install 'tnt-backbone[openmmlab]'" in result.stderr
+
+
+def test_import_leaves_the_libraries_and_the_compiler_alone():
+    """Each of them takes longer to import than the package."""
+    script = """
+import sys, torch, mmengine.model, mmengine.registry
+import tnt_backbone
+print(*sorted({'mmdet', 'mmseg', 'mmpretrain', 'torch._dynamo'} & set(sys.modules)))
+"""
+    result = subprocess.run(
+        [sys.executable, '-c', script], capture_output=True, text=True, timeout=300, check=True
+    )
+    assert result.stdout.split() == []

@@ -32,6 +32,7 @@ from torch.nn import Parameter
 from torch.utils.flop_counter import register_flop_formula
 
 from . import native, reference
+from .constant import constant
 from .reference import InnerBlockParams
 
 VARIABLE = 'TNT_BACKBONE_INNER_BLOCK'
@@ -115,7 +116,7 @@ def choose_backend(words: Tensor, params: InnerBlockParams, backend: str | None 
     return asked
 
 
-@torch.compiler.assume_constant_result  # torch.compile traces the call itself as true
+@constant  # torch.compile traces the call itself as true
 def _is_exporting() -> bool:
     return torch.compiler.is_exporting()
 

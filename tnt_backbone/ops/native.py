@@ -18,6 +18,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
+from .constant import constant
 from .reference import InnerBlockParams, pack, unpack
 
 SOURCE = Path(__file__).with_name('inner_block.cpp')
@@ -71,7 +72,7 @@ def backward(
     return [out.to(words.dtype), *unpack(sums.sum(0), params)]
 
 
-@torch.compiler.assume_constant_result
+@constant
 def why_not() -> str | None:
     """Say why there is no library for this CPU; compile it where it was not yet."""
     found = _load()
