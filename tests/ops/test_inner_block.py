@@ -91,7 +91,7 @@ def test_native_path_is_as_exact_as_the_plain_one(shape, drop_path):
     exact = cases.run(*cases.cast(*given, torch.float64), 'reference')
     errors = [cases.errors(cases.run(*given, path), exact) for path in ('native', 'reference')]
     for error, plain_error in zip(*errors, strict=True):
-        assert error < 2 * plain_error + 1e-7
+        assert error < 2 * plain_error + 1e-6  # biases are summed in another order
 
 
 @pytest.mark.skipif(platform.machine() not in ('x86_64', 'AMD64'), reason='flags of x86')
