@@ -709,10 +709,12 @@ void share(const Shape &s, int thread, int threads, long *begin, long *end) {
   *end = tiles * (thread + 1) / threads;
 }
 
-void complete(Shape *s) {
-  s->blocks = s->words / LANES;
-  s->group = s->blocks < MAX_WIDTH ? MAX_WIDTH / s->blocks : 1;
-  s->width = s->group * s->blocks;
+Shape read_shape(const long *n, float eps) {
+  Shape s = {n[0], (int)n[1], (int)n[2], (int)n[3], (int)n[4], (int)n[5], (int)n[6], eps};
+  s.blocks = s.words / LANES;
+  s.group = s.blocks < MAX_WIDTH ? MAX_WIDTH / s.blocks : 1;
+  s.width = s.group * s.blocks;
+  return s;
 }
 
 } // namespace
@@ -721,8 +723,7 @@ void complete(Shape *s) {
 // words are [sentences][words][channels], params a row of all parameters, scales [2][sentences] or nothing.
 extern "C" int inner_block_forward(const float *words, const float *params, const float *scales, float *out,
                                    const long *shape, float eps, int threads) {
-  Shape s = {shape[0], (int)shape[1], (int)shape[2], (int)shape[3], (int)shape[4], (int)shape[5], (int)shape[6], eps};
-  complete(&s);
+  Shape s = read_shape(shape, eps);
   static thread_local Pool shared;
   if (!shared.reserve(weights_bytes(s)))
     return 1;
@@ -749,8 +750,7 @@ extern "C" int inner_block_forward(const float *words, const float *params, cons
 // `grads` is [threads][all parameters], zero; their sum is the gradient.
 extern "C" int inner_block_backward(const float *grad, const float *words, const float *params, const float *scales,
                                     float *words_grad, float *grads, const long *shape, float eps, int threads) {
-  Shape s = {shape[0], (int)shape[1], (int)shape[2], (int)shape[3], (int)shape[4], (int)shape[5], (int)shape[6], eps};
-  complete(&s);
+  Shape s = read_shape(shape, eps);
   static thread_local Pool shared;
   if (!shared.reserve(weights_bytes(s)))
     return 1;
