@@ -4,6 +4,8 @@ import argparse
 import os
 
 from mmengine.config import Config, DictAction
+from mmengine.dist import master_only
+from mmengine.hooks import LoggerHook
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -60,6 +62,10 @@ def build_runner(cfg: Config, notes: list[str]) -> Runner:
         notes: What was found before the start; goes to the log.
     """
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    for hook in runner.hooks:
+        # mmengine writes the figures of a test in every process, all into one file
+        if isinstance(hook, LoggerHook):
+            hook.after_test_epoch = master_only(hook.after_test_epoch)
     for note in notes:
         runner.logger.warning(note)
     return runner
