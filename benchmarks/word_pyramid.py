@@ -3,8 +3,8 @@ r"""Is ``word_pyramid`` worth having? Heads on the demo's data, with and without
     python -m tnt_backbone.demo data/digits
     bash tools/dist_train.sh configs/tnt_digits_classifier.py 2
     bash tools/dist_train.sh configs/retinanet_tnt_digits.py 2 \
-        --weights work_dirs/tnt_digits_classifier/iter_2200.pth
-    python benchmarks/word_pyramid.py work_dirs/tnt_digits_classifier/iter_2200.pth \
+        --weights work_dirs/tnt_digits_classifier/iter_2000.pth
+    python benchmarks/word_pyramid.py work_dirs/tnt_digits_classifier/iter_2000.pth \
         work_dirs/retinanet_tnt_digits/iter_660.pth --jobs 2
 
 As in the demo, detectors start from the classifier, and segmentors from the detector, whose blocks

@@ -4,7 +4,7 @@ MMDetection's RetinaNet, cut down to scenes of 128 pixels with digits 23 to 46 p
 
 python -m tnt_backbone.demo data/digits
 bash tools/dist_train.sh configs/retinanet_tnt_digits.py 2 \
-    --weights work_dirs/tnt_digits_classifier/iter_2200.pth
+    --weights work_dirs/tnt_digits_classifier/iter_2000.pth
 
 From scratch all of it must learn:
 

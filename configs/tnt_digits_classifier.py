@@ -36,7 +36,7 @@ optim_wrapper = dict(
         custom_keys=dict(word_pos=dict(lr_mult=1.0), sentence_pos=dict(lr_mult=1.0))
     ),
 )
-max_iters = 2200
+max_iters = 2000
 train_cfg = dict(max_iters=max_iters)
 _base_.param_scheduler[0].end = 250
 _base_.param_scheduler[1].T_max = max_iters

@@ -13,7 +13,9 @@ optim_wrapper = dict(
     type='OptimWrapper',
     # --opt adamw --lr 1e-3 --weight-decay .05 --opt-eps 1e-8; the betas are torch's and timm's
     # default. The gradients are not clipped: --clip-grad is not given.
-    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05),
+    optimizer=dict(
+        type='AdamW', lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05, fused=True
+    ),
     # No weight decay for norms, biases, the class token and the position tables, as timm does
     # with the authors' no_weight_decay(). PyramidTNT's relative_pos is not in theirs and decays.
     paramwise_cfg=dict(
