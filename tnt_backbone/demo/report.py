@@ -208,7 +208,10 @@ def draw_curves(runs: dict[str, Run], path: Path) -> None:
                 axes.get_legend_handles_labels(), right.get_legend_handles_labels(), strict=True
             )
         )
-        right.legend(handles, labels, loc='center right', fontsize=8)
+        # below, where no curve is
+        axes.legend(
+            handles, labels, loc='upper center', bbox_to_anchor=(0.5, -0.15), fontsize=8, ncols=2
+        )
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
