@@ -30,9 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('models', nargs='+', metavar='MODEL', help='the first is what 1.00 means')
     parser.add_argument('--shape', type=int, nargs=2, default=[224, 224], metavar='PX')
     parser.add_argument('--batch', type=int, default=4)
-    parser.add_argument(
-        '--modes', nargs='+', choices=['forward', 'train'], default=['forward', 'train']
-    )
+    parser.add_argument('--modes', nargs='+', choices=MODES, default=MODES)
     parser.add_argument('--dtype', choices=DTYPES, default='float32')
     parser.add_argument('--compile', action='store_true', help='by torch.compile, default mode')
     parser.add_argument('--rounds', type=int, default=10)
