@@ -133,7 +133,7 @@ def test_the_recipe_is_the_authors(name):
     family = family_of(name)
     lr, weight_decay = RATES.get(name.removesuffix('_imagenet'), RATES[family])
     assert cfg.optim_wrapper.optimizer == dict(
-        type='AdamW', lr=lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=weight_decay
+        type='AdamW', lr=lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=weight_decay, fused=True
     )
     assert 'clip_grad' not in cfg.optim_wrapper
     assert cfg.train_cfg.max_epochs == 310
