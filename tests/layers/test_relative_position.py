@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tnt_backbone.layers import SpatialReductionAttention, factor_relative_position
 
@@ -36,7 +37,8 @@ def test_the_factors_make_the_dense_table(grids):
 def test_at_its_own_size_the_table_stays_as_it_is():
     table = torch.randn(1, 2, 12, 3)
     queries, keys = factor_relative_position(table, (4, 3), (3, 1), (4, 3), (3, 1))
-    assert torch.equal(queries @ keys.T, table[0])
+    assert keys is None
+    assert torch.equal(queries, table[0])
 
 
 @pytest.mark.parametrize('sr_ratio', [1, 2])
@@ -65,3 +67,13 @@ def test_attention_adds_the_table_to_its_logits(sr_ratio):
     (theirs,) = torch.autograd.grad(expected.square().sum(), table)
     (ours,) = torch.autograd.grad(attn(tokens, grid, position).square().sum(), table)
     torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize('key_grid', [(3, 2), (2, 2)], ids=['own size', 'resized'])
+def test_without_gradients_attention_is_fused(key_grid):
+    """Nothing but fused attention is allowed here."""
+    attn = SpatialReductionAttention(16, 2, sr_ratio=2)
+    table = torch.nn.Parameter(torch.zeros(1, 2, 24, key_grid[0] * key_grid[1]))
+    with torch.no_grad(), sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        position = factor_relative_position(table, (6, 4), key_grid, (6, 4), (3, 2))
+        assert attn(torch.zeros(3, 24, 16), (6, 4), position).shape == (3, 24, 16)

@@ -26,6 +26,7 @@ from ..layers import (
     resize_position_table,
 )
 from ..layers.conv_stem import SENTENCE_STRIDE, WORDS_PER_SIDE
+from ..layers.relative_position import Factors
 from ..variants import PYRAMID_TNT_VARIANTS, PyramidTNTVariant, get_variant
 from .base import Tap, TokenBackbone, check_rates, check_sizes, parse_img_size
 
@@ -88,7 +89,7 @@ class PyramidTNTBlock(nn.Module):
         self.sentence_block = TransformerBlock(dims, heads, attn=attn, **shared)
 
     def forward(
-        self, words: Tensor, sentences: Tensor, grid: Grid, position: tuple[Tensor, Tensor]
+        self, words: Tensor, sentences: Tensor, grid: Grid, position: Factors
     ) -> tuple[Tensor, Tensor]:
         """Return new words and sentences of a ``(h, w)`` grid; the given ones stay as they are."""
         if self.word_block is not None and self.word_to_sentence is not None:
@@ -161,7 +162,7 @@ class PyramidTNTStage(nn.Module):
         queries, keys = factor_relative_position(
             table, grid, key_grid, self.grid, self._key_grid(self.grid)
         )
-        return (queries @ keys.T).unsqueeze(0)
+        return (queries if keys is None else queries @ keys.T).unsqueeze(0)
 
     def forward(
         self, words: Tensor, sentences: Tensor, grid: Grid, run: Callable[..., Any]

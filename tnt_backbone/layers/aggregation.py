@@ -26,7 +26,8 @@ class SentenceAggregation(nn.Module):
     def forward(self, sentences: Tensor, grid: tuple[int, int]) -> Tensor:
         """Aggregate the sentences of a ``(h, w)`` grid."""
         feature_map = self.norm(sentences).transpose(1, 2).unflatten(2, grid)  # (B, d, h, w)
-        return self.conv(feature_map).flatten(2).transpose(1, 2)
+        # Of a permuted map a convolution would permute its weight, in each call.
+        return self.conv(feature_map.contiguous()).flatten(2).transpose(1, 2)
 
 
 class WordAggregation(nn.Module):

@@ -7,7 +7,8 @@ PyramidTNT adds a learned table ``(heads, Nq, Nk)`` to the attention logits, one
 Resizing is linear: with ``A`` the interpolation from the key grid of the table to that of the
 image, the resized table is ``T A^T``, where ``T (heads, Nq', Nk)`` was resized along the queries
 alone. So ``q k^T + T A^T = [q, T] [k, A]^T``: attention of longer vectors, which any fused
-attention does without ever holding a matrix of ``Nq' * Nk'``.
+attention does without ever holding a matrix of ``Nq' * Nk'``. At the size that the table was made
+for it is there already and is added as it is: shorter vectors, less arithmetic.
 
 Source: ``relative_pos`` of
 https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/pyramid_tnt.py,
@@ -21,11 +22,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Grid = tuple[int, int]
+Factors = tuple[Tensor, Tensor | None]
 
 
 def factor_relative_position(
     table: Tensor, grid: Grid, key_grid: Grid, new_grid: Grid, new_key_grid: Grid
-) -> tuple[Tensor, Tensor]:
+) -> Factors:
     """Resize a table on both grids, bicubically, as a product of two factors.
 
     Args:
@@ -37,17 +39,19 @@ def factor_relative_position(
 
     Returns:
         Factors ``(heads, h'*w', hk*wk)`` and ``(hk'*wk', hk*wk)``; the resized table is the first
-        times the second transposed.
+        times the second transposed. Where the keys keep their grid there is no second: the first
+        is the table.
     """
     queries = table[0]
     if grid != new_grid:
         heads, _, num_keys = queries.shape
         maps = queries.transpose(1, 2).reshape(1, heads * num_keys, *grid)
         queries = _resize(maps, new_grid).reshape(heads, num_keys, -1).transpose(1, 2)
-    keys = torch.eye(table.shape[-1], dtype=table.dtype, device=table.device)
-    if key_grid != new_key_grid:
-        keys = _resize(keys.unflatten(1, key_grid).unsqueeze(0), new_key_grid)[0].flatten(1).T
-    return queries, keys
+    if key_grid == new_key_grid:
+        return queries, None
+    each_key = torch.eye(table.shape[-1], dtype=table.dtype, device=table.device)
+    keys = _resize(each_key.unflatten(1, key_grid).unsqueeze(0), new_key_grid)[0]
+    return queries, keys.flatten(1).T
 
 
 def _resize(maps: Tensor, size: Grid) -> Tensor:

@@ -2,7 +2,7 @@
 
 Source: ``Attention`` of
 https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/pyramid_tnt.py.
-Difference: the logits never exist as a matrix, see ``relative_position.py``.
+Difference: a resized table never exists as a matrix, see ``relative_position.py``.
 """
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .attention import check_heads
+from .relative_position import Factors
 
 
 class SpatialReductionAttention(nn.Module):
@@ -50,31 +51,32 @@ class SpatialReductionAttention(nn.Module):
         self.reduce = nn.Linear(dims, dims) if sr_ratio > 1 else None
         self.reduce_norm = nn.LayerNorm(dims) if sr_ratio > 1 else None
 
-    def forward(
-        self, tokens: Tensor, grid: tuple[int, int], position: tuple[Tensor, Tensor]
-    ) -> Tensor:
+    def forward(self, tokens: Tensor, grid: tuple[int, int], position: Factors) -> Tensor:
         """Attend.
 
         Args:
             tokens: See the class.
             grid: ``(h, w)`` of the tokens.
             position: Factors ``(heads, N, P)`` and ``(N/sr^2, P)`` of the logits that are added,
-                see :func:`factor_relative_position`.
+                or those themselves and ``None``, see :func:`factor_relative_position`.
         """
         batch, length, dims = tokens.shape
         q = self.q(tokens).unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # (B, heads, N, C')
         kv = self.kv(self._pool(tokens, grid)).unflatten(2, (2, self.num_heads, -1))
         k, v = kv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, N/sr^2, C')
 
-        head_dims = q.shape[-1]
-        query_side, key_side = (factor.to(q.dtype) for factor in position)
-        q = torch.cat((q * head_dims**-0.5, query_side.expand(batch, -1, -1, -1)), dim=-1)
-        k = torch.cat((k, key_side.expand(batch, self.num_heads, -1, -1)), dim=-1)
-        v = F.pad(v, (0, q.shape[-1] - head_dims))  # fused attention wants one width
         drop_rate = self.attn_drop_rate if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=drop_rate, scale=1.0)
-        mixed = mixed[..., :head_dims].transpose(1, 2).reshape(batch, length, dims)
-        return self.proj_drop(self.proj(mixed))
+        query_side, key_side = position
+        if key_side is None:
+            table = query_side.to(q.dtype).unsqueeze(0)
+            if not torch.is_grad_enabled():
+                table = table.detach()  # a parameter's view asks for gradients even so
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=table, dropout_p=drop_rate)
+        else:
+            q, k, v = _lengthen(q, k, v, query_side.to(q.dtype), key_side.to(q.dtype))
+            mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=drop_rate, scale=1.0)
+            mixed = mixed[..., : dims // self.num_heads]
+        return self.proj_drop(self.proj(mixed.transpose(1, 2).reshape(batch, length, dims)))
 
     def _pool(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
         """``(B, N, C) -> (B, N/sr^2, C)``."""
@@ -83,3 +85,13 @@ class SpatialReductionAttention(nn.Module):
         feature_map = tokens.transpose(1, 2).unflatten(2, grid)  # (B, C, h, w)
         pooled = F.avg_pool2d(feature_map, self.sr_ratio).flatten(2).transpose(1, 2)
         return self.reduce_norm(self.reduce(pooled))
+
+
+def _lengthen(
+    q: Tensor, k: Tensor, v: Tensor, query_side: Tensor, key_side: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Make the table a part of the vectors: each ``(B, heads, L, C') -> (B, heads, L, C'+P)``."""
+    batch, heads, _, head_dims = q.shape
+    q = torch.cat((q * head_dims**-0.5, query_side.expand(batch, -1, -1, -1)), dim=-1)
+    k = torch.cat((k, key_side.expand(batch, heads, -1, -1)), dim=-1)
+    return q, k, F.pad(v, (0, q.shape[-1] - head_dims))  # fused attention wants one width
