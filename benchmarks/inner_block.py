@@ -7,26 +7,29 @@ The bound is what a large product of matrices reaches on as many threads.
 """
 
 import argparse
-import time
-from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import machine
 import torch
+from torch import Tensor
 
 from tnt_backbone.layers import WordBlock
 
 PATHS = ('native', 'cpu', 'reference')
+SIDE = 1536  # of the large matrices
 
 
-def multiply_adds_a_second(side: int = 1536, rounds: int = 10) -> float:
-    """What a product of two square matrices reaches."""
-    matrix = torch.randn(side, side)
-    taken = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        matrix @ matrix
-        taken.append(time.perf_counter() - start)
-    return side**3 / min(taken)
+def forward(block: WordBlock, words: Tensor) -> None:
+    """Run a block."""
+    with torch.no_grad():
+        block(words)
+
+
+def forward_and_backward(block: WordBlock, words: Tensor) -> None:
+    """Run a block and its backward pass."""
+    block(words).sum().backward()
 
 
 def main() -> None:
@@ -41,28 +44,26 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=30, help='the quickest counts')
     args = parser.parse_args()
     words = torch.randn(args.sentences, args.words, args.dims, requires_grad=True)
-    blocks = {path: WordBlock(args.dims, args.heads, backend=path) for path in PATHS}
-    taken = defaultdict(list)
-    for _ in range(args.rounds):
-        for path, block in blocks.items():
-            start = time.perf_counter()
-            with torch.no_grad():
-                block(words)
-            middle = time.perf_counter()
-            block(words).sum().backward()
-            taken[path].append((middle - start, time.perf_counter() - middle))
+    matrix = torch.randn(SIDE, SIDE)
+    work: dict[Any, Callable[[], object]] = {'product': partial(matrix.matmul, matrix)}
+    for path in PATHS:
+        block = WordBlock(args.dims, args.heads, backend=path)
+        for run in (forward, forward_and_backward):
+            work[path, run] = partial(run, block, words)
+    taken = machine.in_turns(work, args.rounds)
     # four projections of c^2, an MLP of 8 c^2, logits and their sums
     each_word = 12 * args.dims**2 + 2 * args.words * args.dims
-    work, rate = args.sentences * args.words * each_word, multiply_adds_a_second()
+    amount = args.sentences * args.words * each_word
+    rate = SIDE**3 / taken['product']
     print(machine.describe('cpu'))
-    print(f'{work / 1e6:.1f} M multiply-adds forward, at best {rate / 1e9:.1f} G a second')
+    print(f'{amount / 1e6:.1f} M multiply-adds forward, at best {rate / 1e9:.1f} G a second')
     print(
         '| path | forward: ms | of the bound | forward + backward: ms |\n| --- | --- | --- | --- |'
     )
-    for path, rounds in taken.items():
-        forward, both = (min(seconds) for seconds in zip(*rounds, strict=True))
-        share = work / forward / rate
-        print(f'| {path} | {forward * 1e3:.2f} | {share:.0%} | {both * 1e3:.2f} |')
+    for path in PATHS:
+        once, both = taken[path, forward], taken[path, forward_and_backward]
+        share = amount / once / rate
+        print(f'| {path} | {once * 1e3:.2f} | {share:.0%} | {both * 1e3:.2f} |')
 
 
 if __name__ == '__main__':

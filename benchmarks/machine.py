@@ -1,9 +1,10 @@
-"""What figures were measured on, and work in processes of its own."""
+"""What figures were measured on, and how work is timed: in turns, or in a process of its own."""
 
 import multiprocessing
 import platform
 import resource
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ import torch
 
 GIB = 2**30
 Result = TypeVar('Result')
+Name = TypeVar('Name')
 
 
 def describe(device: str) -> str:
@@ -39,3 +41,17 @@ def alone(function: Callable[..., Result], *arguments: object) -> Result:
     """Call a function in a fresh process, whose peak of memory is its own."""
     with multiprocessing.get_context('spawn').Pool(1) as pool:
         return pool.apply(function, arguments)
+
+
+def in_turns(work: Mapping[Name, Callable[[], object]], rounds: int) -> dict[Name, float]:
+    """Time each piece of work once a round; return the seconds of its quickest, by name.
+
+    What disturbs the machine hits all of them alike. A round before those warms up.
+    """
+    seconds: dict[Name, list[float]] = {name: [] for name in work}
+    for _ in range(rounds + 1):
+        for name, run in work.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: min(taken[1:]) for name, taken in seconds.items()}

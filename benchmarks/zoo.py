@@ -4,10 +4,10 @@
 ``TNT:s``, ``PyramidTNT:ti``, ``T2TViT:14``  a backbone of ours and its variant
 ``timm:deit_small_patch16_224``              a model of timm, without its classifier
 ``mmpretrain:tnt-small-p16_3rdparty_in1k``  a model of MMPretrain's index
-``PATH/pyramid_tnt.py:ptnt_s_patch16_256``   a function of a file, such as the authors' code
+``PATH/pyramid_tnt.py:ptnt_s_patch16_256``   a function or class of a file, the authors' code say
 ==========================================  ====================================================
 
-Arguments of ours follow after a plus: ``TNT:s+window_size=14+with_cp=True``.
+Arguments follow after a plus: ``TNT:s+window_size=14+with_cp=True``.
 """
 
 import ast
@@ -28,12 +28,18 @@ Shape = tuple[int, int]
 Run = Callable[[Tensor], Any]
 
 
+def parse(name: str) -> tuple[str, str, dict[str, Any]]:
+    """Return what stands before the colon, what behind it, and the arguments."""
+    model, *options = name.split('+')
+    library, _, model = model.rpartition(':')
+    pairs = (option.split('=', 1) for option in options)
+    return library, model, {key: ast.literal_eval(value) for key, value in pairs}
+
+
 def backbone_config(name: str) -> dict[str, Any]:
     """Return ``type``, ``arch`` and the further arguments of one of ours."""
-    model, *options = name.split('+')
-    family, _, arch = model.partition(':')
-    pairs = (option.split('=', 1) for option in options)
-    return {'type': family, 'arch': arch, **{key: ast.literal_eval(v) for key, v in pairs}}
+    family, arch, options = parse(name)
+    return {'type': family, 'arch': arch, **options}
 
 
 def build(name: str, shape: Shape, *, pyramid: bool = False) -> nn.Module:
@@ -47,18 +53,17 @@ def build(name: str, shape: Shape, *, pyramid: bool = False) -> nn.Module:
     Raises:
         ValueError: If there is no such model.
     """
-    library, _, model = name.partition(':')
+    library, model, options = parse(name)
     if library in FAMILIES:
-        config = backbone_config(name)
-        family = config.pop('type')
-        return FAMILIES[family](**({} if pyramid else {'out_type': VECTORS[family]}), **config)
+        kind = {} if pyramid else {'out_type': VECTORS[library]}
+        return FAMILIES[library](model, **kind, **options)
     if library == 'timm':
         sized = {} if model.startswith('resnet') else {'img_size': shape}
-        return timm.create_model(model, num_classes=0, **sized)
+        return timm.create_model(model, num_classes=0, **sized, **options)
     if library == 'mmpretrain':
-        return mmpretrain.get_model(model, pretrained=False)
+        return mmpretrain.get_model(model, pretrained=False, **options)
     if library.endswith('.py'):
-        return runpy.run_path(library)[model](num_classes=0)
+        return runpy.run_path(library)[model](num_classes=0, **options)
     raise ValueError(
         f'{name!r}: a model is one of {", ".join(f"{f}:ARCH" for f in FAMILIES)}, timm:NAME, '
         'mmpretrain:NAME, FILE.py:FUNCTION'

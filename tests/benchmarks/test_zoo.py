@@ -40,5 +40,6 @@ def test_step(dtype):
 
 def test_function_of_a_file(tmp_path):
     file = tmp_path / 'theirs.py'
-    file.write_text('def tiny(num_classes):\n    return num_classes + 5\n')
-    assert zoo.build(f'{file}:tiny', (32, 32)) == 5
+    file.write_text('def tiny(num_classes, size=2):\n    return num_classes + size\n')
+    assert zoo.build(f'{file}:tiny', (32, 32)) == 2
+    assert zoo.build(f'{file}:tiny+size=5', (32, 32)) == 5
