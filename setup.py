@@ -72,7 +72,17 @@ setup(
             'opencv-python-headless<5',
         ],
         'demo': ['matplotlib', 'scikit-learn'],
-        'test': ['mypy', 'psutil', 'pytest', 'pytest-xdist', 'ruff', 'timm'],
+        'test': [
+            'mypy',
+            'onnx',
+            'onnxruntime',
+            'onnxscript',
+            'psutil',
+            'pytest',
+            'pytest-xdist',
+            'ruff',
+            'timm',
+        ],
         # What compiling mmcv's operators needs (tools/setup_env.sh), and uv for machines without.
         'build': ['ninja', 'packaging', 'pip', 'setuptools<82', 'uv', 'wheel'],
     },

@@ -27,6 +27,7 @@ from ..layers import (
 )
 from ..layers.conv_stem import SENTENCE_STRIDE, WORDS_PER_SIDE
 from ..layers.relative_position import Factors
+from ..layers.tiles import count_tiles
 from ..variants import PYRAMID_TNT_VARIANTS, PyramidTNTVariant, get_variant
 from .base import Tap, TokenBackbone, check_rates, check_sizes, parse_img_size
 
@@ -180,7 +181,7 @@ class PyramidTNTStage(nn.Module):
         """
         if self.word_merge is not None and self.sentence_merge is not None:
             words, sentences = self.word_merge(words, grid), self.sentence_merge(sentences, grid)
-            grid = (-(-grid[0] // 2), -(-grid[1] // 2))
+            grid = (count_tiles(grid[0], 2), count_tiles(grid[1], 2))
         position = factor_relative_position(
             self.relative_pos, self.grid, self._key_grid(self.grid), grid, self._key_grid(grid)
         )
@@ -267,8 +268,8 @@ class PyramidTNT(TokenBackbone):
             variant.img_size if img_size is None else img_size, PAD_DIVISOR
         )
         grid = (
-            -(-height // PAD_DIVISOR) * PAD_DIVISOR // SENTENCE_STRIDE,
-            -(-width // PAD_DIVISOR) * PAD_DIVISOR // SENTENCE_STRIDE,
+            count_tiles(height, PAD_DIVISOR) * PAD_DIVISOR // SENTENCE_STRIDE,
+            count_tiles(width, PAD_DIVISOR) * PAD_DIVISOR // SENTENCE_STRIDE,
         )
 
         self.variant = variant
@@ -301,7 +302,7 @@ class PyramidTNT(TokenBackbone):
                     attn_drop_rate=attn_drop_rate,
                 )
             )
-            grid = (-(-grid[0] // 2), -(-grid[1] // 2))
+            grid = (count_tiles(grid[0], 2), count_tiles(grid[1], 2))
         self._build_outputs(
             in_channels=variant.sentence_dims,
             in_strides=[SENTENCE_STRIDE * 2**stage for stage in range(NUM_STAGES)],

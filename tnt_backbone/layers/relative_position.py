@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..ops.constant import is_exporting
+
 Grid = tuple[int, int]
 Factors = tuple[Tensor, Tensor | None]
 
@@ -40,18 +42,20 @@ def factor_relative_position(
     Returns:
         Factors ``(heads, h'*w', hk*wk)`` and ``(hk'*wk', hk*wk)``; the resized table is the first
         times the second transposed. Where the keys keep their grid there is no second: the first
-        is the table.
+        is the table (but in what ``torch.export`` makes).
     """
     queries = table[0]
     if grid != new_grid:
         heads, _, num_keys = queries.shape
         maps = queries.transpose(1, 2).reshape(1, heads * num_keys, *grid)
         queries = _resize(maps, new_grid).reshape(heads, num_keys, -1).transpose(1, 2)
-    if key_grid == new_key_grid:
+    # ONNX's exporter traces attention with a mask once as fused and once as plain, and fails
+    if key_grid == new_key_grid and not is_exporting():
         return queries, None
-    each_key = torch.eye(table.shape[-1], dtype=table.dtype, device=table.device)
-    keys = _resize(each_key.unflatten(1, key_grid).unsqueeze(0), new_key_grid)[0]
-    return queries, keys.flatten(1).T
+    keys = torch.eye(table.shape[-1], dtype=table.dtype, device=table.device)
+    if key_grid != new_key_grid:
+        keys = _resize(keys.unflatten(1, key_grid).unsqueeze(0), new_key_grid)[0].flatten(1).T
+    return queries, keys
 
 
 def _resize(maps: Tensor, size: Grid) -> Tensor:

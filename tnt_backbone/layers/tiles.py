@@ -3,6 +3,14 @@
 from torch import Tensor
 
 
+def count_tiles(length: int, side: int) -> int:
+    """Tiles that it takes to cover a length: ``ceil(length / side)``.
+
+    Not ``-(-length // side)``: where sizes are traced, ONNX divides towards zero.
+    """
+    return (length + side - 1) // side
+
+
 def cut_into_tiles(image: Tensor, side: int) -> Tensor:
     """Cut into square tiles, row by row: ``(B, C, H, W) -> (B*N, C, side, side)``.
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .tiles import count_tiles
+
 
 def attend_in_windows(
     q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int], window_size: int, drop_rate: float = 0.0
@@ -51,7 +53,8 @@ def attend_in_windows(
 def _cut(tokens: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Tensor:
     """``(B, heads, N, d) -> (B*windows, heads, window area, d)``, zeros where the grid ends."""
     tokens = tokens.unflatten(2, grid)
-    bottom, right = -grid[0] % window[0], -grid[1] % window[1]
+    rows, columns = (count_tiles(n, side) for n, side in zip(grid, window, strict=True))
+    bottom, right = rows * window[0] - grid[0], columns * window[1] - grid[1]
     if bottom or right:
         tokens = F.pad(tokens, (0, 0, 0, right, 0, bottom))
     tokens = tokens.unflatten(3, (-1, window[1])).unflatten(2, (-1, window[0]))
@@ -60,7 +63,7 @@ def _cut(tokens: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Tens
 
 def _join(windows: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Tensor:
     """The inverse of :func:`_cut`."""
-    rows, columns = -(-grid[0] // window[0]), -(-grid[1] // window[1])
+    rows, columns = (count_tiles(n, side) for n, side in zip(grid, window, strict=True))
     tiles = windows.unflatten(2, window).unflatten(0, (-1, rows, columns))
     tokens = tiles.permute(0, 3, 1, 4, 2, 5, 6).flatten(4, 5).flatten(2, 3)
     return tokens[:, :, : grid[0], : grid[1]].flatten(2, 3)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import torch
+
 Function = TypeVar('Function', bound=Callable[..., Any])
 
 
@@ -13,3 +15,9 @@ def constant(function: Function) -> Function:
     """
     function._dynamo_marked_constant = True  # type: ignore[attr-defined]
     return function
+
+
+@constant  # torch.compile traces the call itself as true
+def is_exporting() -> bool:
+    """Whether ``torch.export`` is at work."""
+    return torch.compiler.is_exporting()

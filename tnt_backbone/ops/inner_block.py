@@ -32,7 +32,7 @@ from torch.nn import Parameter
 from torch.utils.flop_counter import register_flop_formula
 
 from . import native, reference
-from .constant import constant
+from .constant import is_exporting
 from .reference import InnerBlockParams
 
 VARIABLE = 'TNT_BACKBONE_INNER_BLOCK'
@@ -99,7 +99,7 @@ def choose_backend(words: Tensor, params: InnerBlockParams, backend: str | None 
     if asked is None:
         given = (words, *(p for p in params if p is not None))
         plain = (
-            _is_exporting()
+            is_exporting()
             or torch.jit.is_tracing()
             or torch._C._are_functorch_transforms_active()
             or any(type(tensor) not in (Tensor, Parameter) for tensor in given)
@@ -114,11 +114,6 @@ def choose_backend(words: Tensor, params: InnerBlockParams, backend: str | None 
             'leave the choice to the device'
         )
     return asked
-
-
-@constant  # torch.compile traces the call itself as true
-def _is_exporting() -> bool:
-    return torch.compiler.is_exporting()
 
 
 def check_backend(backend: str | None) -> str | None:

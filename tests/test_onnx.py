@@ -1,0 +1,53 @@
+"""Every backbone in ONNX Runtime, by both of PyTorch's exporters."""
+
+import dataclasses
+import inspect
+
+import onnxruntime
+import pytest
+import torch
+
+from tnt_backbone.registry import BACKBONES
+
+
+@pytest.fixture(params=BACKBONES, ids=lambda backbone: backbone.__name__)
+def backbone(request):
+    """Few blocks of the smallest variant, with windows that do not divide the grid, if any."""
+    torch.manual_seed(0)
+    arch = dataclasses.asdict(next(iter(request.param.VARIANTS.values())))
+    arch.update({'depths': (1, 1, 1, 1)} if 'depths' in arch else {'depth': 2})
+    has_windows = 'window_size' in inspect.signature(request.param).parameters
+    windows = {'window_size': 3, 'global_blocks': (1,)} if has_windows else {}
+    return request.param(arch, img_size=64, **windows).eval()
+
+
+def check(file, backbone, images):
+    """Compare ONNX Runtime's maps with PyTorch's."""
+    session = onnxruntime.InferenceSession(file, providers=['CPUExecutionProvider'])
+    theirs = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    with torch.no_grad():
+        for ours, found in zip(backbone(images), theirs, strict=True):
+            torch.testing.assert_close(torch.from_numpy(found), ours, rtol=1e-4, atol=1e-5)
+
+
+# PyramidTNT's own size, where its tables are added as they are, and one whose grids are odd
+@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')  # sizes become constants
+@pytest.mark.parametrize('size', [(64, 64), (70, 100)], ids=str)
+def test_torchscript_exporter(backbone, tmp_path, size):
+    images = torch.randn(1, 3, *size)
+    file = str(tmp_path / 'backbone.onnx')
+    torch.onnx.export(backbone, (images,), file, dynamo=False, opset_version=17)
+    check(file, backbone, images)
+
+
+def test_dynamo_exporter_at_any_batch_size(backbone, tmp_path):
+    file = str(tmp_path / 'backbone.onnx')
+    torch.onnx.export(
+        backbone,
+        (torch.randn(2, 3, 64, 64),),
+        file,
+        dynamo=True,
+        verbose=False,
+        dynamic_shapes=({0: torch.export.Dim('batch')},),
+    )
+    check(file, backbone, torch.randn(3, 3, 64, 64))
