@@ -47,10 +47,11 @@ def exponents(amounts: list[int], costs: list[tuple[float, float]]) -> list[floa
     ]
 
 
-def plot(amounts: list[int], label: str, costs: Costs, path: Path) -> None:
-    """Draw time and memory, both axes logarithmic."""
+def plot(sizes: list[int], amounts: list[int], label: str, costs: Costs, path: Path) -> None:
+    """Draw time and memory over the amounts, both axes logarithmic, with the sizes beside them."""
     matplotlib.use('Agg')
     from matplotlib import pyplot
+    from matplotlib.ticker import LogLocator, NullLocator
 
     figure, pair = pyplot.subplots(1, 2, figsize=(11, 4.5))
     for axes, unit, column in zip(pair, ('seconds', 'GiB'), (0, 1), strict=True):
@@ -59,7 +60,12 @@ def plot(amounts: list[int], label: str, costs: Costs, path: Path) -> None:
             ys = [value[column] for value in values]
             axes.loglog(amounts, ys, 'o-', label=f'{model}, exponent {slope:.2f}')
         axes.set(xlabel=label, ylabel=unit)
-        axes.grid(which='both', alpha=0.3)
+        axes.set_xticks(amounts, sizes)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter('{x:g}')
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.grid(alpha=0.3)
         axes.legend()
     figure.tight_layout()
     figure.savefig(path, dpi=120)
@@ -88,7 +94,7 @@ def main() -> None:
     amount = 'images' if args.batches else 'pixels'
     print(f'| exponent of {amount} | {" | ".join(fitted)} |')
     if args.plot:
-        plot(amounts, amount, costs, args.plot)
+        plot(sizes, amounts, 'images' if args.batches else 'side in pixels', costs, args.plot)
 
 
 if __name__ == '__main__':
