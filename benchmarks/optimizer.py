@@ -1,4 +1,4 @@
-"""Milliseconds of a step of AdamW on a config's model, by how PyTorch runs it, in turns.
+"""Milliseconds of a step of AdamW on a config's model on a CPU, by how PyTorch runs it, in turns.
 
 python benchmarks/optimizer.py configs/retinanet_tnt_s_coco.py
 """
@@ -22,11 +22,10 @@ def main() -> None:
     )
     parser.add_argument('config')
     parser.add_argument('--rounds', type=int, default=12, help='the quickest counts')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     args = parser.parse_args()
     cfg = Config.fromfile(args.config)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
-    model = MODELS.build(cfg.model).to(args.device)
+    model = MODELS.build(cfg.model)
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, 1e-3)
     optimizers = {
@@ -37,7 +36,7 @@ def main() -> None:
     }
     taken = machine.in_turns({way: optimizers[way].step for way in WAYS}, args.rounds)
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    print(f'{args.config}, {millions:.1f} M parameters\n{machine.describe(args.device)}')
+    print(f'{args.config}, {millions:.1f} M parameters\n{machine.describe("cpu")}')
     print('| AdamW | ms |\n| --- | --- |')
     for way, seconds in taken.items():
         print(f'| {way} | {seconds * 1e3:.1f} |')
