@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from ..checkpoints.mmengine_state import allow_mmengine_checkpoints
 from .amp import suit_amp_to_device
 from .distributed import init_cpu_processes
+from .freed_memory import keep_freed_memory
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +50,14 @@ def prepare_process(local_rank: int | None) -> None:
 
 
 def suit_to_machine(cfg: Config) -> None:
-    """Change what would not work without a GPU; raises ValueError where that is not possible."""
+    """Change what would not work without a GPU, or slowly.
+
+    Raises:
+        ValueError: If that is not possible.
+    """
     suit_amp_to_device(cfg)
     init_cpu_processes(cfg)
+    keep_freed_memory()
 
 
 def build_runner(cfg: Config, notes: list[str]) -> Runner:
