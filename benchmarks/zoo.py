@@ -5,14 +5,18 @@
 ``timm:deit_small_patch16_224``              a model of timm, without its classifier
 ``mmpretrain:tnt-small-p16_3rdparty_in1k``  a model of MMPretrain's index
 ``PATH/pyramid_tnt.py:ptnt_s_patch16_256``   a function or class of a file, the authors' code say
+``PATH/models/t2t_vit.py:t2t_vit_14``         the same, in a package
 ==========================================  ====================================================
 
 Arguments follow after a plus: ``TNT:s+window_size=14+with_cp=True``.
 """
 
 import ast
+import importlib
 import runpy
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import mmpretrain
@@ -63,11 +67,23 @@ def build(name: str, shape: Shape, *, pyramid: bool = False) -> nn.Module:
     if library == 'mmpretrain':
         return mmpretrain.get_model(model, pretrained=False, **options)
     if library.endswith('.py'):
-        return runpy.run_path(library)[model](num_classes=0, **options)
+        return _read_file(Path(library))[model](num_classes=0, **options)
     raise ValueError(
         f'{name!r}: a model is one of {", ".join(f"{f}:ARCH" for f in FAMILIES)}, timm:NAME, '
         'mmpretrain:NAME, FILE.py:FUNCTION'
     )
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    """Run a file; return its names. One that lies in a package is imported as a part of it."""
+    if not (file.parent / '__init__.py').exists():
+        return runpy.run_path(str(file))
+    folder = file.resolve().parent
+    sys.path.insert(0, str(folder.parent))
+    try:
+        return vars(importlib.import_module(f'{folder.name}.{file.stem}'))
+    finally:
+        sys.path.remove(str(folder.parent))
 
 
 def tensors(outputs: Any) -> Iterator[Tensor]:

@@ -43,3 +43,14 @@ def test_function_of_a_file(tmp_path):
     file.write_text('def tiny(num_classes, size=2):\n    return num_classes + size\n')
     assert zoo.build(f'{file}:tiny', (32, 32)) == 2
     assert zoo.build(f'{file}:tiny+size=5', (32, 32)) == 5
+
+
+def test_function_of_a_file_in_a_package(tmp_path):
+    folder = tmp_path / 'their_models'
+    folder.mkdir()
+    (folder / '__init__.py').touch()
+    (folder / 'parts.py').write_text('SIZE = 3\n')
+    (folder / 'net.py').write_text(
+        'from .parts import SIZE\ndef tiny(num_classes): return num_classes + SIZE\n'
+    )
+    assert zoo.build(f'{folder}/net.py:tiny', (32, 32)) == 3
