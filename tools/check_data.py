@@ -20,7 +20,8 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 from mmengine.dataset import BaseDataset
-from mmengine.utils import track_parallel_progress, track_progress
+from tqdm import tqdm
+from tqdm.contrib.concurrent import process_map
 
 from tnt_backbone.engine.config import read_config
 from tnt_backbone.engine.data_problems import KINDS, Problem, plan_check
@@ -52,16 +53,15 @@ def parse_args() -> argparse.Namespace:
 
 
 def look(dataset: BaseDataset, workers: int) -> list[Problem]:
-    """Check a data set under a progress bar."""
+    """Check a data set, on a terminal under a progress bar."""
     check = plan_check(dataset)
     print(f'{dataset.__class__.__name__}: {len(check.items)} images')
     if not check.items:
         return check.found
     if workers > 1:
-        found = track_parallel_progress(check.look, check.items, nproc=workers, chunksize=8)
+        found = process_map(check.look, check.items, max_workers=workers, chunksize=8, disable=None)
     else:
-        found = track_progress(check.look, check.items)
-    print()
+        found = [check.look(item) for item in tqdm(check.items, disable=None)]
     return [*check.found, *chain.from_iterable(found)]
 
 

@@ -23,8 +23,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from mmengine.utils import track_parallel_progress, track_progress
 from numpy.typing import NDArray
+from tqdm import tqdm
+from tqdm.contrib.concurrent import process_map
 
 from .coco import CATEGORIES, annotation, semantic_mask
 from .digits import CLASSES, SPLITS, Split, load_split
@@ -153,10 +154,10 @@ def _write_split(out: Path, split: Split, count: int, *, size: tuple[int, int], 
     )
     write = partial(_write_scene, out, split, size=size, seed=seed)
     if count < SCENES_A_PROCESS:
-        scenes = track_progress(write, range(count), file=sys.stdout)
+        scenes = [write(number) for number in tqdm(range(count), disable=None)]
     else:
         workers = min(os.cpu_count() or 1, count // SCENES_A_PROCESS)
-        scenes = track_parallel_progress(write, range(count), workers, chunksize=16)
+        scenes = process_map(write, range(count), max_workers=workers, chunksize=16, disable=None)
     for number, found in enumerate(scenes):
         height, width = size
         name = f'{number:06d}.jpg'

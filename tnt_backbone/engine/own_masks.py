@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.utils import track_progress
 from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
 
 from .datasets import shorten
 from .own_data import dicts, evaluators, finish, leaf_dataset, set_class_count
@@ -136,9 +136,8 @@ def _classes(root: Path, maps: list[Path]) -> tuple[tuple[str, ...], list[list[i
     """Names from classes.txt, else from the labels; and the colours of the maps, if any."""
     sys.stdout.write(f'label maps of {root}:\n')
     used: set[int] = set()
-    for labels in track_progress(_labels, maps):
-        used |= labels
-    sys.stdout.write('\n')
+    for file in tqdm(maps, disable=None):  # no bar in a log
+        used |= _labels(file)
     used -= {IGNORED}
     listed = root / 'classes.txt'
     if not used:
