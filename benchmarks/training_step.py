@@ -144,7 +144,9 @@ def main() -> None:
             runner.model.to(memory_format=torch.channels_last)
         times = StepTimes()
         runner.register_hook(times)
+        before = machine.peak_memory(get_device())
         runner.train()
+        gib = (machine.peak_memory(get_device()) - before) / machine.GIB
         loading = milliseconds_of_a_batch(runner, BATCHES)
     steps = times.steps[args.warm_up :]
     parts = {part: statistics.median(step[part] for step in steps) * 1e3 for part in steps[0]}
@@ -156,6 +158,7 @@ def main() -> None:
         print(f'| {part} | {milliseconds:.1f} | {milliseconds / total:.1%} |')
     workers = cfg.train_dataloader.num_workers
     print(f'A batch of the loader alone, {workers} workers: {loading:.1f} ms')
+    print(f'Peak of memory beside the model: {gib:.2f} GiB')
 
 
 if __name__ == '__main__':

@@ -17,7 +17,7 @@ NEVER = 2**31 - 1  # bytes, the largest that mallopt takes
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library keep freed memory where the CPU computes; the peak may grow by a tenth.
+    """Let the C library keep freed memory where the CPU computes; the peak may grow by an eighth.
 
     Returns:
         Whether it does: not where there is a GPU, where a variable of glibc's says otherwise, or
