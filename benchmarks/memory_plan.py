@@ -3,8 +3,8 @@
     python benchmarks/memory_plan.py
     python benchmarks/memory_plan.py TNT:s --shapes 800x1344 --batches 1 2 4 --dtypes bfloat16
 
-``plain`` keeps what autograd keeps (``inner_backend='reference'``), ``fused`` is the default,
-``with_cp`` is fused and recomputes each block. What is measured, and how, stands in ``memory.py``:
+``plain`` keeps what autograd keeps (``inner_backend='reference'``), ``fused`` is a CPU's default and
+on a GPU the Triton kernels, ``with_cp`` is fused and recomputes each block. What is measured, and how, stands in ``memory.py``:
 without the head, the weights and the optimizer's state.
 """
 
@@ -15,7 +15,17 @@ import machine
 import torch
 from memory import measure
 
-WAYS = {'plain': "+inner_backend='reference'", 'fused': '', 'with_cp': '+with_cp=True'}
+WAYS = ('plain', 'fused', 'with_cp')
+
+
+def options(model: str, way: str, device: str) -> str | None:
+    """Arguments that run a model in a way; nothing where it has no such way."""
+    checkpointed = '+with_cp=True' if way == 'with_cp' else ''
+    if model.startswith('T2TViT'):  # no inner block
+        return None if way == 'fused' else checkpointed
+    if way == 'plain':
+        return "+inner_backend='reference'"
+    return checkpointed + ("+inner_backend='triton'" if device == 'cuda' else '')
 
 
 def shape(text: str) -> list[int]:
@@ -48,11 +58,10 @@ def main() -> None:
     for dtype, batch, model in product(args.dtypes, args.batches, args.models):
         cells = []
         for size, way in columns:
-            inner_block = not model.startswith('T2TViT')
-            if way == 'fused' and not inner_block:
+            arguments = options(model, way, args.device)
+            if arguments is None:
                 cells.append('')
                 continue
-            options = '' if way == 'plain' and not inner_block else WAYS[way]
             step = argparse.Namespace(
                 shape=shape(size),
                 batch=batch,
@@ -61,7 +70,7 @@ def main() -> None:
                 backward=True,
                 repeat=1,
             )
-            cells.append(f'{machine.alone(measure, model + options, step)[1]:.2f}')
+            cells.append(f'{machine.alone(measure, model + arguments, step)[1]:.2f}')
         print(f'| {model}, {batch}, {dtype} | {" | ".join(cells)} |', flush=True)
 
 

@@ -23,3 +23,9 @@ def test_asks_for_each_size_and_way_once(monkeypatch, capsys):
     rows = capsys.readouterr().out.splitlines()[-2:]
     assert rows[0] == '| TNT:ti, 2, float32 | 1.00 | 2.00 | 3.00 |'
     assert rows[1] == '| T2TViT:7, 2, float32 | 4.00 |  | 5.00 |'
+
+
+def test_on_a_gpu_fused_is_the_kernels():
+    assert memory_plan.options('TNT:s', 'fused', 'cuda') == "+inner_backend='triton'"
+    assert memory_plan.options('TNT:s', 'with_cp', 'cuda') == "+with_cp=True+inner_backend='triton'"
+    assert memory_plan.options('T2TViT:14', 'with_cp', 'cuda') == '+with_cp=True'
