@@ -3,9 +3,9 @@
     python benchmarks/memory_plan.py
     python benchmarks/memory_plan.py TNT:s --shapes 800x1344 --batches 1 2 4 --dtypes bfloat16
 
-``plain`` keeps what autograd keeps (``inner_backend='reference'``), ``fused`` is a CPU's default and
-on a GPU the Triton kernels, ``with_cp`` is fused and recomputes each block. What is measured, and how, stands in ``memory.py``:
-without the head, the weights and the optimizer's state.
+``plain`` keeps what autograd keeps (``inner_backend='reference'``), ``fused`` is a CPU's default
+and on a GPU the Triton kernels, ``with_cp`` is fused and recomputes each block. What is measured,
+and how, stands in ``memory.py``: without the head, the weights and the optimizer's state.
 """
 
 import argparse
