@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tables and plots of docs/performance.md, measured on this machine.
+# The main tables and plots of docs/performance.md, measured on this machine.
 #
 #   bash benchmarks/run_all.sh [DIR]      tables as DIR/*.md, plots as DIR/*.png (default work_dirs/benchmarks)
 #
