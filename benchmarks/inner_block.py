@@ -88,9 +88,11 @@ def main() -> None:
     words = torch.randn(args.sentences, args.words, args.dims, device=args.device, dtype=dtype)
     words.requires_grad_()
     matrix = torch.randn(SIDE, SIDE)
-    work: dict[Any, Callable[[], object]] = {'copy': partial(copy, words)}
-    if args.device == 'cpu':
-        work['product'] = partial(matrix.matmul, matrix)
+    work: dict[Any, Callable[[], object]] = (
+        {'copy': partial(copy, words)}
+        if args.device == 'cuda'
+        else {'product': partial(matrix.matmul, matrix)}
+    )
     for path in PATHS[args.device]:
         block = WordBlock(args.dims, args.heads, backend=path).to(args.device, dtype)
         for run in (forward, forward_and_backward):
