@@ -136,6 +136,22 @@ def test_out_types_agree_with_each_other(build):
         torch.testing.assert_close(outputs['cls_token'], outputs['raw'][:, 0])
 
 
+def test_the_class_token_alone_has_the_gradients_that_it_has_among_all(build):
+    """The last block computes no other where no other is read."""
+    if 'cls_token' not in type(build()).OUT_TYPES:
+        pytest.skip('the family has no class token')
+    gradients = []
+    for out_type in ('cls_token', 'raw'):
+        backbone = build(out_type=out_type).eval().double()
+        (output,) = backbone(images(64, 96).double())
+        cls_token = output if out_type == 'cls_token' else output[:, 0]
+        cls_token.square().sum().backward()
+        gradients.append({name: p.grad for name, p in backbone.named_parameters()})
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradient, gradients[1][name])
+
+
 @pytest.mark.parametrize('level', [0, 1, 2, 3])
 def test_every_parameter_has_a_gradient_when_a_head_reads_one_level(build, level):
     """As with a ResNet; DistributedDataParallel stops at a parameter without a gradient."""

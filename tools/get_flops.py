@@ -6,7 +6,8 @@
 
 Counted are matrix products and convolutions, products of attention included, by PyTorch's
 FlopCounterMode on tensors without data, so that any shape takes seconds. One multiply-add is 1 MAC
-and 2 FLOPs. Papers print MACs, mostly under the name of FLOPs.
+and 2 FLOPs. Papers print MACs, mostly under the name of FLOPs, of all tokens in all blocks; where
+the class token alone is read (out_type='cls_token'), the last block computes no other.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--pyramid',
         action='store_true',
-        help='with the feature pyramid; default: the classifier without its last layer',
+        help='with the feature pyramid; default: all tokens, as papers count',
     )
     parser.add_argument('--by-operator', action='store_true', help='one line an operator')
     args = parser.parse_args()
@@ -64,8 +65,7 @@ def build(args: argparse.Namespace) -> nn.Module:
             family = FAMILIES[args.model]
             options: dict[str, Any] = {'arch': args.arch} if args.arch else {}
             if not args.pyramid:
-                by_token = 'cls_token' in family.OUT_TYPES
-                options['out_type'] = 'cls_token' if by_token else 'avg_featmap'
+                options['out_type'] = 'raw'
             return family(**options)
         if not Path(args.model).is_file():
             raise ValueError(f'{args.model} is neither a config nor one of {", ".join(FAMILIES)}')

@@ -50,6 +50,21 @@ def test_patch_and_word_size(patch_size, word_stride, num_words):
         assert [tuple(level.shape[-2:]) for level in maps] == [(18, 13), (9, 7), (5, 4), (3, 2)]
 
 
+@pytest.mark.parametrize(
+    'kwargs',
+    [{'se': True}, {'window_size': 2, 'global_blocks': ()}, {'formulation': 'legacy'}],
+    ids=str,
+)
+def test_the_class_token_alone_is_the_one_among_all(kwargs):
+    outputs = []
+    for out_type in ('cls_token', 'raw'):
+        torch.manual_seed(0)
+        backbone = TNT(TINY, img_size=48, out_type=out_type, **kwargs)
+        nn.init.ones_(backbone.norm.bias)
+        outputs.append(backbone(torch.ones(2, 3, 48, 64))[0])
+    torch.testing.assert_close(outputs[0], outputs[1][:, 0])
+
+
 def test_in_channels():
     assert TNT(TINY, img_size=32, in_channels=1)(torch.randn(1, 1, 32, 32))[3].shape == (
         1,

@@ -1,12 +1,15 @@
 """Building blocks against their counterparts in torch and timm."""
 
+import copy
+
 import pytest
 import timm.layers
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.ops import stochastic_depth
 
-from tnt_backbone.layers import Attention, DropPath, LayerNorm2d, Mlp
+from tnt_backbone.layers import Attention, DropPath, LayerNorm2d, Mlp, TransformerBlock
 
 
 def test_attention_equals_torchs_multihead_attention():
@@ -27,6 +30,27 @@ def test_attention_equals_torchs_multihead_attention():
 def test_heads_must_divide_the_channels():
     with pytest.raises(ValueError, match='5 attention heads cannot share 12 channels'):
         Attention(12, 5)
+
+
+def test_the_class_token_alone_costs_what_it_needs():
+    """Of the products, the queries, keys and values of all tokens and one row of the rest."""
+    torch.manual_seed(0)
+    block = TransformerBlock(12, 3, class_token_only=True)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():  # on CPUs it misses attention
+        copy.deepcopy(block).to('meta')(torch.empty(2, 5, 12, device='meta'))
+    per_token = {'qkv': 3 * 12**2, 'proj': 12**2, 'mlp': 8 * 12**2, 'attention': 2 * 5 * 12}
+    rest = sum(per_token.values()) - per_token['qkv']
+    assert counter.get_total_flops() == 2 * 2 * (5 * per_token['qkv'] + rest)
+
+    tokens = torch.randn(2, 5, 12)
+    cls_token = block(tokens)
+    block.attn.class_token_only = False
+    torch.testing.assert_close(cls_token, block(tokens)[:, :1])
+
+
+def test_a_gate_needs_all_tokens():
+    with pytest.raises(ValueError, match='se=True gates by the mean of all tokens'):
+        TransformerBlock(12, 3, se=True, class_token_only=True)
 
 
 def test_mlp_equals_timms():

@@ -23,7 +23,7 @@ CASES = [
 
 def count_macs(family, arch):
     with torch.device('meta'):
-        backbone = family(arch, out_type='avg_featmap' if family is PyramidTNT else 'cls_token')
+        backbone = family(arch, out_type='raw')
     row = family.VARIANTS[arch]
     size = getattr(row, 'img_size', 224)
     image = torch.empty(1, 3, size, size, device='meta')

@@ -181,6 +181,7 @@ class T2TViT(TokenBackbone):
                 variant.num_heads,
                 mlp_ratio=variant.mlp_ratio,
                 qkv_bias=variant.qkv_bias,
+                class_token_only=out_type == 'cls_token' and i == self.num_layers - 1,
                 drop_rate=drop_rate,
                 attn_drop_rate=attn_drop_rate,
                 drop_path=drop_paths[i],

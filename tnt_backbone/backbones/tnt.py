@@ -45,6 +45,7 @@ class TNTBlock(nn.Module):
         has_words: Whether there is an inner transformer; without it only the sentences change.
         se: Add squeeze and excitation to the outer transformer.
         window_size: Windows of the outer attention; ``None`` for global attention.
+        class_token_only: Return of the sentences the class token alone: ``(B, 1, d)``.
         inner_backend: Of :class:`WordBlock`.
         rates: ``drop_rate``, ``attn_drop_rate`` and ``drop_path`` of both transformers.
     """
@@ -58,6 +59,7 @@ class TNTBlock(nn.Module):
         has_words: bool,
         se: bool,
         window_size: int | None = None,
+        class_token_only: bool = False,
         inner_backend: str | None = None,
         **rates: float,
     ) -> None:
@@ -90,6 +92,7 @@ class TNTBlock(nn.Module):
             variant.sentence_heads,
             se=se,
             window_size=window_size,
+            class_token_only=class_token_only,
             **shared,
         )
 
@@ -246,6 +249,8 @@ class TNT(TokenBackbone):
                 has_words=i in has_words,
                 se=se,
                 window_size=None if i in is_global else window_size,
+                # nobody reads the others, but for the gate
+                class_token_only=out_type == 'cls_token' and i == self.num_layers - 1 and not se,
                 inner_backend=inner_backend,
                 drop_rate=drop_rate,
                 attn_drop_rate=attn_drop_rate,

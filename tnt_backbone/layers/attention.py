@@ -23,6 +23,7 @@ class Attention(nn.Module):
         drop_rate: Dropout of the output, in [0, 1).
         window_size: Attend within windows of so many tokens a side, see
             :func:`attend_in_windows`; ``None`` attends to all.
+        class_token_only: Return the first token alone, ``(B, 1, C)``, which attends to all.
 
     Raises:
         ValueError: If ``num_heads`` does not divide ``dims``.
@@ -37,12 +38,14 @@ class Attention(nn.Module):
         attn_drop_rate: float = 0.0,
         drop_rate: float = 0.0,
         window_size: int | None = None,
+        class_token_only: bool = False,
     ) -> None:
         super().__init__()
         check_heads(dims, num_heads)
         self.num_heads = num_heads
         self.attn_drop_rate = attn_drop_rate
         self.window_size = window_size
+        self.class_token_only = class_token_only
         self.qkv = nn.Linear(dims, 3 * dims, bias=qkv_bias)
         self.proj = nn.Linear(dims, dims)
         self.proj_drop = nn.Dropout(drop_rate)
@@ -54,17 +57,16 @@ class Attention(nn.Module):
             tokens: See the class. With windows, the class token comes first.
             grid: ``(h, w)`` of the tokens, where windows need it.
         """
-        batch, length, dims = tokens.shape
-        qkv = self.qkv(tokens).reshape(
-            batch, length, 3, self.num_heads, -1
-        )  # (B, N, 3, heads, C/heads)
+        qkv = self.qkv(tokens).unflatten(2, (3, self.num_heads, -1))  # (B, N, 3, heads, C/heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, N, C/heads)
         drop_rate = self.attn_drop_rate if self.training else 0.0
-        if self.window_size is not None and grid is not None:
+        if self.class_token_only:
+            mixed = F.scaled_dot_product_attention(q[:, :, :1], k, v, dropout_p=drop_rate)
+        elif self.window_size is not None and grid is not None:
             mixed = attend_in_windows(q, k, v, grid, self.window_size, drop_rate)
         else:
             mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=drop_rate)
-        mixed = mixed.transpose(1, 2).reshape(batch, length, dims)  # (B, N, C)
+        mixed = mixed.transpose(1, 2).flatten(2)  # (B, N or 1, C)
         return self.proj_drop(self.proj(mixed))
 
 

@@ -23,11 +23,17 @@ class TransformerBlock(nn.Module):
         qkv_bias: Whether queries, keys and values have a bias.
         attn: The attention; by default :class:`Attention` of these dimensions.
         window_size: Windows of that default attention; see there.
+        class_token_only: Return the first token alone, ``(B, 1, C)``: nothing is computed for
+            others than what it attends to. For the last block of a classifier; not with ``se``,
+            whose gate is computed from all tokens.
         norm_shape: Trailing axes that are normalised together; by default the channels alone.
         se: Add a squeeze-and-excitation gate to the MLP's output.
         drop_rate: Dropout of the projections, in [0, 1).
         attn_drop_rate: Dropout of the attention weights, in [0, 1).
         drop_path: Stochastic depth of both residual branches, in [0, 1).
+
+    Raises:
+        ValueError: If ``se`` and ``class_token_only`` are both asked for.
     """
 
     def __init__(
@@ -39,6 +45,7 @@ class TransformerBlock(nn.Module):
         qkv_bias: bool = False,
         attn: nn.Module | None = None,
         window_size: int | None = None,
+        class_token_only: bool = False,
         norm_shape: list[int] | None = None,
         se: bool = False,
         drop_rate: float = 0.0,
@@ -46,6 +53,11 @@ class TransformerBlock(nn.Module):
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
+        if se and class_token_only:
+            raise ValueError(
+                'se=True gates by the mean of all tokens, which class_token_only=True does not '
+                'compute: leave one of them out'
+            )
         self.norm1 = nn.LayerNorm(norm_shape or dims)
         self.attn = attn or Attention(
             dims,
@@ -54,6 +66,7 @@ class TransformerBlock(nn.Module):
             attn_drop_rate=attn_drop_rate,
             drop_rate=drop_rate,
             window_size=window_size,
+            class_token_only=class_token_only,
         )
         self.norm2 = nn.LayerNorm(norm_shape or dims)
         self.mlp = Mlp(dims, int(dims * mlp_ratio), drop_rate=drop_rate)
@@ -67,7 +80,8 @@ class TransformerBlock(nn.Module):
             tokens: See the class.
             places: What the attention wants to know of the tokens' places.
         """
-        tokens = tokens + self.drop_path(self.attn(self.norm1(tokens), *places))
+        update = self.drop_path(self.attn(self.norm1(tokens), *places))
+        tokens = tokens[:, : update.shape[1]] + update
         update = self.mlp(self.norm2(tokens))
         if self.se is not None:
             update = update + self.se(update)
