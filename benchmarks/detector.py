@@ -10,6 +10,7 @@ them, the quickest step counts, and the ratios are to the first backbone. A back
 """
 
 import argparse
+import sys
 import time
 from collections import defaultdict
 from itertools import product
@@ -97,7 +98,7 @@ def main() -> None:
     for number, detector, backbone in product(range(args.rounds), args.detectors, args.backbones):
         cost = machine.alone(measure, detector, backbone, args)
         costs[detector, backbone].append(cost)
-        print(f'  round {number + 1}, {detector}, {backbone}: {cost[0]:.1f} s', flush=True)
+        print(f'  round {number + 1}, {detector}, {backbone}: {cost[0]:.1f} s', file=sys.stderr)
     for detector in args.detectors:
         print(f'\n| {detector} | seconds | relative | GiB | relative |\n{"| --- " * 5}|')
         best = {

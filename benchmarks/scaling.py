@@ -8,6 +8,7 @@ The exponent ``k`` in ``cost ~ pixels ** k`` (or images) is fitted to the larger
 """
 
 import argparse
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def main() -> None:
         side, args.batch = (224, size) if args.batches else (size, 1)
         args.shape = [side, side]
         costs[model].append(machine.alone(measure, model, args))
-        print(f'  {label} {size}, {model}: {costs[model][-1][0]:.2f} s', flush=True)
+        print(f'  {label} {size}, {model}: {costs[model][-1][0]:.2f} s', file=sys.stderr)
     heads = [f'{model}: {unit}' for model in args.models for unit in ('s', 'GiB')]
     print(f'| {label} | {" | ".join(heads)} |')
     print('| --- ' * (len(heads) + 1) + '|')
