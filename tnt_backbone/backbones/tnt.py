@@ -127,7 +127,7 @@ class TNT(TokenBackbone):
         in_channels: Channels of the image.
         out_type: ``'pyramid'``: feature maps. ``'cls_token'`` and ``'avg_featmap'``: ``(B, d)``
             vectors; ``'featmap'``: ``(B, d, h, w)`` maps of sentences; ``'raw'``: ``(B, 1+N, d)``
-            tokens, the class token first.
+            tokens, the class token first. For ``'cls_token'`` the last block computes no other.
         out_indices: Levels to return, counted from 0, in this order. Default: all of a pyramid,
             otherwise the last.
         out_channels: Channels of each level of the pyramid; ``None`` keeps the native width, ``d``.
