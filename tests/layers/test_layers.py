@@ -44,7 +44,7 @@ def test_the_class_token_alone_costs_what_it_needs():
 
     tokens = torch.randn(2, 5, 12)
     cls_token = block(tokens)
-    block.attn.class_token_only = False
+    block.class_token_only = block.attn.class_token_only = False
     torch.testing.assert_close(cls_token, block(tokens)[:, :1])
 
 

@@ -23,9 +23,9 @@ class TransformerBlock(nn.Module):
         qkv_bias: Whether queries, keys and values have a bias.
         attn: The attention; by default :class:`Attention` of these dimensions.
         window_size: Windows of that default attention; see there.
-        class_token_only: Return the first token alone, ``(B, 1, C)``: nothing is computed for
-            others than what it attends to. For the last block of a classifier; not with ``se``,
-            whose gate is computed from all tokens.
+        class_token_only: With that default attention, return the first token alone,
+            ``(B, 1, C)``: nothing is computed for others than what it attends to. For the last
+            block of a classifier; not with ``se``, whose gate is computed from all tokens.
         norm_shape: Trailing axes that are normalised together; by default the channels alone.
         se: Add a squeeze-and-excitation gate to the MLP's output.
         drop_rate: Dropout of the projections, in [0, 1).
@@ -58,6 +58,7 @@ class TransformerBlock(nn.Module):
                 'se=True gates by the mean of all tokens, which class_token_only=True does not '
                 'compute: leave one of them out'
             )
+        self.class_token_only = class_token_only
         self.norm1 = nn.LayerNorm(norm_shape or dims)
         self.attn = attn or Attention(
             dims,
@@ -81,7 +82,7 @@ class TransformerBlock(nn.Module):
             places: What the attention wants to know of the tokens' places.
         """
         update = self.drop_path(self.attn(self.norm1(tokens), *places))
-        tokens = tokens[:, : update.shape[1]] + update
+        tokens = (tokens[:, :1] if self.class_token_only else tokens) + update
         update = self.mlp(self.norm2(tokens))
         if self.se is not None:
             update = update + self.se(update)
