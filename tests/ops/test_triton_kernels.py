@@ -95,13 +95,36 @@ def test_kernels_compile_for_a_gpu(name, shape, dtype):
     words, params, _, _ = arguments(shape, torch.float32)
     constants = gpu.get_constants(words, params, words, shape[2], dtype)
     tensor = '*' + {torch.bfloat16: 'bf16', torch.float32: 'fp32'}[dtype]
-    types = {'params': '*fp32', 'grad_params': '*fp32', 'eps': 'fp32', 'scale': 'fp32'}
+    types = {'packed': '*fp32', 'grad_params': '*fp32', 'eps': 'fp32', 'scale': 'fp32'}
     types |= {'num_sentences': 'i32', 'num_params': 'i32'} | dict.fromkeys(constants, 'constexpr')
     signature = {arg: types.get(arg, tensor) for arg in kernel.arg_names}
     places = {(kernel.arg_names.index(arg),): value for arg, value in constants.items()}
     target = GPUTarget('cuda', 90, 32)
     compiled = compile(ASTSource(kernel, signature, places), target=target)
     assert compiled.asm['cubin'][:4] == b'\x7fELF'
+
+
+def test_arguments_get_through_the_launcher():
+    """Triton writes a function with the kernel's argument names, beside local names of its own."""
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import make_backend
+    from triton.runtime.jit import create_function_from_signature
+
+    from tnt_backbone.ops import gpu, triton_kernels
+
+    words, params, _, _ = arguments(LOW[0], torch.float32)
+    constants = gpu.get_constants(words, params, None, LOW[0][2], torch.float32)
+    words = words.detach()
+    for kernel, given in (
+        (triton_kernels.forward_kernel, (words, words, None, words, 5, 1e-5, 0.5)),
+        (triton_kernels.backward_kernel, (*[words] * 3, None, words, words, 5, 5, 1e-5, 0.5)),
+    ):
+        bind = create_function_from_signature(
+            kernel.signature, kernel.params, make_backend(GPUTarget('cuda', 90, 32))
+        )
+        bound, types, _ = bind(*given, **constants)
+        assert list(bound) == kernel.arg_names
+        assert [type_[0] for type_ in types[:2]] == ['*fp32', '*fp32']
 
 
 if __name__ == '__main__':

@@ -9,6 +9,7 @@ never keeps the attention matrix.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..ops.attend import attend
 from .window import attend_in_windows
 
 
@@ -65,7 +66,7 @@ class Attention(nn.Module):
         elif self.window_size is not None and grid is not None:
             mixed = attend_in_windows(q, k, v, grid, self.window_size, drop_rate)
         else:
-            mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=drop_rate)
+            mixed = attend(q, k, v, dropout_p=drop_rate)
         mixed = mixed.transpose(1, 2).flatten(2)  # (B, N or 1, C)
         return self.proj_drop(self.proj(mixed))
 

@@ -14,12 +14,15 @@ from torch import Tensor
 from .reference import InnerBlockParams, pack, unpack
 from .triton_kernels import backward_kernel, forward_kernel
 
-TILE_ROWS = 64  # most words of a tile, if a sentence has no more
-TILE_BYTES = 4096  # of a tile of words, for which the compiler finds registers enough
+TILE_BYTES = 2048  # of a tile of words: what a warp holds in registers
 HIDDEN_BLOCK = 32  # hidden channels of the MLP at a time
 MIN_SIDE = 16  # of a matrix that tl.dot takes
-PROGRAMS = 4  # of the backward pass for each multiprocessor, if their sums fit into SUM_BYTES
-SUM_BYTES = 2**24
+# Up to two warps: with four, the compiler takes Hopper's asynchronous products for tiles of 64 rows,
+# and one such kernel read outside its memory.
+FORWARD = {'num_warps': 1, 'num_stages': 1}
+BACKWARD = {'num_warps': 2, 'num_stages': 1}
+PROGRAMS = 8  # of the backward pass for each multiprocessor, if their sums fit into SUM_BYTES
+SUM_BYTES = 2**26
 
 
 def forward(
@@ -45,6 +48,7 @@ def forward(
             eps,
             _scale(words, num_heads),
             **constants,
+            **FORWARD,
         )
     return out
 
@@ -82,6 +86,7 @@ def backward(
             eps,
             _scale(words, num_heads),
             **constants,
+            **BACKWARD,
         )
     return [grad_words, *unpack(sums.sum(0), params)]
 
@@ -95,9 +100,9 @@ def get_constants(
 ) -> dict[str, Any]:
     """The kernels' compile-time arguments."""
     _, length, dims = words.shape
-    padded, hidden = triton.next_power_of_2(length), params.fc1_weight.shape[0]
+    padded, hidden = max(triton.next_power_of_2(length), MIN_SIDE), params.fc1_weight.shape[0]
     side = max(triton.next_power_of_2(dims), MIN_SIDE)
-    rows = min(max(TILE_BYTES // (side * dtype.itemsize), MIN_SIDE), TILE_ROWS)
+    rows = TILE_BYTES // (side * dtype.itemsize)
     tf32 = torch.get_float32_matmul_precision() != 'highest'
     return {
         'M': length,

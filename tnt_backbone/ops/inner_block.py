@@ -20,9 +20,11 @@ All but the first are registered as one operator, ``tnt_backbone::inner_block``,
 reverse mode, and no others.
 """
 
+import functools
 import importlib
 import importlib.util
 import os
+import shutil
 from types import ModuleType
 from typing import Any
 
@@ -37,12 +39,12 @@ from .reference import InnerBlockParams
 
 VARIABLE = 'TNT_BACKBONE_INNER_BLOCK'
 BACKENDS = ('reference', 'native', 'cpu', 'triton')
-# What is chosen where nobody chooses: the first that can run. Triton's kernels have not been timed
-# on a GPU.
-DEFAULTS = {'cpu': ('native', 'cpu')}
+# What is chosen where nobody chooses: the first that can run.
+DEFAULTS = {'cpu': ('native', 'cpu'), 'cuda': ('triton',)}
 MODULES = {'native': '.native', 'cpu': '.cpu', 'triton': '.gpu'}  # imported when they are used
 HAS_TRITON = importlib.util.find_spec('triton') is not None  # not imported: it takes a second
 TRITON_DTYPES = (torch.float16, torch.bfloat16, torch.float32)
+TRITON_CAPABILITY = (8, 0)  # products of bfloat16
 TRITON_MAX_WORDS = TRITON_MAX_DIMS = 64  # of a sentence; of a word
 
 
@@ -148,6 +150,10 @@ def _why_not(backend: str, words: Tensor, params: InnerBlockParams) -> str | Non
             return "there is no triton here ('pip install triton')"
         if device != 'cuda' and os.environ.get('TRITON_INTERPRET') != '1':
             return f'the words are on {device!r} (TRITON_INTERPRET=1 runs the kernels on a CPU)'
+        if device == 'cuda' and torch.cuda.get_device_capability(words.device) < TRITON_CAPABILITY:
+            return f'the GPU is older than compute capability {TRITON_CAPABILITY}'
+        if not _has_compiler():
+            return 'Triton needs a C compiler (Debian, Ubuntu: sudo apt install gcc)'
         if words.dtype not in TRITON_DTYPES:
             return f'the words are {words.dtype}, not one of {TRITON_DTYPES}'
         if words.shape[1] > TRITON_MAX_WORDS or words.shape[2] > TRITON_MAX_DIMS:
@@ -156,6 +162,12 @@ def _why_not(backend: str, words: Tensor, params: InnerBlockParams) -> str | Non
                 f'{TRITON_MAX_WORDS} of {TRITON_MAX_DIMS}'
             )
     return None
+
+
+@functools.cache
+def _has_compiler() -> bool:
+    """Tell whether Triton finds what it compiles its launchers with."""
+    return 'CC' in os.environ or any(map(shutil.which, ('clang', 'gcc')))
 
 
 def _product_dtype(words: Tensor, backend: str) -> torch.dtype:

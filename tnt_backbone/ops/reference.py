@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .attend import attend
+
 
 class InnerBlockParams(NamedTuple):
     """The parameters of an inner block, with the shapes of ``nn.LayerNorm`` and ``nn.Linear``.
@@ -67,7 +69,7 @@ def forward(
     normed = F.layer_norm(words, params.norm1_weight.shape, *params[:2], eps)
     qkv = F.linear(normed, params.qkv_weight, params.qkv_bias)  # (S, M, 3c)
     qkv = qkv.unflatten(2, (3, num_heads, -1)).permute(2, 0, 3, 1, 4)  # (3, S, heads, M, c/heads)
-    mixed = F.scaled_dot_product_attention(*qkv.unbind(0)).transpose(1, 2).flatten(2)  # (S, M, c)
+    mixed = attend(*qkv.unbind(0)).transpose(1, 2).flatten(2)  # (S, M, c)
     update = F.linear(mixed, params.proj_weight, params.proj_bias)
     words = words + (update if scales is None else update * scales[0, :, None, None])
 

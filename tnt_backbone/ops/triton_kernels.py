@@ -4,7 +4,7 @@ A program takes tiles of a few whole sentences. A tile is a matrix with a word i
 SIDE)``, padded to powers of two, and what follows happens on the chip: words are read once and
 written once. Heads, and blocks of the MLP's hidden channels, come one after the other, so that they
 alone are padded (to 16, the least that ``tl.dot`` takes), not all queries, keys and values.
-Attention is one product of the tile with itself, in which each word sees its own sentence. Products
+Attention is a batch of products, one for each sentence. Products
 take their factors in ``dtype`` and sum in fp32; norms, softmax, GELU and residuals are in fp32.
 
 Gradients of the parameters: there are few programs, each walks over many tiles and adds up in a row
@@ -116,26 +116,41 @@ def _add_norm(
 
 
 @triton.jit
+def _normal(x):
+    """Distribution function of the normal distribution, and ``exp(-x^2 / 2)``.
+
+    Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26; the error is below
+    7.5e-8. It takes half the instructions of ``tl.erf``, which took a fifth of the forward pass.
+    """
+    bell = tl.exp(-0.5 * x * x)
+    t = 1.0 / (1.0 + 0.2316418882 * tl.abs(x))  # 0.3275911 / sqrt(2)
+    tail = 0.5307027145 * t - 0.7265760135  # half of the published coefficients
+    tail = (tail * t + 0.7107068705) * t - 0.142248368
+    tail = (tail * t + 0.127414796) * t * bell
+    return tl.where(x > 0, 1.0 - tail, tail), bell
+
+
+@triton.jit
 def _gelu(x):
-    return 0.5 * x * (1.0 + tl.erf(x * 0.7071067811865476))
+    return x * _normal(x)[0]
 
 
 @triton.jit
 def _gelu_slope(x):
-    density = 0.3989422804014327 * tl.exp(-0.5 * x * x)
-    return 0.5 * (1.0 + tl.erf(x * 0.7071067811865476)) + x * density
+    below, bell = _normal(x)
+    return below + x * (0.3989422804014327 * bell)
 
 
 @triton.jit
-def _locate(params, M: tl.constexpr, C: tl.constexpr, F: tl.constexpr, TOGETHER: tl.constexpr):
+def _locate(packed, M: tl.constexpr, C: tl.constexpr, F: tl.constexpr, TOGETHER: tl.constexpr):
     """Where the parameters lie, in the order of InnerBlockParams; a bias is behind its weight."""
     norm: tl.constexpr = 2 * (M * C if TOGETHER else C)
-    qkv = params + norm
+    qkv = packed + norm
     proj = qkv + 3 * C * C
     norm2 = proj + C * C + C
     fc1 = norm2 + norm
     fc2 = fc1 + F * C + F
-    return params, qkv, proj, norm2, fc1, fc2, fc2 + C * F + C
+    return packed, qkv, proj, norm2, fc1, fc2, fc2 + C * F + C
 
 
 @triton.jit
@@ -152,9 +167,24 @@ def _head(
 
 
 @triton.jit
+def _products(a, b, T: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, PRECISION: tl.constexpr):
+    """Scalar products of the words of each sentence: ``(T*W, SIDE) -> (T, W, W)``."""
+    a, b = tl.reshape(a, (T, W, SIDE)), tl.reshape(b, (T, W, SIDE))
+    return tl.dot(a, tl.permute(b, (0, 2, 1)), input_precision=PRECISION)
+
+
+@triton.jit
+def _mix(weights, x, T: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, PRECISION: tl.constexpr):
+    """Sum the words of each sentence by such weights: ``(T*W, SIDE)``."""
+    mixed = tl.dot(weights, tl.reshape(x, (T, W, SIDE)), input_precision=PRECISION)
+    return tl.reshape(mixed, (T * W, SIDE))
+
+
+@triton.jit
 def _attend_head(
     normed, qkv, qkv_bias, h, visible, channel, column, scale,
-    C: tl.constexpr, HEADS: tl.constexpr, HAS_BIAS: tl.constexpr, PRECISION: tl.constexpr,
+    C: tl.constexpr, HEADS: tl.constexpr, T: tl.constexpr, W: tl.constexpr,
+    HEAD_SIDE: tl.constexpr, HAS_BIAS: tl.constexpr, PRECISION: tl.constexpr,
 ):
     """Queries, keys, values of a head, the weights in fp32 (a query in each row), the mix."""
     HEAD: tl.constexpr = C // HEADS
@@ -163,17 +193,17 @@ def _attend_head(
     value = _head(
         normed, qkv, qkv_bias, h + 2 * HEADS, channel, column, C, HEAD, HAS_BIAS, PRECISION
     )
-    logits = tl.dot(query, tl.trans(key), input_precision=PRECISION) * scale
+    logits = _products(query, key, T, W, HEAD_SIDE, PRECISION) * scale
     logits = tl.where(visible, logits, float('-inf'))
-    weights = tl.exp(logits - tl.max(logits, axis=1)[:, None])
-    weights = weights / tl.sum(weights, axis=1)[:, None]
-    mixed = tl.dot(weights.to(normed.dtype), value, input_precision=PRECISION)
+    weights = tl.exp(logits - tl.max(logits, axis=-1, keep_dims=True))
+    weights = weights / tl.sum(weights, axis=-1, keep_dims=True)
+    mixed = _mix(weights.to(normed.dtype), value, T, W, HEAD_SIDE, PRECISION)
     return query, key, value, weights, mixed.to(normed.dtype)
 
 
 @triton.jit
 def _before_mlp(
-    words, params, scales, tile, num_sentences, eps, scale,
+    words, packed, scales, tile, num_sentences, eps, scale,
     M: tl.constexpr, C: tl.constexpr, F: tl.constexpr, HEADS: tl.constexpr,
     T: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, HEAD_SIDE: tl.constexpr,
     TOGETHER: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_SCALES: tl.constexpr,
@@ -186,14 +216,14 @@ def _before_mlp(
         both branches; then of the first norm and of the second: normalised words, inverse
         deviations, the norm's output; last the words between attention and MLP.
     """
-    norm1, qkv, proj, norm2, _, _, qkv_bias = _locate(params, M, C, F, TOGETHER)
+    norm1, qkv, proj, norm2, _, _, qkv_bias = _locate(packed, M, C, F, TOGETHER)
     count: tl.constexpr = M * C if TOGETHER else C
     row, column, channel = tl.arange(0, T * W), tl.arange(0, SIDE), tl.arange(0, HEAD_SIDE)
     sentence, word = tile * T + row // W, row % W
     present = (sentence < num_sentences) & (word < M)
     real = present[:, None] & (column[None, :] < C)
-    # A row without a word sees its sentence too: no row may see nothing.
-    visible = (sentence[:, None] == sentence[None, :]) & (word[None, :] < M)
+    # Rows without a word see the words of their sentence, too: no row may see nothing.
+    visible = (tl.arange(0, W) < M)[None, None, :]
     offset = (sentence.to(tl.int64) * M + word)[:, None] * C + column[None, :]
     scale1 = 1.0
     scale2 = 1.0
@@ -210,7 +240,8 @@ def _before_mlp(
     HEAD: tl.constexpr = C // HEADS
     for h in range(HEADS):
         mixed = _attend_head(
-            x1, qkv, qkv_bias, h, visible, channel, column, scale, C, HEADS, HAS_BIAS, PRECISION
+            x1, qkv, qkv_bias, h, visible, channel, column, scale,
+                C, HEADS, T, W, HEAD_SIDE, HAS_BIAS, PRECISION,
         )[4]
         out_weight = _load(proj + h * HEAD, channel, column, 1, C, HEAD, C).to(DTYPE)
         update += tl.dot(mixed, out_weight, input_precision=PRECISION)
@@ -223,7 +254,7 @@ def _before_mlp(
 
 @triton.jit
 def forward_kernel(
-    words, params, scales, out, num_sentences, eps, scale,
+    words, packed, scales, out, num_sentences, eps, scale,
     M: tl.constexpr, C: tl.constexpr, F: tl.constexpr, HEADS: tl.constexpr,
     T: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, HEAD_SIDE: tl.constexpr,
     TOGETHER: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_SCALES: tl.constexpr,
@@ -231,10 +262,10 @@ def forward_kernel(
 ):
     """A tile for each program."""
     offset, real, _, _, scale2, _, _, _, _, _, x2, y = _before_mlp(
-        words, params, scales, tl.program_id(0), num_sentences, eps, scale, M, C, F, HEADS,
+        words, packed, scales, tl.program_id(0), num_sentences, eps, scale, M, C, F, HEADS,
         T, W, SIDE, HEAD_SIDE, TOGETHER, HAS_BIAS, HAS_SCALES, DTYPE, PRECISION,
     )
-    _, _, _, _, fc1, fc2, _ = _locate(params, M, C, F, TOGETHER)
+    _, _, _, _, fc1, fc2, _ = _locate(packed, M, C, F, TOGETHER)
     column = tl.arange(0, SIDE)
     update = tl.zeros((T * W, SIDE), tl.float32) + _load_row(fc2 + C * F, column, C)[None, :]
     for start in range(0, F, BLOCK):
@@ -262,7 +293,7 @@ def _project_backward(
 
 @triton.jit
 def backward_kernel(
-    grad, words, params, scales, grad_words, grad_params, num_params, num_sentences, eps, scale,
+    grad, words, packed, scales, grad_words, grad_params, num_params, num_sentences, eps, scale,
     M: tl.constexpr, C: tl.constexpr, F: tl.constexpr, HEADS: tl.constexpr,
     T: tl.constexpr, W: tl.constexpr, SIDE: tl.constexpr, HEAD_SIDE: tl.constexpr,
     TOGETHER: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_SCALES: tl.constexpr,
@@ -271,7 +302,7 @@ def backward_kernel(
     """Many tiles for each program, and a row of ``grad_params``, which starts as zeros."""
     count: tl.constexpr = M * C if TOGETHER else C
     HEAD: tl.constexpr = C // HEADS
-    norm1, qkv, proj, norm2, fc1, fc2, qkv_bias = _locate(params, M, C, F, TOGETHER)
+    norm1, qkv, proj, norm2, fc1, fc2, qkv_bias = _locate(packed, M, C, F, TOGETHER)
     sum_norm1, sum_qkv, sum_proj, sum_norm2, sum_fc1, sum_fc2, sum_qkv_bias = _locate(
         grad_params + tl.program_id(0) * num_params, M, C, F, TOGETHER
     )
@@ -279,7 +310,7 @@ def backward_kernel(
     for tile in range(tl.program_id(0), tl.cdiv(num_sentences, T), tl.num_programs(0)):
         offset, real, visible, scale1, scale2, normed1, rstd1, x1, normed2, rstd2, x2, _ = (
             _before_mlp(
-                words, params, scales, tile, num_sentences, eps, scale, M, C, F, HEADS,
+                words, packed, scales, tile, num_sentences, eps, scale, M, C, F, HEADS,
                 T, W, SIDE, HEAD_SIDE, TOGETHER, HAS_BIAS, HAS_SCALES, DTYPE, PRECISION,
             )
         )
@@ -316,18 +347,20 @@ def backward_kernel(
         dx1 = tl.zeros((T * W, SIDE), tl.float32)
         for h in range(HEADS):
             query, key, value, weights, mixed = _attend_head(
-                x1, qkv, qkv_bias, h, visible, channel, column, scale, C, HEADS, HAS_BIAS, PRECISION
+                x1, qkv, qkv_bias, h, visible, channel, column, scale,
+                C, HEADS, T, W, HEAD_SIDE, HAS_BIAS, PRECISION,
             )
             dproj = tl.dot(tl.trans(mixed), dattn, input_precision=PRECISION)
             _add(sum_proj + h * HEAD, dproj, channel, column, 1, C, HEAD, C)
             out_weight = _load(proj + h * HEAD, column, channel, C, 1, C, HEAD).to(DTYPE)
             dmixed = tl.dot(dattn, out_weight, input_precision=PRECISION).to(DTYPE)
-            dweights = tl.dot(dmixed, tl.trans(value), input_precision=PRECISION)
-            dlogits = weights * (dweights - tl.sum(dweights * weights, axis=1)[:, None]) * scale
-            dlogits = dlogits.to(DTYPE)
-            dquery = tl.dot(dlogits, key, input_precision=PRECISION)
-            dkey = tl.dot(tl.trans(dlogits), query, input_precision=PRECISION)
-            dvalue = tl.dot(tl.trans(weights.to(DTYPE)), dmixed, input_precision=PRECISION)
+            dweights = _products(dmixed, value, T, W, HEAD_SIDE, PRECISION)
+            slope = tl.sum(dweights * weights, axis=-1, keep_dims=True)
+            dlogits = (weights * (dweights - slope) * scale).to(DTYPE)
+            dquery = _mix(dlogits, key, T, W, HEAD_SIDE, PRECISION)
+            dkey = _mix(tl.permute(dlogits, (0, 2, 1)), query, T, W, HEAD_SIDE, PRECISION)
+            turned = tl.permute(weights.to(DTYPE), (0, 2, 1))
+            dvalue = _mix(turned, dmixed, T, W, HEAD_SIDE, PRECISION)
             for third in tl.static_range(3):
                 index = h + third * HEADS
                 dhead = dquery if third == 0 else (dkey if third == 1 else dvalue)
