@@ -27,10 +27,10 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.autograd.graph import register_multi_grad_hook
 
-from tnt_backbone.engine.command_line import build_runner, suit_to_machine
-from tnt_backbone.engine.config import read_config
-from tnt_backbone.engine.libraries import set_dataloader_defaults, skip_validation
-from tnt_backbone.engine.pretrained import drop_pretrained
+from tnt_backbone.run.config import read_config
+from tnt_backbone.run.libraries import set_dataloader_defaults, skip_validation
+from tnt_backbone.run.pretrained import drop_pretrained
+from tnt_backbone.run.runner import build_runner, suit_to_machine
 
 BATCHES = 64  # of the loader alone; a few are ready before they are asked for
 Step = dict[str, float]

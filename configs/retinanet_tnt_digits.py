@@ -20,7 +20,7 @@ _base_ = [
     '_base_/schedules/adamw_digits.py',
 ]
 custom_imports = dict(
-    imports=['tnt_backbone', 'tnt_backbone.engine', 'tnt_backbone.demo.peak_memory'],
+    imports=['tnt_backbone', 'tnt_backbone.engine', 'tnt_backbone.engine.peak_memory'],
     allow_failed_imports=False,
 )
 

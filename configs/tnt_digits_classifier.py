@@ -15,8 +15,8 @@ custom_imports = dict(
     imports=[
         'tnt_backbone',
         'tnt_backbone.engine',
-        'tnt_backbone.demo.peak_memory',
-        'tnt_backbone.demo.max_pooling',
+        'tnt_backbone.engine.peak_memory',
+        'tnt_backbone.heads.max_pooling',
     ],
     allow_failed_imports=False,
 )

@@ -8,7 +8,7 @@ To reach, the paper's number (https://arxiv.org/abs/2103.00112, Table 9): top-1 
 _base_ = ['_base_/tnt_transfer.py']
 
 custom_imports = dict(
-    imports=['tnt_backbone', 'tnt_backbone.engine', 'tnt_backbone.classification'],
+    imports=['tnt_backbone', 'tnt_backbone.engine', 'tnt_backbone.datasets.inaturalist'],
     allow_failed_imports=False,
 )
 

@@ -14,7 +14,7 @@ _base_ = [
 ]
 
 custom_imports = dict(
-    imports=['tnt_backbone', 'tnt_backbone.engine', 'tnt_backbone.segmentation'],
+    imports=['tnt_backbone', 'tnt_backbone.engine', 'tnt_backbone.heads.trans2seg_head'],
     allow_failed_imports=False,
 )
 

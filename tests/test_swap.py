@@ -62,7 +62,7 @@ def test_swap(stock, backbone, tmp_path):
         assert result.pred_sem_seg.data.shape == (1, 96, 128)
 
 
-# One of each kind that the sweep over all stock configs meets (tests/sweep), a backbone each.
+# One of each kind that the sweep over all stock configs meets, a backbone each.
 KINDS = {
     MMDET / 'faster_rcnn/faster-rcnn_r50-caffe-c4_ms-1x_coco.py': 'TNT',  # level 2 alone
     MMDET / 'fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py': 'PyramidTNT',  # proposals from a file

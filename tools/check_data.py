@@ -23,10 +23,10 @@ from mmengine.dataset import BaseDataset
 from tqdm import tqdm
 from tqdm.contrib.concurrent import process_map
 
-from tnt_backbone.engine.config import read_config
-from tnt_backbone.engine.data_problems import KINDS, Problem, plan_check
-from tnt_backbone.engine.datasets import build_leaf_datasets, check_files
-from tnt_backbone.engine.preflight import errors_of_the_user
+from tnt_backbone.data_checks.datasets import build_leaf_datasets, check_files
+from tnt_backbone.data_checks.files import KINDS, Problem, plan_check
+from tnt_backbone.run.config import read_config
+from tnt_backbone.run.preflight import errors_of_the_user
 
 SHOWN = 5  # files named of each kind
 

@@ -20,8 +20,8 @@ from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tnt_backbone.engine.config import read_config
 from tnt_backbone.registry import BACKBONES
+from tnt_backbone.run.config import read_config
 
 FAMILIES = {backbone.__name__: backbone for backbone in BACKBONES}
 WIDTH = 34  # of the first column

@@ -24,10 +24,10 @@ from pathlib import Path
 from mmengine.config import Config
 
 import tnt_backbone.engine  # noqa: F401  makes our parts known, as custom_imports does
-from tnt_backbone.engine.new_config import convert_config, find_misfit, keep_backbone
-from tnt_backbone.engine.own_class_folders import set_class_folders
-from tnt_backbone.engine.own_data import set_coco_data, split_coco
-from tnt_backbone.engine.own_masks import set_mask_data
+from tnt_backbone.new_config.backbone import convert_config, find_misfit, keep_backbone
+from tnt_backbone.new_config.class_folders import set_class_folders
+from tnt_backbone.new_config.coco import set_coco_data, split_coco
+from tnt_backbone.new_config.masks import set_mask_data
 
 FOLDERS = {'mmseg': set_mask_data, 'mmpretrain': set_class_folders}
 

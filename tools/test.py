@@ -5,25 +5,25 @@ import argparse
 from mmengine.config import Config
 
 import tnt_backbone  # noqa: F401  makes TNT known to configs without custom_imports
-from tnt_backbone.engine.checkpoint_file import fetch_checkpoint
-from tnt_backbone.engine.command_line import (
-    add_common_arguments,
-    build_runner,
-    prepare_process,
-    suit_to_machine,
-)
-from tnt_backbone.engine.config import read_config
-from tnt_backbone.engine.distributed import end_cpu_processes, is_first_on_node
-from tnt_backbone.engine.foreign_checkpoint import choose_loader
-from tnt_backbone.engine.libraries import (
+from tnt_backbone.run.checkpoint_file import fetch_checkpoint
+from tnt_backbone.run.config import read_config
+from tnt_backbone.run.foreign_checkpoint import choose_loader
+from tnt_backbone.run.libraries import (
     library_of,
     set_dataloader_defaults,
     show_predictions,
     use_amp_for_testing,
     use_tta,
 )
-from tnt_backbone.engine.preflight import check_testing, errors_of_the_user
-from tnt_backbone.engine.pretrained import drop_pretrained
+from tnt_backbone.run.preflight import check_testing, errors_of_the_user
+from tnt_backbone.run.pretrained import drop_pretrained
+from tnt_backbone.run.processes import end_cpu_processes, is_first_on_node
+from tnt_backbone.run.runner import (
+    add_common_arguments,
+    build_runner,
+    prepare_process,
+    suit_to_machine,
+)
 
 
 def parse_args() -> argparse.Namespace:

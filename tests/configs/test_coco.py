@@ -22,7 +22,7 @@ from mmengine.structures import InstanceData, PixelData
 from torch import nn
 
 from tnt_backbone.checkpoints.published import PUBLISHED
-from tnt_backbone.engine.pretrained import drop_pretrained
+from tnt_backbone.run.pretrained import drop_pretrained
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 NAMES = sorted(path.stem for path in CONFIGS.glob('*_coco.py'))

@@ -10,7 +10,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from tnt_backbone.engine.pretrained import drop_pretrained
+from tnt_backbone.run.pretrained import drop_pretrained
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 PATHS = sorted(CONFIGS.glob('*.py'))

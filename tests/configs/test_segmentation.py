@@ -18,7 +18,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import nn
 
-from tnt_backbone.engine.pretrained import drop_pretrained, pretrained_checkpoints
+from tnt_backbone.run.pretrained import drop_pretrained, pretrained_checkpoints
 from tnt_backbone.variants import PYRAMID_TNT_VARIANTS, T2T_VIT_VARIANTS, TNT_VARIANTS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'

@@ -25,8 +25,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from torchvision import transforms
 
 from tnt_backbone.checkpoints.published import PUBLISHED
-from tnt_backbone.engine.preflight import check_training
-from tnt_backbone.engine.pretrained import drop_pretrained
+from tnt_backbone.run.preflight import check_training
+from tnt_backbone.run.pretrained import drop_pretrained
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 CLASSES = {

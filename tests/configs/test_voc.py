@@ -11,8 +11,8 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.runner import Runner
 
-from tnt_backbone.engine.preflight import check_training
-from tnt_backbone.engine.pretrained import drop_pretrained
+from tnt_backbone.run.preflight import check_training
+from tnt_backbone.run.pretrained import drop_pretrained
 
 NAME = 'faster_rcnn_tnt_s_voc0712'
 CONFIG = Path(__file__).parents[2] / f'configs/{NAME}.py'

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from mmpretrain.datasets import CIFAR10
 
-from tnt_backbone.engine.data_problems import plan_check
+from tnt_backbone.data_checks.files import plan_check
 
 ROOT = Path(__file__).parents[2]
 SEGMENTATION = """

@@ -456,7 +456,7 @@ SPOILED = {
 @pytest.mark.parametrize('fault', SPOILED)
 def test_label_maps_that_do_not_fit(tmp_path, fault):
     import tnt_backbone.engine  # noqa: F401
-    from tnt_backbone.engine.own_masks import set_mask_data
+    from tnt_backbone.new_config.masks import set_mask_data
 
     for split, name in itertools.product(('train', 'val'), ('a', 'b')):
         fill(tmp_path / 'images' / split, f'{name}.jpg', np.zeros((4, 4, 3)))
@@ -467,7 +467,7 @@ def test_label_maps_that_do_not_fit(tmp_path, fault):
 
 
 def test_class_folders_that_do_not_fit(tmp_path):
-    from tnt_backbone.engine.own_class_folders import set_class_folders
+    from tnt_backbone.new_config.class_folders import set_class_folders
 
     def refused(text, source=RESNET):
         with pytest.raises((ValueError, FileNotFoundError), match=text):

@@ -26,7 +26,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.patches import Rectangle
 from mmengine.config import Config
 
-from .peak_memory import PEAK_MEMORY
+from ..engine.peak_memory import PEAK_MEMORY
 
 
 @dataclass(frozen=True)

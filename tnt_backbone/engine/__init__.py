@@ -5,10 +5,10 @@ Importing it registers ``CompileBackboneHook``, ``CpuAmpOptimWrapper``,
 with mmengine. The tools (``tools/train.py``, ``tools/test.py``) call the modules directly.
 """
 
+from ..datasets.load_image import LoadImageOrSkip
+from ..run.foreign_checkpoint import load_from_published
 from .amp import CpuAmpOptimWrapper
 from .compile_backbone import CompileBackboneHook
-from .foreign_checkpoint import load_from_published
-from .images import LoadImageOrSkip
 from .layer_decay import LayerDecayOptimWrapperConstructor
 
 __all__ = [

@@ -17,8 +17,8 @@ from .triton_kernels import backward_kernel, forward_kernel
 TILE_BYTES = 2048  # of a tile of words: what a warp holds in registers
 HIDDEN_BLOCK = 32  # hidden channels of the MLP at a time
 MIN_SIDE = 16  # of a matrix that tl.dot takes
-# Up to two warps: with four, the compiler takes Hopper's asynchronous products for tiles of 64 rows,
-# and one such kernel read outside its memory.
+# Up to two warps: with four, the compiler uses Hopper's asynchronous products for tiles of 64 rows
+# or more, and one such kernel read outside its memory.
 FORWARD = {'num_warps': 1, 'num_stages': 1}
 BACKWARD = {'num_warps': 2, 'num_stages': 1}
 PROGRAMS = 8  # of the backward pass for each multiprocessor, if their sums fit into SUM_BYTES

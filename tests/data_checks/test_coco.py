@@ -1,0 +1,172 @@
+"""The report on annotations, compared with what MMDetection makes of the same file."""
+
+import json
+
+import pytest
+from mmdet.datasets import CocoDataset
+from mmengine.registry import init_default_scope
+
+from tnt_backbone.data_checks.coco import check_coco
+
+
+def dataset(root, **kwargs):
+    init_default_scope('mmdet')
+    arguments = {
+        'data_root': str(root),
+        'ann_file': 'train.json',
+        'data_prefix': {'img': 'images/'},
+        'metainfo': {'classes': ('box', 'disc')},
+        'filter_cfg': {'filter_empty_gt': True},
+        'lazy_init': True,
+        **kwargs,
+    }
+    return CocoDataset(**arguments)
+
+
+def edit(root, change):
+    path = root / 'train.json'
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_clean_annotations_need_no_word(coco_root):
+    assert check_coco(dataset(coco_root)) == []
+
+
+def test_what_mmdet_drops_is_counted(coco_root):
+    shape = {'image_id': 0, 'category_id': 1, 'iscrowd': 0}
+
+    def change(content):
+        content['annotations'] += [
+            {**shape, 'id': 20, 'bbox': [5, 5, 0, 10], 'area': 0},
+            {**shape, 'id': 21, 'bbox': [70, 5, 10, 10], 'area': 100},  # outside
+            {**shape, 'id': 22, 'bbox': [5, 5, 0.5, 10], 'area': 5},
+            {**shape, 'id': 23, 'bbox': [60, 5, 10, 10], 'area': 100},  # partly inside: kept
+        ]
+        content['annotations'] = [a for a in content['annotations'] if a['image_id'] != 3]
+
+    edit(coco_root, change)
+    (note,) = check_coco(dataset(coco_root))
+    assert '4 images, 7 boxes' in note
+    assert 'left out: 3 (annotation ids 20, 21, 22)' in note
+    assert 'left out of training: 1 (3.jpg)' in note
+
+    theirs = dataset(coco_root, lazy_init=False)
+    assert len(theirs) == 4 - 1
+    assert sum(len(theirs.get_data_info(i)['instances']) for i in range(3)) == 7 - 3
+
+    (note,) = check_coco(dataset(coco_root, test_mode=True))
+    assert 'kept: 1 (3.jpg)' in note
+
+
+def test_missing_image_files_are_counted_unless_mmdet_never_reads_them(coco_root):
+    (coco_root / 'images' / '3.jpg').unlink()
+    with pytest.raises(FileNotFoundError, match=r'1 of 4 images .*images.*: 3\.jpg'):
+        check_coco(dataset(coco_root))
+    edit(coco_root, lambda content: content['annotations'].pop())
+    (note,) = check_coco(dataset(coco_root))
+    assert 'left out of training: 1 (3.jpg)' in note
+
+
+def test_classes_that_the_file_lacks_are_an_error(coco_root):
+    with pytest.raises(
+        ValueError, match=r'no category person, bicycle, car, \.\.\..*are box, disc'
+    ):
+        check_coco(dataset(coco_root, metainfo=None))  # COCO's 80
+    with pytest.raises(ValueError, match='a comma behind a single one'):
+        check_coco(dataset(coco_root, metainfo={'classes': 'box'}))
+
+
+def test_a_subset_and_another_order_are_noted(coco_root):
+    (note,) = check_coco(dataset(coco_root, metainfo={'classes': ('disc',)}))
+    assert 'left out: 1 (box)' in note
+    (note,) = check_coco(dataset(coco_root, metainfo={'classes': ('disc', 'box')}))
+    assert 'another order' in note
+    theirs = dataset(coco_root, metainfo={'classes': ('disc', 'box')}, lazy_init=False)
+    assert theirs.cat2label == {1: 0, 2: 1}  # the file's order: 'box' is called 'disc'
+
+
+def test_files_that_are_not_coco(coco_root):
+    path = coco_root / 'train.json'
+    whole = path.read_text()
+    path.write_text(whole[:100])
+    with pytest.raises(ValueError, match='is not JSON'):
+        check_coco(dataset(coco_root))
+    path.write_text('{"shapes": []}')
+    with pytest.raises(ValueError, match=r'no list "images" \(found: \[\'shapes\'\]\)'):
+        check_coco(dataset(coco_root))
+    path.write_text(whole)
+    edit(coco_root, lambda content: content['annotations'][1].pop('area'))
+    with pytest.raises(ValueError, match='"annotations" has no area'):
+        check_coco(dataset(coco_root))
+
+
+BROKEN = {
+    'three numbers': (lambda c: c['annotations'][0].update(bbox=[1, 1, 4]), 'four finite numbers'),
+    'null': (lambda c: c['annotations'][0].update(bbox=None), 'four finite numbers'),
+    'text': (lambda c: c['annotations'][0].update(bbox=['1'] * 4), 'four finite numbers'),
+    'NaN': (lambda c: c['annotations'][0]['bbox'].__setitem__(0, float('nan')), 'four finite'),
+    'image id': (lambda c: c['images'][1].update(id=0), r'ids of "images" occur .*\(0\)'),
+    'annotation id': (
+        lambda c: c['annotations'][1].update(id=10),
+        r'ids of "annotations" occur .*\(10\)',
+    ),
+    'name': (lambda c: c['categories'].append({'id': 3, 'name': 'box'}), 'have the name box'),
+    'no box': (lambda c: c['annotations'].clear(), 'none of its 0 boxes can be trained on'),
+    'crowds': (
+        lambda c: [box.update(iscrowd=1) for box in c['annotations']],
+        'none of its 4 boxes can be trained on',
+    ),
+}
+
+
+@pytest.mark.parametrize('fault', BROKEN)
+def test_what_training_would_fail_on_or_learn_wrongly(coco_root, fault):
+    change, message = BROKEN[fault]
+    edit(coco_root, change)
+    with pytest.raises(ValueError, match=message):
+        check_coco(dataset(coco_root))
+
+
+def test_boxes_of_unlisted_categories_are_noted(coco_root):
+    edit(coco_root, lambda content: content['annotations'][0].update(category_id=7))
+    (note,) = check_coco(dataset(coco_root))
+    assert 'does not list, left out: 1 (annotation ids 10)' in note
+    theirs = dataset(coco_root, lazy_init=False, filter_cfg=None)
+    assert theirs.get_data_info(0)['instances'] == []
+
+
+def test_a_test_set_needs_no_annotations(coco_root):
+    edit(coco_root, lambda content: content.pop('annotations'))
+    assert check_coco(dataset(coco_root, test_mode=True)) == []
+    with pytest.raises(ValueError, match='no list "annotations"'):
+        check_coco(dataset(coco_root))
+
+
+def test_boxes_of_unknown_images(coco_root):
+    edit(coco_root, lambda content: content['images'].pop())
+    with pytest.raises(ValueError, match=r'annotation ids 13'):
+        check_coco(dataset(coco_root))
+
+
+def test_boxes_without_a_mask_where_masks_are_read(coco_root):
+    pipeline = [
+        {'type': 'LoadImageFromFile'},
+        {'type': 'LoadAnnotations', 'with_bbox': True, 'with_mask': True},
+    ]
+
+    def change(content):
+        for box in content['annotations'][1:]:
+            box['segmentation'] = [[16, 16, 40, 16, 40, 48]]
+        content['annotations'].append({**content['annotations'][0], 'id': 20, 'area': 0})
+
+    edit(coco_root, change)
+    assert check_coco(dataset(coco_root))  # the flat box; masks are not read
+    with pytest.raises(ValueError, match=r'1 of 4 boxes have no "segmentation" .*ids 10\)'):
+        check_coco(dataset(coco_root, pipeline=pipeline))
+    theirs = dataset(coco_root, pipeline=pipeline, lazy_init=False)
+    with pytest.raises(KeyError, match='mask'):  # what training would end with
+        theirs[0]
+    edit(coco_root, lambda content: content['annotations'].pop(0))
+    check_coco(dataset(coco_root, pipeline=pipeline))

@@ -1,0 +1,87 @@
+"""Configs as the tools read them."""
+
+import pytest
+from mmengine.config import Config
+
+from tnt_backbone.run.config import enable_auto_scale_lr, read_config
+
+
+def read(path, **kwargs):
+    return read_config(
+        str(path),
+        **{'options': None, 'work_dir': None, 'launcher': 'none', 'needs_model': False, **kwargs},
+    )
+
+
+def test_missing_config_names_those_that_are_near(tmp_path):
+    (tmp_path / 'retinanet_small.py').write_text('')
+    with pytest.raises(
+        FileNotFoundError, match=r'retinanet_smal\.py.*Did you mean.*retinanet_small\.py'
+    ):
+        read(tmp_path / 'retinanet_smal.py')
+    with pytest.raises(FileNotFoundError, match=r'Did you mean.*configs/retinanet_tnt_s_coco\.py'):
+        read('nowhere/retinanet_tnt_coco.py')
+
+
+@pytest.mark.parametrize(
+    ('name', 'text', 'message'),
+    [
+        ('README.md', '# TNT', 'cannot be read as a config'),
+        ('tnt.yml', 'Collections: []', 'has no "model"'),
+        ('unclosed.py', 'model = dict(', 'cannot be read as a config: .*never closed'),
+        ('unknown.py', '\n\nlr = base_lr * 2', "NameError: .*'base_lr'.*unknown\\.py, line 3"),
+        ('broken.py', "_base_ = ['nowhere.py']", 'cannot be read as a config: .*nowhere'),
+    ],
+)
+def test_a_file_that_is_no_config_is_refused(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path / name, needs_model=True)
+    with pytest.raises(FileNotFoundError, match='is a folder'):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    'options', [{'pipeline.3.type': 'X'}, {'train.lr.x': 1}, {'pipeline.x': 1}]
+)
+def test_options_that_do_not_fit_are_refused(tmp_path, options):
+    path = tmp_path / 'small.py'
+    path.write_text("pipeline = [dict(type='Load')]\ntrain = dict(lr=1.0)")
+    with pytest.raises(ValueError, match=r'--cfg-options do not fit .*small\.py'):
+        read(path, options=options)
+
+
+def test_work_dir_comes_from_option_then_config_then_name(tmp_path):
+    plain, with_dir = tmp_path / 'plain.py', tmp_path / 'with_dir.py'
+    plain.write_text('')
+    with_dir.write_text("work_dir = 'mine'")
+    assert read(plain).work_dir == 'work_dirs/plain'
+    assert read(with_dir).work_dir == 'mine'
+    assert read(with_dir, work_dir='given').work_dir == 'given'
+
+
+def test_options_reach_lists_and_datasets(tmp_path):
+    path = tmp_path / 'a.py'
+    path.write_text('train_dataloader = dict(batch_size=2, dataset=dict(pipeline=[dict(scale=1)]))')
+    cfg = read(
+        path,
+        options={'train_dataloader.batch_size': 1, 'train_dataloader.dataset.pipeline.0.scale': 3},
+    )
+    assert cfg.train_dataloader.batch_size == 1
+    assert cfg.train_dataloader.dataset.pipeline[0].scale == 3
+
+
+def test_no_workers_means_no_persistent_workers(tmp_path):
+    path = tmp_path / 'a.py'
+    path.write_text('val_dataloader = dict(num_workers=2, persistent_workers=True)')
+    assert read(path).val_dataloader.persistent_workers
+    cfg = read(path, options={'val_dataloader.num_workers': 0})
+    assert not cfg.val_dataloader.persistent_workers
+
+
+def test_auto_scale_lr_needs_a_base_batch_size():
+    cfg = Config({'auto_scale_lr': {'enable': False, 'base_batch_size': 16}})
+    enable_auto_scale_lr(cfg)
+    assert cfg.auto_scale_lr.enable
+    with pytest.raises(ValueError, match='base_batch_size'):
+        enable_auto_scale_lr(Config({}))

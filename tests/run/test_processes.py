@@ -1,0 +1,92 @@
+"""Processes without a GPU."""
+
+import datetime
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from tnt_backbone.run import processes as distributed
+from tnt_backbone.run.processes import init_cpu_processes, is_first_on_node
+
+cpu_only = pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'variables', 'first'),
+    [
+        ('none', {}, True),
+        ('pytorch', {'LOCAL_RANK': '0', 'RANK': '4'}, True),
+        ('pytorch', {'LOCAL_RANK': '1', 'SLURM_LOCALID': '0'}, False),  # torchrun inside of srun
+        ('slurm', {'SLURM_LOCALID': '0'}, True),
+        ('slurm', {'SLURM_LOCALID': '3', 'LOCAL_RANK': '0'}, False),
+        ('mpi', {'OMPI_COMM_WORLD_LOCAL_RANK': '2'}, False),
+    ],
+)
+def test_first_process_of_a_machine(monkeypatch, launcher, variables, first):
+    for name in distributed.LOCAL_RANKS.values():
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert is_first_on_node(launcher) is first
+
+
+@pytest.fixture
+def started(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        torch.distributed,
+        'init_process_group',
+        lambda *args, **kwargs: calls.append((args, kwargs)),
+    )
+    return calls
+
+
+@cpu_only
+def test_sync_batch_norm_becomes_plain(started):
+    norm_cfg = dict(type='SyncBN', requires_grad=True)
+    model = dict(decode_head=dict(norm_cfg=norm_cfg), auxiliary_head=[dict(norm_cfg=norm_cfg)])
+    cfg = Config({'launcher': 'pytorch', 'model': model})
+    init_cpu_processes(cfg)
+    assert cfg.model.decode_head.norm_cfg == dict(type='BN', requires_grad=True)
+    assert cfg.model.auxiliary_head[0].norm_cfg.type == 'BN'
+
+
+@cpu_only
+def test_gloo_is_started_with_the_configs_timeout_and_ddp_gets_no_device(started):
+    cfg = Config(
+        {'launcher': 'pytorch', 'env_cfg': {'dist_cfg': {'backend': 'nccl', 'timeout': 60}}}
+    )
+    init_cpu_processes(cfg)
+    assert started == [(('gloo',), {'timeout': datetime.timedelta(seconds=60)})]
+    assert cfg.model_wrapper_cfg == {
+        'type': 'MMDistributedDataParallel',
+        'broadcast_buffers': False,
+        'find_unused_parameters': False,
+        'device_ids': None,
+    }
+
+
+@cpu_only
+def test_the_configs_own_wrapper_is_kept(started):
+    cfg = Config(
+        {'launcher': 'pytorch', 'model_wrapper_cfg': {'type': 'Mine', 'static_graph': True}}
+    )
+    init_cpu_processes(cfg)
+    assert cfg.model_wrapper_cfg == {'type': 'Mine', 'static_graph': True, 'device_ids': None}
+
+
+@cpu_only
+def test_slurm_without_gpu_is_refused(started):
+    with pytest.raises(ValueError, match=r'--launcher slurm needs a GPU.*dist_train\.sh'):
+        init_cpu_processes(Config({'launcher': 'slurm'}))
+
+
+@pytest.mark.parametrize(('launcher', 'device'), [('none', 'cpu'), ('pytorch', 'cuda')])
+def test_one_process_or_a_gpu_is_left_to_mmengine(started, monkeypatch, launcher, device):
+    monkeypatch.setattr(distributed, 'get_device', lambda: device)
+    cfg = Config({'launcher': launcher, 'env_cfg': {'dist_cfg': {'backend': 'nccl'}}})
+    init_cpu_processes(cfg)
+    assert started == []
+    assert 'model_wrapper_cfg' not in cfg
+    assert cfg.env_cfg.dist_cfg.backend == 'nccl'

@@ -1,0 +1,315 @@
+"""What is wrong with the files of a data set, one by one: images, boxes, masks, labels.
+
+``preflight.py`` looks at what takes seconds before each run. This opens every file, once, for
+``tools/check_data.py``.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+import mmcv
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.fileio import list_from_file
+
+from ..datasets.load_image import LoadImageOrSkip
+
+# What is found, and whether training or the evaluation would fail, or be wrong, with it.
+KINDS = {
+    'image cannot be read': True,
+    'annotations cannot be read': True,
+    'image has another size than the annotations say': True,
+    'mask cannot be read': True,
+    'mask has another size than its image': True,
+    'label out of range': True,
+    'classes do not match': True,
+    'no box to train on': True,
+    'box without a mask': True,
+    'class without images': True,
+    'box outside its image': True,
+    'box of no class': False,  # left out by MMDetection
+    'box without area': False,  # left out by MMDetection, of VOC without effect
+    'box reaches over the edge': False,  # clipped by MMDetection
+    'image without annotation': False,
+    'mask without a label': False,
+}
+
+
+class Problem(NamedTuple):
+    """One finding.
+
+    Attributes:
+        kind: A key of ``KINDS``.
+        file: The file, or the annotation in it.
+        text: What was found there.
+    """
+
+    kind: str
+    file: str
+    text: str
+
+
+class Check(NamedTuple):
+    """What to look at in one data set.
+
+    Attributes:
+        items: One a file; they can be sent to other processes.
+        look: Item to findings.
+        found: What was found before any file was opened.
+    """
+
+    items: list[dict[str, Any]]
+    look: Callable[[dict[str, Any]], list[Problem]]
+    found: list[Problem]
+
+
+def plan_check(dataset: BaseDataset) -> Check:
+    """Decide how to look at a data set.
+
+    Args:
+        dataset: Built with ``lazy_init=True``: COCO's or Pascal VOC's, one of MMSegmentation with
+            masks, or one of MMPretrain with one label an image.
+
+    Raises:
+        ValueError: If it is of another format, or its annotations cannot be read.
+    """
+    library = {ancestor.__module__.split('.')[0] for ancestor in type(dataset).__mro__}
+    if 'mmdet' in library:
+        from mmdet.datasets import XMLDataset
+
+        # subclasses with a list of another form have a reader of their own
+        if getattr(type(dataset), 'load_data_list', None) is XMLDataset.load_data_list:
+            return _plan_voc(dataset)
+        return _plan_coco(dataset)
+    if 'mmseg' in library:
+        return Check([_mask_item(dataset, info) for info in _infos(dataset)], _look_at_mask, [])
+    if 'mmpretrain' in library:
+        return _plan_classification(dataset)
+    raise ValueError(f'{type(dataset).__name__} is no data set whose format is known here')
+
+
+def _infos(dataset: BaseDataset) -> list[dict[str, Any]]:
+    """All entries, before any pipeline."""
+    dataset.full_init()
+    return [dataset.get_data_info(i) for i in range(len(dataset))]
+
+
+def _read_image(path: str) -> tuple[np.ndarray | None, list[Problem]]:
+    try:
+        return LoadImageOrSkip().read(path), []
+    except (OSError, ValueError, SyntaxError) as error:  # the last is Pillow's for a broken PNG
+        return None, [Problem('image cannot be read', path, str(error))]
+
+
+# ------------------------------------------------------------------ COCO
+
+
+def _plan_coco(dataset: BaseDataset) -> Check:
+    from .coco import (
+        check_boxes,
+        check_classes,
+        check_masks,
+        is_plain_coco,
+        read_annotations,
+    )
+
+    if not is_plain_coco(dataset):
+        raise ValueError(
+            f'{type(dataset).__name__} is of another format than the boxes of COCO and Pascal VOC, '
+            'which are known here'
+        )
+    content = read_annotations(dataset.ann_file, annotated=not dataset.test_mode)
+    found = []
+    names = [category['name'] for category in content['categories']]
+    for kind, look in (
+        ('classes do not match', lambda: check_classes(dataset, names)),
+        ('no box to train on', lambda: check_boxes(dataset, content)),
+        ('box without a mask', lambda: check_masks(dataset, content)),
+    ):
+        try:
+            look()
+        except ValueError as error:
+            found.append(Problem(kind, dataset.ann_file, str(error)))
+    categories = {category['id'] for category in content['categories']}
+    items: dict[int, dict[str, Any]] = {
+        image['id']: {
+            'path': str(Path(dataset.data_prefix['img'], image['file_name'])),
+            'size': (image['height'], image['width']),
+            'categories': categories,
+            'boxes': [],
+        }
+        for image in content['images']
+    }
+    for box in content['annotations']:
+        if box['image_id'] in items:
+            items[box['image_id']]['boxes'].append((box['id'], box['category_id'], box['bbox']))
+        else:
+            place = f'{dataset.ann_file}, annotation {box["id"]}'
+            text = f'of image {box["image_id"]}, which is not listed'
+            found.append(Problem('box outside its image', place, text))
+    return Check(list(items.values()), _look_at_boxes, found)
+
+
+def _look_at_boxes(item: dict[str, Any]) -> list[Problem]:
+    path = item['path']
+    image, problems = _read_image(path)
+    size = item['size'] or (image.shape[:2] if image is not None else None)
+    if size is None:
+        return problems
+    height, width = size
+    if image is not None and image.shape[:2] != (height, width):
+        text = f'{image.shape[0]}x{image.shape[1]}, not {height}x{width}'
+        problems.append(Problem('image has another size than the annotations say', path, text))
+    if not item['boxes']:
+        problems.append(Problem('image without annotation', path, ''))
+    for key, category, (x, y, w, h) in item['boxes']:
+        place, text = f'{path}, annotation {key}', f'{[x, y, w, h]} in {height}x{width}'
+        if category not in item['categories']:
+            problems.append(Problem('label out of range', place, f'category {category}'))
+        if w <= 0 or h <= 0:
+            problems.append(Problem('box without area', place, text))
+        elif x >= width or y >= height or x + w <= 0 or y + h <= 0:
+            problems.append(Problem('box outside its image', place, text))
+        elif x < 0 or y < 0 or x + w > width + 1 or y + h > height + 1:  # rounded to pixels
+            problems.append(Problem('box reaches over the edge', place, text))
+    return problems
+
+
+def _plan_voc(dataset: Any) -> Check:
+    """A list of names, and an XML file for each; what ``XMLDataset`` reads of it."""
+    root, classes = Path(dataset.sub_data_root), dataset.metainfo['classes']
+    names: Counter[str] = Counter()
+    items, found = [], []
+    for name in list_from_file(dataset.ann_file):
+        path = root / dataset.ann_subdir / f'{name}.xml'
+        try:
+            size, boxes = _read_xml(path)
+        except (OSError, ElementTree.ParseError, ValueError, OverflowError) as error:
+            found.append(Problem('annotations cannot be read', str(path), str(error)))
+            continue
+        names.update(category for _, category, _ in boxes)
+        items.append(
+            {
+                'path': str(root / dataset.img_subdir / f'{name}.jpg'),
+                'size': size,
+                'categories': classes,
+                'boxes': [box for box in boxes if box[1] in classes],
+            }
+        )
+    other = [name for name in names if name not in classes]
+    found += [
+        Problem('box of no class', dataset.ann_file, f'{names[name]} of {name!r}') for name in other
+    ]
+    absent = [name for name in classes if name not in names]
+    if other and absent and not dataset.test_mode:
+        text = f'no box of {", ".join(absent)}, but boxes of {", ".join(other)}'
+        found.append(Problem('classes do not match', dataset.ann_file, text))
+    drops_empty = not dataset.test_mode and (dataset.filter_cfg or {}).get('filter_empty_gt', False)
+    if drops_empty and len(absent) == len(classes):
+        found.append(Problem('no box to train on', dataset.ann_file, ''))
+    return Check(items, _look_at_boxes, found)
+
+
+def _read_xml(path: Path) -> tuple[tuple[int, int] | None, list[tuple[int, str, list[int]]]]:
+    """Height and width if they are given, and number, class and ``[x, y, w, h]`` of the boxes."""
+    root = ElementTree.parse(path).getroot()
+    size, boxes = root.find('size'), []
+    for i, box in enumerate(root.findall('object')):
+        left, top, right, bottom = (
+            int(float(_xml_text(box, f'bndbox/{key}'))) - 1  # VOC counts pixels from 1
+            for key in ('xmin', 'ymin', 'xmax', 'ymax')
+        )
+        boxes.append((i, _xml_text(box, 'name'), [left, top, right - left, bottom - top]))
+    if size is None:
+        return None, boxes
+    return (int(_xml_text(size, 'height')), int(_xml_text(size, 'width'))), boxes
+
+
+def _xml_text(node: ElementTree.Element, path: str) -> str:
+    text = node.findtext(path)
+    if text is None:
+        raise ValueError(f'<{node.tag}> has no {path}')
+    return text
+
+
+# ------------------------------------------------------------------ masks
+
+
+def _mask_item(dataset: Any, info: dict[str, Any]) -> dict[str, Any]:
+    return {
+        'path': info['img_path'],
+        'mask': info.get('seg_map_path'),
+        'num_classes': len(dataset.metainfo['classes']),
+        'reduce_zero_label': dataset.reduce_zero_label,
+        'ignore_index': dataset.ignore_index,
+    }
+
+
+def _look_at_mask(item: dict[str, Any]) -> list[Problem]:
+    image, problems = _read_image(item['path'])
+    path = item['mask']
+    if path is None:
+        return [*problems, Problem('image without annotation', item['path'], '')]
+    try:
+        mask = mmcv.imread(path, flag='unchanged', backend='pillow')
+    except (OSError, ValueError, SyntaxError) as error:
+        return [*problems, Problem('mask cannot be read', path, str(error))]
+    if mask.ndim != 2:
+        text = f'{mask.shape[2]} channels; one with the class of each pixel is wanted'
+        return [*problems, Problem('mask cannot be read', path, text)]
+    if image is not None and mask.shape != image.shape[:2]:
+        text = f'{mask.shape[0]}x{mask.shape[1]}, not {image.shape[0]}x{image.shape[1]}'
+        problems.append(Problem('mask has another size than its image', path, text))
+    values = {int(value) for value in np.unique(mask)} - {item['ignore_index']}
+    if item['reduce_zero_label']:  # 0 is ignored, and 1 is the first class
+        values = {value - 1 for value in values - {0}}
+    if wrong := sorted(value for value in values if value >= item['num_classes']):
+        text = f'{wrong[:5]} of classes 0 to {item["num_classes"] - 1}'
+        problems.append(Problem('label out of range', path, text))
+    if not values:
+        problems.append(Problem('mask without a label', path, ''))
+    return problems
+
+
+# ------------------------------------------------------------------ one label an image
+
+
+def _plan_classification(dataset: Any) -> Check:
+    from .class_folders import check_class_folders
+
+    found = []
+    root = str(next(iter(dataset.data_prefix.values()), dataset.data_root))
+    try:
+        check_class_folders(dataset)
+    except ValueError as error:
+        found.append(Problem('classes do not match', root, str(error)))
+        return Check([], _look_at_label, found)  # its labels cannot be made
+    infos = _infos(dataset)
+    classes = dataset.CLASSES or ()
+    labels = [info.get('gt_label') for info in infos]
+    absent = sorted(set(range(len(classes))) - {label for label in labels if label is not None})
+    if any(label is not None for label in labels):
+        found += [Problem('class without images', root, f'{i}: {classes[i]}') for i in absent]
+    items = [
+        {
+            # CIFAR and its like hold their images themselves
+            'path': info.get('img_path', f'{root}, image {i}'),
+            'is_file': 'img_path' in info,
+            'label': label,
+            'num_classes': len(classes),
+        }
+        for i, (info, label) in enumerate(zip(infos, labels, strict=True))
+    ]
+    return Check(items, _look_at_label, found)
+
+
+def _look_at_label(item: dict[str, Any]) -> list[Problem]:
+    problems = _read_image(item['path'])[1] if item['is_file'] else []
+    label, number = item['label'], item['num_classes']
+    if label is not None and number and not 0 <= label < number:
+        text = f'{label} of classes 0 to {number - 1}'
+        problems.append(Problem('label out of range', item['path'], text))
+    return problems

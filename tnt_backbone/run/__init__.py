@@ -1,0 +1,1 @@
+"""From a command line to mmengine's Runner: config, libraries, look before the run, processes."""

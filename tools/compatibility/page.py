@@ -1,0 +1,106 @@
+"""Write docs/compatibility.md from the outcomes of the sweep.
+
+python tools/compatibility/page.py
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from sweep import FAMILIES, ROOTS, Row, read
+
+PAGE = Path(__file__).parents[2] / 'docs' / 'compatibility.md'
+TEXT = Path(__file__).with_name('page.md')
+
+
+def runs(rows: Iterable[Row], column: str) -> int:
+    """Count the rows where a backbone runs, with or without help."""
+    return sum(row[column].startswith('ok') for row in rows)
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A table in Markdown."""
+    lines = [list(header), ['-'] * len(list(header)), *rows]
+    return '\n'.join('| ' + ' | '.join(map(str, line)) + ' |' for line in lines)
+
+
+def short(outcome: str) -> str:
+    """An error's text on one line of a table."""
+    return '`' + outcome.replace('|', '/').replace('`', "'")[:150] + '`'
+
+
+def grouped(rows: Iterable[Row], *columns: str) -> str:
+    """Configs by what went wrong, the commonest first."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[column] for column in columns)].append(row['config'])
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    heads = ('what went wrong',) if len(columns) == 1 else columns
+    return table(
+        (*heads, 'configs', 'such as'),
+        ((*map(short, texts), len(names), f'`{names[0]}`') for texts, names in ordered),
+    )
+
+
+def summary(rows: dict[str, Row]) -> str:
+    """A line a library."""
+    lines = []
+    for library in ROOTS:
+        swept = [row for row in rows.values() if row['config'].startswith(f'{library}/')]
+        own = [row for row in swept if row['own'] == 'ok']
+        lines.append(
+            [
+                library,
+                len(swept),
+                len({row['config'].split('/')[1] for row in swept}),
+                len({row['model'] for row in swept}),
+                len({row['swapped'] for row in own}),
+                len(own),
+                *(runs(own, family) for family in FAMILIES),
+            ]
+        )
+    return table(
+        (
+            'library',
+            'configs swept',
+            'folders',
+            'distinct models',
+            'distinct once swapped',
+            'run with their own',
+            *FAMILIES,
+        ),
+        lines,
+    )
+
+
+def needs(rows: Iterable[Row]) -> str:
+    """What had to be added to ``type``, by folder."""
+    needed = defaultdict(set)
+    for row in rows:
+        for family in FAMILIES:
+            if ' with ' in row[family]:
+                added = row[family].partition(' with ')[2]
+                needed[added].add('/'.join(row['config'].split('/')[:2]))
+    return table(
+        ('added', 'folders'),
+        ((f'`{added}`', ', '.join(sorted(folders))) for added, folders in sorted(needed.items())),
+    )
+
+
+def write() -> str:
+    """The page."""
+    rows = dict(sorted(read().items()))
+    own = [row for row in rows.values() if row['own'] == 'ok']
+    failed = [row for row in own if runs([row], 'TNT') < 1 or row['Swin']]
+    return TEXT.read_text().format(
+        dates=' to '.join(sorted({f([r['date'] for r in rows.values()]) for f in (min, max)})),
+        versions='; '.join(sorted({row['versions'] for row in rows.values()})),
+        summary=summary(rows),
+        needs=needs(own),
+        failed=grouped(failed, *FAMILIES, 'Swin'),
+        stock=grouped((row for row in rows.values() if row['own'] != 'ok'), 'own'),
+    )
+
+
+if __name__ == '__main__':
+    PAGE.write_text(write())
