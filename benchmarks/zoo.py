@@ -24,7 +24,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from tnt_backbone.registry import BACKBONES
+from tnt_backbone.backbones import BACKBONES
 
 FAMILIES = {backbone.__name__: backbone for backbone in BACKBONES}
 VECTORS = {'TNT': 'cls_token', 'PyramidTNT': 'avg_featmap', 'T2TViT': 'cls_token'}

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from tnt_backbone.registry import BACKBONES
+from tnt_backbone.backbones import BACKBONES
 
 SIZES = [(1, 1), (31, 33), (64, 64), (65, 97), (130, 40)]
 STRIDES = [(4, 8, 16, 32), (4, 8, 8, 8), (8, 16, 32, 64), (16, 16, 16, 16), (2, 4, 6, 24)]
@@ -221,7 +221,7 @@ def test_frozen_stages(build, stages):
 
 
 def test_a_frozen_backbone_drops_nothing(build):
-    stages = build(out_type='raw').num_stages
+    stages = build(out_type='raw').plan.num_stages
     backbone = build(out_type='raw', frozen_stages=stages, drop_rate=0.5, drop_path_rate=0.5)
     backbone.train()
     assert torch.equal(backbone(images(seed=1))[0], backbone(images(seed=1))[0])

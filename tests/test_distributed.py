@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from tnt_backbone.registry import BACKBONES
+from tnt_backbone.backbones import BACKBONES
 
 MODES = {
     'pyramid, all levels': ({}, None),

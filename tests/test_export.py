@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import torch
 
-from tnt_backbone.registry import BACKBONES
+from tnt_backbone.backbones import BACKBONES
 
 
 @pytest.fixture(params=BACKBONES, ids=lambda backbone: backbone.__name__)

@@ -79,7 +79,7 @@ def test_the_bare_name_without_an_import_line_is_refused():
 
 def test_without_mmengine_the_message_names_the_extras():
     """`pip install tnt-backbone` alone brings none."""
-    script = 'import sys; sys.modules["mmengine"] = None; import tnt_backbone'
+    script = 'import sys; sys.modules["mmengine"] = None; import tnt_backbone; tnt_backbone.MODELS'
     result = subprocess.run(
         [sys.executable, '-c', script], capture_output=True, text=True, timeout=300
     )
@@ -91,7 +91,7 @@ def test_import_leaves_the_libraries_and_the_compiler_alone():
     """Each of them takes longer to import than the package."""
     script = """
 import sys, torch, mmengine.model, mmengine.registry
-import tnt_backbone
+from tnt_backbone import TNT
 print(*sorted({'mmdet', 'mmseg', 'mmpretrain', 'torch._dynamo'} & set(sys.modules)))
 """
     result = subprocess.run(

@@ -10,7 +10,7 @@ import swapping
 import torch
 from mmengine.config import Config
 
-from tnt_backbone.registry import BACKBONES
+from tnt_backbone.backbones import BACKBONES
 
 MMDET, MMSEG, MMPRETRAIN = (
     Path(package.__file__).parent / '.mim/configs' for package in (mmdet, mmseg, mmpretrain)

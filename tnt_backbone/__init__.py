@@ -1,15 +1,37 @@
-"""Transformer-in-Transformer backbones for MMDetection, MMSegmentation and MMPretrain."""
+"""Transformer-in-Transformer backbones for MMDetection, MMSegmentation and MMPretrain.
 
-from importlib.util import find_spec
+``import tnt_backbone`` imports nothing else: the backbones, and torch with them, follow when they
+are first asked for. mmengine knows them as soon as both are imported, in either order.
+"""
 
-if find_spec('mmengine') is None:  # it has two names on PyPI, so that setup.py requires neither
-    raise ImportError(
-        "tnt_backbone needs mmengine: pip install 'tnt-backbone[openmmlab]', or "
-        "'tnt-backbone[onedl]' for the maintained forks"
-    )
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from .backbones import TNT, PyramidTNT, T2TViT
-from .registry import MODELS
 from .version import __version__
+from .waiting import register_when_possible
+
+if TYPE_CHECKING:
+    from .backbones import TNT, PyramidTNT, T2TViT
+    from .registry import MODELS
 
 __all__ = ['MODELS', 'TNT', 'PyramidTNT', 'T2TViT', '__version__']
+
+_HOMES = {
+    'TNT': 'backbones',
+    'PyramidTNT': 'backbones',
+    'T2TViT': 'backbones',
+    'MODELS': 'registry',
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(import_module(f'.{_HOMES[name]}', __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+register_when_possible()

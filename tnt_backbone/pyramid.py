@@ -14,11 +14,14 @@ import math
 from collections.abc import Sequence
 
 import torch
-from mmengine.dist import is_distributed
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 from .layers import LayerNorm2d
+
+
+def _is_distributed() -> bool:
+    return distributed.is_available() and distributed.is_initialized()
 
 
 class PyramidLevel(nn.Module):
@@ -177,7 +180,7 @@ class Pyramid(nn.Module):
             ``out_strides`` goes.
         """
         # in evaluation mode only where it is trained so: an exported graph does without
-        if torch.is_grad_enabled() and (self.training or is_distributed()):
+        if torch.is_grad_enabled() and (self.training or _is_distributed()):
             tapped = self._reach_all_levels(tapped)
         return tuple(
             level(tapped_map, word_map, image_size)

@@ -20,7 +20,7 @@ from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tnt_backbone.registry import BACKBONES
+from tnt_backbone.backbones import BACKBONES
 from tnt_backbone.run.config import read_config
 
 FAMILIES = {backbone.__name__: backbone for backbone in BACKBONES}

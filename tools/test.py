@@ -5,9 +5,8 @@ import argparse
 from mmengine.config import Config
 
 import tnt_backbone  # noqa: F401  makes TNT known to configs without custom_imports
-from tnt_backbone.run.checkpoint_file import fetch_checkpoint
+from tnt_backbone.run.checkpoint_file import choose_loader, fetch_checkpoint
 from tnt_backbone.run.config import read_config
-from tnt_backbone.run.foreign_checkpoint import choose_loader
 from tnt_backbone.run.libraries import (
     library_of,
     set_dataloader_defaults,

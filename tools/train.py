@@ -7,9 +7,8 @@ from mmengine.config import Config
 import tnt_backbone  # noqa: F401  makes TNT known to configs without custom_imports
 from tnt_backbone.engine.amp import enable_amp
 from tnt_backbone.engine.compile_backbone import compile_backbone
-from tnt_backbone.run.checkpoint_file import fetch_checkpoint, set_resume
+from tnt_backbone.run.checkpoint_file import choose_loader, fetch_checkpoint, set_resume
 from tnt_backbone.run.config import enable_auto_scale_lr, read_config
-from tnt_backbone.run.foreign_checkpoint import choose_loader
 from tnt_backbone.run.libraries import set_dataloader_defaults, skip_validation
 from tnt_backbone.run.preflight import check_training, errors_of_the_user
 from tnt_backbone.run.pretrained import drop_pretrained, replace_backbone_weights

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from tnt_backbone import TNT, T2TViT
+from tnt_backbone.backbones import BACKBONES
 from tnt_backbone.checkpoints import published
 from tnt_backbone.checkpoints.published import PUBLISHED, resolve_checkpoint
-from tnt_backbone.registry import BACKBONES
 
 # (mean, standard deviation) of red, green and blue in 0 to 1, as their authors' scripts say; CIFAR:
 # transfer_learning.py of T2T-ViT, one for both data sets

@@ -11,8 +11,8 @@ from mmpretrain.engine.optimizers import LearningRateDecayOptimWrapperConstructo
 from torch import nn
 
 import tnt_backbone.engine  # noqa: F401
+from tnt_backbone.backbones import BACKBONES
 from tnt_backbone.engine.layer_decay import LayerDecayOptimWrapperConstructor, layer_depths
-from tnt_backbone.registry import BACKBONES
 
 OPTIMIZER = dict(type='AdamW', lr=1e-3, weight_decay=0.05)
 

@@ -5,7 +5,6 @@ import torch
 from mmengine.config import Config
 
 from tnt_backbone.checkpoints import published
-from tnt_backbone.checkpoints.mmengine_state import allow_mmengine_checkpoints
 from tnt_backbone.run.checkpoint_file import check_checkpoint, fetch_checkpoint, set_resume
 
 
@@ -23,7 +22,6 @@ def test_damaged_files_say_what_they_are(tmp_path, checkpoint):
 
 
 def test_weights_alone_cannot_be_resumed_from(tmp_path, checkpoint):
-    allow_mmengine_checkpoints()
     check_checkpoint(str(checkpoint), resume=True)
     path = tmp_path / 'weights.pth'
     torch.save({'state_dict': {'weight': torch.ones(1)}}, path)

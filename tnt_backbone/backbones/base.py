@@ -1,16 +1,14 @@
 """What all backbones of the package have in common: outputs, freezing, checkpointing, weights."""
 
+import copy
 import logging
 import math
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
-from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
@@ -18,40 +16,27 @@ from torch.utils.checkpoint import checkpoint
 from ..checkpoints import load_pretrained
 from ..checkpoints.init_cfg import load_options, split_init_cfg
 from ..layers import resize_position_table
+from ..log import log
 from ..pyramid import Pyramid
+from .outputs import OutputPlan, Tap, to_map
 
 
-class Tap(NamedTuple):
-    """What is read behind a block.
-
-    Attributes:
-        tokens: ``(B, P + h*w, C)``, the ``P`` tokens without a place first.
-        grid: ``(h, w)``.
-        words: ``(B, c, h*k, w*k)`` map of words, where levels read words.
-    """
-
-    tokens: Tensor
-    grid: tuple[int, int]
-    words: Tensor | None = None
-
-    def to_map(self) -> Tensor:
-        """``(B, C, h, w)``."""
-        return _to_map(self.tokens[:, -self.grid[0] * self.grid[1] :], self.grid)
-
-
-class TokenBackbone(BaseModule):
+class TokenBackbone(nn.Module):
     """A stem and a row of stages, some of which are tapped.
 
-    A subclass calls :meth:`_plan_outputs` before it builds its stages (which tells how many are
-    needed), :meth:`_build_outputs` and :meth:`_finish` after it has built everything, and
-    :meth:`_format_outputs` at the end of ``forward``.
+    A subclass plans its outputs with :func:`plan_outputs`, builds the stages that the plan needs,
+    and ends its ``__init__`` with :meth:`_complete` and its ``forward`` with
+    :meth:`_format_outputs`.
+
+    It meets the protocol of mmengine's ``BaseModule`` (``init_cfg``, ``init_weights``, ``is_init``)
+    without being one, so that it needs torch only.
 
     Attributes:
         variant: The row of ``VARIANTS`` that was built, or what ``arch`` gave.
         embed_dims: Channels of the tokens of the last stage.
-        num_layers: Blocks that were built; those behind the deepest tap would be dead weight.
-        taps: For each level, the stage that feeds it, counted from 0.
-        out_indices: The levels that are returned, counted from 0.
+        num_layers: Blocks that were built; those behind the last tap would be dead weight.
+        plan: Which stages feed which outputs. A stage is what ``frozen_stages`` counts: a block,
+            in PyramidTNT a stage of blocks.
         out_channels: Channels of each returned map or vector.
         out_strides: Stride of each returned map in pixels.
     """
@@ -67,104 +52,91 @@ class TokenBackbone(BaseModule):
     in_channels: int
     pad_divisor: int  # pixels; images are padded to multiples
 
-    def _plan_outputs(
+    def __init__(
         self,
-        depth: int,
-        taps: Sequence[int],
-        out_type: str,
-        out_indices: int | Sequence[int] | None,
+        *,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
+        pretrained: str | None = None,
     ) -> None:
-        """Check and store which stages are tapped for which output.
+        super().__init__()
+        self.init_cfg = copy.deepcopy(init_cfg)
+        self.is_init = False
+        self._accept_pretrained(pretrained)
 
-        Args:
-            depth: Stages of the variant.
-            taps: A stage for each level, counted from 0.
-            out_type: One of ``OUT_TYPES``.
-            out_indices: Levels to return; ``None`` returns all in a pyramid, else the last.
-
-        Raises:
-            ValueError: If any of them is out of its range.
-        """
-        if out_type not in self.OUT_TYPES:
-            raise ValueError(f'out_type={out_type!r} is not known: choose one of {self.OUT_TYPES}')
-        levels = len(taps)
-        if out_indices is None:
-            out_indices = range(levels) if out_type == 'pyramid' else (levels - 1,)
-        elif not isinstance(out_indices, Iterable):
-            out_indices = (out_indices,)
-        out_indices = tuple(out_indices)
-        if not out_indices or any(
-            not isinstance(i, int) or not -levels <= i < levels for i in out_indices
-        ):
-            raise ValueError(
-                f'out_indices={out_indices} must name levels from 0 to {levels - 1} '
-                '(levels of the pyramid, not blocks)'
-            )
-        self.out_indices = tuple(i % levels for i in out_indices)
-        if len(set(self.out_indices)) < len(self.out_indices):
-            raise ValueError(f'out_indices={out_indices} names a level twice')
-        self.taps = tuple(taps)
-        self.out_type = out_type
-        self.tapped_stages = {self.taps[i] for i in self.out_indices}
-        self.num_stages = max(self.tapped_stages) + 1
-        self.is_whole = self.num_stages == depth
-
-    def _build_outputs(
+    def _complete(
         self,
+        plan: OutputPlan,
         *,
         in_channels: Sequence[int],
         in_strides: Sequence[int],
         out_channels: Sequence[int] | None,
         out_strides: Sequence[int],
+        frozen_stages: int,
+        with_cp: bool,
         **options: Any,
     ) -> None:
-        """Build the pyramid, or the final norm where tokens are returned.
+        """Build what makes the outputs, then initialise and freeze: the end of each ``__init__``.
 
         Args:
+            plan: Which stages feed which outputs.
             in_channels: Channels of each level's tap.
             in_strides: Stride of each level's tap, in pixels.
             out_channels: Channels of each level of the pyramid; ``None`` keeps ``in_channels``.
             out_strides: Stride of each level of the pyramid, in pixels.
+            frozen_stages: See the backbones.
+            with_cp: See the backbones.
             options: Of :class:`Pyramid`.
+
+        Raises:
+            ValueError: If ``frozen_stages`` is out of its range.
         """
+        if not isinstance(frozen_stages, int) or not -1 <= frozen_stages <= plan.num_stages:
+            raise ValueError(
+                f'frozen_stages={frozen_stages} must lie between -1 (nothing is frozen), 0 (the '
+                f'embedding) and {plan.num_stages} (all of {type(self).__name__})'
+            )
+        self.plan = plan
+        self.frozen_stages = frozen_stages
+        self.with_cp = with_cp
         self.pyramid: Pyramid | None = None
         self.norm: nn.Module | None = None
-        if self.out_type == 'pyramid':
+        if plan.out_type == 'pyramid':
             self.pyramid = Pyramid(
                 in_channels=in_channels,
                 out_channels=out_channels,
                 in_strides=in_strides,
                 out_strides=out_strides,
-                out_indices=self.out_indices,
+                out_indices=plan.out_indices,
                 **options,
             )
             in_channels, in_strides = out_channels or in_channels, out_strides
         elif options.get('word_channels') is not None:
             raise ValueError(
-                f'word_pyramid=True has no effect on out_type={self.out_type!r}: set '
+                f'word_pyramid=True has no effect on out_type={plan.out_type!r}: set '
                 "out_type='pyramid' or leave it out"
             )
-        elif self.is_whole:
-            # Of the last stage alone, as in mmpretrain's ViT.
+        elif plan.is_whole:
+            # Of the last stage only, as in mmpretrain's ViT.
             self.norm = nn.LayerNorm(self.embed_dims)
-        self.out_channels = tuple(in_channels[i] for i in self.out_indices)
-        self.out_strides = tuple(in_strides[i] for i in self.out_indices)
-
-    def _finish(self, *, frozen_stages: int, with_cp: bool) -> None:
-        """Initialise and freeze what was built.
-
-        Raises:
-            ValueError: If ``frozen_stages`` is out of its range.
-        """
-        if not isinstance(frozen_stages, int) or not -1 <= frozen_stages <= self.num_stages:
-            raise ValueError(
-                f'frozen_stages={frozen_stages} must lie between -1 (nothing is frozen), 0 (the '
-                f'embedding) and {self.num_stages} (all of {type(self).__name__})'
-            )
-        self.frozen_stages = frozen_stages
-        self.with_cp = with_cp
+        self.out_channels = tuple(in_channels[i] for i in plan.out_indices)
+        self.out_strides = tuple(in_strides[i] for i in plan.out_indices)
         self.reset_parameters()
         self._freeze()
+
+    @property
+    def out_type(self) -> str:
+        """What is returned."""
+        return self.plan.out_type
+
+    @property
+    def out_indices(self) -> tuple[int, ...]:
+        """The levels that are returned, counted from 0."""
+        return self.plan.out_indices
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        """For each level, the stage that feeds it, counted from 0."""
+        return self.plan.taps
 
     @abstractmethod
     def _embedding(self) -> Iterable[nn.Module | nn.Parameter]:
@@ -194,11 +166,10 @@ class TokenBackbone(BaseModule):
         if pretrained is None or pretrained is False:
             return
         if re.match(r'(?!tnt:|https?:)[\w-]+://', str(pretrained)):
-            print_log(
+            log(
                 f'pretrained={pretrained!r} names weights of another backbone and is ignored: '
                 f'{type(self).__name__} starts from random weights. For pretrained ones give the '
                 "backbone init_cfg=dict(type='Pretrained', checkpoint=...)",
-                logger='current',
                 level=logging.WARNING,
             )
         elif self.init_cfg:
@@ -208,13 +179,20 @@ class TokenBackbone(BaseModule):
 
     def init_weights(self) -> None:
         """Apply ``init_cfg``; ``type='Pretrained'`` takes what ``load_pretrained`` takes."""
-        init_cfg = self.init_cfg
-        # mmengine's own loader is mute
-        pretrained, self.init_cfg = split_init_cfg(init_cfg)
-        super().init_weights()
-        self.init_cfg = init_cfg
+        if self.is_init:
+            log(
+                f'init_weights of {type(self).__name__} has been called more than once',
+                level=logging.WARNING,
+            )
+            return
+        pretrained, others = split_init_cfg(self.init_cfg)
+        if others:
+            from mmengine.model import initialize  # who gives such a config has mmengine
+
+            initialize(self, others)
         for cfg in pretrained:
             load_pretrained(self, **load_options(cfg))
+        self.is_init = True
 
     def fit_position_tables(
         self, tensors: Mapping[str, Tensor], prefix: str = ''
@@ -239,10 +217,9 @@ class TokenBackbone(BaseModule):
         side = math.isqrt(max(found.shape[1] - num_prefix, 0))
         if num_prefix + side**2 != found.shape[1] or side == 0:
             return {}
-        print_log(
+        log(
             f'{name}: position tables resized from {side}x{side} to {self.grid[0]}x{self.grid[1]}, '
             'since img_size is another than that of the file',
-            logger='current',
         )
         with torch.no_grad():
             return {name: resize_position_table(found, (side, side), self.grid)}
@@ -258,7 +235,7 @@ class TokenBackbone(BaseModule):
         if self.frozen_stages < 0:
             return
         frozen = [*self._embedding(), *list(self._stages())[: self.frozen_stages]]
-        if self.norm is not None and self.frozen_stages == self.num_stages:
+        if self.norm is not None and self.frozen_stages == self.plan.num_stages:
             frozen.append(self.norm)
         for part in frozen:
             part.requires_grad_(False)
@@ -330,7 +307,7 @@ class TokenBackbone(BaseModule):
             image_size: ``(H, W)`` of the image before it was padded, in pixels.
             dtype: That of the image, and of the outputs.
         """
-        used = [self.taps[i] for i in self.out_indices]
+        used = self.plan.used_taps
         if self.pyramid is not None:
             maps = [tapped[tap].to_map() for tap in used]
             levels = self.pyramid(maps, [tapped[tap].words for tap in used], image_size)
@@ -338,7 +315,7 @@ class TokenBackbone(BaseModule):
         outputs = []
         for tap in used:
             tokens, grid, _ = tapped[tap]
-            if self.norm is not None and tap == self.num_stages - 1:
+            if self.norm is not None and tap == self.plan.num_stages - 1:
                 tokens = self.norm(tokens)
             outputs.append(self._format_tokens(tokens, grid).to(dtype))
         return tuple(outputs)
@@ -350,53 +327,5 @@ class TokenBackbone(BaseModule):
         if self.out_type == 'avg_featmap':
             return placed.mean(dim=1)
         if self.out_type == 'featmap':
-            return _to_map(placed, grid).contiguous()
+            return to_map(placed, grid).contiguous()
         return tokens
-
-
-def _to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-    """``(B, h*w, C) -> (B, C, h, w)``."""
-    return tokens.transpose(1, 2).unflatten(2, grid)
-
-
-def check_rates(**rates: float) -> None:
-    """Refuse dropout rates outside [0, 1)."""
-    for name, rate in rates.items():
-        if not isinstance(rate, Real) or not 0.0 <= rate < 1.0:
-            raise ValueError(f'{name}={rate!r} must lie in [0, 1)')
-
-
-def check_sizes(**sizes: int) -> None:
-    """Refuse what is no positive integer."""
-    for name, size in sizes.items():
-        if not isinstance(size, Integral) or size < 1:
-            raise ValueError(f'{name}={size!r} must be a positive integer')
-
-
-def parse_img_size(img_size: int | Sequence[int], smallest: int) -> tuple[int, int]:
-    """Read a side or ``(H, W)`` in pixels."""
-    sides = img_size if isinstance(img_size, (tuple, list)) else (img_size, img_size)
-    if len(sides) != 2 or not all(isinstance(side, Integral) for side in sides):
-        raise ValueError(f'img_size={img_size!r} must be an integer or (H, W), in pixels')
-    height, width = (int(side) for side in sides)
-    if height < smallest or width < smallest:
-        raise ValueError(f'img_size={img_size!r} must be at least one patch: {smallest} pixels')
-    return height, width
-
-
-def check_blocks(name: str, blocks: Any, depth: int) -> tuple[int, ...]:
-    """Read numbers of blocks, counted from 0."""
-    numbers = tuple(blocks) if isinstance(blocks, Iterable) else ()
-    if not isinstance(blocks, Iterable) or not set(numbers) <= set(range(depth)):
-        raise ValueError(f'{name}={blocks!r} must name blocks from 0 to {depth - 1}')
-    return numbers
-
-
-def spread_taps(taps: Sequence[int] | None, depth: int) -> tuple[int, ...]:
-    """Check the block that feeds each level; ``None`` spreads four evenly."""
-    if taps is None:
-        return tuple(-(-depth * level // 4) - 1 for level in (1, 2, 3, 4))
-    taps = check_blocks('taps', taps, depth)
-    if not taps:
-        raise ValueError('taps=() must name a block for each level')
-    return tuple(taps)

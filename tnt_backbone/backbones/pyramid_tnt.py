@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,10 +25,13 @@ from ..layers import (
     resize_position_table,
 )
 from ..layers.conv_stem import SENTENCE_STRIDE, WORDS_PER_SIDE
+from ..layers.drop_path import rising_rates
 from ..layers.relative_position import Factors
 from ..layers.tiles import count_tiles
 from ..variants import PYRAMID_TNT_VARIANTS, PyramidTNTVariant, get_variant
-from .base import Tap, TokenBackbone, check_rates, check_sizes, parse_img_size
+from .arguments import check_rates, check_sizes, parse_img_size
+from .base import TokenBackbone
+from .outputs import Tap, plan_outputs
 
 NUM_STAGES = 4
 # Pixels. The stages' squares of `sr_ratios` must fill their grids: 8 * 4, 16 * 2, 32, and the last
@@ -256,8 +258,7 @@ class PyramidTNT(TokenBackbone):
         pretrained: str | None = None,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
-        self._accept_pretrained(pretrained)
+        super().__init__(init_cfg=init_cfg, pretrained=pretrained)
         variant = get_variant(arch, self.VARIANTS)
         check_rates(
             drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate
@@ -277,8 +278,8 @@ class PyramidTNT(TokenBackbone):
         self.norm_eval = norm_eval
         self.grid = grid
         self.embed_dims = variant.sentence_dims[-1]
-        self._plan_outputs(NUM_STAGES, range(NUM_STAGES), out_type, out_indices)
-        self.depths = variant.depths[: self.num_stages]
+        plan = plan_outputs(NUM_STAGES, range(NUM_STAGES), out_type, out_indices, self.OUT_TYPES)
+        self.depths = variant.depths[: plan.num_stages]
         self.num_layers = sum(self.depths)
 
         self.stem = ConvStem(in_channels, variant.word_dims[0], variant.sentence_dims[0])
@@ -287,7 +288,7 @@ class PyramidTNT(TokenBackbone):
             torch.zeros(1, grid[0] * grid[1], variant.sentence_dims[0])
         )
         self.pos_drop = nn.Dropout(drop_rate)
-        drop_paths = np.linspace(0, drop_path_rate, sum(variant.depths)).tolist()
+        drop_paths = rising_rates(drop_path_rate, sum(variant.depths))
         self.stages = nn.ModuleList()
         for stage, depth in enumerate(self.depths):
             first = sum(self.depths[:stage])
@@ -303,14 +304,16 @@ class PyramidTNT(TokenBackbone):
                 )
             )
             grid = (count_tiles(grid[0], 2), count_tiles(grid[1], 2))
-        self._build_outputs(
+        self._complete(
+            plan,
             in_channels=variant.sentence_dims,
             in_strides=[SENTENCE_STRIDE * 2**stage for stage in range(NUM_STAGES)],
             out_channels=out_channels,
             out_strides=out_strides,
             smooth=True,
+            frozen_stages=frozen_stages,
+            with_cp=with_cp,
         )
-        self._finish(frozen_stages=frozen_stages, with_cp=with_cp)
 
     def reset_parameters(self) -> None:
         """Initialise as the authors do: He for the convolutions, a normal of 1 for relative_pos."""
@@ -378,7 +381,7 @@ class PyramidTNT(TokenBackbone):
         tapped = {}
         for i, stage in enumerate(self.stages):
             words, sentences, grid = stage(words, sentences, grid, self._run)
-            if i in self.tapped_stages:
+            if i in self.plan.used_taps:
                 tapped[i] = Tap(sentences, grid)
         return self._format_outputs(tapped, (height, width), image.dtype)
 

@@ -8,7 +8,6 @@ squares of the size that it was built for), the Performer computes in fp32 under
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,8 +19,11 @@ from ..layers import (
     resize_position_table,
     sinusoid_table,
 )
+from ..layers.drop_path import rising_rates
 from ..variants import T2T_VIT_VARIANTS, T2TViTVariant, get_variant
-from .base import Tap, TokenBackbone, check_rates, check_sizes, parse_img_size, spread_taps
+from .arguments import check_rates, check_sizes, parse_img_size, spread_taps
+from .base import TokenBackbone
+from .outputs import Tap, plan_outputs
 
 PATCH_SIZE = 16  # pixels; the soft splits step by 4, 2 and 2
 SPLITS = {
@@ -148,8 +150,7 @@ class T2TViT(TokenBackbone):
         pretrained: str | None = None,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
-        self._accept_pretrained(pretrained)
+        super().__init__(init_cfg=init_cfg, pretrained=pretrained)
         variant = get_variant(arch, self.VARIANTS)
         check_rates(
             drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate
@@ -161,11 +162,10 @@ class T2TViT(TokenBackbone):
         self.in_channels = in_channels
         self.grid = (height // PATCH_SIZE, width // PATCH_SIZE)
         self.embed_dims = variant.embed_dims
-        self._plan_outputs(
-            variant.depth, _parse_taps(taps, variant.depth, out_type), out_type, out_indices
-        )
-        last_tap = max(self.tapped_stages)
-        self.num_layers = self.num_stages = max(last_tap + 1, 0)
+        all_taps = _parse_taps(taps, variant.depth, out_type)
+        plan = plan_outputs(variant.depth, all_taps, out_type, out_indices, self.OUT_TYPES)
+        last_tap = max(plan.used_taps)
+        self.num_layers = plan.num_stages
 
         self.tokens_to_token = TokensToToken(variant, in_channels, min(last_tap, 0))
         self.cls_token: nn.Parameter | None = None
@@ -174,7 +174,7 @@ class T2TViT(TokenBackbone):
             self.cls_token = nn.Parameter(torch.zeros(1, 1, variant.embed_dims))
             num_tokens = 1 + self.grid[0] * self.grid[1]
             self.register_buffer('token_pos', sinusoid_table(num_tokens, variant.embed_dims))
-        drop_paths = np.linspace(0, drop_path_rate, variant.depth).tolist()
+        drop_paths = rising_rates(drop_path_rate, variant.depth)
         self.blocks = nn.ModuleList(
             TransformerBlock(
                 variant.embed_dims,
@@ -188,13 +188,15 @@ class T2TViT(TokenBackbone):
             )
             for i in range(self.num_layers)
         )
-        self._build_outputs(
-            in_channels=[variant.token_dims if tap < 0 else self.embed_dims for tap in self.taps],
-            in_strides=[SPLIT_STRIDES.get(tap, PATCH_SIZE) for tap in self.taps],
+        self._complete(
+            plan,
+            in_channels=[variant.token_dims if tap < 0 else self.embed_dims for tap in plan.taps],
+            in_strides=[SPLIT_STRIDES.get(tap, PATCH_SIZE) for tap in plan.taps],
             out_channels=out_channels,
             out_strides=out_strides,
+            frozen_stages=frozen_stages,
+            with_cp=with_cp,
         )
-        self._finish(frozen_stages=frozen_stages, with_cp=with_cp)
 
     def _embedding(self) -> Iterable[nn.Module | nn.Parameter]:
         yield self.tokens_to_token
@@ -222,7 +224,7 @@ class T2TViT(TokenBackbone):
             tokens = self.pos_drop(tokens + token_pos)  # (B, 1+N, d)
             for i, block in enumerate(self.blocks):
                 tokens = self._run(block, tokens)
-                if i in self.tapped_stages:
+                if i in self.plan.used_taps:
                     tapped[i] = Tap(tokens, grid)
         return self._format_outputs(tapped, (height, width), image.dtype)
 

@@ -8,7 +8,6 @@ Differences: feature maps instead of a class, any input size, nothing is written
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,16 +19,11 @@ from ..layers import (
     resize_position_table,
     to_word_map,
 )
+from ..layers.drop_path import rising_rates
 from ..variants import TNT_VARIANTS, TNTVariant, get_variant
-from .base import (
-    Tap,
-    TokenBackbone,
-    check_blocks,
-    check_rates,
-    check_sizes,
-    parse_img_size,
-    spread_taps,
-)
+from .arguments import check_blocks, check_rates, check_sizes, parse_img_size, spread_taps
+from .base import TokenBackbone
+from .outputs import Tap, plan_outputs
 
 FORMULATIONS = ('official', 'legacy')
 
@@ -193,8 +187,7 @@ class TNT(TokenBackbone):
         pretrained: str | None = None,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
-        self._accept_pretrained(pretrained)
+        super().__init__(init_cfg=init_cfg, pretrained=pretrained)
         variant = get_variant(arch, self.VARIANTS)
         if formulation not in FORMULATIONS:
             raise ValueError(
@@ -223,8 +216,9 @@ class TNT(TokenBackbone):
         self.words_per_side = patch_size // word_stride
         self.grid = (height // patch_size, width // patch_size)
         self.embed_dims = variant.sentence_dims
-        self._plan_outputs(variant.depth, spread_taps(taps, variant.depth), out_type, out_indices)
-        self.num_layers = self.num_stages
+        all_taps = spread_taps(taps, variant.depth)
+        plan = plan_outputs(variant.depth, all_taps, out_type, out_indices, self.OUT_TYPES)
+        self.num_layers = plan.num_stages
 
         num_words = self.words_per_side**2
         num_sentences = self.grid[0] * self.grid[1]
@@ -240,7 +234,7 @@ class TNT(TokenBackbone):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, variant.sentence_dims))
         self.sentence_pos = nn.Parameter(torch.zeros(1, 1 + num_sentences, variant.sentence_dims))
         self.pos_drop = nn.Dropout(drop_rate)
-        drop_paths = np.linspace(0, drop_path_rate, variant.depth).tolist()
+        drop_paths = rising_rates(drop_path_rate, variant.depth)
         self.blocks = nn.ModuleList(
             TNTBlock(
                 variant,
@@ -258,15 +252,17 @@ class TNT(TokenBackbone):
             )
             for i in range(self.num_layers)
         )
-        self._build_outputs(
-            in_channels=(self.embed_dims,) * len(self.taps),
-            in_strides=(patch_size,) * len(self.taps),
+        self._complete(
+            plan,
+            in_channels=(self.embed_dims,) * len(plan.taps),
+            in_strides=(patch_size,) * len(plan.taps),
             out_channels=out_channels,
             out_strides=out_strides,
             word_channels=variant.word_dims if word_pyramid else None,
             word_stride=word_stride,
+            frozen_stages=frozen_stages,
+            with_cp=with_cp,
         )
-        self._finish(frozen_stages=frozen_stages, with_cp=with_cp)
 
     def _embedding(self) -> Iterable[nn.Module | nn.Parameter]:
         return (
@@ -301,7 +297,7 @@ class TNT(TokenBackbone):
         tapped = {}
         for i, block in enumerate(self.blocks):
             words, sentences = self._run(block, words, sentences, grid)
-            if i in self.tapped_stages:
+            if i in self.plan.used_taps:
                 side = self.words_per_side
                 word_map = to_word_map(words, grid, side) if self.word_pyramid else None
                 tapped[i] = Tap(sentences, grid, word_map)

@@ -2,10 +2,7 @@
 
 from typing import Any
 
-from mmengine.model import PretrainedInit
-
-PRETRAINED = ('Pretrained', PretrainedInit)  # configs of the new style give the class itself
-
+PRETRAINED = ('Pretrained', 'PretrainedInit')
 InitCfg = dict[str, Any]
 
 
@@ -21,7 +18,10 @@ def split_init_cfg(init_cfg: InitCfg | list[InitCfg] | None) -> tuple[list[InitC
             raise ValueError(
                 f"init_cfg={dict(cfg)} has no type; for weights add type='Pretrained' to it"
             )
-    pretrained = [cfg for cfg in cfgs if cfg['type'] in PRETRAINED]
+    # configs of the new style give mmengine's class itself
+    pretrained = [
+        cfg for cfg in cfgs if getattr(cfg['type'], '__name__', cfg['type']) in PRETRAINED
+    ]
     return pretrained, [cfg for cfg in cfgs if cfg not in pretrained]
 
 

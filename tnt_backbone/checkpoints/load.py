@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 
+from ..log import log
 from .convert import Converted, formulation_of, to_ours
 from .published import resolve_checkpoint
 from .read import read_tensors
@@ -44,7 +44,7 @@ def load_pretrained(
     fitting, report = select_tensors(
         backbone, checkpoint, prefix=prefix, allow_missing=allow_missing
     )
-    print_log(report, logger='current')
+    log(report)
     backbone.load_state_dict(fitting, strict=False)
 
 
@@ -96,7 +96,7 @@ def select_tensors(
         if keys:
             report += f'\n  {len(keys)} {title}: {", ".join(keys)}'
     if not fits:
-        print_log(report, logger='current')  # names all; the error names a few
+        log(report)  # names all; the error names a few
         raise ValueError(
             f'{path} does not fit this backbone: {len(missing)} tensors are missing {missing[:4]}, '
             f'{len(mismatched)} have another shape {mismatched[:4]}. '

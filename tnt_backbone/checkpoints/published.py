@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
 
+from ..log import log
 from .read import read_tensors
 
 SCHEME = 'tnt://'
@@ -131,7 +131,7 @@ def _fetch(file_name: str, places: Sequence[str], by_hand: Sequence[str] = ()) -
     failures = []
     for place in places:
         cache.mkdir(parents=True, exist_ok=True)
-        print_log(f'downloading {place}', logger='current')
+        log(f'downloading {place}')
         # Checked under a name of its own, then renamed: the cache never holds half a file.
         handle, part = tempfile.mkstemp(prefix=f'{file_name}.', suffix='.part', dir=cache)
         os.close(handle)

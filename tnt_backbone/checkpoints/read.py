@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .mmengine_state import allow_mmengine_checkpoints
+from .safe_globals import training_checkpoints_are_safe
 
 # Where training tools keep the weights, in order of preference; an average of the weights comes
 # first, since that is what was evaluated.
@@ -81,9 +81,9 @@ DAMAGED_PICKLE = (
 
 
 def _read_pickle(path: str, head: bytes) -> Any:
-    allow_mmengine_checkpoints()
     try:
-        return torch.load(path, map_location='cpu', weights_only=True)
+        with training_checkpoints_are_safe():
+            return torch.load(path, map_location='cpu', weights_only=True)
     except DAMAGED_PICKLE as error:
         raise ValueError(
             f'{path} cannot be read as weights: {_diagnose(path, head, error)}'

@@ -5,8 +5,8 @@ Importing it registers ``CompileBackboneHook``, ``CpuAmpOptimWrapper``,
 with mmengine. The tools (``tools/train.py``, ``tools/test.py``) call the modules directly.
 """
 
+from ..checkpoint_loaders import load_from_published
 from ..datasets.load_image import LoadImageOrSkip
-from ..run.foreign_checkpoint import load_from_published
 from .amp import CpuAmpOptimWrapper
 from .compile_backbone import CompileBackboneHook
 from .layer_decay import LayerDecayOptimWrapperConstructor

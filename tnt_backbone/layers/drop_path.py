@@ -32,3 +32,9 @@ class DropPath(nn.Module):
     def extra_repr(self) -> str:
         """Show the probability in ``print(model)``."""
         return f'drop_prob={self.drop_prob}'
+
+
+def rising_rates(last: float, depth: int) -> list[float]:
+    """Return a drop path rate for each of ``depth`` blocks: linearly from 0 to ``last``."""
+    # on the CPU also where a model is built on another device
+    return torch.linspace(0.0, last, depth, dtype=torch.float64, device='cpu').tolist()

@@ -1,6 +1,20 @@
-"""Layer normalisation of feature maps."""
+"""Layer normalisation of feature maps, and of the words of a sentence together."""
 
 from torch import Tensor, nn
+
+from ..ops.reference import layer_norm
+
+
+class SentenceNorm(nn.LayerNorm):
+    """Normalise all words of a sentence together: ``(S, M, c) -> (S, M, c)``.
+
+    An ``nn.LayerNorm([M, c])`` whose gradient works for any number of sentences on a GPU, see
+    :func:`tnt_backbone.ops.reference.layer_norm`.
+    """
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Normalise over words and channels."""
+        return layer_norm(words, self.weight, self.bias, self.eps)
 
 
 class LayerNorm2d(nn.LayerNorm):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from .attention import Attention
 from .drop_path import DropPath
 from .mlp import Mlp
+from .norm import SentenceNorm
 from .squeeze_excitation import SqueezeExcitation
 
 
@@ -26,7 +27,8 @@ class TransformerBlock(nn.Module):
         class_token_only: With that default attention, return the first token alone,
             ``(B, 1, C)``: nothing is computed for others than what it attends to. For the last
             block of a classifier; not with ``se``, whose gate is computed from all tokens.
-        norm_shape: Trailing axes that are normalised together; by default the channels alone.
+        norm_shape: ``[M, c]`` where the words of a sentence are normalised together; by default
+            each token's channels.
         se: Add a squeeze-and-excitation gate to the MLP's output.
         drop_rate: Dropout of the projections, in [0, 1).
         attn_drop_rate: Dropout of the attention weights, in [0, 1).
@@ -59,7 +61,7 @@ class TransformerBlock(nn.Module):
                 'compute: leave one of them out'
             )
         self.class_token_only = class_token_only
-        self.norm1 = nn.LayerNorm(norm_shape or dims)
+        self.norm1 = SentenceNorm(norm_shape) if norm_shape else nn.LayerNorm(dims)
         self.attn = attn or Attention(
             dims,
             num_heads,
@@ -69,7 +71,7 @@ class TransformerBlock(nn.Module):
             window_size=window_size,
             class_token_only=class_token_only,
         )
-        self.norm2 = nn.LayerNorm(norm_shape or dims)
+        self.norm2 = SentenceNorm(norm_shape) if norm_shape else nn.LayerNorm(dims)
         self.mlp = Mlp(dims, int(dims * mlp_ratio), drop_rate=drop_rate)
         self.se = SqueezeExcitation(dims) if se else None
         self.drop_path = DropPath(drop_path)

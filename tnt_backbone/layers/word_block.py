@@ -12,20 +12,21 @@ from ..ops import InnerBlockParams, check_backend, inner_block
 from .attention import Attention
 from .drop_path import DropPath
 from .mlp import Mlp
+from .norm import SentenceNorm
 from .transformer_block import TransformerBlock
 
 # What the operation stands for; anything else in their place is called itself.
 PARTS = {
-    'norm1': nn.LayerNorm,
-    'attn': Attention,
-    'attn.qkv': nn.Linear,
-    'attn.proj': nn.Linear,
-    'norm2': nn.LayerNorm,
-    'mlp': Mlp,
-    'mlp.fc1': nn.Linear,
-    'mlp.act': nn.GELU,
-    'mlp.fc2': nn.Linear,
-    'drop_path': DropPath,
+    'norm1': (nn.LayerNorm, SentenceNorm),
+    'attn': (Attention,),
+    'attn.qkv': (nn.Linear,),
+    'attn.proj': (nn.Linear,),
+    'norm2': (nn.LayerNorm, SentenceNorm),
+    'mlp': (Mlp,),
+    'mlp.fc1': (nn.Linear,),
+    'mlp.act': (nn.GELU,),
+    'mlp.fc2': (nn.Linear,),
+    'drop_path': (DropPath,),
 }
 HOOKS = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
 
@@ -88,9 +89,9 @@ class WordBlock(TransformerBlock):
 
     def _is_plain(self) -> bool:
         """Tell whether the modules do what the operation does, and nothing else."""
-        for name, kind in PARTS.items():
+        for name, kinds in PARTS.items():
             part = self.get_submodule(name)
-            if type(part) is not kind or any(getattr(part, hooks) for hooks in HOOKS):
+            if type(part) not in kinds or any(getattr(part, hooks) for hooks in HOOKS):
                 return False
         attn: Any = self.attn
         drops = (attn.attn_drop_rate and attn.training) or any(

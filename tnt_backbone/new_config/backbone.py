@@ -13,8 +13,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
+from ..backbones import BACKBONES
 from ..checkpoints import PUBLISHED
-from ..registry import BACKBONES
 from .coco import dicts, leaf_dataset
 from .slow_backbone import slow_backbone_keys
 

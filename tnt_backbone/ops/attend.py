@@ -15,4 +15,4 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, dropout_p: float = 0.0) -> Tensor
     if not q.is_cuda or len(q) <= MAX_BATCH:
         return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout_p)
     parts = zip(*(tensor.split(MAX_BATCH) for tensor in (q, k, v)), strict=True)
-    return torch.cat([F.scaled_dot_product_attention(*p, dropout_p=dropout_p) for p in parts])
+    return torch.cat([attend(*part, dropout_p=dropout_p) for part in parts])

@@ -1,6 +1,7 @@
 """The inner block on a GPU: how the kernels of ``triton_kernels.py`` are launched.
 
-They have not been run on a GPU yet: the sizes below are guesses.
+The sizes are the quickest of those that were tried on an H200 in bfloat16, with 16 words of 24
+channels (docs/performance.md).
 """
 
 from contextlib import nullcontext
@@ -14,14 +15,13 @@ from torch import Tensor
 from .reference import InnerBlockParams, pack, unpack
 from .triton_kernels import backward_kernel, forward_kernel
 
-TILE_BYTES = 2048  # of a tile of words: what a warp holds in registers
+TILE_BYTES = 4096  # of a tile of words
 HIDDEN_BLOCK = 32  # hidden channels of the MLP at a time
 MIN_SIDE = 16  # of a matrix that tl.dot takes
-# Up to two warps: with four, the compiler uses Hopper's asynchronous products for tiles of 64 rows
-# or more, and one such kernel read outside its memory.
-FORWARD = {'num_warps': 1, 'num_stages': 1}
-BACKWARD = {'num_warps': 2, 'num_stages': 1}
-PROGRAMS = 8  # of the backward pass for each multiprocessor, if their sums fit into SUM_BYTES
+# Two warps: with four or more, the compiler uses Hopper's asynchronous products for tiles of 64
+# rows, and a kernel like these, in one product for a whole tile, then read outside its memory.
+LAUNCH = {'num_warps': 2, 'num_stages': 2}
+PROGRAMS = 4  # of the backward pass for each multiprocessor, if their sums fit into SUM_BYTES
 SUM_BYTES = 2**26
 
 
@@ -48,7 +48,7 @@ def forward(
             eps,
             _scale(words, num_heads),
             **constants,
-            **FORWARD,
+            **LAUNCH,
         )
     return out
 
@@ -86,7 +86,7 @@ def backward(
             eps,
             _scale(words, num_heads),
             **constants,
-            **BACKWARD,
+            **LAUNCH,
         )
     return [grad_words, *unpack(sums.sum(0), params)]
 

@@ -15,9 +15,9 @@ import tempfile
 from pathlib import Path
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 
+from ..log import log
 from .constant import constant
 from .reference import InnerBlockParams, pack, unpack
 
@@ -108,7 +108,7 @@ def _command() -> tuple[str, ...]:
 
 
 def _compile(library: Path) -> None:
-    print_log('compiling the inner block for this CPU (once, some seconds)', logger='current')
+    log('compiling the inner block for this CPU (once, some seconds)')
     library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         made = Path(folder) / library.name

@@ -57,6 +57,23 @@ def unpack(row: Tensor, params: InnerBlockParams) -> list[Tensor]:
     return [g.view_as(p).to(p.dtype, copy=True) for g, p in zip(found, given, strict=True)]
 
 
+def layer_norm(words: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """Normalise each word, or all words of a sentence together: ``(S, M, c) -> (S, M, c)``.
+
+    The axes that are normalised become one. On a GPU, the gradient of PyTorch 2.11's own layer norm
+    over two axes fails for many sentences: "returned an invalid gradient at index 1".
+
+    Args:
+        words: ``M`` words of ``c`` channels in each of ``S`` sentences.
+        weight: ``(c,)``, or ``(M, c)`` where all words of a sentence are normalised together.
+        bias: The same shape.
+        eps: Added to the variance.
+    """
+    flat = words.flatten(-weight.ndim)
+    normed = F.layer_norm(flat, (weight.numel(),), weight.flatten(), bias.flatten(), eps)
+    return normed.view_as(words)
+
+
 def forward(
     words: Tensor,
     params: InnerBlockParams,
@@ -66,14 +83,14 @@ def forward(
     eps: float,
 ) -> Tensor:
     """Attention among the words of a sentence, then an MLP: see ``inner_block``."""
-    normed = F.layer_norm(words, params.norm1_weight.shape, *params[:2], eps)
+    normed = layer_norm(words, params.norm1_weight, params.norm1_bias, eps)
     qkv = F.linear(normed, params.qkv_weight, params.qkv_bias)  # (S, M, 3c)
     qkv = qkv.unflatten(2, (3, num_heads, -1)).permute(2, 0, 3, 1, 4)  # (3, S, heads, M, c/heads)
     mixed = attend(*qkv.unbind(0)).transpose(1, 2).flatten(2)  # (S, M, c)
     update = F.linear(mixed, params.proj_weight, params.proj_bias)
     words = words + (update if scales is None else update * scales[0, :, None, None])
 
-    normed = F.layer_norm(words, params.norm2_weight.shape, *params[5:7], eps)
+    normed = layer_norm(words, params.norm2_weight, params.norm2_bias, eps)
     hidden = F.gelu(F.linear(normed, params.fc1_weight, params.fc1_bias))  # (S, M, f)
     update = F.linear(hidden, params.fc2_weight, params.fc2_bias)
     return words + (update if scales is None else update * scales[1, :, None, None])

@@ -1,8 +1,4 @@
-"""Checkpoints that mmengine wrote: read safely by torch >= 2.6, and looked at before a run starts.
-
-From 2.6 on, ``torch.load`` reads with ``weights_only=True``, and mmengine 0.10.7 neither asks
-otherwise nor says which of its own classes are harmless: it cannot read its own checkpoints.
-"""
+"""Which checkpoint a run starts from or goes on with, and a look into it before the run."""
 
 from pathlib import Path
 
@@ -11,8 +7,11 @@ from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 
 from ..checkpoints import resolve_checkpoint
+from ..checkpoints.convert import to_ours
 from ..checkpoints.published import SCHEME
 from ..checkpoints.read import read_tensors
+from ..checkpoints.safe_globals import training_checkpoints_are_safe
+from .pretrained import our_backbones
 
 
 def set_resume(cfg: Config, resume: str | None) -> list[str]:
@@ -91,10 +90,24 @@ def check_checkpoint(path: str, *, resume: bool = False) -> None:
     read_tensors(path)
     if not resume:
         return
-    content = torch.load(path, map_location='cpu', weights_only=True)
+    with training_checkpoints_are_safe():
+        content = torch.load(path, map_location='cpu', weights_only=True)
     missing = [key for key in ('meta', 'message_hub', 'optimizer') if key not in content]
     if missing:
         raise ValueError(
             f'{path} cannot be resumed from: it holds weights but no {", ".join(missing)}. To '
             f'start a new run from these weights: --cfg-options load_from={path}'
         )
+
+
+def choose_loader(cfg: Config) -> None:
+    """Put ``tnt://`` before ``load_from`` where the backbone is ours and the file is not."""
+    path = cfg.get('load_from')
+    if not path or '://' in path or cfg.get('resume') or not our_backbones(cfg):
+        return
+    try:
+        form = to_ours(read_tensors(path)).form
+    except ValueError:  # another model's; mmengine says what does not fit
+        return
+    if form.source != 'tnt_backbone':
+        cfg.load_from = SCHEME + path

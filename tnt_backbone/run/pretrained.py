@@ -8,10 +8,10 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
+from ..backbones import BACKBONES
 from ..checkpoints import resolve_checkpoint
 from ..checkpoints.init_cfg import load_options, split_init_cfg
 from ..checkpoints.load import select_tensors
-from ..registry import BACKBONES
 
 # mmengine fetches these itself
 FOREIGN_SCHEMES = (

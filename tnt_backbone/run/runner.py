@@ -9,7 +9,6 @@ from mmengine.hooks import LoggerHook
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ..checkpoints.mmengine_state import allow_mmengine_checkpoints
 from ..engine.amp import suit_amp_to_device
 from .freed_memory import keep_freed_memory
 from .processes import init_cpu_processes
@@ -46,7 +45,6 @@ def prepare_process(local_rank: int | None) -> None:
     """
     if local_rank is not None:
         os.environ.setdefault('LOCAL_RANK', str(local_rank))
-    allow_mmengine_checkpoints()
 
 
 def suit_to_machine(cfg: Config) -> None:

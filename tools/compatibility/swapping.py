@@ -20,7 +20,7 @@ from mmengine.runner import set_random_seed
 from torch import nn
 
 import tnt_backbone.engine  # noqa: F401
-from tnt_backbone.registry import BACKBONES
+from tnt_backbone.backbones import BACKBONES
 
 Model = dict[str, Any]  # the config of a model
 RESNETS = ('ResNet', 'ResNetV1c', 'ResNetV1d', 'ResNeXt')

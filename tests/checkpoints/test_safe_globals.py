@@ -10,8 +10,8 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from tnt_backbone.checkpoints.mmengine_state import allow_mmengine_checkpoints
 from tnt_backbone.checkpoints.read import read_tensors
+from tnt_backbone.checkpoints.safe_globals import training_checkpoints_are_safe
 
 
 class Code:
@@ -25,8 +25,8 @@ class Code:
 
 
 def test_history_and_arrays_are_read(checkpoint):
-    allow_mmengine_checkpoints()
-    content = torch.load(checkpoint, weights_only=True)
+    with training_checkpoints_are_safe():
+        content = torch.load(checkpoint, weights_only=True)
     assert content['message_hub']['log_scalars']['loss'].mean() == 3.0
     assert content['message_hub']['runtime_info']['numbers'].tolist() == [0, 1, 2]
     assert content['message_hub']['runtime_info']['names'].tolist() == ['a', 'b']
@@ -40,7 +40,7 @@ def test_timms_training_files_hold_a_command_line(tmp_path):
 
 
 def test_the_allow_list_is_still_needed(checkpoint):
-    """Fails when mmengine reads its own checkpoints: then mmengine_state.py can go."""
+    """Fails when mmengine reads its own checkpoints: then safe_globals.py can go."""
     try:
         importlib.metadata.version('mmengine')
     except importlib.metadata.PackageNotFoundError:
@@ -77,7 +77,6 @@ def test_importing_us_lets_mmengine_open_its_checkpoints(checkpoint):
     ids=['eval', 'getattr of a history', 'getattr of an array'],
 )
 def test_code_is_refused(tmp_path, code):
-    allow_mmengine_checkpoints()
     path = tmp_path / 'bad.pth'
     torch.save({'meta': {}, 'state_dict': {'weight': torch.ones(1), 'code': code}}, path)
     with pytest.raises(ValueError, match=str(path)):
@@ -86,3 +85,24 @@ def test_code_is_refused(tmp_path, code):
 
 def test_weights_are_read_out_of_a_training_checkpoint(checkpoint):
     assert torch.equal(read_tensors(str(checkpoint))['weight'], torch.ones(2))
+
+
+def test_torch_is_left_as_it_was(checkpoint):
+    """What a user's own ``torch.load`` accepts does not change."""
+    code = (
+        'import sys, torch, mmengine.runner; before = set(torch.serialization.get_safe_globals()); '
+        'import tnt_backbone.registry; '
+        'from tnt_backbone.checkpoints.read import read_tensors; '
+        'mmengine.runner.load_checkpoint(torch.nn.Linear(1, 2), sys.argv[1]); '
+        'read_tensors(sys.argv[1]); '
+        'assert set(torch.serialization.get_safe_globals()) == before'
+    )
+    command = [sys.executable, '-c', code, str(checkpoint)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_what_the_user_allowed_stays_allowed(checkpoint):
+    with torch.serialization.safe_globals([Code, np.ndarray]):
+        read_tensors(str(checkpoint))
+        assert {Code, np.ndarray} <= set(torch.serialization.get_safe_globals())

@@ -8,7 +8,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 
 from tnt_backbone import TNT
-from tnt_backbone.run.foreign_checkpoint import choose_loader
+from tnt_backbone.run.checkpoint_file import choose_loader
 from tnt_backbone.run.libraries import use_tta
 
 ARCH = {'depth': 2, 'word_dims': 8, 'word_heads': 4, 'sentence_dims': 24, 'sentence_heads': 2}
