@@ -7,28 +7,9 @@ import torch
 from mmengine.config import Config
 
 from tnt_backbone.run import processes as distributed
-from tnt_backbone.run.processes import init_cpu_processes, is_first_on_node
+from tnt_backbone.run.processes import init_cpu_processes
 
 cpu_only = pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
-
-
-@pytest.mark.parametrize(
-    ('launcher', 'variables', 'first'),
-    [
-        ('none', {}, True),
-        ('pytorch', {'LOCAL_RANK': '0', 'RANK': '4'}, True),
-        ('pytorch', {'LOCAL_RANK': '1', 'SLURM_LOCALID': '0'}, False),  # torchrun inside of srun
-        ('slurm', {'SLURM_LOCALID': '0'}, True),
-        ('slurm', {'SLURM_LOCALID': '3', 'LOCAL_RANK': '0'}, False),
-        ('mpi', {'OMPI_COMM_WORLD_LOCAL_RANK': '2'}, False),
-    ],
-)
-def test_first_process_of_a_machine(monkeypatch, launcher, variables, first):
-    for name in distributed.LOCAL_RANKS.values():
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert is_first_on_node(launcher) is first
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """Stochastic depth (https://arxiv.org/abs/1603.09382), per sample.
 
-Not torchvision's or mmcv's: the package is to be importable with torch and mmengine alone.
+Not torchvision's or mmcv's: the backbones need torch only.
 """
 
+import torch
 from torch import Tensor, nn
 
 

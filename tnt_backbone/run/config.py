@@ -1,13 +1,13 @@
 """From a path on the command line to the config that the Runner gets."""
 
-import difflib
 import traceback
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-CONFIGS = Path(__file__).parents[2] / 'configs'  # of a checkout; an installed package has none
+from .find_config import require_config
+
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -33,9 +33,7 @@ def read_config(
         FileNotFoundError: If there is no such file; the text has names that are near.
         ValueError: If the file is no config, or has no model, or the options do not fit it.
     """
-    if not Path(path).is_file():
-        wrong = 'is a folder' if Path(path).is_dir() else 'does not exist'
-        raise FileNotFoundError(f'the config {path!r} {wrong}. {_near_names(Path(path))}')
+    require_config(path)
     try:
         cfg = Config.fromfile(path)
     except Exception as error:  # a config is a program: it may fail in any way
@@ -61,16 +59,6 @@ def read_config(
         if isinstance(dataloader, dict) and dataloader.get('num_workers') == 0:
             dataloader['persistent_workers'] = False
     return cfg
-
-
-def _near_names(path: Path) -> str:
-    folders = [folder for folder in (path.parent, CONFIGS) if folder.is_dir()]
-    files = {str(file) for folder in folders for file in folder.glob('*.py')}
-    by_name = {Path(file).name: file for file in sorted(files)}
-    near = difflib.get_close_matches(path.name, by_name, n=3, cutoff=0.5)
-    if near:
-        return 'Did you mean ' + ' or '.join(by_name[name] for name in near) + '?'
-    return f'Configs that exist: {", ".join(sorted(by_name.values()))}' if by_name else ''
 
 
 def enable_auto_scale_lr(cfg: Config) -> None:

@@ -1,20 +1,12 @@
 """What is looked at before a run starts, so that a mistake costs seconds instead of hours."""
 
 import itertools
-import sys
-import time
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from mmengine.config import Config
 
 from ..data_checks.datasets import build_leaf_datasets, check_files, check_num_classes
 from .checkpoint_file import check_checkpoint
 from .pretrained import check_backbones, check_pretrained, notes_on_frozen_parts
-from .processes import is_first_on_node, local_rank
-
-OTHERS_WAIT = 5.0  # seconds in which launchers end a run whose first process has failed
 
 
 def check_training(cfg: Config) -> list[str]:
@@ -59,28 +51,3 @@ def _check_data(cfg: Config, phases: tuple[str, ...]) -> list[str]:
             if is_plain_coco(leaf):
                 notes += check_coco(leaf)
     return list(dict.fromkeys(notes))  # train and val say the same of the heads
-
-
-@contextmanager
-def errors_of_the_user(tool: str, *, launcher: str) -> Iterator[None]:
-    """Print a mistake of the user as one message, without a traceback, and exit with status 2.
-
-    Args:
-        tool: Name at the head of the message.
-        launcher: What started the processes. Where all of them fail alike, the first on a machine
-            prints, and its exit ends the others before they do.
-    """
-    try:
-        yield
-    except (FileNotFoundError, ValueError, ImportError) as error:
-        text = str(error)
-        origin = error.__cause__ or error.__context__
-        if isinstance(error, ImportError) and origin is not None:
-            # mmengine says which module of custom_imports failed, and not why
-            text += '\n' + ''.join(traceback.format_exception(origin))
-        if is_first_on_node(launcher):
-            sys.stderr.write(f'{tool}: error: {text}\n')
-        else:
-            time.sleep(OTHERS_WAIT)
-            sys.stderr.write(f'{tool}: error in process {local_rank(launcher)}: {text}\n')
-        sys.exit(2)

@@ -1,4 +1,4 @@
-"""Several processes on a machine without a GPU, and which process is which."""
+"""Several processes on a machine without a GPU."""
 
 import atexit
 import datetime
@@ -9,29 +9,6 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-
-# Where each launcher says which process of its machine this one is
-LOCAL_RANKS = {
-    'pytorch': 'LOCAL_RANK',
-    'slurm': 'SLURM_LOCALID',
-    'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK',
-}
-
-
-def local_rank(launcher: str) -> str:
-    """Number of this process among those of its machine."""
-    return os.environ.get(LOCAL_RANKS.get(launcher, ''), '0')
-
-
-def is_first_on_node(launcher: str) -> bool:
-    """Whether this process is the one of its machine that checks files for the others.
-
-    They wait for it in the Runner's first collective operation.
-
-    Args:
-        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
-    """
-    return local_rank(launcher) == '0'
 
 
 def init_cpu_processes(cfg: Config) -> None:

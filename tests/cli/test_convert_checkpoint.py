@@ -47,7 +47,7 @@ def test_to_the_authors_form_and_back(weights, tmp_path):
 
 def test_mistakes_are_explained(weights, tmp_path):
     result = convert(weights, tmp_path / 'out.pth', '--to', 'timm')
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert 'timm has no form for' in result.stderr
     assert 'Traceback' not in result.stderr
     assert not (tmp_path / 'out.pth').exists()

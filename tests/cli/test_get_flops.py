@@ -89,5 +89,5 @@ def test_models_of_all_libraries(monkeypatch, capsys, config, counts_heads):
 
 def test_an_unknown_model_is_named():
     result = run('nothing.py')
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert 'nothing.py is neither a config nor one of TNT, PyramidTNT, T2TViT' in result.stderr

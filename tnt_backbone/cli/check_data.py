@@ -1,0 +1,121 @@
+"""Open every file of a config's data sets, and report what training would fail on or learn wrongly.
+
+    python tools/check_data.py configs/retinanet_tnt_s_coco.py
+    python tools/check_data.py my_config.py --phases train --workers 8 --out problems.json
+
+For data in the formats of COCO and Pascal VOC, masks as of ADE20K or Cityscapes, and class folders
+as of ImageNet.
+Images and masks are decoded; sizes, labels, classes and boxes are compared. The exit status is 1 if
+training would fail or lie, else 0; what the libraries leave out or clip by themselves is counted
+alone.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .common import (
+    add_cfg_options,
+    errors_of_the_user,
+    make_parser,
+    parse_cfg_options,
+    require_files,
+)
+
+if TYPE_CHECKING:
+    from mmengine.dataset import BaseDataset
+
+    from ..data_checks.files import Problem
+
+TOOL = 'tools/check_data.py'
+SHOWN = 5  # files named of each kind
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument('config')
+    parser.add_argument(
+        '--phases', nargs='+', choices=['train', 'val', 'test'], default=['train', 'val']
+    )
+    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
+    parser.add_argument('--out', type=Path, metavar='FILE.json', help='all findings, with files')
+    add_cfg_options(parser)
+    return parser.parse_args(argv)
+
+
+def look(dataset: 'BaseDataset', workers: int) -> list['Problem']:
+    """Check a data set, on a terminal under a progress bar."""
+    from tqdm import tqdm
+    from tqdm.contrib.concurrent import process_map
+
+    from ..data_checks.files import plan_check
+
+    check = plan_check(dataset)
+    print(f'{dataset.__class__.__name__}: {len(check.items)} images')
+    if not check.items:
+        return check.found
+    if workers > 1:
+        found = process_map(check.look, check.items, max_workers=workers, chunksize=8, disable=None)
+    else:
+        found = [check.look(item) for item in tqdm(check.items, disable=None)]
+    return [*check.found, *chain.from_iterable(found)]
+
+
+def report(problems: list['Problem']) -> bool:
+    """Print the counts and the first files of each kind; tell whether any is fatal."""
+    from ..data_checks.files import KINDS
+
+    files = defaultdict(list)
+    for problem in problems:
+        files[problem.kind].append(problem)
+    for kind, count in sorted(Counter(problem.kind for problem in problems).items()):
+        print(f'  {"ERROR" if KINDS[kind] else "note "} {kind}: {count}')
+        for problem in files[kind][:SHOWN]:
+            print(f'          {problem.file}' + (f': {problem.text}' if problem.text else ''))
+        if count > SHOWN:
+            print(f'          and {count - SHOWN} more')
+    if not problems:
+        print('  nothing wrong')
+    return any(KINDS[kind] for kind in files)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    everything: dict[str, list[dict[str, str]]] = {}
+    failed = False
+    with errors_of_the_user(TOOL):
+        require_files(args.config)
+
+        from ..data_checks.datasets import build_leaf_datasets, check_files
+        from ..run.config import read_config
+
+        cfg = read_config(
+            args.config,
+            options=parse_cfg_options(args.cfg_options),
+            work_dir=None,
+            launcher='none',
+            needs_model=False,
+        )
+        datasets = build_leaf_datasets(cfg, args.phases)
+        check_files(cfg, datasets)
+        if not any(datasets.values()):
+            raise ValueError(f'{args.config} has no data set for {", ".join(args.phases)}')
+        for phase, parts in datasets.items():
+            for dataset in parts:
+                print(f'{phase}: ', end='')
+                problems = look(dataset, args.workers)
+                failed |= report(problems)
+                everything.setdefault(phase, []).extend(problem._asdict() for problem in problems)
+        if args.out:
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.write_text(json.dumps(everything, indent=1))
+            print(f'all findings: {args.out}')
+    sys.exit(int(failed))

@@ -1,0 +1,66 @@
+"""Give weights the names of another project, or clean them from what training left beside them.
+
+    python tools/convert_checkpoint.py tnt_s_81.5.pth.tar tnt_s.pth --to tnt_backbone
+    python tools/convert_checkpoint.py work_dirs/tnt_s/epoch_310.pth tnt_s.safetensors --to timm
+
+IN is a file, a URL, tnt://<published name> or timm/<model of the hub>; whose form it has is found
+by its keys. A classifier's head is kept; heads of detectors and segmentors, and our feature pyramid
+where the other form has none, are not.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from .common import errors_of_the_user, make_parser
+
+TOOL = 'tools/convert_checkpoint.py'
+OPENMMLAB = ('tnt_backbone', 'mmpretrain')  # whose tools look for the weights in 'state_dict'
+SOURCES = ('tnt_backbone', 'official', 'timm', 'mmpretrain')
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument('input', metavar='IN')
+    parser.add_argument('output', metavar='OUT', type=Path, help='.pth, or .safetensors')
+    parser.add_argument('--to', choices=SOURCES, default='tnt_backbone', help='whose names')
+    parser.add_argument(
+        '--prefix', help="where in IN the backbone lies, such as 'backbone.'; found by itself"
+    )
+    parser.add_argument('--force', action='store_true', help='overwrite OUT')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    with errors_of_the_user(TOOL):
+        if args.output.exists() and not args.force:
+            raise FileExistsError(f'{args.output} exists: give another name, or --force')
+        given = args.input
+        if not (given.startswith('timm/') or '://' in given or Path(given).is_file()):
+            raise FileNotFoundError(f'{given} does not exist')
+
+        import torch
+
+        from ..checkpoints import resolve_checkpoint
+        from ..checkpoints.convert import from_ours, possible_sources, to_ours
+        from ..checkpoints.read import read_tensors
+
+        converted = to_ours(read_tensors(resolve_checkpoint(given)), args.prefix)
+        tensors = from_ours(converted, args.to)
+    tensors = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    if args.output.suffix == '.safetensors':
+        from safetensors.torch import save_file
+
+        save_file(tensors, args.output)
+    else:
+        torch.save({'state_dict': tensors} if args.to in OPENMMLAB else tensors, args.output)
+    print(
+        f'{args.output}: {len(tensors)} tensors of {converted.form.family} in the form of '
+        f'{args.to} ({"with" if converted.head else "without"} a classifier), from '
+        f'{converted.form.source}. Other forms these weights can have: '
+        + ', '.join(source for source in possible_sources(converted) if source != args.to)
+    )

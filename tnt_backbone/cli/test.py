@@ -1,0 +1,103 @@
+"""Test a model of MMDetection, MMSegmentation or MMPretrain, as a config says."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .common import (
+    add_run_options,
+    errors_of_the_user,
+    make_parser,
+    parse_cfg_options,
+    require_files,
+)
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+TOOL = 'tools/test.py'
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument('config', help='config file, for instance configs/retinanet_tnt_s_coco.py')
+    parser.add_argument(
+        'checkpoint', help='checkpoint file, for instance work_dirs/NAME/epoch_12.pth'
+    )
+    parser.add_argument(
+        '--out',
+        metavar='PATH',
+        help='keep the predictions: a .pkl file, in MMSegmentation a folder',
+    )
+    parser.add_argument('--show', action='store_true', help='draw the predictions in a window')
+    parser.add_argument(
+        '--show-dir',
+        metavar='DIR',
+        help='draw the predictions into files; MMDetection puts DIR into the work folder',
+    )
+    parser.add_argument(
+        '--wait-time', type=float, default=2, help='seconds that the window of --show waits'
+    )
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help='test on several versions of each image, as the config says',
+    )
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='test in mixed precision, in MMSegmentation and MMPretrain',
+    )
+    add_run_options(parser)
+    return parser.parse_args(argv)
+
+
+def apply_options(cfg: 'Config', args: argparse.Namespace) -> None:
+    """Put the options into the config."""
+    from ..run.libraries import library_of, show_predictions, use_amp_for_testing, use_tta
+    from ..run.pretrained import drop_pretrained
+
+    cfg.resume, cfg.load_from = False, args.checkpoint
+    drop_pretrained(cfg)
+    if args.show or args.show_dir:
+        show_predictions(cfg, show=args.show, show_dir=args.show_dir, wait_time=args.wait_time)
+    if args.out:
+        library_of(cfg).set_out(cfg, args.out)
+    if args.amp:
+        use_amp_for_testing(cfg)
+    if args.tta:
+        use_tta(cfg)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    if args.local_rank is not None:
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    with errors_of_the_user(TOOL, launcher=args.launcher):
+        require_files(args.config, args.checkpoint)
+
+        from ..run.checkpoint_file import choose_loader, fetch_checkpoint
+        from ..run.config import read_config
+        from ..run.libraries import set_dataloader_defaults
+        from ..run.preflight import check_testing
+        from ..run.processes import end_cpu_processes
+        from ..run.ranks import is_first_on_node
+        from ..run.runner import build_runner, suit_to_machine
+
+        cfg = read_config(
+            args.config,
+            options=parse_cfg_options(args.cfg_options),
+            work_dir=args.work_dir,
+            launcher=args.launcher,
+        )
+        set_dataloader_defaults(cfg)
+        apply_options(cfg, args)
+        fetch_checkpoint(cfg)
+        notes = check_testing(cfg) if is_first_on_node(args.launcher) else []
+        choose_loader(cfg)
+        suit_to_machine(cfg)
+    build_runner(cfg, notes).test()
+    end_cpu_processes()

@@ -1,0 +1,111 @@
+"""Train a model of MMDetection, MMSegmentation or MMPretrain, as a config says."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .common import (
+    add_run_options,
+    errors_of_the_user,
+    make_parser,
+    parse_cfg_options,
+    require_files,
+)
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+TOOL = 'tools/train.py'
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument('config', help='config file, for instance configs/retinanet_tnt_s_coco.py')
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='PATH',
+        help='continue from a checkpoint; without PATH from the last one in the work folder',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the total batch size',
+    )
+    parser.add_argument(
+        '--no-validate', action='store_true', help='do not evaluate during training'
+    )
+    parser.add_argument(
+        '--compile', action='store_true', help='compile the backbone with torch.compile'
+    )
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument('--weights', metavar='FILE', help='local file that the backbone starts from')
+    start.add_argument(
+        '--from-scratch', action='store_true', help='start without pretrained weights'
+    )
+    add_run_options(parser)
+    return parser.parse_args(argv)
+
+
+def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
+    """Put the options into the config; return notes for the log."""
+    from ..engine.amp import enable_amp
+    from ..engine.compile_backbone import compile_backbone
+    from ..run.checkpoint_file import set_resume
+    from ..run.config import enable_auto_scale_lr
+    from ..run.libraries import skip_validation
+    from ..run.pretrained import drop_pretrained, replace_backbone_weights
+
+    if args.amp:
+        enable_amp(cfg)
+    if args.auto_scale_lr:
+        enable_auto_scale_lr(cfg)
+    if args.no_validate:
+        skip_validation(cfg)
+    if args.compile:
+        compile_backbone(cfg)
+    notes = set_resume(cfg, args.resume)
+    if (args.weights or args.from_scratch) and not cfg.get('resume'):
+        cfg.load_from = None  # the option wins over the config
+    if args.from_scratch or cfg.get('load_from'):  # a checkpoint brings the backbone's weights
+        drop_pretrained(cfg)
+    elif args.weights:
+        replace_backbone_weights(cfg, args.weights)
+    return notes
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    if args.local_rank is not None:
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    with errors_of_the_user(TOOL, launcher=args.launcher):
+        require_files(args.config, None if args.resume == 'auto' else args.resume)
+
+        from ..run.checkpoint_file import choose_loader, fetch_checkpoint
+        from ..run.config import read_config
+        from ..run.libraries import set_dataloader_defaults
+        from ..run.preflight import check_training
+        from ..run.processes import end_cpu_processes
+        from ..run.ranks import is_first_on_node
+        from ..run.runner import build_runner, suit_to_machine
+
+        cfg = read_config(
+            args.config,
+            options=parse_cfg_options(args.cfg_options),
+            work_dir=args.work_dir,
+            launcher=args.launcher,
+        )
+        set_dataloader_defaults(cfg)
+        notes = apply_options(cfg, args)
+        fetch_checkpoint(cfg)
+        if is_first_on_node(args.launcher):
+            notes += check_training(cfg)
+        choose_loader(cfg)
+        suit_to_machine(cfg)
+    build_runner(cfg, notes).train()
+    end_cpu_processes()

@@ -1,0 +1,26 @@
+"""Which process is which, from what the launchers set."""
+
+import os
+
+# Where each launcher says which process of its machine this one is
+LOCAL_RANKS = {
+    'pytorch': 'LOCAL_RANK',
+    'slurm': 'SLURM_LOCALID',
+    'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK',
+}
+
+
+def local_rank(launcher: str) -> str:
+    """Return the number of this process among those of its machine."""
+    return os.environ.get(LOCAL_RANKS.get(launcher, ''), '0')
+
+
+def is_first_on_node(launcher: str) -> bool:
+    """Tell whether this process is the one of its machine that checks files for the others.
+
+    They wait for it in the Runner's first collective operation.
+
+    Args:
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+    """
+    return local_rank(launcher) == '0'
