@@ -3,13 +3,10 @@
 usage: _torchrun.py TOOL PROCESSES [ARGUMENTS OF THE TOOL ...]
 """
 
+import importlib
 import os
 import sys
 from pathlib import Path
-
-import torch
-from torch.distributed import run
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 THREAD_VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS')
 
@@ -62,9 +59,16 @@ def rendezvous() -> list[str]:
 def main() -> None:
     """Start the processes; exit with the status of the first that fails."""
     tool, processes, *arguments = sys.argv[1:]
+    # a wrong option or a missing file is one message, before anything slow is imported
+    importlib.import_module(f'tnt_backbone.cli.{Path(tool).stem}').read_command_line(arguments)
+    import torch
+
     check_processes(int(processes), torch.cuda.device_count())
     if processes == '1' and os.environ.get('NNODES', '1') == '1':
         os.execv(sys.executable, [sys.executable, tool, *arguments])  # nothing to synchronise
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
     try:
         run.main(
             [*rendezvous(), f'--nproc-per-node={processes}', tool, '--launcher=pytorch', *arguments]

@@ -7,6 +7,10 @@ USAGE='usage: bash tools/dist_test.sh CONFIG CHECKPOINT GPUS [options of tools/t
   one machine:      PORT=29501 fixes the port (default: a free one)
   several machines: NNODES=2 NODE_RANK=0 MASTER_ADDR=host0 PORT=29500, with GPUS for each machine'
 
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+  printf '%s\n' "$USAGE"
+  exit 0
+fi
 if (($# < 3)) || [[ $1 == -* ]]; then
   printf '%s\n' "$USAGE" >&2
   exit 2

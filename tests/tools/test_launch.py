@@ -67,6 +67,8 @@ def launch(tmp_path, script, *arguments, gpus, **variables):
         f'#!/bin/bash\nif [[ $1 == -* ]]; then exec {sys.executable} "$@"; fi\n'
         f'exec {sys.executable} {fake} "$@"\n',
     )
+    for name in ('a.py', 'a.pth'):
+        (tmp_path / name).touch()
     return run(script, *arguments, cwd=tmp_path, PYTHON=str(python), **variables)
 
 
@@ -85,6 +87,30 @@ def test_more_processes_than_gpus_are_refused(tmp_path):
     )
     assert status == 1
     assert 'has 2 GPUs (CUDA_VISIBLE_DEVICES=4,5)' in output
+
+
+@pytest.mark.parametrize(
+    ('script', 'arguments'),
+    [
+        ('dist_train.sh', ('nowhere.py', 8)),
+        ('dist_train.sh', ('a.py', 8, '--resume', 'nowhere.pth')),
+        ('dist_test.sh', ('a.py', 'nowhere.pth', 8)),
+        ('dist_test.sh', ('a.py', 'a.pth', 8, '--nowhere')),
+    ],
+)
+def test_mistakes_are_told_once_before_processes_start(tmp_path, script, arguments):
+    status, output = launch(tmp_path, script, *arguments, gpus=8)
+    assert status == 2
+    assert output.count('error:') == 1
+    assert 'nowhere' in output
+    assert 'STARTED' not in output
+
+
+@pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh'])
+def test_help_is_not_an_error(script, tmp_path):
+    status, output = run(script, '--help', cwd=tmp_path)
+    assert status == 0
+    assert output.startswith(f'usage: bash tools/{script} CONFIG')
 
 
 def test_as_many_processes_as_gpus_are_started_on_a_free_port(tmp_path):
@@ -150,7 +176,6 @@ def test_a_port_can_be_fixed(tmp_path):
         ('dist_train.sh', ['a.py', '0']),
         ('dist_train.sh', ['a.py', 'two']),
         ('dist_train.sh', ['a.py', '--amp']),
-        ('dist_train.sh', ['--help']),
         ('dist_test.sh', ['a.py', '2']),
         ('dist_test.sh', ['a.py', 'a.pth', '-1']),
         ('slurm_train.sh', ['partition', 'job', 'a.py']),

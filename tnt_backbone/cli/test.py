@@ -54,6 +54,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def read_command_line(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line, and check that its files are there."""
+    args = parse_args(argv)
+    with errors_of_the_user(TOOL, launcher=args.launcher):
+        require_files(args.config, args.checkpoint)
+    return args
+
+
 def apply_options(cfg: 'Config', args: argparse.Namespace) -> None:
     """Put the options into the config."""
     from ..run.libraries import library_of, show_predictions, use_amp_for_testing, use_tta
@@ -73,12 +81,10 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
-    args = parse_args(argv)
+    args = read_command_line(argv)
     if args.local_rank is not None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with errors_of_the_user(TOOL, launcher=args.launcher):
-        require_files(args.config, args.checkpoint)
-
         from ..run.checkpoint_file import choose_loader, fetch_checkpoint
         from ..run.config import read_config
         from ..run.libraries import set_dataloader_defaults
