@@ -38,7 +38,7 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE'],
     packages=find_packages(include=['tnt_backbone', 'tnt_backbone.*']),
-    package_data={'tnt_backbone': ['checkpoints/published.json', 'ops/inner_block.cpp']},
+    package_data={'tnt_backbone': ['checkpoints/published.json', 'ops/native.cpp']},
     python_requires='>=3.10',
     install_requires=['torch', 'numpy'],
     extras_require={

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tnt_backbone.layers import WordBlock
 
-PATHS = {'cpu': ('native', 'cpu', 'reference'), 'cuda': ('triton', 'reference')}
+PATHS = {'cpu': ('native', 'chunked', 'reference'), 'cuda': ('triton', 'reference')}
 COPIES = (1.0, 2.5)  # of the words, by a forward pass and by both
 SIDE = 1536  # of the large matrices
 

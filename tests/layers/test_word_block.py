@@ -10,9 +10,9 @@ from torch._dynamo.backends.debugging import aot_eager
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tnt_backbone.layers import TransformerBlock, WordBlock
-from tnt_backbone.ops import cpu, native
+from tnt_backbone.ops import chunked, native
 
-FUSED = {'cpu': cpu, 'native': native}
+FUSED = {'chunked': chunked, 'native': native}
 BACKENDS = ['reference', *FUSED]
 OPTIONS = {
     'TNT': {},
@@ -29,7 +29,7 @@ def no_choice(monkeypatch):
     monkeypatch.delenv('TNT_BACKBONE_INNER_BLOCK', raising=False)
 
 
-def make(backend='cpu', **options):
+def make(backend='chunked', **options):
     """A block with its twin of plain modules, and words."""
     torch.manual_seed(0)
     block, plain = WordBlock(12, 3, backend=backend, **options), TransformerBlock(12, 3, **options)
@@ -106,7 +106,7 @@ def test_copies_and_keeps_the_names_of_the_weights():
     assert list(block.state_dict()) == list(plain.state_dict())
     twin = copy.deepcopy(block)
     assert torch.equal(twin(words), block(words))
-    assert twin.backend == 'cpu'
+    assert twin.backend == 'chunked'
 
 
 @pytest.mark.parametrize('drop_path', [0.0, 0.4])

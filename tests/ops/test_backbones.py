@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tnt_backbone import TNT, PyramidTNT
-from tnt_backbone.ops import cpu
+from tnt_backbone.ops import chunked
 
 VARIABLE = 'TNT_BACKBONE_INNER_BLOCK'
 TINY = {'depth': 2, 'word_dims': 8, 'word_heads': 2, 'sentence_dims': 16, 'sentence_heads': 2}
@@ -54,7 +54,7 @@ def step(backbone):
 
 
 def is_fused(backbone):
-    with mock.patch.object(cpu, 'forward', wraps=cpu.forward) as operation:
+    with mock.patch.object(chunked, 'forward', wraps=chunked.forward) as operation:
         backbone(torch.zeros(1, 3, 64, 64, dtype=torch.float64))
     return operation.called
 
@@ -67,7 +67,7 @@ def call_modules(backbone):
     return backbone
 
 
-@pytest.mark.parametrize('backend', ['reference', 'cpu'])
+@pytest.mark.parametrize('backend', ['reference', 'chunked'])
 def test_equals_the_modules_under_the_same_seed(build, backend):
     plain, other = call_modules(build(None)), build(backend)
     assert list(plain.state_dict()) == list(other.state_dict())
@@ -83,7 +83,7 @@ def test_variable_and_argument_choose_the_path(monkeypatch, build):
     assert not is_fused(build('reference').eval())
     monkeypatch.setenv(VARIABLE, 'reference')
     assert not is_fused(backbone)
-    assert is_fused(build('cpu').eval()), 'the argument wins'
+    assert is_fused(build('chunked').eval()), 'the argument wins'
     monkeypatch.setenv(VARIABLE, 'gpu')
     with pytest.raises(ValueError, match=f"{VARIABLE}='gpu' is not known: choose one of"):
         build(None)

@@ -13,7 +13,15 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from tnt_backbone.ops import BACKENDS, InnerBlockParams, choose_backend, cpu, inner_block, native
+from tnt_backbone.ops import (
+    BACKENDS,
+    InnerBlockParams,
+    choose_backend,
+    chunked,
+    inner_block,
+    native,
+    triton,
+)
 
 VARIABLE = 'TNT_BACKBONE_INNER_BLOCK'
 LONGER = [(32, 24, 4, True, True), (48, 10, 2, False, True), (64, 40, 4, True, False)]
@@ -58,13 +66,13 @@ def test_norms_take_the_words_of_a_sentence_together():
     )
     mixed = value.mean(1, keepdim=True).expand_as(words)  # all weights alike
     expected = words + mixed @ params.proj_weight.T + params.proj_bias
-    for backend in ('reference', 'cpu'):
+    for backend in ('reference', 'chunked'):
         found = inner_block(words, silent, backend=backend, **arguments)
         torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize('shape', [(3, 4, 2, False, True), (2, 4, 1, True, False)], ids=str)
-@pytest.mark.parametrize('backend', ['reference', 'cpu'])
+@pytest.mark.parametrize('backend', ['reference', 'chunked'])
 def test_gradients_are_those_of_finite_differences(shape, backend):
     words, params, arguments, _ = cases.make(shape, 2, drop_path=True, dtype=torch.float64)
 
@@ -78,9 +86,9 @@ def test_gradients_are_those_of_finite_differences(shape, backend):
 @pytest.mark.parametrize('shape', cases.SHAPES, ids=str)
 @pytest.mark.parametrize('drop_path', [False, True])
 def test_cpu_path_equals_the_reference(monkeypatch, shape, drop_path):
-    monkeypatch.setattr(cpu, 'CHUNK_WORDS', 2 * shape[0])  # three chunks, the last one smaller
+    monkeypatch.setattr(chunked, 'CHUNK_WORDS', 2 * shape[0])  # three chunks, the last one smaller
     given = cases.make(shape, drop_path=drop_path, dtype=torch.float64)
-    expected, found = cases.run(*given, 'reference'), cases.run(*given, 'cpu')
+    expected, found = cases.run(*given, 'reference'), cases.run(*given, 'chunked')
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -149,7 +157,7 @@ def test_without_a_compiler_a_cpu_takes_the_next_path(monkeypatch, tmp_path, com
     native._load.cache_clear()
     words, params, arguments, _ = cases.make((16, 6, 2, False, False))
     try:
-        assert choose_backend(words, params) == 'cpu'
+        assert choose_backend(words, params) == 'chunked'
         with pytest.raises(ValueError, match=f"'native' cannot run: .*compiled.*{compiler}"):
             inner_block(words, params, backend='native', **arguments)
     finally:
@@ -157,7 +165,7 @@ def test_without_a_compiler_a_cpu_takes_the_next_path(monkeypatch, tmp_path, com
     assert not list(tmp_path.rglob('*.so'))
 
 
-@pytest.mark.parametrize('backend', ['cpu', 'native'])
+@pytest.mark.parametrize('backend', ['chunked', 'native'])
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16], ids=str)
 def test_error_of_low_precision_is_at_most_twice_that_of_the_plain_path(dtype, backend):
     given = cases.make((16, 24, 4, False, False), 64, drop_path=True)
@@ -171,7 +179,7 @@ def test_error_of_low_precision_is_at_most_twice_that_of_the_plain_path(dtype, b
         assert 0 < error < 2 * plain_error
 
 
-@pytest.mark.parametrize('backend', ['cpu', 'native'])
+@pytest.mark.parametrize('backend', ['chunked', 'native'])
 def test_autocast_keeps_the_dtype_of_the_words(backend):
     given = cases.make((16, 24, 4, False, False), 64)
     exact = cases.run(*given, 'reference')
@@ -184,7 +192,7 @@ def test_autocast_keeps_the_dtype_of_the_words(backend):
         assert error < 2 * plain_error
 
 
-@pytest.mark.parametrize(('backend', 'length'), [('cpu', 9), ('native', 16)])
+@pytest.mark.parametrize(('backend', 'length'), [('chunked', 9), ('native', 16)])
 def test_any_strides_and_no_sentence(backend, length):
     words, params, arguments, grad = cases.make((length, 12, 2, False, False))
     turned = words.detach().transpose(1, 2).contiguous().transpose(1, 2).requires_grad_()
@@ -199,8 +207,8 @@ def test_any_strides_and_no_sentence(backend, length):
 @pytest.mark.parametrize(
     ('backend', 'shape'),
     [
-        ('cpu', (4, 6, 2, False, True)),
-        ('cpu', (4, 6, 2, True, False)),
+        ('chunked', (4, 6, 2, False, True)),
+        ('chunked', (4, 6, 2, True, False)),
         ('native', (16, 6, 2, True, True)),
     ],
     ids=str,
@@ -214,7 +222,7 @@ def test_operator_keeps_torchs_rules(backend, shape, dtype):
     )
 
 
-@pytest.mark.parametrize('backend', ['cpu', 'native'])
+@pytest.mark.parametrize('backend', ['chunked', 'native'])
 def test_keeps_nothing_but_the_words_for_the_backward_pass(backend):
     words, params, arguments, _ = cases.make((16, 24, 4, False, False))
     kept = []
@@ -229,7 +237,7 @@ def test_flops_are_counted_like_the_plain_path(shape):
     """Torch's counter misses its fused attention on a CPU: it is made of plain products here."""
     *given, grad = cases.make(shape)
     counts = []
-    for backend in ('reference', 'cpu', *(['native'] if shape[0] == 16 else [])):
+    for backend in ('reference', 'chunked', *(['native'] if shape[0] == 16 else [])):
         with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
             inner_block(given[0], given[1], backend=backend, **given[2]).backward(grad)
         counts.append(counter.get_total_flops())
@@ -239,11 +247,11 @@ def test_flops_are_counted_like_the_plain_path(shape):
 def test_a_cpu_takes_its_own_path_unless_told_otherwise(monkeypatch):
     words, params, _, _ = cases.make((16, 6, 2, False, False))
     assert choose_backend(words, params) == 'native'
-    assert choose_backend(words[:, :9], params) == 'cpu', 'no whole vectors of words'
-    assert choose_backend(words.double(), params) == 'cpu'
+    assert choose_backend(words[:, :9], params) == 'chunked', 'no whole vectors of words'
+    assert choose_backend(words.double(), params) == 'chunked'
     monkeypatch.setenv(VARIABLE, 'reference')
     assert choose_backend(words, params) == 'reference'
-    assert choose_backend(words, params, 'cpu') == 'cpu', 'the argument wins'
+    assert choose_backend(words, params, 'chunked') == 'chunked', 'the argument wins'
     monkeypatch.setenv(VARIABLE, '')
     assert choose_backend(words, params) == 'native'
     assert choose_backend(words.to('meta'), params) == 'reference'
@@ -261,13 +269,39 @@ def test_unknown_paths_are_refused(monkeypatch):
 def test_paths_that_cannot_run_are_refused(monkeypatch):
     words, params, arguments, _ = cases.make((4, 6, 2, False, False))
     monkeypatch.delenv('TRITON_INTERPRET', raising=False)
-    with pytest.raises(ValueError, match=r"'triton' cannot run: .*one of \('reference', 'cpu'\)"):
+    with pytest.raises(
+        ValueError, match=r"'triton' cannot run: .*one of \('reference', 'chunked'\)"
+    ):
         inner_block(words, params, backend='triton', **arguments)
     with pytest.raises(ValueError, match=r"'native' cannot run: 4 words are not 16, 32, 48 or 64"):
         inner_block(words, params, backend='native', **arguments)
-    monkeypatch.setenv(VARIABLE, 'cpu')
-    with pytest.raises(ValueError, match=f"{VARIABLE}='cpu' cannot run: the words are on 'meta'"):
+    monkeypatch.setenv(VARIABLE, 'chunked')
+    with pytest.raises(
+        ValueError, match=f"{VARIABLE}='chunked' cannot run: the words are on 'meta'"
+    ):
         inner_block(words.to('meta'), params, **arguments)
+
+
+def test_triton_without_a_c_compiler_is_refused(monkeypatch):
+    """A GPU machine without one runs the plain backend instead of failing in the first step."""
+    words, params, arguments, _ = cases.make((4, 6, 2, False, False), dtype=torch.float32)
+    monkeypatch.setenv('TRITON_INTERPRET', '1')
+    monkeypatch.setattr(triton, '_has_compiler', lambda: False)
+    with pytest.raises(ValueError, match=r"'triton' cannot run: Triton needs a C compiler"):
+        inner_block(words, params, backend='triton', **arguments)
+    monkeypatch.undo()
+    monkeypatch.delenv('CC', raising=False)
+    monkeypatch.setenv('PATH', '')
+    triton._has_compiler.cache_clear()
+    assert not triton._has_compiler()
+    triton._has_compiler.cache_clear()
+
+
+def test_the_old_name_of_a_backend(monkeypatch):
+    words, params, _, _ = cases.make((4, 6, 2, False, False))
+    assert choose_backend(words, params, 'cpu') == 'chunked'
+    monkeypatch.setenv(VARIABLE, 'cpu')
+    assert choose_backend(words, params) == 'chunked'
 
 
 def test_works_without_triton():

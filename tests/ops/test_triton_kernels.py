@@ -33,7 +33,7 @@ def arguments(shape, dtype):
 
 def interpret(path):
     """Run all cases; needs TRITON_INTERPRET=1 before Triton is imported."""
-    from tnt_backbone.ops import gpu
+    from tnt_backbone.ops import triton as gpu
 
     gpu.PROGRAMS = 2  # so that some have several tiles
     jobs = [(shape, torch.float32) for shape in cases.SHAPES]
@@ -89,7 +89,8 @@ def test_kernels_compile_for_a_gpu(name, shape, dtype):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource, compile
 
-    from tnt_backbone.ops import gpu, triton_kernels
+    from tnt_backbone.ops import triton as gpu
+    from tnt_backbone.ops import triton_kernels
 
     kernel = getattr(triton_kernels, name)
     words, params, _, _ = arguments(shape, torch.float32)
@@ -110,7 +111,8 @@ def test_arguments_get_through_the_launcher():
     from triton.compiler import make_backend
     from triton.runtime.jit import create_function_from_signature
 
-    from tnt_backbone.ops import gpu, triton_kernels
+    from tnt_backbone.ops import triton as gpu
+    from tnt_backbone.ops import triton_kernels
 
     words, params, _, _ = arguments(LOW[0], torch.float32)
     constants = gpu.get_constants(words, params, None, LOW[0][2], torch.float32)

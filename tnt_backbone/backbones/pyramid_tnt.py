@@ -221,7 +221,7 @@ class PyramidTNT(TokenBackbone):
         norm_eval: Keep the stem's BatchNorm in evaluation mode in training, for small batches.
         with_cp: Recompute each block in the backward pass, to save memory.
         inner_backend: How the inner transformers are computed: ``'reference'`` (plain PyTorch),
-            ``'native'`` (C++), ``'cpu'`` or ``'triton'``; default: what suits the device, see
+            ``'native'`` (C++), ``'chunked'`` or ``'triton'``; default: what suits the device, see
             :func:`tnt_backbone.ops.choose_backend`. The weights are the same.
         pretrained: What MMSegmentation makes of ``model.pretrained``; elsewhere use ``init_cfg``. A
             name from a model zoo is another backbone's and is ignored with a warning.

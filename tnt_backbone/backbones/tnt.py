@@ -144,7 +144,7 @@ class TNT(TokenBackbone):
         frozen_stages: -1 freezes nothing, 0 the embedding, ``k`` the first ``k`` blocks too.
         with_cp: Recompute each block in the backward pass, to save memory.
         inner_backend: How the inner transformers are computed: ``'reference'`` (plain PyTorch),
-            ``'native'`` (C++), ``'cpu'`` or ``'triton'``; default: what suits the device, see
+            ``'native'`` (C++), ``'chunked'`` or ``'triton'``; default: what suits the device, see
             :func:`tnt_backbone.ops.choose_backend`. The weights are the same.
         pretrained: What MMSegmentation makes of ``model.pretrained``; elsewhere use ``init_cfg``. A
             name from a model zoo is another backbone's and is ignored with a warning.

@@ -6,26 +6,23 @@ write them once, and keep nothing else for the backward pass, which computes the
 FlashAttention does (https://arxiv.org/abs/2205.14135).
 
 ==========  ====================  ===============================================================
-path        tensors               memory
+backend     tensors               memory
 ==========  ====================  ===============================================================
 reference   any                   what autograd keeps: about 25 times the words
 native      on a CPU, fp32, with  the words
             a C++ compiler
-cpu         on a CPU              the words, and a chunk's intermediate results
+chunked     on a CPU              the words, and a chunk's intermediate results
 triton      on a GPU              the words
 ==========  ====================  ===============================================================
+
+Each lies in a file of its name, which says what it cannot do (``why_not``).
 
 All but the first are registered as one operator, ``tnt_backbone::inner_block``, which
 ``torch.compile`` and ``torch.export`` take into their graph as it is. It has first derivatives in
 reverse mode, and no others.
 """
 
-import functools
-import importlib
-import importlib.util
 import os
-import shutil
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -33,19 +30,17 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.utils.flop_counter import register_flop_formula
 
-from . import native, reference
+from . import chunked, native, reference, triton
 from .constant import is_exporting
 from .reference import InnerBlockParams
 
 VARIABLE = 'TNT_BACKBONE_INNER_BLOCK'
-BACKENDS = ('reference', 'native', 'cpu', 'triton')
-# What is chosen where nobody chooses: the first that can run.
-DEFAULTS = {'cpu': ('native', 'cpu'), 'cuda': ('triton',)}
-MODULES = {'native': '.native', 'cpu': '.cpu', 'triton': '.gpu'}  # imported when they are used
-HAS_TRITON = importlib.util.find_spec('triton') is not None  # not imported: it takes a second
-TRITON_DTYPES = (torch.float16, torch.bfloat16, torch.float32)
-TRITON_CAPABILITY = (8, 0)  # products of bfloat16
-TRITON_MAX_WORDS = TRITON_MAX_DIMS = 64  # of a sentence; of a word
+FUSED: dict[str, Any] = {'native': native, 'chunked': chunked, 'triton': triton}
+BACKENDS = ('reference', *FUSED)
+OLD_NAMES = {'cpu': 'chunked'}  # of 0.1.0
+# What is chosen where nobody chooses: the first that can run. The Triton kernels were not tried on
+# AMD's GPUs.
+DEFAULTS = {'cpu': ('native', 'chunked'), 'cuda': () if torch.version.hip else ('triton',)}
 
 
 def inner_block(
@@ -107,10 +102,10 @@ def choose_backend(words: Tensor, params: InnerBlockParams, backend: str | None 
             or any(type(tensor) not in (Tensor, Parameter) for tensor in given)
         )
         wanted = () if plain else DEFAULTS.get(words.device.type, ())
-        return next((path for path in wanted if not _why_not(path, words, params)), 'reference')
-    reason = _why_not(asked, words, params)
+        return next((path for path in wanted if not _why_not(path, words)), 'reference')
+    reason = _why_not(asked, words)
     if reason:
-        able = tuple(path for path in BACKENDS if not _why_not(path, words, params))
+        able = tuple(path for path in BACKENDS if not _why_not(path, words))
         raise ValueError(
             f'{_origin(backend)}{asked!r} cannot run: {reason}. Choose one of {able} here, or '
             'leave the choice to the device'
@@ -125,6 +120,7 @@ def check_backend(backend: str | None) -> str | None:
         ValueError: If it is unknown.
     """
     asked = backend or os.environ.get(VARIABLE) or None
+    asked = OLD_NAMES.get(asked or '', asked)
     if asked is not None and asked not in BACKENDS:
         raise ValueError(f'{_origin(backend)}{asked!r} is not known: choose one of {BACKENDS}')
     return asked
@@ -134,52 +130,17 @@ def _origin(backend: str | None) -> str:
     return 'inner_backend=' if backend else f'{VARIABLE}='
 
 
-def _why_not(backend: str, words: Tensor, params: InnerBlockParams) -> str | None:
-    """Say why a path cannot run."""
-    device = words.device.type
-    if backend in ('cpu', 'native') and device != 'cpu':
-        return f'the words are on {device!r}'
-    if backend == 'native':
-        if words.dtype == torch.float64:
-            return f'the words are {words.dtype}, and it computes in fp32'
-        if words.shape[1] % native.LANES or words.shape[1] > native.MAX_WORDS:
-            return f'{words.shape[1]} words are not 16, 32, 48 or 64'
-        return native.why_not()
-    if backend == 'triton':
-        if not HAS_TRITON:
-            return "there is no triton here ('pip install triton')"
-        if device != 'cuda' and os.environ.get('TRITON_INTERPRET') != '1':
-            return f'the words are on {device!r} (TRITON_INTERPRET=1 runs the kernels on a CPU)'
-        if device == 'cuda' and torch.cuda.get_device_capability(words.device) < TRITON_CAPABILITY:
-            return f'the GPU is older than compute capability {TRITON_CAPABILITY}'
-        if not _has_compiler():
-            return 'Triton needs a C compiler (Debian, Ubuntu: sudo apt install gcc)'
-        if words.dtype not in TRITON_DTYPES:
-            return f'the words are {words.dtype}, not one of {TRITON_DTYPES}'
-        if words.shape[1] > TRITON_MAX_WORDS or words.shape[2] > TRITON_MAX_DIMS:
-            return (
-                f'{words.shape[1]} words of {words.shape[2]} channels are more than '
-                f'{TRITON_MAX_WORDS} of {TRITON_MAX_DIMS}'
-            )
-    return None
-
-
-@functools.cache
-def _has_compiler() -> bool:
-    """Tell whether Triton finds what it compiles its launchers with."""
-    return 'CC' in os.environ or any(map(shutil.which, ('clang', 'gcc')))
+def _why_not(backend: str, words: Tensor) -> str | None:
+    """Say why a backend cannot run."""
+    return FUSED[backend].why_not(words) if backend in FUSED else None
 
 
 def _product_dtype(words: Tensor, backend: str) -> torch.dtype:
     """The dtype of the factors of matrix products; sums and norms are in fp32 at least."""
     device = words.device.type
-    if backend in ('cpu', 'native'):
+    if backend in ('chunked', 'native'):
         return torch.promote_types(words.dtype, torch.float32)
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else words.dtype
-
-
-def _path(backend: str) -> ModuleType:
-    return importlib.import_module(MODULES[backend], __package__)
 
 
 @torch.library.custom_op('tnt_backbone::inner_block', mutates_args=())
@@ -193,7 +154,7 @@ def _fused(
     backend: str,
 ) -> Tensor:
     with torch.autocast(words.device.type, enabled=False):
-        return _path(backend).forward(
+        return FUSED[backend].forward(
             words, InnerBlockParams(*params), scales, num_heads=num_heads, eps=eps, dtype=dtype
         )
 
@@ -211,7 +172,7 @@ def _fused_backward(
 ) -> list[Tensor]:
     """Return the gradients of the words and of each parameter."""
     with torch.autocast(words.device.type, enabled=False):
-        return _path(backend).backward(
+        return FUSED[backend].backward(
             grad,
             words,
             InnerBlockParams(*params),

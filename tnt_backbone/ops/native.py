@@ -1,4 +1,4 @@
-"""The inner block in C++ (``inner_block.cpp``), compiled for this CPU when it is first needed.
+"""The inner block in C++ (``native.cpp``), compiled for this CPU when it is first needed.
 
 That takes the compiler some seconds, once a machine: the library is kept in
 ``$XDG_CACHE_HOME/tnt_backbone`` (``~/.cache/tnt_backbone``). ``CXX`` names another compiler than
@@ -21,7 +21,7 @@ from ..log import log
 from .constant import constant
 from .reference import InnerBlockParams, pack, unpack
 
-SOURCE = Path(__file__).with_name('inner_block.cpp')
+SOURCE = Path(__file__).with_name('native.cpp')
 # Not -ffast-math: with it, the whole process would take denormal numbers for zero.
 FLAGS = (
     *('-std=c++17', '-O3', '-march=native', '-ffp-contract=fast', '-fno-math-errno'),
@@ -72,8 +72,19 @@ def backward(
     return [out.to(words.dtype), *unpack(sums.sum(0), params)]
 
 
+def why_not(words: Tensor) -> str | None:
+    """Say why this backend cannot run on such words; compile its library where it was not yet."""
+    if words.device.type != 'cpu':
+        return f'the words are on {words.device.type!r}'
+    if words.dtype == torch.float64:
+        return f'the words are {words.dtype}, and it computes in fp32'
+    if words.shape[1] % LANES or words.shape[1] > MAX_WORDS:
+        return f'{words.shape[1]} words are not 16, 32, 48 or 64'
+    return why_no_library()
+
+
 @constant
-def why_not() -> str | None:
+def why_no_library() -> str | None:
     """Say why there is no library for this CPU; compile it where it was not yet."""
     found = _load()
     return found if isinstance(found, str) else None

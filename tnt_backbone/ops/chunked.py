@@ -25,6 +25,11 @@ CHUNK_WORDS = 4096
 MAX_THREADS = 16  # beyond, chunks would grow without need
 
 
+def why_not(words: Tensor) -> str | None:
+    """Say why this backend cannot run on such words."""
+    return None if words.device.type == 'cpu' else f'the words are on {words.device.type!r}'
+
+
 class _Heads(NamedTuple):
     query: Tensor  # (S*heads, c/heads, M), already scaled
     key: Tensor

@@ -4,17 +4,22 @@ The sizes are the quickest of those that were tried on an H200 in bfloat16, with
 channels (docs/performance.md).
 """
 
+import functools
+import importlib.util
+import os
+import shutil
 from contextlib import nullcontext
 from typing import Any
 
 import torch
-import triton
-import triton.language as tl
 from torch import Tensor
 
 from .reference import InnerBlockParams, pack, unpack
-from .triton_kernels import backward_kernel, forward_kernel
 
+HAS_TRITON = importlib.util.find_spec('triton') is not None  # not imported: it takes a second
+DTYPES = (torch.float16, torch.bfloat16, torch.float32)
+CAPABILITY = (8, 0)  # of the GPU: products of bfloat16
+MAX_WORDS = MAX_DIMS = 64  # of a sentence; of a word
 TILE_BYTES = 4096  # of a tile of words
 HIDDEN_BLOCK = 32  # hidden channels of the MLP at a time
 MIN_SIDE = 16  # of a matrix that tl.dot takes
@@ -23,6 +28,33 @@ MIN_SIDE = 16  # of a matrix that tl.dot takes
 LAUNCH = {'num_warps': 2, 'num_stages': 2}
 PROGRAMS = 4  # of the backward pass for each multiprocessor, if their sums fit into SUM_BYTES
 SUM_BYTES = 2**26
+
+
+def why_not(words: Tensor) -> str | None:
+    """Say why this backend cannot run on such words."""
+    device = words.device.type
+    if not HAS_TRITON:
+        return "there is no triton here ('pip install triton')"
+    if device != 'cuda' and os.environ.get('TRITON_INTERPRET') != '1':
+        return f'the words are on {device!r} (TRITON_INTERPRET=1 runs the kernels on a CPU)'
+    if device == 'cuda' and torch.cuda.get_device_capability(words.device) < CAPABILITY:
+        return f'the GPU has less than compute capability {CAPABILITY}'
+    if not _has_compiler():
+        return 'Triton needs a C compiler (Debian, Ubuntu: sudo apt install gcc)'
+    if words.dtype not in DTYPES:
+        return f'the words are {words.dtype}, not one of {DTYPES}'
+    if words.shape[1] > MAX_WORDS or words.shape[2] > MAX_DIMS:
+        return (
+            f'{words.shape[1]} words of {words.shape[2]} channels are more than {MAX_WORDS} of '
+            f'{MAX_DIMS}'
+        )
+    return None
+
+
+@functools.cache
+def _has_compiler() -> bool:
+    """Tell whether Triton finds what it compiles its launchers with."""
+    return 'CC' in os.environ or any(map(shutil.which, ('clang', 'gcc')))
 
 
 def forward(
@@ -35,6 +67,10 @@ def forward(
     dtype: torch.dtype,
 ) -> Tensor:
     """Return the new words; see ``inner_block``."""
+    import triton
+
+    from .triton_kernels import forward_kernel
+
     words = words.contiguous()
     out = torch.empty_like(words)
     constants = get_constants(words, params, scales, num_heads, dtype)
@@ -64,6 +100,10 @@ def backward(
     dtype: torch.dtype,
 ) -> list[Tensor]:
     """Return the gradients of the words and of each parameter, in their order."""
+    import triton
+
+    from .triton_kernels import backward_kernel
+
     words, packed = words.contiguous(), pack(params)
     constants = get_constants(words, params, scales, num_heads, dtype)
     processors = 1
@@ -98,7 +138,10 @@ def get_constants(
     num_heads: int,
     dtype: torch.dtype,
 ) -> dict[str, Any]:
-    """The kernels' compile-time arguments."""
+    """Return the kernels' compile-time arguments."""
+    import triton
+    import triton.language as tl
+
     _, length, dims = words.shape
     padded, hidden = max(triton.next_power_of_2(length), MIN_SIDE), params.fc1_weight.shape[0]
     side = max(triton.next_power_of_2(dims), MIN_SIDE)
