@@ -17,7 +17,7 @@ MODELS=(
   T2TViT:14 T2TViT:t-14 mmpretrain:t2t-vit-t-14_8xb64_in1k timm:swin_tiny_patch4_window7_224 timm:resnet50
 )
 if [[ $DEVICE == cuda ]]; then
-  MODELS+=("TNT:s+inner_backend='triton'") # not the default there before it is measured
+  MODELS+=("TNT:s+inner_backend='reference'")
   THROUGHPUT=(--batch 256 --dtypes bfloat16 float16 --ways eager compiled --rounds 20)
   INNER_BLOCK=(--sentences 50176 --dtype bfloat16)
   BATCHES=(1 4 16 64 256)
