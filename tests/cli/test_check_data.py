@@ -83,7 +83,7 @@ def test_coco(tiny_config, coco_root, tmp_path):
         'box outside its image': 1,
         'box reaches over the edge': 1,
         'box without area': 1,
-        'label out of range': 1,
+        'box of a category that is not listed': 1,
         'image has another size than the annotations say': 1,
         'image without annotation': 1,
         'image cannot be read': 1,

@@ -47,16 +47,16 @@ def test_what_mmdet_drops_is_counted(coco_root):
         content['annotations'] = [a for a in content['annotations'] if a['image_id'] != 3]
 
     edit(coco_root, change)
-    (note,) = check_coco(dataset(coco_root))
-    assert '4 images, 7 boxes' in note
-    assert 'left out: 3 (annotation ids 20, 21, 22)' in note
-    assert 'left out of training: 1 (3.jpg)' in note
+    flat, empty = check_coco(dataset(coco_root))
+    assert '4 images, 7 boxes' in flat
+    assert 'left out: 3 (annotation ids 20, 21, 22)' in flat
+    assert 'left out of training: 1 (3.jpg)' in empty
 
     theirs = dataset(coco_root, lazy_init=False)
     assert len(theirs) == 4 - 1
     assert sum(len(theirs.get_data_info(i)['instances']) for i in range(3)) == 7 - 3
 
-    (note,) = check_coco(dataset(coco_root, test_mode=True))
+    _, note = check_coco(dataset(coco_root, test_mode=True))
     assert 'kept: 1 (3.jpg)' in note
 
 
@@ -170,3 +170,10 @@ def test_boxes_without_a_mask_where_masks_are_read(coco_root):
         theirs[0]
     edit(coco_root, lambda content: content['annotations'].pop(0))
     check_coco(dataset(coco_root, pipeline=pipeline))
+
+
+def test_all_errors_are_told_at_once(coco_root):
+    edit(coco_root, lambda content: [box.update(iscrowd=1) for box in content['annotations']])
+    with pytest.raises(ValueError, match='no category person') as error:
+        check_coco(dataset(coco_root, metainfo=None))
+    assert 'none of its 4 boxes can be trained on' in str(error.value)

@@ -31,7 +31,7 @@ from .common import (
 if TYPE_CHECKING:
     from mmengine.dataset import BaseDataset
 
-    from ..data_checks.files import Problem
+    from ..data_checks.findings import Finding
 
 TOOL = 'tools/check_data.py'
 SHOWN = 5  # files named of each kind
@@ -50,7 +50,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def look(dataset: 'BaseDataset', workers: int) -> list['Problem']:
+def look(dataset: 'BaseDataset', workers: int) -> list['Finding']:
     """Check a data set, on a terminal under a progress bar."""
     from tqdm import tqdm
     from tqdm.contrib.concurrent import process_map
@@ -68,9 +68,9 @@ def look(dataset: 'BaseDataset', workers: int) -> list['Problem']:
     return [*check.found, *chain.from_iterable(found)]
 
 
-def report(problems: list['Problem']) -> bool:
+def report(problems: list['Finding']) -> bool:
     """Print the counts and the first files of each kind; tell whether any is fatal."""
-    from ..data_checks.files import KINDS
+    from ..data_checks.findings import KINDS
 
     files = defaultdict(list)
     for problem in problems:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmengine.dataset import BaseDataset
 
-from .datasets import shorten
+from .findings import shorten
 
 
 def check_class_folders(dataset: BaseDataset) -> None:

@@ -10,6 +10,8 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS, init_default_scope
 
+from .findings import shorten
+
 # Parts of a model whose num_classes counts the classes of the data, in the three libraries
 HEADS = ('bbox_head', 'mask_head', 'decode_head', 'auxiliary_head', 'head')
 
@@ -163,10 +165,3 @@ def _num_classes(node: Any, path: str) -> Iterator[tuple[str, int]]:
             yield f'{path}.num_classes', node['num_classes']
         for key, part in node.items():
             yield from _num_classes(part, f'{path}.{key}')
-
-
-def shorten(values: Iterable[Any], most: int = 3) -> str:
-    """Join the first few values for a message, each of at most 120 characters."""
-    texts = [str(value) for value in values]
-    texts = [text if len(text) <= 120 else text[:117] + '...' for text in texts]
-    return ', '.join(texts[:most]) + (', ...' if len(texts) > most else '')

@@ -16,40 +16,13 @@ from mmengine.dataset import BaseDataset
 from mmengine.fileio import list_from_file
 
 from ..datasets.load_image import LoadImageOrSkip
+from .findings import Finding
 
-# What is found, and whether training or the evaluation would fail, or be wrong, with it.
-KINDS = {
-    'image cannot be read': True,
-    'annotations cannot be read': True,
-    'image has another size than the annotations say': True,
-    'mask cannot be read': True,
-    'mask has another size than its image': True,
-    'label out of range': True,
-    'classes do not match': True,
-    'no box to train on': True,
-    'box without a mask': True,
-    'class without images': True,
-    'box outside its image': True,
-    'box of no class': False,  # left out by MMDetection
-    'box without area': False,  # left out by MMDetection, of VOC without effect
-    'box reaches over the edge': False,  # clipped by MMDetection
-    'image without annotation': False,
-    'mask without a label': False,
-}
-
-
-class Problem(NamedTuple):
-    """One finding.
-
-    Attributes:
-        kind: A key of ``KINDS``.
-        file: The file, or the annotation in it.
-        text: What was found there.
-    """
-
-    kind: str
-    file: str
-    text: str
+BOX_BY_BOX = (
+    'box without area',
+    'box of a category that is not listed',
+    'image without annotation',
+)
 
 
 class Check(NamedTuple):
@@ -62,8 +35,8 @@ class Check(NamedTuple):
     """
 
     items: list[dict[str, Any]]
-    look: Callable[[dict[str, Any]], list[Problem]]
-    found: list[Problem]
+    look: Callable[[dict[str, Any]], list[Finding]]
+    found: list[Finding]
 
 
 def plan_check(dataset: BaseDataset) -> Check:
@@ -97,63 +70,44 @@ def _infos(dataset: BaseDataset) -> list[dict[str, Any]]:
     return [dataset.get_data_info(i) for i in range(len(dataset))]
 
 
-def _read_image(path: str) -> tuple[np.ndarray | None, list[Problem]]:
+def _read_image(path: str) -> tuple[np.ndarray | None, list[Finding]]:
     try:
         return LoadImageOrSkip().read(path), []
     except (OSError, ValueError, SyntaxError) as error:  # the last is Pillow's for a broken PNG
-        return None, [Problem('image cannot be read', path, str(error))]
+        return None, [Finding('image cannot be read', path, str(error))]
 
 
 # ------------------------------------------------------------------ COCO
 
 
 def _plan_coco(dataset: BaseDataset) -> Check:
-    from .coco import (
-        check_boxes,
-        check_classes,
-        check_masks,
-        is_plain_coco,
-        read_annotations,
-    )
+    from .coco import find_in_annotations, is_plain_coco, read_file
 
     if not is_plain_coco(dataset):
         raise ValueError(
             f'{type(dataset).__name__} is of another format than the boxes of COCO and Pascal VOC, '
             'which are known here'
         )
-    content = read_annotations(dataset.ann_file, annotated=not dataset.test_mode)
-    found = []
-    names = [category['name'] for category in content['categories']]
-    for kind, look in (
-        ('classes do not match', lambda: check_classes(dataset, names)),
-        ('no box to train on', lambda: check_boxes(dataset, content)),
-        ('box without a mask', lambda: check_masks(dataset, content)),
-    ):
-        try:
-            look()
-        except ValueError as error:
-            found.append(Problem(kind, dataset.ann_file, str(error)))
-    categories = {category['id'] for category in content['categories']}
-    items: dict[int, dict[str, Any]] = {
-        image['id']: {
+    file = read_file(dataset)
+    # the others are found again below, box by box
+    found = [f for f in find_in_annotations(dataset, file) if f.kind not in BOX_BY_BOX]
+    categories = {category['id'] for category in file.categories}
+    items: dict[Any, dict[str, Any]] = {
+        key: {
             'path': str(Path(dataset.data_prefix['img'], image['file_name'])),
             'size': (image['height'], image['width']),
             'categories': categories,
             'boxes': [],
         }
-        for image in content['images']
+        for key, image in file.images.items()
     }
-    for box in content['annotations']:
+    for box in file.boxes:
         if box['image_id'] in items:
             items[box['image_id']]['boxes'].append((box['id'], box['category_id'], box['bbox']))
-        else:
-            place = f'{dataset.ann_file}, annotation {box["id"]}'
-            text = f'of image {box["image_id"]}, which is not listed'
-            found.append(Problem('box outside its image', place, text))
     return Check(list(items.values()), _look_at_boxes, found)
 
 
-def _look_at_boxes(item: dict[str, Any]) -> list[Problem]:
+def _look_at_boxes(item: dict[str, Any]) -> list[Finding]:
     path = item['path']
     image, problems = _read_image(path)
     size = item['size'] or (image.shape[:2] if image is not None else None)
@@ -162,19 +116,20 @@ def _look_at_boxes(item: dict[str, Any]) -> list[Problem]:
     height, width = size
     if image is not None and image.shape[:2] != (height, width):
         text = f'{image.shape[0]}x{image.shape[1]}, not {height}x{width}'
-        problems.append(Problem('image has another size than the annotations say', path, text))
+        problems.append(Finding('image has another size than the annotations say', path, text))
     if not item['boxes']:
-        problems.append(Problem('image without annotation', path, ''))
+        problems.append(Finding('image without annotation', path, ''))
     for key, category, (x, y, w, h) in item['boxes']:
         place, text = f'{path}, annotation {key}', f'{[x, y, w, h]} in {height}x{width}'
         if category not in item['categories']:
-            problems.append(Problem('label out of range', place, f'category {category}'))
+            kind = 'box of a category that is not listed'
+            problems.append(Finding(kind, place, f'category {category}'))
         if w <= 0 or h <= 0:
-            problems.append(Problem('box without area', place, text))
+            problems.append(Finding('box without area', place, text))
         elif x >= width or y >= height or x + w <= 0 or y + h <= 0:
-            problems.append(Problem('box outside its image', place, text))
+            problems.append(Finding('box outside its image', place, text))
         elif x < 0 or y < 0 or x + w > width + 1 or y + h > height + 1:  # rounded to pixels
-            problems.append(Problem('box reaches over the edge', place, text))
+            problems.append(Finding('box reaches over the edge', place, text))
     return problems
 
 
@@ -188,7 +143,7 @@ def _plan_voc(dataset: Any) -> Check:
         try:
             size, boxes = _read_xml(path)
         except (OSError, ElementTree.ParseError, ValueError, OverflowError) as error:
-            found.append(Problem('annotations cannot be read', str(path), str(error)))
+            found.append(Finding('annotations cannot be read', str(path), str(error)))
             continue
         names.update(category for _, category, _ in boxes)
         items.append(
@@ -201,15 +156,15 @@ def _plan_voc(dataset: Any) -> Check:
         )
     other = [name for name in names if name not in classes]
     found += [
-        Problem('box of no class', dataset.ann_file, f'{names[name]} of {name!r}') for name in other
+        Finding('box of no class', dataset.ann_file, f'{names[name]} of {name!r}') for name in other
     ]
     absent = [name for name in classes if name not in names]
     if other and absent and not dataset.test_mode:
         text = f'no box of {", ".join(absent)}, but boxes of {", ".join(other)}'
-        found.append(Problem('classes do not match', dataset.ann_file, text))
+        found.append(Finding('classes do not match', dataset.ann_file, text))
     drops_empty = not dataset.test_mode and (dataset.filter_cfg or {}).get('filter_empty_gt', False)
     if drops_empty and len(absent) == len(classes):
-        found.append(Problem('no box to train on', dataset.ann_file, ''))
+        found.append(Finding('no box to train on', dataset.ann_file, ''))
     return Check(items, _look_at_boxes, found)
 
 
@@ -248,29 +203,29 @@ def _mask_item(dataset: Any, info: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _look_at_mask(item: dict[str, Any]) -> list[Problem]:
+def _look_at_mask(item: dict[str, Any]) -> list[Finding]:
     image, problems = _read_image(item['path'])
     path = item['mask']
     if path is None:
-        return [*problems, Problem('image without annotation', item['path'], '')]
+        return [*problems, Finding('image without annotation', item['path'], '')]
     try:
         mask = mmcv.imread(path, flag='unchanged', backend='pillow')
     except (OSError, ValueError, SyntaxError) as error:
-        return [*problems, Problem('mask cannot be read', path, str(error))]
+        return [*problems, Finding('mask cannot be read', path, str(error))]
     if mask.ndim != 2:
         text = f'{mask.shape[2]} channels; one with the class of each pixel is wanted'
-        return [*problems, Problem('mask cannot be read', path, text)]
+        return [*problems, Finding('mask cannot be read', path, text)]
     if image is not None and mask.shape != image.shape[:2]:
         text = f'{mask.shape[0]}x{mask.shape[1]}, not {image.shape[0]}x{image.shape[1]}'
-        problems.append(Problem('mask has another size than its image', path, text))
+        problems.append(Finding('mask has another size than its image', path, text))
     values = {int(value) for value in np.unique(mask)} - {item['ignore_index']}
     if item['reduce_zero_label']:  # 0 is ignored, and 1 is the first class
         values = {value - 1 for value in values - {0}}
     if wrong := sorted(value for value in values if value >= item['num_classes']):
         text = f'{wrong[:5]} of classes 0 to {item["num_classes"] - 1}'
-        problems.append(Problem('label out of range', path, text))
+        problems.append(Finding('label out of range', path, text))
     if not values:
-        problems.append(Problem('mask without a label', path, ''))
+        problems.append(Finding('mask without a label', path, ''))
     return problems
 
 
@@ -285,14 +240,14 @@ def _plan_classification(dataset: Any) -> Check:
     try:
         check_class_folders(dataset)
     except ValueError as error:
-        found.append(Problem('classes do not match', root, str(error)))
+        found.append(Finding('classes do not match', root, str(error)))
         return Check([], _look_at_label, found)  # its labels cannot be made
     infos = _infos(dataset)
     classes = dataset.CLASSES or ()
     labels = [info.get('gt_label') for info in infos]
     absent = sorted(set(range(len(classes))) - {label for label in labels if label is not None})
     if any(label is not None for label in labels):
-        found += [Problem('class without images', root, f'{i}: {classes[i]}') for i in absent]
+        found += [Finding('class without images', root, f'{i}: {classes[i]}') for i in absent]
     items = [
         {
             # CIFAR and its like hold their images themselves
@@ -306,10 +261,10 @@ def _plan_classification(dataset: Any) -> Check:
     return Check(items, _look_at_label, found)
 
 
-def _look_at_label(item: dict[str, Any]) -> list[Problem]:
+def _look_at_label(item: dict[str, Any]) -> list[Finding]:
     problems = _read_image(item['path'])[1] if item['is_file'] else []
     label, number = item['label'], item['num_classes']
     if label is not None and number and not 0 <= label < number:
         text = f'{label} of classes 0 to {number - 1}'
-        problems.append(Problem('label out of range', item['path'], text))
+        problems.append(Finding('label out of range', item['path'], text))
     return problems

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 
-from ..data_checks.coco import check_masks
+from ..data_checks.coco import find_in_training, read_file
+from ..data_checks.coco_file import CocoFile, read_coco
 from ..data_checks.datasets import build_leaf_datasets
+from ..data_checks.findings import notes_unless_error
 
 PHASES = ('train', 'val', 'test')
 CLASS_COUNTS = ('num_classes', 'num_things_classes')
@@ -40,16 +42,17 @@ def set_coco_data(
             other categories.
         FileNotFoundError: If a file, or the folder of its images, is not there.
     """
-    classes = _categories(train)
-    if val is not None and _categories(val) != classes:
+    files = {path: _read(path) for path in (train, val) if path}
+    classes = files[train].names
+    if val is not None and files[val].names != classes:
         raise ValueError(
-            f'{val} has the categories {_categories(val)}, but {train} has {classes}: give both '
+            f'{val} has the categories {files[val].names}, but {train} has {classes}: give both '
             'the same, in the same order'
         )
     _require_coco(cfg)
     changes = [f'classes: {len(classes)} of {train}', *set_class_count(cfg, len(classes))]
     for phase, file in (('train', train), ('val', val or train), ('test', val or train)):
-        folder = images or _find_images(file)
+        folder = images or _find_images(files[file])
         leaf = leaf_dataset(cfg, phase)
         leaf.update(
             type='CocoDataset',
@@ -64,7 +67,7 @@ def set_coco_data(
         changes.append(f'{phase}: {file}, images in {folder}')
     for leaves in build_leaf_datasets(cfg, PHASES).values():
         for dataset in leaves:
-            check_masks(dataset, json.loads(Path(dataset.ann_file).read_text()))
+            notes_unless_error(find_in_training(dataset, read_file(dataset)))
     if val is None:
         changes.append(
             'evaluation is on the training images: give --val-data or --val-share to know better'
@@ -88,9 +91,8 @@ def split_coco(path: Path, share: float, *, overwrite: bool = False) -> tuple[Pa
         ValueError: If a part would be empty.
         FileExistsError: If there are files of the two names.
     """
-    _categories(path)
-    content = json.loads(path.read_text())
-    images = content.get('images') or []
+    content = _read(path).content
+    images = content['images']
     number = round(share * len(images))
     if not 0 < number < len(images):
         raise ValueError(
@@ -128,31 +130,25 @@ def _require_coco(cfg: Config) -> None:
             )
 
 
-def _categories(path: Path) -> list[str]:
+def _read(path: Path) -> CocoFile:
     if not path.is_file():
         raise FileNotFoundError(f'--data {path}: no such file')
-    try:
-        content = json.loads(path.read_text())
-        return [category['name'] for category in content['categories']]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise ValueError(
-            f'{path} is not in COCO format ({type(error).__name__}: {error}): docs/datasets.md'
-        ) from error
+    file = read_coco(path)
+    file.require_annotations()
+    return file
 
 
-def _find_images(path: Path) -> Path:
-    """The folder in which the first image of a file lies."""
-    listed = json.loads(path.read_text()).get('images') or []
-    if not listed:
-        raise ValueError(f'{path} lists no images')
-    name = listed[0]['file_name']
-    roots = (path.parent, path.parent.parent)
-    for root in roots:
+def _find_images(file: CocoFile) -> Path:
+    """Return the folder in which the first image of a file lies."""
+    if not file.images:
+        raise ValueError(f'{file.path} lists no images')
+    name, path = next(iter(file.images.values()))['file_name'], Path(file.path)
+    for root in (path.parent, path.parent.parent):
         for folder in (root, *sorted(child for child in root.iterdir() if child.is_dir())):
             if (folder / name).is_file():
                 return folder
     raise FileNotFoundError(
-        f'{name}, the first image of {path}, is not beside it: give the folder by --images'
+        f'{name}, the first image of {path}, is not beside it: give the folder with --images'
     )
 
 

@@ -18,7 +18,7 @@ from mmengine.config import Config
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from ..data_checks.datasets import shorten
+from ..data_checks.findings import shorten
 from .coco import dicts, evaluators, finish, leaf_dataset, set_class_count
 
 IMAGES = ('images', 'img_dir', 'JPEGImages')

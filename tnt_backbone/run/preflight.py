@@ -46,8 +46,10 @@ def _check_data(cfg: Config, phases: tuple[str, ...]) -> list[str]:
             check_class_folders(dataset)
     if cfg.get('default_scope') == 'mmdet':
         from ..data_checks.coco import check_coco, is_plain_coco
+        from ..data_checks.coco_file import forget_coco_files
 
         for leaf in itertools.chain.from_iterable(datasets.values()):
             if is_plain_coco(leaf):
                 notes += check_coco(leaf)
+        forget_coco_files()
     return list(dict.fromkeys(notes))  # train and val say the same of the heads

@@ -1,0 +1,122 @@
+"""A file in COCO's format: read and validated once, however many look at it."""
+
+import functools
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .findings import shorten
+
+# The lists of a file, and what each entry must have
+SECTIONS = {
+    'images': ('id', 'file_name', 'width', 'height'),
+    'annotations': ('id', 'image_id', 'category_id', 'bbox', 'area'),
+    'categories': ('id', 'name'),
+}
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class CocoFile:
+    """What a file holds. Nobody changes it: others look at the same one.
+
+    Attributes:
+        path: The file.
+        content: Everything in it, as it was read.
+        images: The images by their ids.
+        boxes: The annotations; none in a file without that list.
+        categories: The categories.
+        is_annotated: Whether there is a list of annotations; COCO's test sets have none.
+    """
+
+    path: str
+    content: dict[str, Any]
+    images: dict[Any, Entry]
+    boxes: list[Entry]
+    categories: list[Entry]
+    is_annotated: bool
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the categories, in the order of the file."""
+        return [category['name'] for category in self.categories]
+
+    def require_annotations(self) -> None:
+        """Refuse a file without a list of annotations.
+
+        Raises:
+            ValueError: If it has none.
+        """
+        if not self.is_annotated:
+            raise ValueError(_no_list(self.path, 'annotations', self.content))
+
+
+def read_coco(path: str | Path) -> CocoFile:
+    """Return the content of a file; one that has not changed since is not read again.
+
+    Raises:
+        ValueError: If it is not JSON, or not in COCO's format.
+        FileNotFoundError: If there is no such file.
+    """
+    state = Path(path).stat()
+    return _read(str(path), state.st_mtime_ns, state.st_size)
+
+
+def forget_coco_files() -> None:
+    """Free the memory of what was read: COCO's training boxes take a gigabyte."""
+    _read.cache_clear()
+
+
+@functools.lru_cache(maxsize=4)
+def _read(path: str, *_state: int) -> CocoFile:
+    try:
+        content = json.loads(Path(path).read_bytes())
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f'{path} is not JSON ({error}); download or write it again') from error
+    is_annotated = isinstance(content, dict) and 'annotations' in content
+    for section, keys in SECTIONS.items():
+        if section == 'annotations' and isinstance(content, dict) and not is_annotated:
+            continue
+        if not isinstance(content, dict) or not isinstance(content.get(section), list):
+            raise ValueError(_no_list(path, section, content))
+        for entry in content[section]:
+            missing = [key for key in keys if key not in entry]
+            if missing:
+                raise ValueError(
+                    f'{path}: an entry of "{section}" has no {", ".join(missing)}: '
+                    f'{shorten([entry])}. See docs/datasets.md'
+                )
+    boxes = content['annotations'] if is_annotated else []
+    for section, entries in (('images', content['images']), ('annotations', boxes)):
+        times = Counter(entry['id'] for entry in entries)
+        if repeated := [key for key, number in times.items() if number > 1]:
+            raise ValueError(
+                f'{path}: {len(repeated)} ids of "{section}" occur more than once '
+                f'({shorten(repeated)}), and only the last of each would be read. Number them anew'
+            )
+    if broken := [box['id'] for box in boxes if not _is_box(box['bbox'])]:
+        raise ValueError(
+            f'{path}: the bbox of {len(broken)} annotations is not four finite numbers, '
+            f'[x, y, width, height] in pixels (annotation ids {shorten(broken)})'
+        )
+    images = {image['id']: image for image in content['images']}
+    return CocoFile(path, content, images, boxes, content['categories'], is_annotated)
+
+
+def _no_list(path: str, section: str, content: Any) -> str:
+    found = sorted(content)[:6] if isinstance(content, dict) else type(content).__name__
+    return (
+        f'{path} is not in COCO format: it has no list "{section}" (found: {found}). '
+        'See docs/datasets.md'
+    )
+
+
+def _is_box(bbox: Any) -> bool:
+    return (
+        isinstance(bbox, list)
+        and len(bbox) == 4
+        and all(isinstance(number, (int, float)) and math.isfinite(number) for number in bbox)
+    )

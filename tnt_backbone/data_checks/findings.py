@@ -1,0 +1,73 @@
+"""What is found in a data set, and how bad each kind is: one list for all who look at data.
+
+``new_config``, ``check_data`` and the look before training share it, so that none of them calls an
+error what another passes over.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+# What is found, and whether training or the evaluation would fail, or be wrong, with it.
+KINDS = {
+    'image cannot be read': True,
+    'annotations cannot be read': True,
+    'image has another size than the annotations say': True,
+    'mask cannot be read': True,
+    'mask has another size than its image': True,
+    'label out of range': True,
+    'classes do not match': True,
+    'no box to train on': True,
+    'box without a mask': True,
+    'box of an image that is not listed': True,
+    'class without images': True,
+    'classes in another order': False,
+    'category that is no class': False,  # left out by MMDetection
+    'box of no class': False,  # left out by MMDetection
+    'box of a category that is not listed': False,  # left out by MMDetection
+    'box outside its image': False,  # left out by MMDetection
+    'box without area': False,  # left out by MMDetection, of VOC without effect
+    'box reaches over the edge': False,  # clipped by MMDetection
+    'image without annotation': False,
+    'mask without a label': False,
+}
+
+
+class Finding(NamedTuple):
+    """One finding.
+
+    Attributes:
+        kind: A key of ``KINDS``.
+        file: The file, or the annotation in it.
+        text: What was found there, and how to go on.
+    """
+
+    kind: str
+    file: str
+    text: str
+
+    @property
+    def is_error(self) -> bool:
+        """Whether training or the evaluation would fail, or be wrong."""
+        return KINDS[self.kind]
+
+    def __str__(self) -> str:
+        return f'{self.file}: {self.text or self.kind}'
+
+
+def notes_unless_error(findings: Iterable[Finding]) -> list[str]:
+    """Return the findings as notes for the log.
+
+    Raises:
+        ValueError: If any of them is an error; the text holds all errors.
+    """
+    findings = list(findings)
+    if errors := [str(finding) for finding in findings if finding.is_error]:
+        raise ValueError('\n'.join(errors))
+    return [str(finding) for finding in findings]
+
+
+def shorten(values: Iterable[Any], most: int = 3) -> str:
+    """Join the first few values for a message, each of at most 120 characters."""
+    texts = [str(value) for value in values]
+    texts = [text if len(text) <= 120 else text[:117] + '...' for text in texts]
+    return ', '.join(texts[:most]) + (', ...' if len(texts) > most else '')
