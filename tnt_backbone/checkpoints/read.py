@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from .safe_globals import training_checkpoints_are_safe
 
@@ -50,7 +51,7 @@ def read_tensors(path: str) -> dict[str, Tensor]:
             'expected'
         )
     if all(key.startswith('module.') for key in tensors):
-        tensors = {key.removeprefix('module.'): value for key, value in tensors.items()}
+        consume_prefix_in_state_dict_if_present(tensors, 'module.')
     return tensors
 
 
@@ -83,7 +84,10 @@ DAMAGED_PICKLE = (
 def _read_pickle(path: str, head: bytes) -> Any:
     try:
         with training_checkpoints_are_safe():
-            return torch.load(path, map_location='cpu', weights_only=True)
+            # Mapped into memory: the processes of a machine share what is read from the disk. The
+            # older of torch's two formats cannot be mapped.
+            mmap = head[:2] == b'PK'
+            return torch.load(path, map_location='cpu', weights_only=True, mmap=mmap)
     except DAMAGED_PICKLE as error:
         raise ValueError(
             f'{path} cannot be read as weights: {_diagnose(path, head, error)}'
