@@ -10,7 +10,7 @@ usage: bash tools/setup_env.sh [--stack openmmlab|onedl] [--torch-index URL] [--
   --stack        openmmlab (default): mmcv, mmdet, mmsegmentation, mmpretrain, in .venv
                  onedl: their maintained forks, in .venv-onedl
   --torch-index  where torch and torchvision come from, such as https://download.pytorch.org/whl/cu126
-  --python       the Python to build on: 3.10, 3.11 or 3.12
+  --python       the Python to build on: 3.11, 3.12 or 3.13
 The last two are remembered by the environment; rm -rf .venv forgets them.
 TNT_BACKBONE_CACHE holds the compiled mmcv wheels and their logs (default ~/.cache/tnt_backbone).
 EOF
@@ -91,18 +91,18 @@ python_version() { # EXE: '3.11', or nothing where it does not run (a pyenv shim
 
 find_python() { # sets BASE_PYTHON
   local candidates tried='' exe version
-  candidates=("$(stamp_value python)" python3.11 python3.12 python3.10 python3)
+  candidates=("$(stamp_value python)" python3.11 python3.12 python3.13 python3)
   if [[ -n $PYTHON_OPTION ]]; then candidates=("$PYTHON_OPTION"); fi
   for exe in "${candidates[@]}"; do
     version=$(python_version "$exe")
-    if [[ $version =~ ^3\.1[012]$ ]]; then
+    if [[ $version =~ ^3\.1[123]$ ]]; then
       # the Python below an active .venv, since that is about to go
       BASE_PYTHON=$("$exe" -c 'import sys; print(sys._base_executable)')
       return
     fi
     if [[ -n $exe ]]; then tried+=" $exe (${version:-does not run})"; fi
   done
-  die "no Python 3.10, 3.11 or 3.12 found. Tried:$tried" \
+  die "no Python 3.11, 3.12 or 3.13 found. Tried:$tried" \
     "Install one:      sudo apt install python3.11 python3.11-venv python3.11-dev" \
     "or with uv:       uv python install 3.11" \
     "Name it:          bash tools/setup_env.sh --python /path/to/python3.11"
@@ -228,29 +228,45 @@ watch_build() { # LOG: a live line about the compilation, so that nobody thinks 
   done
 }
 
+prepare_sources() { # LOG [--units N]: mmcv's sources in TEMPORARY/source
+  "$VENV/bin/python" "$ROOT/tools/_mmcv_sources.py" "$MMCV==$(pin "$MMCV")" "$TEMPORARY" "${@:2}" >"$1" 2>&1 ||
+    die "the sources of $MMCV $(pin "$MMCV") could not be fetched." \
+      "A mirror:  export PIP_INDEX_URL=URL UV_DEFAULT_INDEX=URL" "$(tail -n 3 "$1")"
+}
+
+compile_sources() ( # LOG: TEMPORARY/source into a wheel in TEMPORARY/wheel
+  # A GPU that the operators are not for is hidden: mmcv's setup.py would compile for it.
+  if [[ $OPS == cpu ]]; then export CUDA_VISIBLE_DEVICES='' FORCE_CUDA=0; fi
+  # CFLAGS replaces Python's own flags, so they are repeated; -g0 leaves out what only a debugger reads.
+  export CFLAGS="-O3 -g0 -DNDEBUG -fwrapv -fPIC ${CFLAGS:-}"
+  # No cache of pip's: it does not know for which torch a wheel was compiled.
+  PATH="$VENV/bin:$PATH" TMPDIR="$TEMPORARY" MMCV_WITH_OPS=1 "$VENV/bin/python" -m pip wheel --verbose \
+    --no-cache-dir --no-build-isolation --no-deps --wheel-dir "$TEMPORARY/wheel" "$TEMPORARY/source" >>"$1" 2>&1
+)
+
 build_wheel() { # FOLDER: compiles mmcv's wheel into it
   local log
   check_compiler
   log="$CACHE/logs/$(basename "$1").log"
   TEMPORARY=$(mktemp -d "$CACHE/wheels/.building.XXXXXX")
-  # a process for each core, with 2 GB of free memory for each
+  # a process for each core, with 2.5 GB of free memory for each
   export MAX_JOBS="${MAX_JOBS:-$(awk -v cores="$(nproc)" '/^MemAvailable/ {
-    fit = int($2 / 2e6) + 1; print fit < cores ? fit : cores}' /proc/meminfo)}"
-  detail "compiling with $MAX_JOBS processes (about 13 minutes with 2), log: $log"
+    fit = int($2 / 2.5e6) + 1; print fit < cores ? fit : cores}' /proc/meminfo)}"
+  detail "compiling with $MAX_JOBS processes, log: $log"
+  prepare_sources "$log" --units "$MAX_JOBS"
   watch_build "$log" &
   WATCHER=$!
-  if ! (
-    # A GPU that the operators are not for is hidden: mmcv's setup.py would compile for it.
-    if [[ $OPS == cpu ]]; then export CUDA_VISIBLE_DEVICES='' FORCE_CUDA=0; fi
-    # No cache of pip's: it does not know for which torch a wheel was compiled.
-    PATH="$VENV/bin:$PATH" TMPDIR="$TEMPORARY" MMCV_WITH_OPS=1 "$VENV/bin/python" -m pip wheel --verbose \
-      --no-cache-dir --no-build-isolation --no-deps --no-binary "$MMCV" --wheel-dir "$TEMPORARY/wheel" \
-      "$MMCV==$(pin "$MMCV")" >"$log" 2>&1
-  ); then
-    tail -n 30 "$log" >&2
-    die "compiling $MMCV failed; the lines above are the end of $log" \
-      "Killed for want of memory?  MAX_JOBS=1 bash tools/setup_env.sh --stack $STACK" \
-      "CUDA does not compile?      CUDA_VISIBLE_DEVICES= bash tools/setup_env.sh --stack $STACK   (operators for the CPU)"
+  if ! compile_sources "$log"; then
+    mv "$log" "$log.joined"
+    printf '\n'
+    detail "the joined files do not compile (why: $log.joined); compiling the original ones, which takes longer"
+    prepare_sources "$log"
+    compile_sources "$log" || {
+      tail -n 30 "$log" >&2
+      die "compiling $MMCV failed; the lines above are the end of $log" \
+        "Killed for want of memory?  MAX_JOBS=1 bash tools/setup_env.sh --stack $STACK" \
+        "CUDA does not compile?      CUDA_VISIBLE_DEVICES= bash tools/setup_env.sh --stack $STACK   (operators for the CPU)"
+    }
   fi
   kill "$WATCHER" && WATCHER=''
   printf '\n'
