@@ -57,9 +57,9 @@ NEW_VERSION = """\
     return defined['__version__']
 """
 
-# pip asks the build backend for the metadata of what it downloads. For mmcv that would run its
-# setup.py, which fails on Python 3.13 before it can be repaired. This backend answers from PKG-INFO.
-BACKEND = '''\
+# pip asks the build backend for the metadata of a download. For mmcv that would run its setup.py,
+# which fails on Python 3.13 before it can be repaired. This backend answers from PKG-INFO.
+BACKEND = """\
 import sys
 from email.parser import Parser
 from pathlib import Path
@@ -74,7 +74,7 @@ def prepare_metadata_for_build_wheel(folder, settings=None):
     (Path(folder) / name).mkdir()
     (Path(folder) / name / 'METADATA').write_text(text, encoding='utf-8')
     return name
-'''
+"""
 
 
 def download(requirement: str, folder: Path) -> Path:

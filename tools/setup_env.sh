@@ -9,7 +9,9 @@ usage: bash tools/setup_env.sh [--stack openmmlab|onedl] [--torch-index URL] [--
 
   --stack        openmmlab (default): mmcv, mmdet, mmsegmentation, mmpretrain, in .venv
                  onedl: their maintained forks, in .venv-onedl
-  --torch-index  where torch and torchvision come from, such as https://download.pytorch.org/whl/cu126
+  --torch-index  where torch and torchvision come from, such as https://download.pytorch.org/whl/cu126.
+                 Without this option, a machine without a GPU gets the CPU build if the index
+                 TNT_BACKBONE_CPU_INDEX has it (default https://download.pytorch.org/whl/cpu).
   --python       the Python to build on: 3.11, 3.12 or 3.13
 The last two are remembered by the environment; rm -rf .venv forgets them.
 TNT_BACKBONE_CACHE holds the compiled mmcv wheels and their logs (default ~/.cache/tnt_backbone).
@@ -30,7 +32,7 @@ step_number=0
 step() { printf '[%d/6] %4ds  %s\n' $((++step_number)) "$SECONDS" "$1"; }
 detail() { printf '             %s\n' "$1"; }
 
-STACK=openmmlab TORCH_INDEX='' PYTHON_OPTION=''
+STACK=openmmlab TORCH_INDEX='' CPU_INDEX='' PYTHON_OPTION=''
 while (($#)); do
   case "$1" in
     -h | --help) usage && exit 0 ;;
@@ -67,14 +69,15 @@ recipe() { # the path counts because an editable install and the scripts of an e
 
 write_stamp() { # RECIPE OPERATORS
   printf '%s\n' "recipe=$1" "ops=$2" "gpu_compiler=$(gpu_compiler)" "torch_index=$TORCH_INDEX" \
-    "python=$BASE_PYTHON" > "$STAMP"
+    "cpu_index=$CPU_INDEX" "python=$BASE_PYTHON" > "$STAMP"
 }
 
 up_to_date() {
-  local gpu_now # a GPU with its compiler that was not there before is worth compiling for
+  local gpu_now
   [[ $(stamp_value recipe) == "$(recipe)" ]] || return 1
   if [[ -n $PYTHON_OPTION && $(python_version "$PYTHON_OPTION") != "$(python_version "$VENV/bin/python")" ]]; then return 1; fi
-  gpu_now=$(gpu_compiler)
+  if [[ -n $(stamp_value cpu_index) ]] && has_gpu; then return 1; fi # its torch cannot use the GPU
+  gpu_now=$(gpu_compiler) # a GPU with its compiler that was not there before is worth compiling for
   [[ -z $gpu_now || $gpu_now == "$(stamp_value gpu_compiler)" ]] || return 1
   "$VENV/bin/python" -I -c 'import sys
 from importlib.util import find_spec
@@ -110,7 +113,9 @@ find_python() { # sets BASE_PYTHON
 
 find_nvcc() { command -v "${CUDA_HOME:-/none}/bin/nvcc" || command -v nvcc || command -v /usr/local/cuda/bin/nvcc || true; }
 
-nvcc_version() { "$1" --version | sed -n 's/.*release \([0-9.]*\).*/\1/p'; } # EXE
+nvcc_version() { { "$1" --version 2>/dev/null || true; } | sed -n 's/.*release \([0-9.]*\).*/\1/p'; } # EXE: nothing where it does not run
+
+has_gpu() { nvidia-smi -L 2>/dev/null | grep -q '^GPU'; }
 
 gpu_compiler() { # '9.0 nvcc 13.0' where there are a GPU and nvcc, else nothing
   local gpu nvcc
@@ -171,6 +176,23 @@ check_network() {
   if [[ -n $TORCH_INDEX ]]; then ask_index torch --default-index "$TORCH_INDEX"; fi
 }
 
+choose_torch() { # sets CPU_INDEX where torch's CPU build is taken from, or to nothing, and TORCH_PACKAGES
+  local index="${TNT_BACKBONE_CPU_INDEX-https://download.pytorch.org/whl/cpu}"
+  local cpu_packages=("torch==$(pin torch)+cpu" "torchvision==$(pin torchvision)+cpu")
+  CPU_INDEX='' TORCH_PACKAGES=(torch torchvision)
+  if [[ -n $TORCH_INDEX ]]; then
+    detail "from $TORCH_INDEX"
+  elif has_gpu; then
+    detail "from the default index: there is a GPU"
+  elif [[ -n $index ]] && printf '%s\n' "${cpu_packages[@]}" | UV_HTTP_RETRIES=0 timeout 10 "$UV" pip compile \
+    --quiet --no-deps --python "$BASE_PYTHON" --default-index "$index" - >/dev/null 2>&1; then
+    CPU_INDEX=$index TORCH_PACKAGES=("${cpu_packages[@]}")
+    detail "the CPU build from $index: there is no GPU, so CUDA's libraries are not needed"
+  else
+    detail "from the default index, perhaps with CUDA's libraries: ${index:-no other index} did not offer ${cpu_packages[0]} in 10 s"
+  fi
+}
+
 choose_operators() { # sets OPS (cpu or cu130-sm90), TORCH (its version) and NOTE (what the user should know)
   local cuda capabilities nvcc version=''
   IFS=, read -r TORCH cuda capabilities < <("$VENV/bin/python" -c 'import torch
@@ -182,7 +204,7 @@ print(torch.__version__, torch.version.cuda or "", ";".join(capabilities), sep="
   if [[ -n $nvcc ]]; then version=$(nvcc_version "$nvcc"); fi
   if [[ -z $capabilities ]]; then
     NOTE="torch sees no GPU${version:+ (but there is nvcc $version)}: mmcv's operators are for the CPU."
-    if [[ ${CUDA_VISIBLE_DEVICES-all} != '' ]] && nvidia-smi -L 2>/dev/null | grep -q '^GPU'; then
+    if [[ ${CUDA_VISIBLE_DEVICES-all} != '' ]] && has_gpu; then
       NOTE="there is a GPU, but torch $TORCH cannot use it (its CUDA is ${cuda:-none}, nvidia-smi shows the driver's):
         mmcv's operators are for the CPU. A torch for this driver: --torch-index https://download.pytorch.org/whl/cu126"
     fi
@@ -222,7 +244,7 @@ install() {
 watch_build() { # LOG: a live line about the compilation, so that nobody thinks that it hangs
   local count start=$SECONDS format='             %s files compiled, %ds\n' pause=30
   if [[ -t 1 ]]; then format='\r             %s files compiled, %ds ' pause=2; fi
-  while sleep "$pause"; do
+  while sleep "$pause" >/dev/null 2>&1 9>&-; do # it outlives the watcher, and holds neither a pipe nor the lock
     count=$(grep -aoE '^ *\[[0-9]+/[0-9]+\]' "$1" 2>/dev/null | tail -n 1 | tr -d '[] ' || true)
     printf "$format" "${count:-0}" $((SECONDS - start))
   done
@@ -319,12 +341,13 @@ make_environment() {
 
   step "torch, torchvision and build tools"
   CONSTRAINTS=$PINS
-  if [[ -n $TORCH_INDEX ]]; then
+  choose_torch
+  if [[ -n $TORCH_INDEX$CPU_INDEX ]]; then
     # Both from one index: a torchvision for another torch has no torchvision::nms. It brings its own CUDA
     # libraries, so their pins do not count. The next command adds what else they need.
     CONSTRAINTS="$VENV/constraints.txt"
     grep -vE '^(nvidia|cuda|triton)' "$PINS" > "$CONSTRAINTS"
-    install --no-deps --default-index "$TORCH_INDEX" torch torchvision
+    install --no-deps --default-index "${TORCH_INDEX:-$CPU_INDEX}" "${TORCH_PACKAGES[@]}"
   fi
   install torch torchvision numpy ninja packaging pip psutil setuptools wheel
 
