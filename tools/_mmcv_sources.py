@@ -35,13 +35,15 @@ ALONE = {
         'carafe_naive_cuda',
         'convex_iou',
         'iou3d_cuda',
+        'line_nms_cuda',
         'min_area_polygons',
         'nms_quadri_cuda',
         'nms_rotated_cuda',
         'roiaware_pool3d_cuda',
         'roipoint_pool3d_cuda',
-        'sparse_reordering',
+        'spconv_ops_cuda',
         'upfirdn2d_kernel',
+        'voxelization_cuda',
     },
 }
 LAST = 'psamask.cpp'  # it defines the macros min and max
