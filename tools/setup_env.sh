@@ -22,7 +22,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PINS="$ROOT/requirements/pins.txt"
 CACHE="${TNT_BACKBONE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tnt_backbone}"
 
-die() { # WHAT [HOW TO MEND IT]...
+die() { # WHAT [HOW TO FIX IT]...
   printf '\nERROR: %s\n' "$1" >&2
   shift
   if (($#)); then printf '  %s\n' "$@" >&2; fi
@@ -164,7 +164,7 @@ find_uv() { # sets UV
 ask_index() { # NAME [UV'S OPTIONS]: one small request, through uv so that its proxy and certificates are tried
   local answer
   answer=$(printf '%s==%s\n' "$1" "$(pin "$1")" | UV_HTTP_RETRIES=1 "$UV" pip compile --quiet --no-deps \
-    --python "$BASE_PYTHON" --refresh-package "$@" - 2>&1) || die "the package index cannot be reached or lacks $1 $(pin "$1")." \
+    --python "$BASE_PYTHON" --refresh-package "$@" - 2>&1) || die "the package index cannot be reached, or does not have $1 $(pin "$1")." \
     "A mirror:               export UV_DEFAULT_INDEX=URL PIP_INDEX_URL=URL (for torch: --torch-index URL)" \
     "A proxy:                export HTTPS_PROXY=URL" \
     "From uv's cache alone:  UV_OFFLINE=1 bash tools/setup_env.sh" "$answer"
@@ -218,7 +218,7 @@ print(torch.__version__, torch.version.cuda or "", ";".join(capabilities), sep="
     export TORCH_CUDA_ARCH_LIST="${TORCH_CUDA_ARCH_LIST:-$capabilities}"
     # nvcc itself says where its toolkit lies; the nvcc on PATH may be a wrapper
     CUDA_HOME=$(realpath "$("$nvcc" --dryrun -x cu /dev/null 2>&1 | sed -n 's/^#\$ TOP=//p')")
-    # torch's own CUDA packages have the headers (cusparse.h and others) that a small toolkit lacks
+    # torch's own CUDA packages have the headers (cusparse.h and others) that a small toolkit does not have
     CPATH="${CPATH:+$CPATH:}$(printf '%s\n' "$VENV"/lib/python*/site-packages/nvidia/*/include | paste -sd :)"
     export CUDA_HOME CPATH
     OPS="cu${cuda/./}-sm${TORCH_CUDA_ARCH_LIST//[ ;.+]/}"
@@ -238,7 +238,7 @@ trap 'exit 130' INT TERM
 
 install() {
   "$UV" pip install --python "$VENV/bin/python" --constraints "$CONSTRAINTS" "$@" ||
-    die "uv could not install; its message is above." "Run this again when that is mended: nothing is downloaded or compiled twice."
+    die "uv could not install; its message is above." "Fix that and run this again: nothing is downloaded or compiled twice."
 }
 
 watch_build() { # LOG: a live line about the compilation, so that nobody thinks that it hangs
@@ -286,8 +286,8 @@ build_wheel() { # FOLDER: compiles mmcv's wheel into it
     compile_sources "$log" || {
       tail -n 30 "$log" >&2
       die "compiling $MMCV failed; the lines above are the end of $log" \
-        "Killed for want of memory?  MAX_JOBS=1 bash tools/setup_env.sh --stack $STACK" \
-        "CUDA does not compile?      CUDA_VISIBLE_DEVICES= bash tools/setup_env.sh --stack $STACK   (operators for the CPU)"
+        "Out of memory?          MAX_JOBS=1 bash tools/setup_env.sh --stack $STACK" \
+        "CUDA does not compile?  CUDA_VISIBLE_DEVICES= bash tools/setup_env.sh --stack $STACK   (operators for the CPU)"
     }
   fi
   kill "$WATCHER" && WATCHER=''
