@@ -39,8 +39,8 @@ setup(
     license_files=['LICENSE'],
     packages=find_packages(include=['tnt_backbone', 'tnt_backbone.*']),
     package_data={'tnt_backbone': ['checkpoints/published.json', 'ops/native.cpp']},
-    python_requires='>=3.10',
-    install_requires=['torch', 'numpy'],
+    python_requires='>=3.11',
+    install_requires=['torch'],
     extras_require={
         # mmdet 3.3 refuses mmcv 2.2, mmsegmentation 1.2 imports ftfy and regex without requiring
         # them, and mmcv and mmengine import pkg_resources, which setuptools 82 removed.
@@ -91,9 +91,9 @@ setup(
     classifiers=[
         'Intended Audience :: Science/Research',
         'Operating System :: POSIX :: Linux',
-        'Programming Language :: Python :: 3.10',
         'Programming Language :: Python :: 3.11',
         'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
 )

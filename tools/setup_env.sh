@@ -9,8 +9,10 @@ usage: bash tools/setup_env.sh [--stack openmmlab|onedl] [--torch-index URL] [--
 
   --stack        openmmlab (default): mmcv, mmdet, mmsegmentation, mmpretrain, in .venv
                  onedl: their maintained forks, in .venv-onedl
-  --torch-index  where torch and torchvision come from, such as https://download.pytorch.org/whl/cu126
-  --python       the Python to build on: 3.10, 3.11 or 3.12
+  --torch-index  where torch and torchvision come from, such as https://download.pytorch.org/whl/cu126.
+                 Without this option, a machine without a GPU gets the CPU build if the index
+                 TNT_BACKBONE_CPU_INDEX has it (default https://download.pytorch.org/whl/cpu).
+  --python       the Python to build on: 3.11, 3.12 or 3.13
 The last two are remembered by the environment; rm -rf .venv forgets them.
 TNT_BACKBONE_CACHE holds the compiled mmcv wheels and their logs (default ~/.cache/tnt_backbone).
 EOF
@@ -20,7 +22,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PINS="$ROOT/requirements/pins.txt"
 CACHE="${TNT_BACKBONE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tnt_backbone}"
 
-die() { # WHAT [HOW TO MEND IT]...
+die() { # WHAT [HOW TO FIX IT]...
   printf '\nERROR: %s\n' "$1" >&2
   shift
   if (($#)); then printf '  %s\n' "$@" >&2; fi
@@ -30,7 +32,7 @@ step_number=0
 step() { printf '[%d/6] %4ds  %s\n' $((++step_number)) "$SECONDS" "$1"; }
 detail() { printf '             %s\n' "$1"; }
 
-STACK=openmmlab TORCH_INDEX='' PYTHON_OPTION=''
+STACK=openmmlab TORCH_INDEX='' CPU_INDEX='' PYTHON_OPTION=''
 while (($#)); do
   case "$1" in
     -h | --help) usage && exit 0 ;;
@@ -67,14 +69,15 @@ recipe() { # the path counts because an editable install and the scripts of an e
 
 write_stamp() { # RECIPE OPERATORS
   printf '%s\n' "recipe=$1" "ops=$2" "gpu_compiler=$(gpu_compiler)" "torch_index=$TORCH_INDEX" \
-    "python=$BASE_PYTHON" > "$STAMP"
+    "cpu_index=$CPU_INDEX" "python=$BASE_PYTHON" > "$STAMP"
 }
 
 up_to_date() {
-  local gpu_now # a GPU with its compiler that was not there before is worth compiling for
+  local gpu_now
   [[ $(stamp_value recipe) == "$(recipe)" ]] || return 1
   if [[ -n $PYTHON_OPTION && $(python_version "$PYTHON_OPTION") != "$(python_version "$VENV/bin/python")" ]]; then return 1; fi
-  gpu_now=$(gpu_compiler)
+  if [[ -n $(stamp_value cpu_index) ]] && has_gpu; then return 1; fi # its torch cannot use the GPU
+  gpu_now=$(gpu_compiler) # a GPU with its compiler that was not there before is worth compiling for
   [[ -z $gpu_now || $gpu_now == "$(stamp_value gpu_compiler)" ]] || return 1
   "$VENV/bin/python" -I -c 'import sys
 from importlib.util import find_spec
@@ -91,18 +94,18 @@ python_version() { # EXE: '3.11', or nothing where it does not run (a pyenv shim
 
 find_python() { # sets BASE_PYTHON
   local candidates tried='' exe version
-  candidates=("$(stamp_value python)" python3.11 python3.12 python3.10 python3)
+  candidates=("$(stamp_value python)" python3.11 python3.12 python3.13 python3)
   if [[ -n $PYTHON_OPTION ]]; then candidates=("$PYTHON_OPTION"); fi
   for exe in "${candidates[@]}"; do
     version=$(python_version "$exe")
-    if [[ $version =~ ^3\.1[012]$ ]]; then
+    if [[ $version =~ ^3\.1[123]$ ]]; then
       # the Python below an active .venv, since that is about to go
       BASE_PYTHON=$("$exe" -c 'import sys; print(sys._base_executable)')
       return
     fi
     if [[ -n $exe ]]; then tried+=" $exe (${version:-does not run})"; fi
   done
-  die "no Python 3.10, 3.11 or 3.12 found. Tried:$tried" \
+  die "no Python 3.11, 3.12 or 3.13 found. Tried:$tried" \
     "Install one:      sudo apt install python3.11 python3.11-venv python3.11-dev" \
     "or with uv:       uv python install 3.11" \
     "Name it:          bash tools/setup_env.sh --python /path/to/python3.11"
@@ -110,7 +113,9 @@ find_python() { # sets BASE_PYTHON
 
 find_nvcc() { command -v "${CUDA_HOME:-/none}/bin/nvcc" || command -v nvcc || command -v /usr/local/cuda/bin/nvcc || true; }
 
-nvcc_version() { "$1" --version | sed -n 's/.*release \([0-9.]*\).*/\1/p'; } # EXE
+nvcc_version() { { "$1" --version 2>/dev/null || true; } | sed -n 's/.*release \([0-9.]*\).*/\1/p'; } # EXE: nothing where it does not run
+
+has_gpu() { nvidia-smi -L 2>/dev/null | grep -q '^GPU'; }
 
 gpu_compiler() { # '9.0 nvcc 13.0' where there are a GPU and nvcc, else nothing
   local gpu nvcc
@@ -159,7 +164,7 @@ find_uv() { # sets UV
 ask_index() { # NAME [UV'S OPTIONS]: one small request, through uv so that its proxy and certificates are tried
   local answer
   answer=$(printf '%s==%s\n' "$1" "$(pin "$1")" | UV_HTTP_RETRIES=1 "$UV" pip compile --quiet --no-deps \
-    --python "$BASE_PYTHON" --refresh-package "$@" - 2>&1) || die "the package index cannot be reached or lacks $1 $(pin "$1")." \
+    --python "$BASE_PYTHON" --refresh-package "$@" - 2>&1) || die "the package index cannot be reached, or does not have $1 $(pin "$1")." \
     "A mirror:               export UV_DEFAULT_INDEX=URL PIP_INDEX_URL=URL (for torch: --torch-index URL)" \
     "A proxy:                export HTTPS_PROXY=URL" \
     "From uv's cache alone:  UV_OFFLINE=1 bash tools/setup_env.sh" "$answer"
@@ -169,6 +174,23 @@ check_network() {
   if [[ -n ${UV_OFFLINE:-} ]]; then return; fi
   ask_index six
   if [[ -n $TORCH_INDEX ]]; then ask_index torch --default-index "$TORCH_INDEX"; fi
+}
+
+choose_torch() { # sets CPU_INDEX where torch's CPU build is taken from, or to nothing, and TORCH_PACKAGES
+  local index="${TNT_BACKBONE_CPU_INDEX-https://download.pytorch.org/whl/cpu}"
+  local cpu_packages=("torch==$(pin torch)+cpu" "torchvision==$(pin torchvision)+cpu")
+  CPU_INDEX='' TORCH_PACKAGES=(torch torchvision)
+  if [[ -n $TORCH_INDEX ]]; then
+    detail "from $TORCH_INDEX"
+  elif has_gpu; then
+    detail "from the default index: there is a GPU"
+  elif [[ -n $index ]] && printf '%s\n' "${cpu_packages[@]}" | UV_HTTP_RETRIES=0 timeout 10 "$UV" pip compile \
+    --quiet --no-deps --python "$BASE_PYTHON" --default-index "$index" - >/dev/null 2>&1; then
+    CPU_INDEX=$index TORCH_PACKAGES=("${cpu_packages[@]}")
+    detail "the CPU build from $index: there is no GPU, so CUDA's libraries are not needed"
+  else
+    detail "from the default index, perhaps with CUDA's libraries: ${index:-no other index} did not offer ${cpu_packages[0]} in 10 s"
+  fi
 }
 
 choose_operators() { # sets OPS (cpu or cu130-sm90), TORCH (its version) and NOTE (what the user should know)
@@ -182,7 +204,7 @@ print(torch.__version__, torch.version.cuda or "", ";".join(capabilities), sep="
   if [[ -n $nvcc ]]; then version=$(nvcc_version "$nvcc"); fi
   if [[ -z $capabilities ]]; then
     NOTE="torch sees no GPU${version:+ (but there is nvcc $version)}: mmcv's operators are for the CPU."
-    if [[ ${CUDA_VISIBLE_DEVICES-all} != '' ]] && nvidia-smi -L 2>/dev/null | grep -q '^GPU'; then
+    if [[ ${CUDA_VISIBLE_DEVICES-all} != '' ]] && has_gpu; then
       NOTE="there is a GPU, but torch $TORCH cannot use it (its CUDA is ${cuda:-none}, nvidia-smi shows the driver's):
         mmcv's operators are for the CPU. A torch for this driver: --torch-index https://download.pytorch.org/whl/cu126"
     fi
@@ -196,7 +218,7 @@ print(torch.__version__, torch.version.cuda or "", ";".join(capabilities), sep="
     export TORCH_CUDA_ARCH_LIST="${TORCH_CUDA_ARCH_LIST:-$capabilities}"
     # nvcc itself says where its toolkit lies; the nvcc on PATH may be a wrapper
     CUDA_HOME=$(realpath "$("$nvcc" --dryrun -x cu /dev/null 2>&1 | sed -n 's/^#\$ TOP=//p')")
-    # torch's own CUDA packages have the headers (cusparse.h and others) that a small toolkit lacks
+    # torch's own CUDA packages have the headers (cusparse.h and others) that a small toolkit does not have
     CPATH="${CPATH:+$CPATH:}$(printf '%s\n' "$VENV"/lib/python*/site-packages/nvidia/*/include | paste -sd :)"
     export CUDA_HOME CPATH
     OPS="cu${cuda/./}-sm${TORCH_CUDA_ARCH_LIST//[ ;.+]/}"
@@ -216,41 +238,57 @@ trap 'exit 130' INT TERM
 
 install() {
   "$UV" pip install --python "$VENV/bin/python" --constraints "$CONSTRAINTS" "$@" ||
-    die "uv could not install; its message is above." "Run this again when that is mended: nothing is downloaded or compiled twice."
+    die "uv could not install; its message is above." "Fix that and run this again: nothing is downloaded or compiled twice."
 }
 
 watch_build() { # LOG: a live line about the compilation, so that nobody thinks that it hangs
   local count start=$SECONDS format='             %s files compiled, %ds\n' pause=30
   if [[ -t 1 ]]; then format='\r             %s files compiled, %ds ' pause=2; fi
-  while sleep "$pause"; do
+  while sleep "$pause" >/dev/null 2>&1 9>&-; do # it outlives the watcher, and holds neither a pipe nor the lock
     count=$(grep -aoE '^ *\[[0-9]+/[0-9]+\]' "$1" 2>/dev/null | tail -n 1 | tr -d '[] ' || true)
     printf "$format" "${count:-0}" $((SECONDS - start))
   done
 }
+
+prepare_sources() { # LOG [--units N]: mmcv's sources in TEMPORARY/source
+  "$VENV/bin/python" "$ROOT/tools/_mmcv_sources.py" "$MMCV==$(pin "$MMCV")" "$TEMPORARY" "${@:2}" >"$1" 2>&1 ||
+    die "the sources of $MMCV $(pin "$MMCV") could not be fetched." \
+      "A mirror:  export PIP_INDEX_URL=URL UV_DEFAULT_INDEX=URL" "$(tail -n 3 "$1")"
+}
+
+compile_sources() ( # LOG: TEMPORARY/source into a wheel in TEMPORARY/wheel
+  # A GPU that the operators are not for is hidden: mmcv's setup.py would compile for it.
+  if [[ $OPS == cpu ]]; then export CUDA_VISIBLE_DEVICES='' FORCE_CUDA=0; fi
+  # CFLAGS replaces Python's own flags, so they are repeated; -g0 leaves out what only a debugger reads.
+  export CFLAGS="-O3 -g0 -DNDEBUG -fwrapv -fPIC ${CFLAGS:-}"
+  # No cache of pip's: it does not know for which torch a wheel was compiled.
+  PATH="$VENV/bin:$PATH" TMPDIR="$TEMPORARY" MMCV_WITH_OPS=1 "$VENV/bin/python" -m pip wheel --verbose \
+    --no-cache-dir --no-build-isolation --no-deps --wheel-dir "$TEMPORARY/wheel" "$TEMPORARY/source" >>"$1" 2>&1
+)
 
 build_wheel() { # FOLDER: compiles mmcv's wheel into it
   local log
   check_compiler
   log="$CACHE/logs/$(basename "$1").log"
   TEMPORARY=$(mktemp -d "$CACHE/wheels/.building.XXXXXX")
-  # a process for each core, with 2 GB of free memory for each
+  # a process for each core, with 2.5 GB of free memory for each
   export MAX_JOBS="${MAX_JOBS:-$(awk -v cores="$(nproc)" '/^MemAvailable/ {
-    fit = int($2 / 2e6) + 1; print fit < cores ? fit : cores}' /proc/meminfo)}"
-  detail "compiling with $MAX_JOBS processes (about 13 minutes with 2), log: $log"
+    fit = int($2 / 2.5e6) + 1; print fit < cores ? fit : cores}' /proc/meminfo)}"
+  detail "compiling with $MAX_JOBS processes, log: $log"
+  prepare_sources "$log" --units "$MAX_JOBS"
   watch_build "$log" &
   WATCHER=$!
-  if ! (
-    # A GPU that the operators are not for is hidden: mmcv's setup.py would compile for it.
-    if [[ $OPS == cpu ]]; then export CUDA_VISIBLE_DEVICES='' FORCE_CUDA=0; fi
-    # No cache of pip's: it does not know for which torch a wheel was compiled.
-    PATH="$VENV/bin:$PATH" TMPDIR="$TEMPORARY" MMCV_WITH_OPS=1 "$VENV/bin/python" -m pip wheel --verbose \
-      --no-cache-dir --no-build-isolation --no-deps --no-binary "$MMCV" --wheel-dir "$TEMPORARY/wheel" \
-      "$MMCV==$(pin "$MMCV")" >"$log" 2>&1
-  ); then
-    tail -n 30 "$log" >&2
-    die "compiling $MMCV failed; the lines above are the end of $log" \
-      "Killed for want of memory?  MAX_JOBS=1 bash tools/setup_env.sh --stack $STACK" \
-      "CUDA does not compile?      CUDA_VISIBLE_DEVICES= bash tools/setup_env.sh --stack $STACK   (operators for the CPU)"
+  if ! compile_sources "$log"; then
+    mv "$log" "$log.joined"
+    printf '\n'
+    detail "the joined files do not compile (why: $log.joined); compiling the original ones, which takes longer"
+    prepare_sources "$log"
+    compile_sources "$log" || {
+      tail -n 30 "$log" >&2
+      die "compiling $MMCV failed; the lines above are the end of $log" \
+        "Out of memory?          MAX_JOBS=1 bash tools/setup_env.sh --stack $STACK" \
+        "CUDA does not compile?  CUDA_VISIBLE_DEVICES= bash tools/setup_env.sh --stack $STACK   (operators for the CPU)"
+    }
   fi
   kill "$WATCHER" && WATCHER=''
   printf '\n'
@@ -303,12 +341,13 @@ make_environment() {
 
   step "torch, torchvision and build tools"
   CONSTRAINTS=$PINS
-  if [[ -n $TORCH_INDEX ]]; then
+  choose_torch
+  if [[ -n $TORCH_INDEX$CPU_INDEX ]]; then
     # Both from one index: a torchvision for another torch has no torchvision::nms. It brings its own CUDA
     # libraries, so their pins do not count. The next command adds what else they need.
     CONSTRAINTS="$VENV/constraints.txt"
     grep -vE '^(nvidia|cuda|triton)' "$PINS" > "$CONSTRAINTS"
-    install --no-deps --default-index "$TORCH_INDEX" torch torchvision
+    install --no-deps --default-index "${TORCH_INDEX:-$CPU_INDEX}" "${TORCH_PACKAGES[@]}"
   fi
   install torch torchvision numpy ninja packaging pip psutil setuptools wheel
 

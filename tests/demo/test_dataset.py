@@ -10,7 +10,8 @@ from pycocotools.coco import COCO
 
 from tnt_backbone.demo import dataset as dataset_module
 from tnt_backbone.demo.__main__ import main
-from tnt_backbone.demo.dataset import make_dataset
+from tnt_backbone.demo.coco import box
+from tnt_backbone.demo.dataset import make_dataset, make_scene, make_single
 
 SIZE = (48, 64)
 
@@ -80,6 +81,62 @@ def test_classification_tree_has_all_classes_in_small_pictures(dataset):
         images = list(folder.glob('*/*.jpg'))
         assert len(images) == count
         assert all(cv2.imread(str(image)).shape == (16, 16, 3) for image in images)
+
+
+# Whoever changes what is drawn changes these values, and RECIPE.
+@pytest.mark.parametrize(
+    ('split', 'number', 'size', 'digits', 'pixels', 'mean'),
+    [
+        (
+            'train',
+            0,
+            (128, 128),
+            [
+                (1145, [44, 27, 30, 42], 572),
+                (923, [66, 46, 18, 30], 329),
+                (486, [84, 43, 14, 24], 193),
+                (556, [7, 14, 18, 29], 309),
+            ],
+            [[30, 54, 20], [31, 50, 20], [28, 54, 23]],
+            46.87,
+        ),
+        (
+            'train',
+            1810,  # lit from a spot
+            (128, 128),
+            [(427, [24, 20, 22, 32], 407), (1131, [7, 34, 22, 38], 464)],
+            [[242, 202, 212], [242, 202, 213], [242, 201, 212]],
+            98.90,
+        ),
+        (
+            'val',
+            7,
+            (48, 64),
+            [
+                (810, [0, 6, 10, 14], 83),
+                (1020, [26, 25, 9, 13], 69),
+                (902, [46, 22, 8, 14], 55),
+            ],
+            [[93, 98, 103], [93, 102, 101], [91, 98, 102]],
+            105.40,
+        ),
+    ],
+)
+def test_scenes_stay_what_they_were(split, number, size, digits, pixels, mean):
+    scene = make_scene(split, number, size=size, seed=0)
+    found = [(each.digit.index, box(each.mask), each.mask.sum()) for each in scene.instances]
+    assert found == digits
+    np.testing.assert_allclose(scene.image[40, 31:34], pixels, atol=1)  # rounding of other CPUs
+    assert scene.image.mean() == pytest.approx(mean, abs=0.02)
+
+
+def test_single_digits_stay_what_they_were():
+    scene = make_single('train', 8220, size=(128, 128), seed=0)
+    (instance,) = scene.instances
+    assert instance.digit.index == 1591
+    assert box(instance.mask) == [11, 2, 11, 21]
+    pixels = [[255, 245, 248], [248, 246, 251], [194, 181, 194], [103, 107, 120]]
+    np.testing.assert_allclose(scene.image[16, 14:18], pixels, atol=1)
 
 
 def test_same_arguments_same_bytes(dataset, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from tnt_backbone.demo.digits import CLASSES, SPLITS, load_split, render
+from tnt_backbone.demo.digits import CLASSES, SPLITS, load_class, load_split, render
 
 
 def test_the_splits_share_no_digit_and_leave_none_out():
@@ -22,6 +22,25 @@ def test_digits_are_those_of_scikit_learn(split):
         assert digit.label == data.target[digit.index]
         np.testing.assert_array_equal(digit.ink * 16, data.images[digit.index])
     assert {digit.label for digit in load_split(split)} == set(range(len(CLASSES)))
+
+
+@pytest.mark.parametrize('split', SPLITS)
+def test_the_classes_of_a_split_are_its_digits(split):
+    classes = [load_class(split, label) for label in range(len(CLASSES))]
+    for label, digits in enumerate(classes):
+        assert {digit.label for digit in digits} == {label}
+        assert [digit.index for digit in digits] == sorted(digit.index for digit in digits)
+    assert sum(map(len, classes)) == len(load_split(split))
+
+
+def test_drawing_a_digit_again_gives_the_same():
+    one, other = load_split('train')[:2]
+    first = render(one, height=20)
+    first[:] = 0  # what a caller does to it must not reach the next
+    again = render(one, height=20)
+    assert again.max() == 1
+    np.testing.assert_array_equal(again, render(one, height=20))
+    assert again.shape != render(other, height=20).shape
 
 
 def test_unknown_split_is_refused():

@@ -24,7 +24,8 @@ NOWHERE = 'http://127.0.0.1:9/simple'  # the discard port: nothing answers
 @pytest.fixture
 def checkout(tmp_path):
     """The files of the repository that setup_env.sh reads."""
-    for name in ('tools/setup_env.sh', 'requirements/pins.txt', 'setup.py', 'pyproject.toml'):
+    names = ('setup.py', 'pyproject.toml', 'requirements/pins.txt', 'tools/setup_env.sh')
+    for name in (*names, 'tools/_mmcv_sources.py'):
         target = tmp_path / 'a checkout' / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target)
@@ -85,23 +86,23 @@ def test_wrong_options_are_refused_with_the_right_ones(setup_env, options, messa
 def test_no_usable_python(setup_env):
     """Too old, too new, or a pyenv shim without its version."""
     pythons = {
-        'python3.10': 'echo "pyenv: python3.10: command not found" >&2; exit 127',
-        'python3.11': 'exit 1',
+        'python3.11': 'echo "pyenv: python3.11: command not found" >&2; exit 127',
         'python3.12': 'exit 1',
-        'python3': 'echo 3.8',
+        'python3.13': 'exit 1',
+        'python3': 'echo 3.10',
     }
     result = setup_env(replaced=pythons)
     assert result.returncode == 1
-    assert 'no Python 3.10, 3.11 or 3.12 found' in result.stderr
-    assert 'python3.10 (does not run)' in result.stderr
-    assert 'python3 (3.8)' in result.stderr
+    assert 'no Python 3.11, 3.12 or 3.13 found' in result.stderr
+    assert 'python3.11 (does not run)' in result.stderr
+    assert 'python3 (3.10)' in result.stderr
     assert '--python /path/to/python3.11' in result.stderr
 
 
 def test_python_option_is_not_overruled(setup_env):
-    result = setup_env('--python', 'python3.13', replaced={**USABLE, 'python3.13': 'echo 3.13'})
+    result = setup_env('--python', 'python3.14', replaced={**USABLE, 'python3.14': 'echo 3.14'})
     assert result.returncode == 1
-    assert 'Tried: python3.13 (3.13)' in result.stderr
+    assert 'Tried: python3.14 (3.14)' in result.stderr
 
 
 def test_no_compiler(setup_env, checkout):
@@ -154,7 +155,7 @@ def test_no_network_leaves_what_was_there(setup_env, checkout, tmp_path):
     no_index = 'test "$1" = --version || { echo "dns error"; exit 2; }'
     result = setup_env(replaced=USABLE | PLENTY | {'uv': no_index})
     assert result.returncode == 1
-    assert 'the package index cannot be reached or lacks six' in result.stderr
+    assert f'six {pins()["six"]}' in result.stderr
     assert 'dns error' in result.stderr
     assert 'UV_DEFAULT_INDEX=URL' in result.stderr
     assert (environment / 'kept').exists(), 'it must be kept until a new one can be made'
@@ -210,6 +211,140 @@ def test_only_a_complete_environment_is_trusted(
     assert ('.venv is ready' in result.stdout) == quick
     assert ('[1/6]' in result.stdout) != quick
     assert result.returncode == (0 if quick else 1)
+
+
+# The Python of an environment whose torch sees no GPU. RECORD lists what it is asked to compile;
+# joined files compile unless NOT_JOINED is set.
+ENVIRONMENT_PYTHON = """#!/bin/sh
+case "$*" in
+  *torch.cuda*) echo 2.11.0,, ;;
+  *_mmcv_sources.py*) shift; echo "sources $*" >> "$RECORD" ;;
+  *"pip wheel"*)
+    echo "wheel $CFLAGS" >> "$RECORD"
+    if [ -n "$NOT_JOINED" ] && tail -n 2 "$RECORD" | grep -q units; then
+      echo "error: Point" && exit 1
+    fi
+    while [ "$1" != --wheel-dir ]; do shift; done
+    mkdir -p "$2" && touch "$2/mmcv.whl" ;;
+  *zipfile*) echo mmcv/_ext.so ;;
+esac
+"""
+UV = """
+case "$*" in
+  "pip compile"*--default-index*) cat; echo "ask $*" >> "$RECORD"; test -n "$CPU_BUILD" ;;
+  "pip compile"*) cat ;;
+  "pip install"*) echo "$*" >> "$RECORD" ;;
+  venv*) for last; do :; done; mkdir -p "$last/bin"; cp "$PYTHON_STUB" "$last/bin/python" ;;
+esac
+"""
+
+
+@pytest.fixture
+def make_environment(setup_env, tmp_path):
+    """Runs the script to its end with stubs in place of uv and of the environment's Python."""
+    stub = tmp_path / 'python'
+    stub.write_text(ENVIRONMENT_PYTHON)
+    stub.chmod(0o755)
+    record = tmp_path / 'record'
+
+    def run(*options, replaced=None, **environment):
+        record.write_text('')
+        stubs = USABLE | PLENTY | COMPILER | {'uv': UV, 'nvidia-smi': 'exit 1', 'nvcc': 'exit 1'}
+        result = setup_env(
+            *options,
+            replaced=stubs | (replaced or {}),
+            PYTHON_STUB=str(stub),
+            RECORD=str(record),
+            **environment,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout, record.read_text().splitlines()
+
+    return run
+
+
+def of_torch(record):
+    """What was installed first, and whether another index was asked for it."""
+    install = next(line for line in record if line.startswith('pip install'))
+    asked = any(line.startswith('ask') for line in record)
+    return re.sub(r'.*--constraints .*?\.txt ', '', install), asked
+
+
+CPU_INDEX = 'https://download.pytorch.org/whl/cpu'
+
+
+def test_without_a_gpu_torch_is_the_cpu_build(make_environment):
+    output, record = make_environment(CPU_BUILD='yes')
+    torch, torchvision = (f'{name}=={pins()[name]}+cpu' for name in ('torch', 'torchvision'))
+    command = f'--no-deps --default-index {CPU_INDEX} {torch} {torchvision}'
+    assert of_torch(record) == (command, True)
+    assert CPU_INDEX in output
+    assert "CUDA's libraries are not needed" in output
+
+
+@pytest.mark.parametrize(
+    ('environment', 'replaced', 'asked', 'source'),
+    [
+        ({}, {}, True, CPU_INDEX),
+        ({'CPU_BUILD': 'yes'}, {'timeout': 'exit 124'}, False, CPU_INDEX),
+        ({'CPU_BUILD': 'yes', 'TNT_BACKBONE_CPU_INDEX': ''}, {}, False, 'default index'),
+        ({'CPU_BUILD': 'yes'}, {'nvidia-smi': 'echo "GPU 0: H100"'}, False, 'there is a GPU'),
+    ],
+    ids=['not offered', 'no answer in time', 'switched off', 'GPU'],
+)
+def test_else_torch_comes_from_the_default_index(
+    make_environment, environment, replaced, asked, source
+):
+    output, record = make_environment(replaced=replaced, **environment)
+    command, was_asked = of_torch(record)
+    assert command.startswith('torch torchvision numpy')
+    assert was_asked == asked
+    assert source in output
+    assert 'from the default index' in output
+
+
+def test_a_torch_index_that_was_named_is_taken(make_environment):
+    index = 'https://download.pytorch.org/whl/cu126'
+    output, record = make_environment('--torch-index', index, CPU_BUILD='yes')
+    command, _ = of_torch(record)
+    assert command == f'--no-deps --default-index {index} torch torchvision'
+    assert not any(CPU_INDEX in line for line in record)
+    assert f'from {index}' in output
+
+
+def test_a_gpu_that_came_later_replaces_the_cpu_build(make_environment):
+    for gpu, made in (('exit 1', True), ('exit 1', False), ('echo "GPU 0: H100"', True)):
+        output, record = make_environment(replaced={'nvidia-smi': gpu}, CPU_BUILD='yes')
+        assert ('[1/6]' in output) == made
+    assert of_torch(record)[0].startswith('torch torchvision numpy')
+
+
+OPTIMISED = 'wheel -O3 -g0 -DNDEBUG -fwrapv -fPIC'  # CFLAGS replaces the flags of Python itself
+
+
+@pytest.mark.parametrize('stack', ['openmmlab', 'onedl'])
+def test_mmcv_is_compiled_as_joined_files_once(make_environment, tmp_path, stack):
+    output, record = make_environment('--stack', stack, MAX_JOBS='3')
+    name = {'openmmlab': 'mmcv', 'onedl': 'onedl-mmcv'}[stack]
+    built = [line.strip() for line in record if line.startswith(('sources', 'wheel'))]
+    (sources, wheel) = built
+    assert sources.startswith(f'sources {name}=={pins()[name]} {tmp_path / "cache"}')
+    assert sources.endswith(' --units 3')
+    assert wheel == OPTIMISED
+    (wheels,) = (tmp_path / 'cache/wheels').iterdir()
+    assert [path.name for path in wheels.iterdir()] == ['mmcv.whl']
+    assert 'joined' not in output
+
+
+def test_files_that_do_not_compile_when_joined_are_compiled_singly(make_environment, tmp_path):
+    output, record = make_environment(NOT_JOINED='yes', MAX_JOBS='3', CFLAGS='-march=native')
+    built = [line for line in record if line.startswith(('sources', 'wheel'))]
+    assert ['--units' in line for line in built] == [True, False, False, False]
+    assert built[1::2] == [f'{OPTIMISED} -march=native'] * 2
+    (explanation,) = (line for line in output.splitlines() if 'joined' in line)
+    (log,) = (tmp_path / 'cache/logs').glob('*.joined')
+    assert str(log) in explanation
+    assert 'error: Point' in log.read_text()
 
 
 def pins():

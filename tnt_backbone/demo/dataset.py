@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
-from tqdm.contrib.concurrent import process_map
 
 from .coco import CATEGORIES, annotation, semantic_mask
-from .digits import CLASSES, SPLITS, Split, load_split
+from .digits import CLASSES, SPLITS, Split, load_class, load_split
 from .scenes import Scene, compose
 
 MAX_DIGITS = 4  # in a scene
@@ -58,7 +58,7 @@ def make_scene(split: Split, number: int, *, size: tuple[int, int], seed: int) -
 def make_single(split: Split, number: int, *, size: tuple[int, int], seed: int) -> Scene:
     """Compose single digit ``number`` of a split, for classification; the classes take turns."""
     rng = np.random.default_rng([seed, SPLITS.index(split), number, 1])
-    digits = [digit for digit in load_split(split) if digit.label == number % len(CLASSES)]
+    digits = load_class(split, number % len(CLASSES))
     height, width = (max(side // SINGLE_SHARE, SINGLE_MIN_SIZE) for side in size)
     while True:
         digit = digits[rng.integers(len(digits))]
@@ -157,7 +157,11 @@ def _write_split(out: Path, split: Split, count: int, *, size: tuple[int, int], 
         scenes = [write(number) for number in tqdm(range(count), disable=None)]
     else:
         workers = min(os.cpu_count() or 1, count // SCENES_A_PROCESS)
-        scenes = process_map(write, range(count), max_workers=workers, chunksize=16, disable=None)
+        load_split(split)  # here, so that the processes need not
+        # OpenCV would start as many threads in each process as there are cores.
+        with ProcessPoolExecutor(workers, initializer=cv2.setNumThreads, initargs=(1,)) as executor:
+            written = executor.map(write, range(count), chunksize=16)
+            scenes = list(tqdm(written, total=count, disable=None))
     for number, found in enumerate(scenes):
         height, width = size
         name = f'{number:06d}.jpg'

@@ -59,6 +59,12 @@ def load_split(split: Split) -> tuple[Digit, ...]:
     return tuple(sorted(digits, key=lambda digit: digit.index))
 
 
+@cache
+def load_class(split: Split, label: int) -> tuple[Digit, ...]:
+    """Return the digits of a split that belong to one class, in the order of ``load_digits``."""
+    return tuple(digit for digit in load_split(split) if digit.label == label)
+
+
 def render(
     digit: Digit, *, height: float, angle: float = 0.0, stretch: float = 1.0
 ) -> NDArray[np.float32]:
@@ -74,13 +80,7 @@ def render(
         Opacity ``(h, w)`` from 0 to 1, cropped so that each border row and column has a pixel of
         0.5 or more.
     """
-    ink = np.pad(digit.ink, 1)
-    large = cv2.resize(ink, None, fx=UPSCALE, fy=UPSCALE, interpolation=cv2.INTER_CUBIC)
-    large = cv2.GaussianBlur(large, (0, 0), UPSCALE / 4)
-    opacity = _crop(
-        np.clip((large - 0.35) / 0.2, 0.0, 1.0)
-    )  # crisp strokes; opacity 0.5 at 0.45 of full ink
-
+    opacity = _enlarge(digit.ink.tobytes(), digit.ink.shape)
     scale = height / opacity.shape[0]
     high, wide = opacity.shape
     cos, sin = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
@@ -92,6 +92,16 @@ def render(
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     drawn = cv2.resize(turned, (drawn_side, drawn_side), interpolation=way)
     return _crop(np.clip(drawn, 0.0, 1.0))  # the resize overshoots by rounding
+
+
+@cache
+def _enlarge(ink: bytes, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return the opacity of a digit at ``UPSCALE`` times its size; a data set draws it often."""
+    padded = np.pad(np.frombuffer(ink, np.float32).reshape(shape), 1)
+    large = cv2.resize(padded, None, fx=UPSCALE, fy=UPSCALE, interpolation=cv2.INTER_CUBIC)
+    large = cv2.GaussianBlur(large, (0, 0), UPSCALE / 4)
+    # crisp strokes; opacity 0.5 at 0.45 of full ink
+    return _crop(np.clip((large - 0.35) / 0.2, 0.0, 1.0)).copy()  # without the margins in memory
 
 
 def _crop(opacity: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -67,7 +67,7 @@ def clutter(rng: Generator, height: int, width: int) -> Pattern:
         shade = float(rng.random())
         centre = (int(rng.integers(width)), int(rng.integers(height)))
         half = tuple(int(side) for side in rng.integers(1, max(reach // 6, 2), 2))
-        thickness = int(rng.choice([-1, 1, max(reach // 40, 1)]))  # -1 fills the shape
+        thickness = (-1, 1, max(reach // 40, 1))[rng.integers(3)]  # -1 fills the shape
         match rng.integers(3):
             case 0:
                 cv2.ellipse(
@@ -103,15 +103,17 @@ def background(rng: Generator, height: int, width: int) -> NDArray[np.float32]:
     share = rng.uniform(0.3, 0.7)
     for weight in (share, 1 - share):
         texture = TEXTURES[rng.integers(len(TEXTURES))]
-        pattern = texture(rng, height, width)[..., None]  # (H, W, 1)
+        pattern = texture(rng, height, width)
         dark, light = (base + rng.uniform(-SPREAD, SPREAD, (2, 3))).astype(np.float32)
-        picture += weight * (dark + (light - dark) * pattern)
+        for channel in range(3):  # NumPy is slow over a last axis of 3
+            shade = dark[channel] + (light[channel] - dark[channel]) * pattern
+            picture[..., channel] += weight * shade
     return np.clip(picture, 0, 255)
 
 
 def _grid(height: int, width: int) -> tuple[Pattern, Pattern]:
-    rows, columns = np.indices((height, width), dtype=np.float32)
-    return rows, columns
+    rows, columns = (np.arange(side, dtype=np.float32) for side in (height, width))
+    return rows[:, None], columns
 
 
 def _to_unit_range(pattern: Pattern) -> Pattern:
