@@ -6,12 +6,17 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from tnt_backbone.demo import dataset as dataset_module
 from tnt_backbone.demo.__main__ import main
-from tnt_backbone.demo.coco import box
 from tnt_backbone.demo.dataset import make_dataset, make_scene, make_single
+
+
+def box(mask):
+    return coco_mask.toBbox(coco_mask.encode(np.asfortranarray(mask))).tolist()
+
 
 SIZE = (48, 64)
 

@@ -2,7 +2,7 @@
 
 ::
 
-    OUT/annotations/instances_{train,val}.json    COCO: boxes, polygons, area
+    OUT/annotations/instances_{train,val}.json    COCO: boxes, masks (run-length encoded), area
     OUT/{train,val}/000000.jpg                    scenes
     OUT/semantic/{train,val}/000000.png           class of every pixel
     OUT/classification/{train,val}/<class>/       one digit a picture, small
