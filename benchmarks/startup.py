@@ -11,8 +11,10 @@ import sys
 import machine
 
 STEPS = {
-    'import torch, mmengine': 'import torch, mmengine, mmengine.registry, mmengine.model',
+    'import torch': 'import torch',
     'import tnt_backbone': 'import tnt_backbone',
+    'import the backbones': 'tnt_backbone.TNT',
+    'import mmengine, which then knows them': 'import mmengine.registry, mmengine.model',
     'build TNT-S': 'model = tnt_backbone.TNT("s")',
     'first forward pass at 224': 'images = torch.randn(1, 3, 224, 224); maps = model(images)',
     'first backward pass': 'sum(level.mean() for level in maps).backward()',
