@@ -1,10 +1,11 @@
-# Starts a Python tool of this folder by srun; slurm_train.sh and slurm_test.sh source this file.
+# Starts a Python tool of this folder with srun; slurm_train.sh and slurm_test.sh source this file.
 
-SLURM_VARIABLES='  GPUS            processes in all, one a GPU (8)
-  GPUS_PER_NODE   of them on each machine (GPUS, at most 8)
-  CPUS_PER_TASK   cores for each process (5)
-  SRUN_ARGS       more options of srun, separated by blanks
-  PORT            port of the first machine (29500)'
+SLURM_VARIABLES='variables:
+  GPUS            total number of processes, one per GPU (default: 8)
+  GPUS_PER_NODE   number of processes per machine (default: GPUS, but at most 8)
+  CPUS_PER_TASK   CPU cores per process (default: 5)
+  SRUN_ARGS       more options for srun, separated by blanks
+  PORT            port of the first machine (default: 29500)'
 
 # slurm_launch PARTITION JOB_NAME TOOL [ARGUMENTS OF THE TOOL ...]
 slurm_launch() {

@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
-# Shows the whole way on 2 cores: makes a data set, pretrains a classifier, lets a detector start from its weights and
-# a segmentor from the detector's, tests them on digits they have never seen, and reports.
+# Shows all steps on 2 CPU cores: makes a data set and trains a classifier, a detector that starts from the classifier's
+# weights, and a segmentor that starts from the detector's weights. Tests them on held-out digits and writes a report.
 set -euo pipefail
 
 usage() {
   cat <<'EOF'
 usage: bash tools/demo.sh [--work-dir DIR] [--size PX] [--train N] [--val M] [--iterations N] [--processes P] [--compare]
 
-  --work-dir    where data, checkpoints, logs and results go (default work_dirs/demo)
-  --size        side of the scenes in pixels (default 128); the time grows with the area
-  --train       scenes to train on (default 6000)
-  --val         held-out scenes (default 400)
-  --iterations  training iterations of every stage (default: those of the configs)
-  --processes   training processes (default 2): GPUs, or on a machine without one, processes on the CPU
-  --compare     train the detector and the segmentor from scratch too, and say what the weights gained
+Makes a data set, trains a classifier, a detector and a segmentor on it, and tests them on held-out scenes.
 
-It ends with exit status 1 if a model is not as good as the demo promises.
+  --work-dir    folder for data, checkpoints, logs and results (default: work_dirs/demo)
+  --size        side of the scenes in pixels (default: 128); the time grows with the area
+  --train       number of training scenes (default: 6000)
+  --val         number of held-out scenes (default: 400)
+  --iterations  training iterations per model (default: those of the configs)
+  --processes   training processes (default: 2), one per GPU; without a GPU they run on the CPU
+  --compare     also train the detector and the segmentor from scratch, and report the difference
+
+The exit status is 1 if a model does not reach its threshold (docs/demo.md).
 EOF
 }
 
@@ -32,8 +34,8 @@ while (($#)); do
     -h | --help) usage && exit 0 ;;
     --compare) COMPARE=1 && shift ;;
     --work-dir | --size | --train | --val | --iterations | --processes)
-      (($# > 1)) && [[ -n $2 ]] || die "$1 needs a value"
-      [[ $1 == --work-dir || $2 =~ ^[1-9][0-9]*$ ]] || die "$1 $2: not a positive whole number"
+      (($# > 1)) && [[ -n $2 ]] || die "$1 needs a value."
+      [[ $1 == --work-dir || $2 =~ ^[1-9][0-9]*$ ]] || die "$1 must be a positive integer, not \"$2\"."
       case "$1" in
         --work-dir) WORK_DIR=$2 ;;
         --processes) PROCESSES=$2 ;;
@@ -43,7 +45,7 @@ while (($#)); do
       esac
       shift 2
       ;;
-    *) die "unknown option: $1" ;;
+    *) die "Unknown option: $1." ;;
   esac
 done
 
@@ -60,7 +62,7 @@ source "$TOOLS/_python.sh"
 mkdir -p "$WORK_DIR"
 WORK_DIR=$(cd "$WORK_DIR" && pwd)
 export TNT_DEMO_DATA="$WORK_DIR/data/" # the configs read it
-rm -rf "$WORK_DIR/scratch"             # an older run's must not be reported beside this one's
+rm -rf "$WORK_DIR/scratch"             # the report must not mix in an older run
 SECONDS=0
 
 checkpoint() { # STAGE: the file that its training wrote last

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Sets up the environment, then runs the formatter's check, the linter, mypy and the tests.
+# Sets up the environment, then runs the format check, the linter, mypy and the tests.
 #
-#   bash tools/test.sh                        everything but the slow tests
-#   bash tools/test.sh -m slow                the slow sweeps alone; -m '' for all tests
-#   bash tools/test.sh tests/tools -k pins    any arguments of pytest, seen from the repository root
-#   PYTHON=/path/to/python bash tools/test.sh the same in another environment, without set-up
+#   bash tools/test.sh                         all tests except the slow ones
+#   bash tools/test.sh -m slow                 only the slow sweeps; -m '' runs all tests
+#   bash tools/test.sh tests/tools -k pins     any arguments of pytest; paths start at the repository root
+#   PYTHON=/path/to/python bash tools/test.sh  uses another environment, without set-up
 set -euo pipefail
 
 TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -23,6 +23,6 @@ run() {
 run ruff format --check .
 run ruff check .
 run mypy
-# One thread a process: pytest already starts a process for every core.
+# One thread per process: pytest already starts one process per core.
 export OMP_NUM_THREADS=1
 run pytest -n auto --maxprocesses 8 "$@"

@@ -34,7 +34,8 @@ def weights(tmp_path):
 def test_to_the_authors_form_and_back(weights, tmp_path):
     result = convert(weights, tmp_path / 'theirs.safetensors', '--to', 'official')
     assert result.returncode == 0, result.stderr
-    assert 'T2TViT in the form of official (without a classifier)' in result.stdout
+    assert 'T2TViT' in result.stdout
+    assert 'to the form of official (without a classifier)' in result.stdout
     assert 'tokens_to_token.attention1.kqv.weight' in read_tensors(
         str(tmp_path / 'theirs.safetensors')
     )
@@ -52,4 +53,5 @@ def test_mistakes_are_explained(weights, tmp_path):
     assert 'Traceback' not in result.stderr
     assert not (tmp_path / 'out.pth').exists()
     result = convert(weights, weights)
-    assert f'{weights} exists: give another name, or --force' in result.stderr
+    assert f'{weights} exists' in result.stderr
+    assert '--force' in result.stderr

@@ -84,10 +84,11 @@ def test_models_of_all_libraries(monkeypatch, capsys, config, counts_heads):
     output = capsys.readouterr().out
     backbone = next(line for line in output.splitlines() if line.startswith('backbone'))
     assert float(backbone.split()[2]) > 0
-    assert ('the heads are not counted' not in output) == counts_heads
+    assert ('not counted' not in output) == counts_heads
 
 
 def test_an_unknown_model_is_named():
     result = run('nothing.py')
     assert result.returncode == 2
-    assert 'nothing.py is neither a config nor one of TNT, PyramidTNT, T2TViT' in result.stderr
+    for text in ('nothing.py', 'TNT, PyramidTNT, T2TViT'):
+        assert text in result.stderr

@@ -362,9 +362,9 @@ REFUSED = {
     'mmdet::faster_rcnn/faster-rcnn_r50-caffe-c4_ms-1x_coco.py': 'roi_head.shared_head',
     'mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py': 'the backbone is SwinTransformer',
     'mmdet::dcn/faster-rcnn_r50-dconv-c3-c5_fpn_1x_coco.py': 'dcn and plugins',
-    'mmdet::nothing/at_all.py': 'there is no such config',
+    'mmdet::nothing/at_all.py': '--from mmdet::nothing/at_all.py',
     'mmdet::_base_/default_runtime.py': 'has no "model"',
-    'mmdetection::x.py': 'mmdetection is not installed',
+    'mmdetection::x.py': '--from mmdetection::x.py: mmdetection ',
     RESNET: 'configs/tnt_s_imagenet.py does by its authors',
     'mmpretrain::simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k.py': 'the model is SimSiam',
     'mmpretrain::resnet/resnet50_8xb16_cifar10.py': 'the backbone is ResNet_CIFAR',
@@ -394,7 +394,9 @@ def test_unknown_backbones_and_taken_names(refuses, run, tmp_path, capsys):
     (tmp_path / 'c.py').write_text('mine = 1\n')
     with pytest.raises(SystemExit):
         run('new_config.py', tmp_path / 'c.py', '--from', RETINANET, '--backbone', 'tnt_s')
-    assert 'c.py exists: give another name, or --force' in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert 'c.py exists' in said
+    assert '--force' in said
     assert (tmp_path / 'c.py').read_text() == 'mine = 1\n'
 
 
@@ -406,14 +408,15 @@ def test_coco_data_that_do_not_fit(refuses, coco_root):
     args = ('--backbone', 'tnt_ti', *data)
     assert "has the categories ['box'], but" in refuses('--from', RETINANET, *args, *val)
     message = refuses('--from', RETINANET, '--backbone', 'tnt_ti', '--data', coco_root / 'no.json')
-    assert 'no.json: no such file' in message
+    assert f'--data {coco_root / "no.json"}' in message
     message = refuses('--from', 'mmdet::pascal_voc/retinanet_r50_fpn_1x_voc0712.py', *args)
     assert 'start from a config with one' in message
     message = refuses('--from', 'mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py', *args)
     assert 'CocoPanopticDataset' in message
-    assert 'only configs of mmdet read one' in refuses('--from', UPERNET, *args)
+    assert f'--data {data[1]} is a file' in refuses('--from', UPERNET, *args)
     message = refuses('--from', RETINANET, '--backbone', 'tnt_ti', '--data', coco_root)
-    assert "mmdet wants a JSON file in COCO's format" in message
+    assert f'--data {coco_root} is a folder' in message
+    assert 'mmdet' in message
 
 
 def spoil_masks(root, fault):

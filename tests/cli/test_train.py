@@ -182,8 +182,8 @@ def test_testing_measures_draws_and_keeps_predictions(run, tiny_config):
 
 
 def test_mistakes_are_one_message(fails, tiny_config, coco_root, tmp_path):
-    assert 'does not exist' in fails('train.py', 'gone.py')
-    assert 'does not exist' in fails('test.py', tiny_config, 'gone.pth')
+    assert "'gone.py'" in fails('train.py', 'gone.py')
+    assert "'gone.pth'" in fails('test.py', tiny_config, 'gone.pth')
     page = tmp_path / 'page.pth'
     page.write_text('<html>404</html>')
     assert 'mmdet tests in float32 alone' in fails('test.py', tiny_config, page, '--amp')

@@ -1,13 +1,14 @@
-"""Open every file of a config's data sets, and report what training would fail on or learn wrongly.
+"""Check every file of a config's data sets, and report what would make training fail or go wrong.
 
     python tools/check_data.py configs/retinanet_tnt_s_coco.py
     python tools/check_data.py my_config.py --phases train --workers 8 --out problems.json
 
-For data in the formats of COCO and Pascal VOC, masks as of ADE20K or Cityscapes, and class folders
-as of ImageNet.
-Images and masks are decoded; sizes, labels, classes and boxes are compared. The exit status is 1 if
-training would fail or lie, else 0; what the libraries leave out or clip by themselves is counted
-alone.
+The command decodes images and masks. It compares sizes, labels, classes and boxes. It reads data in
+the formats of COCO and Pascal VOC, masks such as those of ADE20K and Cityscapes, and class folders
+such as those of ImageNet.
+
+An ERROR would make training fail or give wrong results; the exit status is then 1, otherwise 0. A
+note is only counted: the libraries leave such data out, or clip it.
 """
 
 import argparse
@@ -34,24 +35,35 @@ if TYPE_CHECKING:
     from ..data_checks.findings import Finding
 
 TOOL = 'tools/check_data.py'
-SHOWN = 5  # files named of each kind
+SHOWN = 5  # files to name of each kind
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Return the parsed command line."""
     parser = make_parser(__doc__)
-    parser.add_argument('config')
+    parser.add_argument('config', help='config file whose data sets are checked')
     parser.add_argument(
-        '--phases', nargs='+', choices=['train', 'val', 'test'], default=['train', 'val']
+        '--phases',
+        nargs='+',
+        choices=['train', 'val', 'test'],
+        default=['train', 'val'],
+        help='data sets to check (default: train val)',
     )
-    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
-    parser.add_argument('--out', type=Path, metavar='FILE.json', help='all findings, with files')
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=os.cpu_count(),
+        help='number of processes (default: number of CPU cores)',
+    )
+    parser.add_argument(
+        '--out', type=Path, metavar='FILE.json', help='write all findings with their files to FILE'
+    )
     add_cfg_options(parser)
     return parser.parse_args(argv)
 
 
 def look(dataset: 'BaseDataset', workers: int) -> list['Finding']:
-    """Check a data set, on a terminal under a progress bar."""
+    """Return what is wrong with a data set; a terminal shows a progress bar."""
     from tqdm import tqdm
     from tqdm.contrib.concurrent import process_map
 
@@ -69,7 +81,7 @@ def look(dataset: 'BaseDataset', workers: int) -> list['Finding']:
 
 
 def report(problems: list['Finding']) -> bool:
-    """Print the counts and the first files of each kind; tell whether any is fatal."""
+    """Print the count and the first files of each kind; return whether any is an error."""
     from ..data_checks.findings import KINDS
 
     files = defaultdict(list)
@@ -107,7 +119,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         datasets = build_leaf_datasets(cfg, args.phases)
         check_files(cfg, datasets)
         if not any(datasets.values()):
-            raise ValueError(f'{args.config} has no data set for {", ".join(args.phases)}')
+            raise ValueError(
+                f'{args.config} has no data set for --phases {" ".join(args.phases)}. Choose other '
+                'phases'
+            )
         for phase, parts in datasets.items():
             for dataset in parts:
                 print(f'{phase}: ', end='')

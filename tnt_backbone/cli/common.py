@@ -1,4 +1,4 @@
-"""What the commands share: options, quick looks at files, and how a mistake is told."""
+"""What the commands share: options, a quick check of files, and messages about mistakes."""
 
 import argparse
 import sys
@@ -12,39 +12,41 @@ from typing import Any
 from ..run.find_config import require_config
 from ..run.ranks import is_first_on_node, local_rank
 
-OTHERS_WAIT = 5.0  # seconds in which launchers end a run whose first process has failed
+OTHERS_WAIT = 5.0  # seconds; launchers end a run within them once its first process has failed
 
 
 def make_parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser that shows a description as it is written."""
+    """Return a parser that shows the description with its line breaks."""
     return argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
 
 def _pair(text: str) -> str:
-    """Check that an override has a key and a value."""
+    """Return an override, or raise an error if it has no key or no ``=``."""
     key, separator, _ = text.partition('=')
     if not key or not separator:
-        raise argparse.ArgumentTypeError(f'{text!r} is not KEY=VALUE')
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not of the form KEY=VALUE. Example: train_dataloader.batch_size=1'
+        )
     return text
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--cfg-options``."""
+    """Add ``--cfg-options`` to a parser."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action='extend',
         type=_pair,
         metavar='KEY=VALUE',
-        help='override the config, for instance train_dataloader.batch_size=1 '
-        'train_cfg.max_epochs=6; lists as key="[a,b]" or key=a,b, without spaces',
+        help='change keys of the config, for instance train_dataloader.batch_size=1 '
+        'train_cfg.max_epochs=6. Write lists as key="[a,b]" or key=a,b, without spaces',
     )
 
 
 def parse_cfg_options(pairs: list[str] | None) -> dict[str, Any] | None:
-    """Return the overrides as mmengine's own action reads them."""
+    """Return the overrides as a dict, read in the same way as mmengine's tools do."""
     if pairs is None:
         return None
     from mmengine.config import DictAction
@@ -55,23 +57,23 @@ def parse_cfg_options(pairs: list[str] | None) -> dict[str, Any] | None:
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a training or test that users of OpenMMLab know."""
+    """Add the options that training and testing share; their names are OpenMMLab's."""
     parser.add_argument(
-        '--work-dir', help='folder of logs and checkpoints (default: ./work_dirs/CONFIG_NAME)'
+        '--work-dir', help='folder for logs and checkpoints (default: ./work_dirs/CONFIG_NAME)'
     )
     add_cfg_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='what started the processes (the shell scripts set it)',
+        help='what starts the processes (default: none); the shell scripts set it',
     )
     # torch.distributed.launch passes it; torchrun sets LOCAL_RANK instead
     parser.add_argument('--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS)
 
 
 def require_files(config: str, *checkpoints: str | None) -> None:
-    """Refuse a config or local checkpoint that is not there, before anything slow is imported.
+    """Check that a config and local checkpoints exist, before anything slow is imported.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -82,19 +84,19 @@ def require_files(config: str, *checkpoints: str | None) -> None:
             continue
         near = sorted(str(file) for file in Path(path).parent.glob('*.pth'))
         raise FileNotFoundError(
-            f'the checkpoint {path!r} does not exist. Checkpoints in its folder: '
+            f'The checkpoint {path!r} was not found. Checkpoints in its folder: '
             + (', '.join(near) or 'none')
         )
 
 
 @contextmanager
 def errors_of_the_user(tool: str, *, launcher: str = 'none') -> Iterator[None]:
-    """Print a mistake of the user as one message, without a traceback, and exit with status 2.
+    """Print a mistake of the user as one message without a traceback, and exit with status 2.
 
     Args:
-        tool: Name at the head of the message.
-        launcher: What started the processes. Where all of them fail alike, the first on a machine
-            prints, and its exit ends the others before they do.
+        tool: Name at the beginning of the message.
+        launcher: What started the processes. If all of them fail in the same way, the first process
+            of a machine prints the message, and its exit ends the others before they print.
     """
     try:
         yield
@@ -102,7 +104,7 @@ def errors_of_the_user(tool: str, *, launcher: str = 'none') -> Iterator[None]:
         text = str(error)
         origin = error.__cause__ or error.__context__
         if isinstance(error, ImportError) and origin is not None:
-            # mmengine says which module of custom_imports failed, and not why
+            # mmengine says which module of custom_imports failed, but not why
             text += '\n' + ''.join(traceback.format_exception(origin))
         if is_first_on_node(launcher):
             sys.stderr.write(f'{tool}: error: {text}\n')

@@ -1,11 +1,11 @@
-"""Give weights the names of another project, or clean them from what training left beside them.
+"""Convert weights to the tensor names of another project, without the rest of the checkpoint.
 
     python tools/convert_checkpoint.py tnt_s_81.5.pth.tar tnt_s.pth --to tnt_backbone
     python tools/convert_checkpoint.py work_dirs/tnt_s/epoch_310.pth tnt_s.safetensors --to timm
 
-IN is a file, a URL, tnt://<published name> or timm/<model of the hub>; whose form it has is found
-by its keys. A classifier's head is kept; heads of detectors and segmentors, and our feature pyramid
-where the other form has none, are not.
+IN is a file, a URL, tnt://<published name> or timm/<model of the hub>. The command recognises its
+form by its keys. It keeps the head of a classifier. It drops the heads of detectors and segmentors,
+and it drops our feature pyramid if the other form has none.
 """
 
 import argparse
@@ -20,15 +20,23 @@ SOURCES = ('tnt_backbone', 'official', 'timm', 'mmpretrain')
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Return the parsed command line."""
     parser = make_parser(__doc__)
-    parser.add_argument('input', metavar='IN')
-    parser.add_argument('output', metavar='OUT', type=Path, help='.pth, or .safetensors')
-    parser.add_argument('--to', choices=SOURCES, default='tnt_backbone', help='whose names')
+    parser.add_argument('input', metavar='IN', help='weights to convert')
     parser.add_argument(
-        '--prefix', help="where in IN the backbone lies, such as 'backbone.'; found by itself"
+        'output', metavar='OUT', type=Path, help='file to write: .pth or .safetensors'
     )
-    parser.add_argument('--force', action='store_true', help='overwrite OUT')
+    parser.add_argument(
+        '--to',
+        choices=SOURCES,
+        default='tnt_backbone',
+        help='project whose names the tensors get (default: tnt_backbone)',
+    )
+    parser.add_argument(
+        '--prefix',
+        help="prefix of the backbone's keys in IN, such as 'backbone.' (default: recognised)",
+    )
+    parser.add_argument('--force', action='store_true', help='overwrite OUT if it exists')
     return parser.parse_args(argv)
 
 
@@ -37,10 +45,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with errors_of_the_user(TOOL):
         if args.output.exists() and not args.force:
-            raise FileExistsError(f'{args.output} exists: give another name, or --force')
+            raise FileExistsError(f'{args.output} exists. Pass another name, or --force')
         given = args.input
         if not (given.startswith('timm/') or '://' in given or Path(given).is_file()):
-            raise FileNotFoundError(f'{given} does not exist')
+            raise FileNotFoundError(
+                f'{given} was not found. IN is a file, a URL, tnt://NAME or timm/NAME'
+            )
 
         import torch
 
@@ -59,8 +69,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         torch.save({'state_dict': tensors} if args.to in OPENMMLAB else tensors, args.output)
     print(
-        f'{args.output}: {len(tensors)} tensors of {converted.form.family} in the form of '
-        f'{args.to} ({"with" if converted.head else "without"} a classifier), from '
-        f'{converted.form.source}. Other forms these weights can have: '
+        f'{args.output}: {len(tensors)} tensors of {converted.form.family}, converted from the '
+        f'form of {converted.form.source} to the form of {args.to} '
+        f'({"with" if converted.head else "without"} a classifier). Other possible forms: '
         + ', '.join(source for source in possible_sources(converted) if source != args.to)
     )

@@ -1,13 +1,13 @@
-"""Count the parameters and the operations of a backbone or of a config's model.
+"""Count the parameters and operations of a backbone, or of the model of a config.
 
     python tools/get_flops.py TNT --arch s --shape 224
     python tools/get_flops.py PyramidTNT --arch s --shape 800 1344 --pyramid
     python tools/get_flops.py configs/retinanet_tnt_s_coco.py --shape 800 1344
 
-Counted are matrix products and convolutions, products of attention included, by PyTorch's
-FlopCounterMode on tensors without data, so that any shape takes seconds. One multiply-add is 1 MAC
-and 2 FLOPs. Papers print MACs, mostly under the name of FLOPs, of all tokens in all blocks; where
-the class token alone is read (out_type='cls_token'), the last block computes no other.
+The command counts matrix products and convolutions, including the products of attention. It uses
+PyTorch's FlopCounterMode on tensors without data, so any shape takes seconds. One multiply-add is
+1 MAC and 2 FLOPs. Papers print MACs, mostly under the name FLOPs, and count all tokens in all
+blocks. With out_type='cls_token' the last block computes only the class token.
 """
 
 import argparse
@@ -27,38 +27,45 @@ WIDTH = 34  # of the first column
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Return the parsed command line."""
     parser = make_parser(__doc__)
-    parser.add_argument('model', help=f'a config, or one of {", ".join(FAMILIES)}')
-    parser.add_argument('--arch', help='variant of a backbone; default: that of the class')
+    parser.add_argument('model', help=f'config file, or one of {", ".join(FAMILIES)}')
+    parser.add_argument(
+        '--arch', help='variant of the backbone, such as s (default: that of its class)'
+    )
     parser.add_argument(
         '--shape',
         type=int,
         nargs='+',
         default=[224],
         metavar='PX',
-        help='height and width, or the side, of the image',
+        help='height and width of the image, or one side of a square (default: 224)',
     )
     parser.add_argument(
         '--pyramid',
         action='store_true',
-        help='with the feature pyramid; default: all tokens, as papers count',
+        help='include the feature pyramid (default: only the tokens, as papers count)',
     )
-    parser.add_argument('--by-operator', action='store_true', help='one line an operator')
+    parser.add_argument('--by-operator', action='store_true', help='print one line per operator')
     args = parser.parse_args(argv)
     if len(args.shape) > 2 or min(args.shape) < 1:
-        parser.error(f'--shape {args.shape}: give height and width in pixels')
+        parser.error(
+            f'--shape {" ".join(map(str, args.shape))}: pass a side, or height and width, in pixels'
+        )
     return args
 
 
 def build(args: argparse.Namespace) -> 'nn.Module':
-    """Build the model without data.
+    """Return the model, built without memory for its parameters.
 
     Raises:
-        ValueError: If there is neither such a family nor such a config.
+        ValueError: If the argument is neither a family nor a file.
     """
     if args.model not in FAMILIES and not Path(args.model).is_file():
-        raise ValueError(f'{args.model} is neither a config nor one of {", ".join(FAMILIES)}')
+        raise ValueError(
+            f'{args.model!r} is neither a config file nor one of {", ".join(FAMILIES)}. Pass one '
+            'of them'
+        )
 
     import torch
     from mmengine.registry import MODELS, init_default_scope
@@ -79,10 +86,10 @@ def build(args: argparse.Namespace) -> 'nn.Module':
 
 
 def count(model: 'nn.Module', shape: tuple[int, int]) -> tuple['FlopCounterMode', str]:
-    """Count one image through the model, as ``mode='tensor'`` of OpenMMLab's models runs it.
+    """Return the operations for one image in ``mode='tensor'`` of OpenMMLab's models.
 
     Returns:
-        The counter, and why it has no numbers of the heads, if so.
+        The counter, and the reason why the heads are not counted, or ``''``.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -98,7 +105,7 @@ def count(model: 'nn.Module', shape: tuple[int, int]) -> tuple['FlopCounterMode'
         if not hasattr(model, 'extract_feat'):
             raise
         reason = str(error).splitlines()[0]
-    # Heads that choose among proposals, or look at values, cannot do it without data.
+    # Heads that choose among proposals, or read values, need data.
     counter = FlopCounterMode(display=False)
     setattr(model, 'forward', model.extract_feat)  # noqa: B010
     with counter, torch.no_grad():
@@ -107,7 +114,7 @@ def count(model: 'nn.Module', shape: tuple[int, int]) -> tuple['FlopCounterMode'
 
 
 def _samples(model: 'nn.Module', shape: tuple[int, int]) -> dict[str, Any]:
-    """What DETR and its kin need beside the image: how much of it is padding."""
+    """Return what DETR and similar models need besides the image: its sizes without padding."""
     if not type(model).__module__.startswith('mmdet.'):
         return {}
     from mmdet.structures import DetDataSample
@@ -143,11 +150,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f'{f"  {operator}":{WIDTH}}{"":>14}{flops / 2e9:>12.3f}{flops / 1e9:>12.3f}')
     print(f'image {shape[0]}x{shape[1]}, batch 1; 1 MAC = 1 multiply-add = 2 FLOPs')
     if not_counted:
-        print(f'the heads are not counted: they need real data ({not_counted})')
+        print(f'The heads are not counted, because they need real data ({not_counted})')
 
 
 def row(name: str, part: 'nn.Module | None', flops: int | None) -> None:
-    """Print one line."""
+    """Print one line of the table."""
     millions = f'{sum(p.numel() for p in part.parameters()) / 1e6:.3f}' if part else ''
     macs, flops_g = ('', '') if flops is None else (f'{flops / 2e9:.3f}', f'{flops / 1e9:.3f}')
     print(f'{name:{WIDTH}}{millions:>14}{macs:>12}{flops_g:>12}')

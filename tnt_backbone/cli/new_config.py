@@ -1,4 +1,4 @@
-"""Make a stock config into one with a backbone of ours, and with your own data.
+"""Write a config with one of our backbones from a stock config, with your own data if you like.
 
     python tools/new_config.py my_config.py --backbone pyramid_tnt_s \
         --from mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py
@@ -11,8 +11,8 @@
         --from mmpretrain::resnet/resnet50_8xb32_in1k.py
     python tools/new_config.py my_config.py --from configs/upernet_tnt_s_ade20k.py --data data/mine
 
-The file that is written is complete, and says at its head what was changed. --from takes a path, or
-LIBRARY::PATH of the configs that come with an installed library (mmdet, mmseg, mmpretrain).
+The new config needs no other file. Its first lines list what was changed. --from takes a path, or
+LIBRARY::PATH for a config that comes with an installed library (mmdet, mmseg, mmpretrain).
 """
 
 import argparse
@@ -28,48 +28,58 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 TOOL = 'tools/new_config.py'
-FOLDERS = ('mmseg', 'mmpretrain')  # libraries whose data are folders
+FOLDERS = ('mmseg', 'mmpretrain')  # libraries whose data sets are folders
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Return the parsed command line."""
     parser = make_parser(__doc__)
-    parser.add_argument('output', metavar='OUT.py', type=Path)
-    parser.add_argument('--from', dest='source', required=True, metavar='CONFIG')
+    parser.add_argument('output', metavar='OUT.py', type=Path, help='config file to write')
     parser.add_argument(
-        '--backbone',
-        help='such as tnt_s, pyramid_tnt_s, t2t_vit_14; without it the config keeps its own, which '
-        'must be one of ours, and --data is put in',
+        '--from', dest='source', required=True, metavar='CONFIG', help='config file to start from'
     )
     parser.add_argument(
-        '--layer-decay', type=float, default=1.0, metavar='RATE', help='such as 0.8; default: none'
+        '--backbone',
+        help='new backbone, such as tnt_s, pyramid_tnt_s or t2t_vit_14 (default: the config keeps '
+        'its backbone, which must be one of ours, and only gets --data)',
+    )
+    parser.add_argument(
+        '--layer-decay',
+        type=float,
+        default=1.0,
+        metavar='RATE',
+        help='decay of the learning rate per layer, such as 0.8 (default: 1, no decay)',
     )
     parser.add_argument(
         '--data',
         type=Path,
         metavar='PATH',
-        help="your data: a JSON file in COCO's format for MMDetection; a folder of images and "
-        'label maps for MMSegmentation, of class folders for MMPretrain (docs/tutorial.md)',
+        help="your data: a JSON file in COCO's format for MMDetection, a folder with images and "
+        'label maps for MMSegmentation, or a folder with class folders for MMPretrain '
+        '(docs/tutorial.md)',
     )
     parser.add_argument(
-        '--val-data', type=Path, metavar='FILE.json', help='to evaluate on, with a JSON file'
+        '--val-data',
+        type=Path,
+        metavar='FILE.json',
+        help='validation split, if --data is a JSON file',
     )
     parser.add_argument(
         '--val-share',
         type=float,
         metavar='SHARE',
-        help='of the images of a JSON file to evaluate on, such as 0.2: parts the file in two, '
-        'beside it',
+        help='share of the images to put into a validation split, such as 0.2, if --data is a '
+        'JSON file; writes two files beside it',
     )
     parser.add_argument(
-        '--images', type=Path, metavar='DIR', help='where the images of a JSON file lie'
+        '--images', type=Path, metavar='DIR', help='folder of the images, if --data is a JSON file'
     )
-    parser.add_argument('--force', action='store_true', help='overwrite OUT.py')
+    parser.add_argument('--force', action='store_true', help='overwrite OUT.py if it exists')
     return parser.parse_args(argv)
 
 
 def find_config(source: str) -> Path:
-    """Turn ``mmdet::retinanet/...`` or a path into the path of a config.
+    """Return the path of a config, given as ``mmdet::retinanet/...`` or as a path.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -79,22 +89,25 @@ def find_config(source: str) -> Path:
     if separator:
         spec = find_spec(library)
         if spec is None or spec.origin is None:
-            raise FileNotFoundError(f'--from {source}: {library} is not installed')
+            raise FileNotFoundError(
+                f'--from {source}: {library} is not installed. Run bash tools/setup_env.sh, or '
+                'pass a path'
+            )
         path = Path(spec.origin).parent / '.mim' / 'configs' / name
     if not path.is_file():
         near = sorted(str(file.name) for file in path.parent.glob('*.py'))[:8]
         raise FileNotFoundError(
-            f'--from {source}: there is no such config. In its folder: {", ".join(near) or "none"}'
+            f'--from {source} was not found. Configs in its folder: {", ".join(near) or "none"}'
         )
     return path
 
 
 def set_own_data(cfg: 'Config', args: argparse.Namespace) -> list[str]:
-    """Put ``--data`` into a config.
+    """Put ``--data`` into a config, and return the changes, one line each.
 
     Raises:
-        ValueError: If the config's library does not read such data, or not well.
-        FileNotFoundError: If something is not there.
+        ValueError: If the library of the config cannot read the data.
+        FileNotFoundError: If a file or folder is missing.
     """
     from ..new_config.backbone import find_misfit
     from ..new_config.class_folders import set_class_folders
@@ -105,63 +118,74 @@ def set_own_data(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     if args.data.is_dir():
         if scope not in FOLDERS:
             raise ValueError(
-                f"--data {args.data} is a folder, and {scope} wants a JSON file in COCO's format. "
-                f'Folders are for {" and ".join(FOLDERS)}'
+                f'--data {args.data} is a folder, but the config is of {scope}. Pass a JSON file '
+                f"in COCO's format. Folders are for {' and '.join(FOLDERS)}"
             )
         if args.val_data or args.images or args.val_share:
             raise ValueError(
-                '--val-data, --val-share and --images go with a JSON file, not with a folder'
+                f'--data {args.data} is a folder. --val-data, --val-share and --images need a JSON '
+                'file. Leave them out'
             )
         changes = (set_mask_data if scope == 'mmseg' else set_class_folders)(cfg, args.data)
     elif scope == 'mmdet':
         train, val = args.data, args.val_data
         if args.val_share:
             if val:
-                raise ValueError('--val-share makes the file that --val-data would name: give one')
+                raise ValueError(
+                    '--val-share and --val-data exclude each other: --val-share writes the '
+                    'validation split, --val-data names it. Pass one of them'
+                )
             train, val = split_coco(train, args.val_share, overwrite=args.force)
         changes = set_coco_data(cfg, train, val, args.images)
     else:
         raise ValueError(
-            f'--data {args.data} is a file: only configs of mmdet read one; {scope} wants a folder '
-            '(docs/tutorial.md)'
+            f'--data {args.data} is a file, but the config is of {scope}. Pass a folder '
+            '(docs/tutorial.md). Only configs of mmdet read a file'
         )
     if misfit := find_misfit(cfg):
         raise ValueError(
-            f'the model does not run with the number of classes of your data ({misfit})'
+            f'The model does not run with the number of classes in --data {args.data} ({misfit}). '
+            'Start --from another config'
         )
     return changes
 
 
 def check_arguments(args: argparse.Namespace) -> None:
-    """Refuse what no config and no data could make right.
+    """Check that the options fit together, before any config is read.
 
     Raises:
         FileExistsError: If the new config exists.
-        FileNotFoundError: If the data are not there.
-        ValueError: If options do not go together.
+        FileNotFoundError: If the data is missing.
+        ValueError: If options exclude each other.
     """
     if args.output.exists() and not args.force:
-        raise FileExistsError(f'{args.output} exists: give another name, or --force')
+        raise FileExistsError(f'{args.output} exists. Pass another name, or --force')
     if args.output.suffix != '.py':
-        raise ValueError(f'{args.output}: a config is a .py file')
+        raise ValueError(f'{args.output} is not the name of a .py file. Pass a name like mine.py')
     if not args.data and (args.val_data or args.images or args.val_share):
-        raise ValueError('--val-data, --val-share and --images go with --data')
+        raise ValueError('--val-data, --val-share and --images need --data. Pass it too')
     if args.data and not args.data.exists():
-        raise FileNotFoundError(f'--data {args.data}: no such file or folder')
+        raise FileNotFoundError(f'--data {args.data} was not found. Pass a file or a folder')
     if not args.backbone and (not args.data or args.layer_decay != 1.0):
-        raise ValueError('without --backbone only --data changes the config: give it alone')
+        raise ValueError(
+            'Pass --backbone, or pass --data without --layer-decay: without --backbone, only the '
+            'data of the config can change'
+        )
 
 
 def convert(args: argparse.Namespace, source: Path) -> tuple['Config', list[str]]:
     """Return the new config and what was changed, one line each."""
     from mmengine.config import Config
 
-    from .. import engine  # noqa: F401  makes our parts known, as custom_imports does
+    from .. import engine  # noqa: F401  registers our parts, as custom_imports does
     from ..new_config.backbone import convert_config, keep_backbone
 
     cfg = Config.fromfile(source)
     if 'model' not in cfg:
-        raise ValueError(f'--from {args.source} is no config of a training: it has no "model"')
+        raise ValueError(
+            f'--from {args.source} has no "model", so it is not a config of a training. Pass one '
+            'that has'
+        )
     if args.backbone:
         changes = convert_config(
             cfg, args.backbone, layer_decay=args.layer_decay, own_data=bool(args.data)

@@ -1,4 +1,4 @@
-"""Test a model of MMDetection, MMSegmentation or MMPretrain, as a config says."""
+"""Test a checkpoint of MMDetection, MMSegmentation or MMPretrain on the test data of its config."""
 
 import argparse
 import os
@@ -20,7 +20,7 @@ TOOL = 'tools/test.py'
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Return the parsed command line."""
     parser = make_parser(__doc__)
     parser.add_argument('config', help='config file, for instance configs/retinanet_tnt_s_coco.py')
     parser.add_argument(
@@ -29,33 +29,36 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--out',
         metavar='PATH',
-        help='keep the predictions: a .pkl file, in MMSegmentation a folder',
+        help='write the predictions to a .pkl file (MMSegmentation: label maps to a folder)',
     )
     parser.add_argument('--show', action='store_true', help='draw the predictions in a window')
     parser.add_argument(
         '--show-dir',
         metavar='DIR',
-        help='draw the predictions into files; MMDetection puts DIR into the work folder',
+        help='draw the predictions into DIR (MMDetection: into a folder DIR of the work folder)',
     )
     parser.add_argument(
-        '--wait-time', type=float, default=2, help='seconds that the window of --show waits'
+        '--wait-time',
+        type=float,
+        default=2,
+        help='seconds for which --show shows each image (default: 2)',
     )
     parser.add_argument(
         '--tta',
         action='store_true',
-        help='test on several versions of each image, as the config says',
+        help='use test-time augmentation: several versions of each image, as the config says',
     )
     parser.add_argument(
         '--amp',
         action='store_true',
-        help='test in mixed precision, in MMSegmentation and MMPretrain',
+        help='test in mixed precision (only MMSegmentation and MMPretrain)',
     )
     add_run_options(parser)
     return parser.parse_args(argv)
 
 
 def read_command_line(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line, and check that its files are there."""
+    """Return the command line, after checking that its files exist."""
     args = parse_args(argv)
     with errors_of_the_user(TOOL, launcher=args.launcher):
         require_files(args.config, args.checkpoint)
@@ -63,7 +66,7 @@ def read_command_line(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def apply_options(cfg: 'Config', args: argparse.Namespace) -> None:
-    """Put the options into the config."""
+    """Write the options into the config."""
     from ..run.libraries import library_of, show_predictions, use_amp_for_testing, use_tta
     from ..run.pretrained import drop_pretrained
 

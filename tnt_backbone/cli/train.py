@@ -1,4 +1,4 @@
-"""Train a model of MMDetection, MMSegmentation or MMPretrain, as a config says."""
+"""Train a model of MMDetection, MMSegmentation or MMPretrain with the settings of a config."""
 
 import argparse
 import os
@@ -20,7 +20,7 @@ TOOL = 'tools/train.py'
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Return the parsed command line."""
     parser = make_parser(__doc__)
     parser.add_argument('config', help='config file, for instance configs/retinanet_tnt_s_coco.py')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision')
@@ -29,30 +29,28 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='PATH',
-        help='continue from a checkpoint; without PATH from the last one in the work folder',
+        help='continue from a checkpoint (without PATH: from the last one in the work folder)',
     )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='scale the learning rate with the total batch size',
+        help='scale the learning rate in proportion to the total batch size',
     )
-    parser.add_argument(
-        '--no-validate', action='store_true', help='do not evaluate during training'
-    )
+    parser.add_argument('--no-validate', action='store_true', help='train without validation')
     parser.add_argument(
         '--compile', action='store_true', help='compile the backbone with torch.compile'
     )
     start = parser.add_mutually_exclusive_group()
-    start.add_argument('--weights', metavar='FILE', help='local file that the backbone starts from')
     start.add_argument(
-        '--from-scratch', action='store_true', help='start without pretrained weights'
+        '--weights', metavar='FILE', help='start the backbone from the weights of a local file'
     )
+    start.add_argument('--from-scratch', action='store_true', help='start from random weights')
     add_run_options(parser)
     return parser.parse_args(argv)
 
 
 def read_command_line(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line, and check that its files are there."""
+    """Return the command line, after checking that its files exist."""
     args = parse_args(argv)
     with errors_of_the_user(TOOL, launcher=args.launcher):
         require_files(args.config, None if args.resume == 'auto' else args.resume)
@@ -60,7 +58,7 @@ def read_command_line(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
-    """Put the options into the config; return notes for the log."""
+    """Write the options into the config, and return notes for the log."""
     from ..engine.amp import enable_amp
     from ..engine.compile_backbone import compile_backbone
     from ..run.checkpoint_file import set_resume
