@@ -41,6 +41,7 @@ ALONE = {
         'nms_rotated_cuda',
         'roiaware_pool3d_cuda',
         'roipoint_pool3d_cuda',
+        'sparse_reordering',
         'spconv_ops_cuda',
         'upfirdn2d_kernel',
         'voxelization_cuda',
