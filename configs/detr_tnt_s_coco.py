@@ -11,7 +11,7 @@ _base_ = [
     '_base_/backbones/tnt_s.py',
     '_base_/datasets/coco_detection_multi_scale.py',
     '_base_/schedules/adamw_detr.py',
-    '_base_/default_runtime.py',
+    '_base_/runtimes/detection.py',
 ]
 
 model = dict(

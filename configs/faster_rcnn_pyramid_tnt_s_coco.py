@@ -11,7 +11,7 @@ _base_ = [
     '_base_/backbones/pyramid_tnt_s.py',
     '_base_/datasets/coco_detection.py',
     '_base_/schedules/adamw_1x.py',
-    '_base_/default_runtime.py',
+    '_base_/runtimes/detection.py',
 ]
 
 model = dict(backbone=_base_.backbone, neck=dict(in_channels=[128, 256, 512, 512]))

@@ -13,7 +13,7 @@ _base_ = [
     '_base_/models/semantic_fpn.py',
     '_base_/backbones/tnt_digits.py',
     '_base_/datasets/digits_segmentation.py',
-    '_base_/segmentation_runtime.py',
+    '_base_/runtimes/segmentation.py',
     '_base_/schedules/adamw_digits.py',
 ]
 custom_imports = dict(

@@ -10,7 +10,7 @@ _base_ = [
     '_base_/backbones/tnt_s.py',
     '_base_/datasets/ade20k.py',
     '_base_/schedules/adamw_poly_80k.py',
-    '_base_/segmentation_runtime.py',
+    '_base_/runtimes/segmentation.py',
 ]
 
 model = dict(

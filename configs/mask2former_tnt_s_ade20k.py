@@ -11,7 +11,7 @@ _base_ = [
     '_base_/backbones/tnt_s.py',
     '_base_/datasets/ade20k.py',
     '_base_/schedules/adamw_mask2former_160k.py',
-    '_base_/segmentation_runtime.py',
+    '_base_/runtimes/segmentation.py',
 ]
 
 custom_imports = dict(

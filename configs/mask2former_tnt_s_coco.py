@@ -10,7 +10,7 @@ _base_ = [
     '_base_/backbones/tnt_s.py',
     '_base_/datasets/coco_panoptic_lsj.py',
     '_base_/schedules/adamw_mask2former.py',
-    '_base_/default_runtime.py',
+    '_base_/runtimes/detection.py',
 ]
 
 model = dict(backbone=_base_.backbone, panoptic_head=dict(in_channels=[384, 384, 384, 384]))

@@ -10,7 +10,7 @@ _base_ = [
     '_base_/backbones/pyramid_tnt_s.py',
     '_base_/datasets/coco_instance_multi_scale.py',
     '_base_/schedules/adamw_3x.py',
-    '_base_/default_runtime.py',
+    '_base_/runtimes/detection.py',
 ]
 
 model = dict(backbone=_base_.backbone, neck=dict(in_channels=[128, 256, 512, 512]))

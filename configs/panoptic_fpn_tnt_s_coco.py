@@ -10,7 +10,7 @@ _base_ = [
     '_base_/backbones/tnt_s.py',
     '_base_/datasets/coco_panoptic.py',
     '_base_/schedules/adamw_1x.py',
-    '_base_/default_runtime.py',
+    '_base_/runtimes/detection.py',
 ]
 
 model = dict(backbone=_base_.backbone, neck=dict(in_channels=[384, 384, 384, 384]))

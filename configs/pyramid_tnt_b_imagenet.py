@@ -3,6 +3,6 @@
 bash tools/dist_train.sh configs/pyramid_tnt_b_imagenet.py 8 --amp
 """
 
-_base_ = ['_base_/pyramid_tnt_imagenet.py']
+_base_ = ['_base_/recipes/pyramid_tnt_imagenet.py']
 
 model = dict(backbone=dict(arch='b'), head=dict(in_channels=1024))

@@ -16,7 +16,7 @@ _base_ = [
     '_base_/models/retinanet.py',
     '_base_/backbones/tnt_digits.py',
     '_base_/datasets/digits_detection.py',
-    '_base_/default_runtime.py',
+    '_base_/runtimes/detection.py',
     '_base_/schedules/adamw_digits.py',
 ]
 custom_imports = dict(

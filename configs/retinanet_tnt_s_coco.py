@@ -7,18 +7,13 @@ No number was published.
 
 _base_ = [
     '_base_/models/retinanet.py',
+    '_base_/backbones/tnt_s.py',
     '_base_/datasets/coco_detection.py',
     '_base_/schedules/adamw_1x.py',
-    '_base_/default_runtime.py',
+    '_base_/runtimes/detection.py',
 ]
 
 model = dict(
-    backbone=dict(
-        type='tnt_backbone.TNT',
-        arch='s',
-        out_indices=(1, 2, 3),  # strides 8, 16, 32
-        out_channels=None,  # the native width, 384 on each level
-        init_cfg=dict(type='Pretrained', checkpoint='tnt://tnt_s'),
-    ),
+    backbone=dict(**_base_.backbone, out_indices=(1, 2, 3)),  # strides 8, 16, 32
     neck=dict(in_channels=[384, 384, 384]),
 )

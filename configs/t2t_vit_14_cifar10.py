@@ -6,7 +6,7 @@ To reach: top-1 98.3 in the authors' README, 97.5 in the paper
 (https://arxiv.org/abs/2101.11986, Table 5).
 """
 
-_base_ = ['_base_/t2t_vit_cifar.py']
+_base_ = ['_base_/recipes/t2t_vit_cifar.py']
 
 model = dict(
     backbone=dict(arch='14', init_cfg=dict(type='Pretrained', checkpoint='tnt://t2t_vit_14')),

@@ -3,7 +3,7 @@
 bash tools/dist_train.sh configs/t2t_vit_t_19_imagenet.py 8 --amp
 """
 
-_base_ = ['_base_/t2t_vit_imagenet.py']
+_base_ = ['_base_/recipes/t2t_vit_imagenet.py']
 
 model = dict(backbone=dict(arch='t-19'), head=dict(in_channels=448))
 

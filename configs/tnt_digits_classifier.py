@@ -8,7 +8,7 @@ _base_ = [
     '_base_/models/classifier.py',
     '_base_/backbones/tnt_digits.py',
     '_base_/datasets/digits_classification.py',
-    '_base_/classification_runtime.py',
+    '_base_/runtimes/classification.py',
     '_base_/schedules/adamw_digits.py',
 ]
 custom_imports = dict(

@@ -5,7 +5,7 @@ bash tools/dist_train.sh configs/tnt_s_cifar10.py 8 --amp
 To reach, the paper's number (https://arxiv.org/abs/2103.00112, Table 9): top-1 98.7.
 """
 
-_base_ = ['_base_/tnt_transfer.py']
+_base_ = ['_base_/recipes/tnt_transfer.py']
 
 data = dict(_delete_=True, type='CIFAR10', data_root='data/cifar10/', download=False)
 model = dict(

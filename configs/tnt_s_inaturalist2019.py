@@ -5,7 +5,7 @@ bash tools/dist_train.sh configs/tnt_s_inaturalist2019.py 8 --amp
 To reach, the paper's number (https://arxiv.org/abs/2103.00112, Table 9): top-1 81.4.
 """
 
-_base_ = ['_base_/tnt_transfer.py']
+_base_ = ['_base_/recipes/tnt_transfer.py']
 
 custom_imports = dict(
     imports=['tnt_backbone', 'tnt_backbone.engine', 'tnt_backbone.datasets.inaturalist'],

@@ -5,7 +5,7 @@ bash tools/dist_train.sh configs/tnt_s_pets.py 8 --amp
 To reach, the paper's number (https://arxiv.org/abs/2103.00112, Table 9): top-1 94.7.
 """
 
-_base_ = ['_base_/tnt_transfer.py']
+_base_ = ['_base_/recipes/tnt_transfer.py']
 
 model = dict(data_preprocessor=dict(num_classes=37), head=dict(num_classes=37))
 train_dataloader = dict(

@@ -6,7 +6,7 @@ bash tools/dist_train.sh configs/tnt_ti_cifar10.py 2
 _base_ = [
     '_base_/models/classifier.py',
     '_base_/datasets/cifar10.py',
-    '_base_/classification_runtime.py',
+    '_base_/runtimes/classification.py',
 ]
 
 model = dict(

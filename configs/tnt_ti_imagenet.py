@@ -3,6 +3,6 @@
 bash tools/dist_train.sh configs/tnt_ti_imagenet.py 8 --amp
 """
 
-_base_ = ['_base_/tnt_imagenet.py']
+_base_ = ['_base_/recipes/tnt_imagenet.py']
 
 model = dict(backbone=dict(arch='ti'), head=dict(in_channels=192))

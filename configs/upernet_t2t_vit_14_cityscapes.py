@@ -10,7 +10,7 @@ _base_ = [
     '_base_/backbones/t2t_vit_14.py',
     '_base_/datasets/cityscapes.py',
     '_base_/schedules/adamw_160k.py',
-    '_base_/segmentation_runtime.py',
+    '_base_/runtimes/segmentation.py',
 ]
 
 model = dict(

@@ -124,7 +124,7 @@ def show_predictions(cfg: Config, *, show: bool, show_dir: str | None, wait_time
     if hook is None or not cfg.get('visualizer'):
         raise ValueError(
             '--show and --show-dir need a visualizer and default_hooks.visualization in the '
-            'config, as in configs/_base_/default_runtime.py'
+            'config, as in configs/_base_/runtimes/detection.py'
         )
     library = library_of(cfg)
     hook[library.draw_key] = True

@@ -1,7 +1,7 @@
 """AdamW for the demo's data, by iterations, in two processes on a CPU.
 
 The config that uses it sets train_cfg.max_iters and param_scheduler[1].T_max, and takes
-digits_hooks and digits_log, which would clash with those of default_runtime.py and its like.
+digits_hooks and digits_log, which would clash with those of runtimes/detection.py and its like.
 """
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=1000, val_interval=500)

@@ -6,10 +6,10 @@ The recipe is TNT's but for 20 epochs of warm-up: the authors give one command, 
 """
 
 _base_ = [
-    'models/classifier.py',
-    'datasets/imagenet.py',
-    'schedules/adamw_imagenet.py',
-    'classification_runtime.py',
+    '../models/classifier.py',
+    '../datasets/imagenet.py',
+    '../schedules/adamw_imagenet.py',
+    '../runtimes/classification.py',
 ]
 
 model = dict(

@@ -6,10 +6,10 @@ starts timm's training script with other defaults; what is not named here is as 
 """
 
 _base_ = [
-    'models/classifier.py',
-    'datasets/imagenet.py',
-    'schedules/adamw_imagenet.py',
-    'classification_runtime.py',
+    '../models/classifier.py',
+    '../datasets/imagenet.py',
+    '../schedules/adamw_imagenet.py',
+    '../runtimes/classification.py',
 ]
 
 model = dict(

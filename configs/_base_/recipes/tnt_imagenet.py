@@ -4,10 +4,10 @@ The config that uses it adds the variant and its width: model.backbone.arch, mod
 """
 
 _base_ = [
-    'models/classifier.py',
-    'datasets/imagenet.py',
-    'schedules/adamw_imagenet.py',
-    'classification_runtime.py',
+    '../models/classifier.py',
+    '../datasets/imagenet.py',
+    '../schedules/adamw_imagenet.py',
+    '../runtimes/classification.py',
 ]
 
 model = dict(

@@ -6,7 +6,7 @@ https://github.com/yitu-opensource/T2T-ViT. One thing differs: the script leaves
 the last norm out of its optimizer, here they learn at the rate of the blocks.
 """
 
-_base_ = ['models/classifier.py', 'classification_runtime.py']
+_base_ = ['../models/classifier.py', '../runtimes/classification.py']
 
 model = dict(
     data_preprocessor=dict(
