@@ -298,36 +298,35 @@ def test_layer_depth_follows_mmpretrains_protocol(build):
 
 
 BAD_ARGUMENTS = [
-    ('arch', 'xxl', 'choose one of'),
-    ('img_size', 0, 'at least one patch'),
-    ('img_size', (224,), r'an integer or \(H, W\)'),
-    ('img_size', 224.0, r'an integer or \(H, W\)'),
-    ('in_channels', 0, 'positive integer'),
-    ('out_type', 'pyramids', 'choose one of'),
-    ('out_indices', (0, 4), 'levels from 0 to 3'),
-    ('out_indices', (1.0,), 'levels from 0 to 3'),
-    ('out_indices', 3.0, 'levels from 0 to 3'),
-    ('out_channels', (64, 128), 'as many'),
-    ('out_channels', 64, 'a sequence with an entry a level'),
-    ('out_strides', (4, 8, 16, 0), 'positive integers'),
-    ('frozen_stages', 99, 'must lie between'),
-    ('frozen_stages', None, 'must lie between'),
-    ('drop_path_rate', 1.0, r'must lie in \[0, 1\)'),
-    ('drop_path_rate', None, r'must lie in \[0, 1\)'),
+    ('arch', 'xxl', "arch='xxl'"),
+    ('img_size', 0, r'img_size=0 .* \d+ pixels'),
+    ('img_size', (224,), r'img_size=\(224,\) .*\(H, W\)'),
+    ('img_size', 224.0, r'img_size=224\.0 .*\(H, W\)'),
+    ('in_channels', 0, 'in_channels=0 '),
+    ('out_type', 'pyramids', "out_type='pyramids' .*'pyramid', "),
+    ('out_indices', (0, 4), r'out_indices=\(0, 4\) .* 0 to 3'),
+    ('out_indices', (1.0,), r'out_indices=\(1\.0,\) .* 0 to 3'),
+    ('out_indices', 3.0, r'out_indices=\(3\.0,\) .* 0 to 3'),
+    ('out_channels', (64, 128), r'out_channels=\(64, 128\) has 2 .* 4 levels'),
+    ('out_channels', 64, 'out_channels=64 '),
+    ('out_strides', (4, 8, 16, 0), r'out_strides=\(4, 8, 16, 0\) '),
+    ('frozen_stages', 99, r'frozen_stages=99 .* -1 to \d+'),
+    ('frozen_stages', None, r'frozen_stages=None .* -1 to \d+'),
+    ('drop_path_rate', 1.0, r'drop_path_rate=1\.0 .*\[0, 1\)'),
+    ('drop_path_rate', None, r'drop_path_rate=None .*\[0, 1\)'),
 ]
 
 
 @pytest.mark.parametrize(('argument', 'value', 'message'), BAD_ARGUMENTS)
 def test_bad_arguments_are_refused_with_the_way_out(build, argument, value, message):
     backbone_class = type(build())
-    with pytest.raises(ValueError, match=message) as error:
+    with pytest.raises(ValueError, match=message):
         backbone_class(**{argument: value})
-    assert argument in str(error.value)
 
 
 def test_a_tap_that_is_no_block_is_refused(build):
     if takes_taps(build):
-        with pytest.raises(ValueError, match=r'taps=.* must name blocks from 0'):
+        with pytest.raises(ValueError, match=r'taps=.*99.* 0 to \d+'):
             build(taps=(2, 5, 8, 99))
     else:
         with pytest.raises(TypeError, match='taps'):
@@ -341,12 +340,12 @@ def test_unknown_arguments_are_refused(build):
 
 @pytest.mark.parametrize('shape', [(3, 64, 64), (1, 4, 64, 64), (1, 3, 0, 64)], ids=str)
 def test_bad_images_are_refused(build, shape):
-    with pytest.raises(ValueError, match=r'takes images of shape \(B, 3, H, W\)'):
+    with pytest.raises(ValueError, match=rf'{re.escape(str(shape))}.*\(B, 3, H, W\)'):
         build()(torch.zeros(shape))
 
 
 def test_an_image_of_bytes_is_refused(build):
-    with pytest.raises(ValueError, match=r'images of floats, not torch\.uint8'):
+    with pytest.raises(ValueError, match=r'torch\.uint8'):
         build()(images().byte())
 
 

@@ -115,7 +115,7 @@ def test_word_pyramid_without_a_fine_level_is_refused(kwargs):
 @pytest.mark.parametrize('distributed', [True, False])
 def test_training_in_evaluation_mode(monkeypatch, distributed):
     """DistributedDataParallel wants a gradient of each parameter there too; a graph does not."""
-    monkeypatch.setattr('tnt_backbone.pyramid.is_distributed', lambda: distributed)
+    monkeypatch.setattr('tnt_backbone.pyramid._is_distributed', lambda: distributed)
     backbone = TNT(TINY, img_size=32).eval()
     backbone(torch.randn(1, 3, 32, 32))[-1].sum().backward()
     without = [name for name, p in backbone.named_parameters() if p.grad is None]

@@ -1,13 +1,13 @@
-"""From the tokens of a few blocks to a feature pyramid.
+"""The feature pyramid on top of the tokens of a few blocks.
 
 TNT keeps one resolution throughout. Its paper feeds FPN from blocks 3, 6, 9 and 12 through
 "deconvolution/convolution with proper stride" (Appendix A.3 of https://arxiv.org/abs/2103.00112),
-which is all that was published of it. Here each step up is a 2x2 transposed convolution of stride 2
-with norm and GELU between two of them, as in ViTDet's simple pyramid; a step down is a 3x3
+and no more than that was published. Here each step up is a 2x2 transposed convolution of stride 2,
+with norm and GELU between two steps, as in ViTDet's simple pyramid. A step down is a 3x3
 convolution of stride 2. PyramidTNT's paper (https://arxiv.org/abs/2201.00978, COCO) goes one step
-up and smooths: a transposed convolution of stride 2, BN, GELU, a 3x3 convolution, BN, GELU; that is
-``smooth``. The norms are layer norms, not BN: they need no statistics, so one image of any size is
-enough in training.
+up and then smooths: transposed convolution of stride 2, BN, GELU, 3x3 convolution, BN, GELU. That
+is ``smooth``. The norms are layer norms instead of BN. They need no statistics, so one image of any
+size is enough for training.
 """
 
 import math
@@ -25,15 +25,15 @@ def _is_distributed() -> bool:
 
 
 class PyramidLevel(nn.Module):
-    """One level: ``(B, C, h, w) -> (B, C', ceil(H/stride), ceil(W/stride))``.
+    """One level of the pyramid: ``(B, C, h, w) -> (B, C', ceil(H/stride), ceil(W/stride))``.
 
     Args:
         in_channels: Channels ``C`` of the map that is tapped.
         out_channels: Channels ``C'`` of the level.
         in_stride: Stride of the map that is tapped, in pixels.
-        stride: Stride of the level, in pixels. Steps of two lead to the nearest power-of-two ratio;
-            what remains (as with 14-pixel patches) is interpolated.
-        smooth: Let a 3x3 convolution follow the steps up.
+        stride: Stride of the level, in pixels. Steps of two lead to the nearest power-of-two ratio.
+            The rest, for instance with patches of 14 pixels, is interpolated.
+        smooth: Add a 3x3 convolution after the steps up.
         word_channels: Channels of a map of words that is added to the level; ``None`` for none.
         word_stride: Stride of the map of words, in pixels.
     """
@@ -80,7 +80,7 @@ class PyramidLevel(nn.Module):
             )
 
     def forward(self, tapped: Tensor, words: Tensor | None, image_size: tuple[int, int]) -> Tensor:
-        """Make the level.
+        """Return the level.
 
         Args:
             tapped: ``(B, C, h, w)`` map of sentences.
@@ -105,7 +105,7 @@ class PyramidLevel(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """Tapped maps, one a level, to the levels that were asked for.
+    """The feature pyramid: one tapped map per level in, the levels of ``out_indices`` out.
 
     Args:
         in_channels: Channels of each tapped map.
@@ -113,9 +113,9 @@ class Pyramid(nn.Module):
         in_strides: Stride of each tapped map, in pixels.
         out_strides: Stride of each level, in pixels.
         out_indices: The levels to build.
-        smooth: Let a 3x3 convolution follow the steps up.
-        word_channels: Channels of the words, for levels finer than their tapped map to read;
-            ``None`` reads no words.
+        smooth: Add a 3x3 convolution after the steps up.
+        word_channels: Channels of the words that levels finer than their tapped map read; ``None``
+            reads no words.
         word_stride: Stride of the words, in pixels.
     """
 
@@ -135,21 +135,22 @@ class Pyramid(nn.Module):
         widths = in_channels if out_channels is None else out_channels
         for name, values in (('out_channels', widths), ('out_strides', out_strides)):
             if not isinstance(values, Sequence):
-                raise ValueError(f'{name}={values!r} must be a sequence with an entry a level')
+                raise ValueError(f'{name}={values!r} must be a sequence with one entry per level')
             if len(values) != len(in_channels):
                 raise ValueError(
                     f'{name}={tuple(values)} has {len(values)} entries, but there are '
-                    f'{len(in_channels)} levels (one a tap): give as many'
+                    f'{len(in_channels)} levels. Pass one entry per level'
                 )
             if any(not isinstance(value, int) or value < 1 for value in values):
-                raise ValueError(f'{name}={tuple(values)} must hold positive integers')
+                raise ValueError(f'{name}={tuple(values)} must consist of positive integers')
         if word_channels is not None and not any(
             out_strides[i] < in_strides[i] for i in out_indices
         ):
             raise ValueError(
                 'word_pyramid=True has no effect: no level of '
                 f'out_indices={tuple(out_indices)} with out_strides={tuple(out_strides)} is finer '
-                f'than the sentences (stride {in_strides[0]})'
+                f'than the sentences (stride {in_strides[0]}). Leave word_pyramid out, or add a '
+                'finer level'
             )
         self.out_indices = tuple(out_indices)
         # Named by level, so that a checkpoint fits whatever else is built.
@@ -168,18 +169,19 @@ class Pyramid(nn.Module):
     def forward(
         self, tapped: Sequence[Tensor], words: Sequence[Tensor | None], image_size: tuple[int, int]
     ) -> tuple[Tensor, ...]:
-        """Make the levels.
+        """Return the levels.
 
         Args:
             tapped: For each entry of ``out_indices``, its ``(B, C, h, w)`` map of sentences.
-            words: Likewise, its ``(B, c, h*k, w*k)`` map of words, or ``None``.
+            words: For each entry of ``out_indices``, its ``(B, c, h*k, w*k)`` map of words, or
+                ``None``.
             image_size: ``(H, W)`` of the image before it was padded, in pixels.
 
         Returns:
-            Contiguous ``(B, C', ceil(H/stride), ceil(W/stride))`` maps, finest first as
-            ``out_strides`` goes.
+            Contiguous ``(B, C', ceil(H/stride), ceil(W/stride))`` maps in the order of
+            ``out_indices``.
         """
-        # in evaluation mode only where it is trained so: an exported graph does without
+        # in evaluation mode only if DDP trains in it; an exported graph does not need it
         if torch.is_grad_enabled() and (self.training or _is_distributed()):
             tapped = self._reach_all_levels(tapped)
         return tuple(
@@ -188,12 +190,12 @@ class Pyramid(nn.Module):
         )
 
     def _reach_all_levels(self, tapped: Sequence[Tensor]) -> list[Tensor]:
-        """Let every level's loss reach the parameters of all levels, with gradient zero.
+        """Return the maps, tied to the parameters of all levels with a gradient of zero.
 
-        A ResNet's coarse level passes through its finer ones, so a head that reads level 3 alone
-        gives all stages a gradient. Our levels lie side by side: one that nobody reads (RetinaNet's
-        FPN starts at level 1) would have none, and DistributedDataParallel stops at a parameter
-        without a gradient.
+        A coarse level of a ResNet passes through the finer ones, so a head that reads only level 3
+        gives all stages a gradient. Our levels are side by side. A level that is not read
+        (RetinaNet's FPN starts at level 1) would have no gradient, and DistributedDataParallel
+        stops at a parameter without a gradient.
         """
         parameters = [p for p in self.parameters() if p.requires_grad]
         if not parameters:

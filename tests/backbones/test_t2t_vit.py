@@ -53,17 +53,15 @@ def test_other_shapes_than_squares(arch):
 
 
 def test_bad_taps_are_refused():
-    with pytest.raises(
-        ValueError, match=r"\['split3'\] are no blocks; by name there are \('split1'"
-    ):
+    with pytest.raises(ValueError, match=r"taps=.*\['split3'\].*\('split1', 'split2'\).* 0 to 6"):
         T2TViT('7', taps=('split1', 'split3', 3, 6))
-    with pytest.raises(ValueError, match="out_type='raw' is of blocks"):
+    with pytest.raises(ValueError, match=r"taps=.*\['split1'\].*out_type='raw'"):
         T2TViT('7', out_type='raw', taps=('split1', 6))
 
 
 def test_an_unknown_token_attention_is_refused():
     arch = dict(token_attention='linformer', depth=1, embed_dims=8, num_heads=1)
-    with pytest.raises(ValueError, match=r"'linformer' is not known: choose one of \('performer'"):
+    with pytest.raises(ValueError, match=r"\['token_attention'\]='linformer'.*\('performer'"):
         T2TViT(arch)
 
 

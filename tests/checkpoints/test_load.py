@@ -174,7 +174,7 @@ def test_the_other_formulation_is_refused_by_name(tmp_path, file, built):
     torch.save(TNT(OURS, img_size=32, formulation=file).state_dict(), tmp_path / 'w.pth')
     backbone = TNT(OURS, img_size=32, formulation=built)
     before = {key: value.clone() for key, value in backbone.state_dict().items()}
-    with pytest.raises(ValueError, match=f"Set formulation='{file}' in the backbone"):
+    with pytest.raises(ValueError, match=f"formulation='{built}'.*formulation='{file}'"):
         load_pretrained(backbone, str(tmp_path / 'w.pth'))
     assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
 
@@ -182,16 +182,16 @@ def test_the_other_formulation_is_refused_by_name(tmp_path, file, built):
 def test_another_variant_is_refused_by_name(tmp_path):
     torch.save(TNT('ti', out_type='cls_token').state_dict(), tmp_path / 'ti.pth')
     backbone = TNT(OURS, out_type='cls_token')
-    with pytest.raises(ValueError, match="another variant: arch='ti'"):
+    with pytest.raises(ValueError, match=r"another variant.* arch='ti'"):
         load_pretrained(backbone, str(tmp_path / 'ti.pth'))
 
 
 @pytest.mark.parametrize(
     ('kwargs', 'advice'),
     [
-        ({'in_channels': 1}, r'of in_channels=3\.'),
-        ({'patch_size': 8, 'img_size': 16}, 'Compare arch and the other arguments'),
-        ({'se': True}, 'Compare arch and the other arguments'),
+        ({'in_channels': 1}, r' in_channels=3\.'),
+        ({'patch_size': 8, 'img_size': 16}, 'Set arch and the other arguments'),
+        ({'se': True}, 'Set arch and the other arguments'),
     ],
     ids=str,
 )
@@ -218,7 +218,7 @@ def test_a_table_of_another_size_is_resized_where_it_is_square(tmp_path, log):
     load_pretrained(TNT(OURS, img_size=32), tmp_path / 'w.pth')
     assert 'sentence_pos: position tables resized from 4x4 to 2x2' in log.text
     torch.save(TNT(OURS, img_size=(64, 32)).state_dict(), tmp_path / 'w.pth')
-    with pytest.raises(ValueError, match=r'of no square: set img_size to the \(H, W\)'):
+    with pytest.raises(ValueError, match='img_size'):
         load_pretrained(TNT(OURS, img_size=32), tmp_path / 'w.pth')
 
 
@@ -240,7 +240,7 @@ def test_init_cfg_in_mmengines_other_styles(tmp_path, init_cfg):
     [
         ({'type': 'Pretrained', 'checkpoint': None}, 'checkpoint=None names no weights'),
         ({'type': 'Pretrained'}, 'checkpoint=None names no weights'),
-        ({'checkpoint': 'w.pth'}, "has no type; for weights add type='Pretrained'"),
+        ({'checkpoint': 'w.pth'}, r"init_cfg=.*'w\.pth'.*type='Pretrained'"),
     ],
 )
 def test_an_init_cfg_without_its_parts_is_refused(init_cfg, message):
@@ -294,7 +294,7 @@ def test_weights_of_another_model_are_refused(tmp_path):
         {'conv1.weight': torch.zeros(1), 'layer1.0.conv1.weight': torch.zeros(1)},
         tmp_path / 'resnet.pth',
     )
-    with pytest.raises(ValueError, match=r'no weights of a TNT.* conv1\.weight, layer1\.0'):
+    with pytest.raises(ValueError, match=r'tnt_backbone, official.* conv1\.weight, layer1\.0'):
         load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'resnet.pth'))
 
 
@@ -339,7 +339,7 @@ def test_a_classifiers_checkpoint_goes_into_a_detectors_backbone(tmp_path, log):
 
 def test_another_family_is_refused_by_name(tmp_path):
     torch.save(T2TViT(T2T, img_size=32).state_dict(), tmp_path / 't2t.pth')
-    with pytest.raises(ValueError, match=r"weights of T2TViT, .* Set type='T2TViT'"):
+    with pytest.raises(ValueError, match=r"t2t\.pth .*T2TViT.* is TNT.*type='T2TViT'"):
         load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 't2t.pth'))
 
 
@@ -367,14 +367,14 @@ BAD_FILES = {
         lambda path: path.write_bytes(whole(path)[:30000]),
         'it is cut off after 30000 bytes',
     ),
-    'noise': (lambda path: path.write_bytes(bytes(range(256)) * 8), r'no checkpoint at all$'),
+    'noise': (lambda path: path.write_bytes(bytes(range(256)) * 8), 'damaged'),
     'code': (
         lambda path: torch.save({'state_dict': Evil()}, path),
-        'asks for .*eval, which .* never run',
+        'eval, .* never run',
     ),
     'no tensors': (
         lambda path: torch.save({'epoch': 3}, path),
-        r"holds no weights: found a dict with the keys \['epoch'\]",
+        r"keys \['epoch'\]",
     ),
     'cut off safetensors': (
         lambda path: (
@@ -403,5 +403,5 @@ def test_another_zip_is_told_apart(tmp_path):
 
     with zipfile.ZipFile(tmp_path / 'w.pth', 'w') as archive:
         archive.writestr('readme.txt', 'hello' * 200)
-    with pytest.raises(ValueError, match='zip archive of something else'):
+    with pytest.raises(ValueError, match='zip archive'):
         read_tensors(str(tmp_path / 'w.pth'))

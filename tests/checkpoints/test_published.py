@@ -92,7 +92,7 @@ def test_unreachable_places_are_all_named_with_the_way_out(monkeypatch, tmp_path
 
 
 def test_unknown_names_and_missing_files():
-    with pytest.raises(ValueError, match=r'choose tnt://tnt_s or '):
+    with pytest.raises(ValueError, match=r"'tnt://tnt_xl' .* tnt://tnt_s or "):
         resolve_checkpoint('tnt://tnt_xl')
     with pytest.raises(FileNotFoundError, match='--weights FILE'):
         resolve_checkpoint('nowhere/weights.pth')

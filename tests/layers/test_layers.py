@@ -28,7 +28,7 @@ def test_attention_equals_torchs_multihead_attention():
 
 
 def test_heads_must_divide_the_channels():
-    with pytest.raises(ValueError, match='5 attention heads cannot share 12 channels'):
+    with pytest.raises(ValueError, match=r'num_heads=5 .* 12 channels'):
         Attention(12, 5)
 
 
@@ -49,7 +49,7 @@ def test_the_class_token_alone_costs_what_it_needs():
 
 
 def test_a_gate_needs_all_tokens():
-    with pytest.raises(ValueError, match='se=True gates by the mean of all tokens'):
+    with pytest.raises(ValueError, match=r'se=True .*class_token_only=True'):
         TransformerBlock(12, 3, se=True, class_token_only=True)
 
 

@@ -59,12 +59,12 @@ def test_four_blocks_stay_global_by_default():
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ({'window_size': 0}, 'window_size=0 must be a positive integer'),
-        ({'window_size': 2.5}, r'window_size=2\.5 must be a positive integer'),
-        ({'window_size': 2, 'global_blocks': 3}, 'global_blocks=3 must name blocks from 0 to 5'),
-        ({'inner_blocks': 'x'}, "inner_blocks='x' must name blocks from 0 to 5"),
-        ({'global_blocks': (0,)}, 'has no effect without window_size'),
-        ({'window_size': 2, 'global_blocks': (6,)}, 'must name blocks from 0 to 5'),
+        ({'window_size': 0}, 'window_size=0 '),
+        ({'window_size': 2.5}, r'window_size=2\.5 '),
+        ({'window_size': 2, 'global_blocks': 3}, 'global_blocks=3 .* 0 to 5'),
+        ({'inner_blocks': 'x'}, "inner_blocks='x' .* 0 to 5"),
+        ({'global_blocks': (0,)}, r'global_blocks=\(0,\) .*window_size'),
+        ({'window_size': 2, 'global_blocks': (6,)}, r'global_blocks=\(6,\) .* 0 to 5'),
     ],
 )
 def test_bad_windows_are_refused(arguments, message):

@@ -1,4 +1,4 @@
-"""What all backbones of the package have in common: outputs, freezing, checkpointing, weights."""
+"""The base class of all backbones: outputs, freezing, checkpointing, weights."""
 
 import copy
 import logging
@@ -22,19 +22,19 @@ from .outputs import OutputPlan, Tap, to_map
 
 
 class TokenBackbone(nn.Module):
-    """A stem and a row of stages, some of which are tapped.
+    """Base class of a backbone: a stem, stages, and taps that read the output of some stages.
 
     A subclass plans its outputs with :func:`plan_outputs`, builds the stages that the plan needs,
     and ends its ``__init__`` with :meth:`_complete` and its ``forward`` with
     :meth:`_format_outputs`.
 
-    It meets the protocol of mmengine's ``BaseModule`` (``init_cfg``, ``init_weights``, ``is_init``)
-    without being one, so that it needs torch only.
+    It follows the protocol of mmengine's ``BaseModule`` (``init_cfg``, ``init_weights``,
+    ``is_init``) but does not inherit from it, so it needs only torch.
 
     Attributes:
         variant: The row of ``VARIANTS`` that was built, or what ``arch`` gave.
         embed_dims: Channels of the tokens of the last stage.
-        num_layers: Blocks that were built; those behind the last tap would be dead weight.
+        num_layers: Number of blocks that were built. Blocks after the last tap are left out.
         plan: Which stages feed which outputs. A stage is what ``frozen_stages`` counts: a block,
             in PyramidTNT a stage of blocks.
         out_channels: Channels of each returned map or vector.
@@ -75,7 +75,7 @@ class TokenBackbone(nn.Module):
         with_cp: bool,
         **options: Any,
     ) -> None:
-        """Build what makes the outputs, then initialise and freeze: the end of each ``__init__``.
+        """Build what makes the outputs, then initialise and freeze; each ``__init__`` ends with it.
 
         Args:
             plan: Which stages feed which outputs.
@@ -92,8 +92,9 @@ class TokenBackbone(nn.Module):
         """
         if not isinstance(frozen_stages, int) or not -1 <= frozen_stages <= plan.num_stages:
             raise ValueError(
-                f'frozen_stages={frozen_stages} must lie between -1 (nothing is frozen), 0 (the '
-                f'embedding) and {plan.num_stages} (all of {type(self).__name__})'
+                f'frozen_stages={frozen_stages!r} must be an integer from -1 to {plan.num_stages}: '
+                '-1 freezes nothing, 0 the embedding, '
+                f'{plan.num_stages} all of {type(self).__name__}'
             )
         self.plan = plan
         self.frozen_stages = frozen_stages
@@ -112,8 +113,8 @@ class TokenBackbone(nn.Module):
             in_channels, in_strides = out_channels or in_channels, out_strides
         elif options.get('word_channels') is not None:
             raise ValueError(
-                f'word_pyramid=True has no effect on out_type={plan.out_type!r}: set '
-                "out_type='pyramid' or leave it out"
+                f'word_pyramid=True has no effect with out_type={plan.out_type!r}. Set '
+                "out_type='pyramid', or leave word_pyramid out"
             )
         elif plan.is_whole:
             # Of the last stage only, as in mmpretrain's ViT.
@@ -125,7 +126,7 @@ class TokenBackbone(nn.Module):
 
     @property
     def out_type(self) -> str:
-        """What is returned."""
+        """The kind of outputs: one of ``OUT_TYPES``."""
         return self.plan.out_type
 
     @property
@@ -135,19 +136,19 @@ class TokenBackbone(nn.Module):
 
     @property
     def taps(self) -> tuple[int, ...]:
-        """For each level, the stage that feeds it, counted from 0."""
+        """The stage that feeds each level, counted from 0."""
         return self.plan.taps
 
     @abstractmethod
     def _embedding(self) -> Iterable[nn.Module | nn.Parameter]:
-        """What comes before the first stage."""
+        """Return the modules and parameters before the first stage."""
 
     @abstractmethod
     def _stages(self) -> Iterable[nn.Module]:
-        """What ``frozen_stages`` counts."""
+        """Return the stages that ``frozen_stages`` counts."""
 
     def reset_parameters(self) -> None:
-        """Initialise as the authors do: truncated normals of 0.02 for linear layers and tables."""
+        """Initialise as the authors do: truncated normals (std 0.02) for linear layers, tables."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
@@ -158,27 +159,30 @@ class TokenBackbone(nn.Module):
                 nn.init.trunc_normal_(table, std=0.02)
 
     def _accept_pretrained(self, pretrained: str | None) -> None:
-        """Take the ``pretrained`` that MMSegmentation hands from ``model`` to the backbone.
+        """Use the ``pretrained`` that MMSegmentation passes from ``model`` to the backbone.
 
-        In stock configs it names a ResNet's weights in a model zoo (``open-mmlab://...``), which
-        mean nothing to another backbone; a file, a URL or a name of ours is loaded.
+        Stock configs name weights of a ResNet in a model zoo (``open-mmlab://...``). They do not
+        fit another backbone and are ignored. A file, a URL or a name of ours is loaded.
         """
         if pretrained is None or pretrained is False:
             return
         if re.match(r'(?!tnt:|https?:)[\w-]+://', str(pretrained)):
             log(
-                f'pretrained={pretrained!r} names weights of another backbone and is ignored: '
-                f'{type(self).__name__} starts from random weights. For pretrained ones give the '
-                "backbone init_cfg=dict(type='Pretrained', checkpoint=...)",
+                f'pretrained={pretrained!r} names weights of another backbone and is ignored. '
+                f'{type(self).__name__} starts from random weights. For pretrained weights, pass '
+                "init_cfg=dict(type='Pretrained', checkpoint=...) to the backbone",
                 level=logging.WARNING,
             )
         elif self.init_cfg:
-            raise ValueError('pretrained and init_cfg both name weights: give init_cfg alone')
+            raise ValueError(
+                f'pretrained={pretrained!r} and init_cfg={self.init_cfg!r} both name weights. Pass '
+                'only init_cfg'
+            )
         else:
             self.init_cfg = {'type': 'Pretrained', 'checkpoint': pretrained}
 
     def init_weights(self) -> None:
-        """Apply ``init_cfg``; ``type='Pretrained'`` takes what ``load_pretrained`` takes."""
+        """Apply ``init_cfg``; ``type='Pretrained'`` calls ``load_pretrained``."""
         if self.is_init:
             log(
                 f'init_weights of {type(self).__name__} has been called more than once',
@@ -187,7 +191,7 @@ class TokenBackbone(nn.Module):
             return
         pretrained, others = split_init_cfg(self.init_cfg)
         if others:
-            from mmengine.model import initialize  # who gives such a config has mmengine
+            from mmengine.model import initialize  # such a config comes with mmengine
 
             initialize(self, others)
         for cfg in pretrained:
@@ -197,17 +201,17 @@ class TokenBackbone(nn.Module):
     def fit_position_tables(
         self, tensors: Mapping[str, Tensor], prefix: str = ''
     ) -> dict[str, Tensor]:
-        """Resize position tables that were made for square images of another size.
+        """Return position tables of a checkpoint, resized to this backbone's ``img_size``.
 
-        As ``forward`` resizes its own: at the images that this backbone was built for, the result
-        is what a backbone of the file's ``img_size`` would give.
+        They are resized as ``forward`` resizes its own. For images of this backbone's ``img_size``,
+        the outputs are those of a backbone with the file's ``img_size``.
 
         Args:
             tensors: A checkpoint under our names.
             prefix: What comes before them, such as ``'backbone.'``.
 
         Returns:
-            The tables that had to be resized. One that is not of a square stays as it is.
+            The tables that had to be resized. A table that is not of a square image is left out.
         """
         name = prefix + self.POSITION_TABLE
         own, found = getattr(self, self.POSITION_TABLE, None), tensors.get(name)
@@ -219,7 +223,7 @@ class TokenBackbone(nn.Module):
             return {}
         log(
             f'{name}: position tables resized from {side}x{side} to {self.grid[0]}x{self.grid[1]}, '
-            'since img_size is another than that of the file',
+            'because the file has another img_size',
         )
         with torch.no_grad():
             return {name: resize_position_table(found, (side, side), self.grid)}
@@ -227,7 +231,7 @@ class TokenBackbone(nn.Module):
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
-        """Let ``load_state_dict`` and ``load_from`` take a file of another image size."""
+        """Load a state dict; position tables of another ``img_size`` are resized first."""
         state_dict.update(self.fit_position_tables(state_dict, prefix))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
@@ -243,15 +247,15 @@ class TokenBackbone(nn.Module):
                 part.eval()  # no drop path in a frozen block
 
     def train(self, mode: bool = True) -> 'TokenBackbone':
-        """Switch the mode; frozen stages stay in evaluation mode."""
+        """Set the training mode; frozen stages stay in evaluation mode."""
         super().train(mode)
         self._freeze()
         return self
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
-        """Tell how deep a parameter lies, for layer-wise learning-rate decay.
+        """Return the depth of a parameter, for layer-wise learning-rate decay.
 
-        mmpretrain's protocol (``LearningRateDecayOptimWrapperConstructor``).
+        This is mmpretrain's protocol (``LearningRateDecayOptimWrapperConstructor``).
 
         Args:
             param_name: Full name of the parameter.
@@ -270,20 +274,22 @@ class TokenBackbone(nn.Module):
         return self._depth_of(name), num_depths
 
     def _depth_of(self, name: str) -> int:
-        """Number of the block, from 1, that a parameter belongs to; 0 in the embedding."""
+        """Return the number of a parameter's block, from 1, or 0 for the embedding."""
         block = re.match(r'blocks\.(\d+)\.', name)
         return int(block[1]) + 1 if block else 0
 
     def _pad(self, image: Tensor) -> Tensor:
-        """Pad right and bottom to whole patches: ``(B, C, H, W) -> (B, C, H', W')``."""
+        """Return the image, padded right and bottom to whole patches: ``(B, C, H', W')``."""
         if image.ndim != 4 or image.shape[1] != self.in_channels or 0 in image.shape:
             raise ValueError(
-                f'{type(self).__name__} takes images of shape (B, {self.in_channels}, H, W) with '
-                f'at least one pixel, not {tuple(image.shape)}; in_channels sets how many channels'
+                f'The image has the shape {tuple(image.shape)}, but {type(self).__name__} needs '
+                f'(B, {self.in_channels}, H, W) with at least one pixel. Set in_channels for '
+                'another number of channels'
             )
         if not image.is_floating_point():
             raise ValueError(
-                f'{type(self).__name__} takes normalised images of floats, not {image.dtype}'
+                f'The image is of {image.dtype}, but {type(self).__name__} needs normalised '
+                'floats. Use the data preprocessor, or image.float()'
             )
         height, width = image.shape[-2:]
         pad_bottom, pad_right = -height % self.pad_divisor, -width % self.pad_divisor
@@ -292,7 +298,7 @@ class TokenBackbone(nn.Module):
         return image
 
     def _run(self, block: nn.Module, *tokens: Any) -> Any:
-        """Run a block, to be run once more in the backward pass where ``with_cp`` says so."""
+        """Return a block's output; with ``with_cp`` the backward pass computes the block again."""
         if self.with_cp and torch.is_grad_enabled():
             return checkpoint(block, *tokens, use_reentrant=False)
         return block(*tokens)
@@ -300,10 +306,10 @@ class TokenBackbone(nn.Module):
     def _format_outputs(
         self, tapped: Mapping[int, Tap], image_size: tuple[int, int], dtype: torch.dtype
     ) -> tuple[Tensor, ...]:
-        """Make the outputs from the tokens behind the tapped stages.
+        """Return the outputs, made from the tokens after the tapped stages.
 
         Args:
-            tapped: What each tapped stage gave.
+            tapped: Output of each tapped stage.
             image_size: ``(H, W)`` of the image before it was padded, in pixels.
             dtype: That of the image, and of the outputs.
         """

@@ -1,4 +1,4 @@
-"""Which outputs a backbone gives, and what it keeps for them on the way."""
+"""The plan of a backbone's outputs, and the tokens that it keeps for them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from torch import Tensor
 
 
 class Tap(NamedTuple):
-    """What is read behind a block.
+    """The tokens and words after a block.
 
     Attributes:
-        tokens: ``(B, P + h*w, C)``, the ``P`` tokens without a place first.
+        tokens: ``(B, P + h*w, C)``; the ``P`` tokens without a place (class token) come first.
         grid: ``(h, w)``.
-        words: ``(B, c, h*k, w*k)`` map of words, where levels read words.
+        words: ``(B, c, h*k, w*k)`` map of words, if a level reads words.
     """
 
     tokens: Tensor
@@ -21,19 +21,19 @@ class Tap(NamedTuple):
     words: Tensor | None = None
 
     def to_map(self) -> Tensor:
-        """``(B, C, h, w)``."""
+        """Return the tokens of the grid as a map ``(B, C, h, w)``."""
         return to_map(self.tokens[:, -self.grid[0] * self.grid[1] :], self.grid)
 
 
 @dataclass(frozen=True)
 class OutputPlan:
-    """Which stages feed which outputs.
+    """The stages that feed the outputs of a backbone.
 
     Attributes:
         out_type: What is returned, one of the backbone's ``OUT_TYPES``.
         out_indices: The levels that are returned, counted from 0.
-        taps: For each level, the stage behind which it is read, counted from 0.
-        depth: Stages of the variant.
+        taps: For each level, the stage whose output feeds it, counted from 0.
+        depth: Number of stages of the variant.
     """
 
     out_type: str
@@ -48,7 +48,7 @@ class OutputPlan:
 
     @property
     def num_stages(self) -> int:
-        """Stages to build: those behind the last tap in use would be dead weight."""
+        """The number of stages to build: none after the last tap in use."""
         return max(*self.used_taps, -1) + 1
 
     @property
@@ -67,7 +67,7 @@ def plan_outputs(
     """Return the plan of the outputs that the arguments ask for.
 
     Args:
-        depth: Stages of the variant.
+        depth: Number of stages of the variant.
         taps: The stage that feeds each level, counted from 0; negative ones come before the stages.
         out_type: One of ``out_types``.
         out_indices: Levels to return; ``None`` returns all in a pyramid, otherwise the last.
@@ -77,7 +77,7 @@ def plan_outputs(
         ValueError: If any of them is out of its range.
     """
     if out_type not in out_types:
-        raise ValueError(f'out_type={out_type!r} is not known: choose one of {out_types}')
+        raise ValueError(f'out_type={out_type!r} is unknown. Choose one of {out_types}')
     levels = len(taps)
     if out_indices is None:
         out_indices = range(levels) if out_type == 'pyramid' else (levels - 1,)
@@ -86,15 +86,15 @@ def plan_outputs(
     given = tuple(out_indices)
     if not given or any(not isinstance(i, int) or not -levels <= i < levels for i in given):
         raise ValueError(
-            f'out_indices={given} must name levels from 0 to {levels - 1} '
-            '(levels of the pyramid, not blocks)'
+            f'out_indices={given} must be levels from 0 to {levels - 1}. They count the levels of '
+            'the pyramid, not the blocks'
         )
     indices = tuple(i % levels for i in given)
     if len(set(indices)) < len(indices):
-        raise ValueError(f'out_indices={given} names a level twice')
+        raise ValueError(f'out_indices={given} names a level twice. Name each level once')
     return OutputPlan(out_type, indices, tuple(taps), depth)
 
 
 def to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-    """``(B, h*w, C) -> (B, C, h, w)``."""
+    """Return tokens as a map: ``(B, h*w, C) -> (B, C, h, w)``."""
     return tokens.transpose(1, 2).unflatten(2, grid)

@@ -1,8 +1,8 @@
 """PyramidTNT (https://arxiv.org/abs/2201.00978): TNT in four stages with a convolutional stem.
 
 Source: https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/pyramid_tnt.py.
-Differences: feature maps instead of a class, any input size (the authors' class takes the size that
-it was built for), nothing is written in place.
+Differences: feature maps instead of a class, any input size (the authors' class has a fixed size),
+no in-place operations.
 """
 
 import math
@@ -42,12 +42,12 @@ Grid = tuple[int, int]
 
 
 class PyramidTNTBlock(nn.Module):
-    """Words, then sentences: ``(B*N, 16, c), (B, N, d) -> the same shapes``.
+    """A block, words then sentences: ``(B*N, 16, c), (B, N, d) -> the same shapes``.
 
     Args:
         variant: Dimensions.
         stage: The stage, from 0.
-        has_words: Whether there is an inner transformer; without it only the sentences change.
+        has_words: Whether the block has an inner transformer. Without it only sentences change.
         inner_backend: Of :class:`WordBlock`.
         rates: ``drop_rate``, ``attn_drop_rate`` and ``drop_path`` of both transformers.
     """
@@ -94,7 +94,7 @@ class PyramidTNTBlock(nn.Module):
     def forward(
         self, words: Tensor, sentences: Tensor, grid: Grid, position: Factors
     ) -> tuple[Tensor, Tensor]:
-        """Return new words and sentences of a ``(h, w)`` grid; the given ones stay as they are."""
+        """Return new words and sentences of a ``(h, w)`` grid; the inputs are not changed."""
         if self.word_block is not None and self.word_to_sentence is not None:
             words = self.word_block(words)
             sentences = sentences + self.word_to_sentence(words).reshape(sentences.shape)
@@ -102,9 +102,9 @@ class PyramidTNTBlock(nn.Module):
 
 
 class PyramidTNTStage(nn.Module):
-    """A stage: ``(B*N, 16, c), (B, N, d), (h, w) -> the same of its own grid``.
+    """A stage: ``(B*N, 16, c), (B, N, d), (h, w) -> the same for its own grid``.
 
-    From the second stage on, four sentences become one first, so the grid halves, rounded up.
+    From the second stage on, four sentences first become one. So the grid halves, rounded up.
 
     Args:
         variant: Dimensions.
@@ -161,7 +161,7 @@ class PyramidTNTStage(nn.Module):
 
     @torch.no_grad()
     def resize_relative_pos(self, table: Tensor, grid: Grid, key_grid: Grid) -> Tensor:
-        """Resize a table of other grids to this stage's: ``(1, heads, h*w, hk*wk)``."""
+        """Return a table resized to this stage's grids: ``(1, heads, h*w, hk*wk)``."""
         queries, keys = factor_relative_position(
             table, grid, key_grid, self.grid, self._key_grid(self.grid)
         )
@@ -170,13 +170,13 @@ class PyramidTNTStage(nn.Module):
     def forward(
         self, words: Tensor, sentences: Tensor, grid: Grid, run: Callable[..., Any]
     ) -> tuple[Tensor, Tensor, Grid]:
-        """Make one sentence of four, then run the blocks.
+        """Return words, sentences and grid after this stage.
 
         Args:
-            words: ``(B*N, 16, c)`` of the stage before.
-            sentences: ``(B, N, d)`` of the stage before.
-            grid: ``(h, w)`` of the stage before.
-            run: How a block is run: itself, or so that it is run once more in the backward pass.
+            words: ``(B*N, 16, c)`` of the previous stage.
+            sentences: ``(B, N, d)`` of the previous stage.
+            grid: ``(h, w)`` of the previous stage.
+            run: Calls a block, with or without gradient checkpointing.
 
         Returns:
             Words, sentences and grid of this stage.
@@ -195,22 +195,22 @@ class PyramidTNTStage(nn.Module):
 class PyramidTNT(TokenBackbone):
     """PyramidTNT: ``(B, 3, H, W) -> tuple of (B, C_i, ceil(H/s_i), ceil(W/s_i))``.
 
-    By default with the widths and strides of a ResNet-50: ``C = (256, 512, 1024, 2048)``,
-    ``s = (4, 8, 16, 32)``. The stages have strides 8, 16, 32 and 64; as in the paper's detectors, a
-    transposed convolution doubles each.
+    The default widths and strides are those of a ResNet-50: ``C = (256, 512, 1024, 2048)``,
+    ``s = (4, 8, 16, 32)``. The stages have strides 8, 16, 32 and 64. As in the paper's detectors, a
+    transposed convolution doubles the size of each map.
 
     Args:
         arch: ``'ti'``/``'tiny'``, ``'s'``/``'small'``, ``'m'``, ``'b'``/``'base'``, or a dict with
             the fields of :class:`tnt_backbone.variants.PyramidTNTVariant`.
         img_size: Size ``(H, W)`` or side in pixels for which the position tables are made, the
-            pretraining size; default: that of the variant (192 of Ti, else 256). Images may have
-            any other size: the tables are resized.
+            pretraining size. Default: that of the variant (192 for Ti, otherwise 256). Images may
+            have any other size: the tables are resized.
         in_channels: Channels of the image.
-        out_type: ``'pyramid'``: feature maps. ``'avg_featmap'``: ``(B, d)`` vectors, what the
-            authors classify by; ``'featmap'``: ``(B, d, h, w)`` maps of sentences; ``'raw'``:
+        out_type: ``'pyramid'``: feature maps. ``'avg_featmap'``: ``(B, d)`` vectors, with which the
+            authors classify; ``'featmap'``: ``(B, d, h, w)`` maps of sentences; ``'raw'``:
             ``(B, N, d)`` sentences. There is no class token.
         out_indices: Stages to return, counted from 0, in this order. Default: all in a pyramid,
-            otherwise the last. Stages behind the last one in use are not built.
+            otherwise the last. Stages after the last one in use are not built.
         out_channels: Channels of each level of the pyramid; ``None`` keeps the stage's.
         out_strides: Stride of each level of the pyramid in pixels; ``(8, 16, 32, 64)`` are the
             stages' own.
@@ -218,19 +218,20 @@ class PyramidTNT(TokenBackbone):
         attn_drop_rate: Dropout of attention weights, in [0, 1).
         drop_path_rate: Stochastic depth of the last block, in [0, 1); it rises linearly from 0.
         frozen_stages: -1 freezes nothing, 0 the stem, ``k`` the first ``k`` stages too.
-        norm_eval: Keep the stem's BatchNorm in evaluation mode in training, for small batches.
+        norm_eval: Keep the stem's BatchNorm in evaluation mode during training, for small batches.
         with_cp: Recompute each block in the backward pass, to save memory.
         inner_backend: How the inner transformers are computed: ``'reference'`` (plain PyTorch),
             ``'native'`` (C++), ``'chunked'`` or ``'triton'``; default: what suits the device, see
             :func:`tnt_backbone.ops.choose_backend`. The weights are the same.
-        pretrained: What MMSegmentation makes of ``model.pretrained``; elsewhere use ``init_cfg``. A
-            name from a model zoo is another backbone's and is ignored with a warning.
-        init_cfg: mmengine's; ``dict(type='Pretrained', checkpoint=...)`` takes a file, URL or
-            published name, see :func:`tnt_backbone.checkpoints.load_pretrained`.
+        pretrained: Only for MMSegmentation, which passes ``model.pretrained``; elsewhere use
+            ``init_cfg``. The name of another backbone's weights in a model zoo is ignored with a
+            warning.
+        init_cfg: As in mmengine. ``dict(type='Pretrained', checkpoint=...)`` takes a file, a URL or
+            a published name, see :func:`tnt_backbone.checkpoints.load_pretrained`.
 
     Raises:
-        ValueError: If an argument is out of its range, or, in ``forward``, the input is no batch of
-            images.
+        ValueError: If an argument is out of its range, or if the input of ``forward`` is not a
+            batch of images.
         TypeError: If an argument is unknown.
     """
 
@@ -316,7 +317,7 @@ class PyramidTNT(TokenBackbone):
         )
 
     def reset_parameters(self) -> None:
-        """Initialise as the authors do: He for the convolutions, a normal of 1 for relative_pos."""
+        """Initialise as the authors do: He for convolutions, a normal (std 1) for relative_pos."""
         super().reset_parameters()
         for part in (self.stem, *self.stages):
             for module in part.modules():
@@ -341,7 +342,7 @@ class PyramidTNT(TokenBackbone):
     def fit_position_tables(
         self, tensors: Mapping[str, Tensor], prefix: str = ''
     ) -> dict[str, Tensor]:
-        """Resize the stages' tables too, on the grid of queries and on that of keys."""
+        """Return resized position tables, including those of the stages for queries and keys."""
         resized = super().fit_position_tables(tensors, prefix)
         stage: Any
         for i, stage in enumerate(self.stages):
@@ -355,7 +356,7 @@ class PyramidTNT(TokenBackbone):
         return resized
 
     def train(self, mode: bool = True) -> 'PyramidTNT':
-        """Switch the mode; frozen stages, and with ``norm_eval`` the BatchNorm, keep theirs."""
+        """Set the training mode; frozen stages, and BatchNorm with ``norm_eval``, keep theirs."""
         super().train(mode)
         if self.norm_eval:
             for module in self.stem.modules():
@@ -387,11 +388,11 @@ class PyramidTNT(TokenBackbone):
 
 
 def _check_sr_ratios(sr_ratios: Sequence[int]) -> None:
-    """Refuse squares that would leave sentences of the right and bottom edge without a key."""
+    """Check that no sentence at the right or bottom edge is left without a key."""
     for stage, ratio in enumerate(sr_ratios):
         side = max(PAD_DIVISOR // SENTENCE_STRIDE >> stage, 1)  # of the smallest grid
         if side % ratio:
             raise ValueError(
-                f"arch['sr_ratios']={tuple(sr_ratios)}: the entry of stage {stage} must divide "
-                f'{side}, the smallest grid of the stage'
+                f"arch['sr_ratios']={tuple(sr_ratios)}: entry {stage} is {ratio}, but must divide "
+                f'{side}, the side of the smallest grid of stage {stage}'
             )

@@ -1,8 +1,8 @@
 """T2T-ViT: Tokens-to-Token ViT (https://arxiv.org/abs/2101.11986).
 
 Source: https://github.com/yitu-opensource/T2T-ViT/blob/0f63dc9/models/t2t_vit.py.
-Differences: feature maps instead of a class, any input size (the authors' token module takes
-squares of the size that it was built for), the Performer computes in fp32 under autocast.
+Differences: feature maps instead of a class, any input size (the authors' token module needs
+squares of a fixed size), the Performer computes in fp32 under autocast.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,13 +38,13 @@ Grid = tuple[int, int]
 class TokensToToken(nn.Module):
     """The token module: ``(B, C, H, W) -> (B, H/16 * W/16, d)``.
 
-    Each soft split takes overlapping squares of the map as tokens, attention narrows them, and they
-    are laid out as the next map.
+    Each soft split turns overlapping squares of a map into tokens. Attention reduces their
+    channels. The tokens then form the next map.
 
     Args:
         variant: Dimensions.
         in_channels: Channels ``C`` of the image.
-        last: What is built: -2 the first attention, -1 the second too, 0 all.
+        last: Last part to build: -2 the first attention, -1 the second attention, 0 everything.
     """
 
     def __init__(self, variant: T2TViTVariant, in_channels: int, last: int) -> None:
@@ -52,7 +52,7 @@ class TokensToToken(nn.Module):
         attention = {'performer': TokenPerformer, 'transformer': TokenTransformer}
         if variant.token_attention not in attention:
             raise ValueError(
-                f"arch['token_attention']={variant.token_attention!r} is not known: choose one of "
+                f"arch['token_attention']={variant.token_attention!r} is unknown. Choose one of "
                 f'{tuple(attention)}'
             )
         dims, drop_rate = variant.token_dims, variant.token_drop_rate
@@ -68,10 +68,10 @@ class TokensToToken(nn.Module):
             self.proj = nn.Linear(dims * 3 * 3, variant.embed_dims)
 
     def forward(self, image: Tensor) -> dict[int, Tap]:
-        """Return the tokens behind each part by its number; 0 stands for the final tokens.
+        """Return the tokens after each part by its number; 0 is the number of the final tokens.
 
         Args:
-            image: ``(B, C, H, W)`` with sides that 16 divides.
+            image: ``(B, C, H, W)``; 16 divides both sides.
         """
         grid = (image.shape[-2] // 4, image.shape[-1] // 4)
         taps = {-2: Tap(self.attend1(self.split1(image)), grid)}
@@ -87,42 +87,44 @@ class TokensToToken(nn.Module):
 class T2TViT(TokenBackbone):
     """Tokens-to-Token ViT: ``(B, 3, H, W) -> tuple of (B, C_i, ceil(H/s_i), ceil(W/s_i))``.
 
-    By default with the widths and strides of a ResNet-50: ``C = (256, 512, 1024, 2048)``,
+    The default widths and strides are those of a ResNet-50: ``C = (256, 512, 1024, 2048)``,
     ``s = (4, 8, 16, 32)``.
 
     Args:
         arch: ``'7'``, ``'10'``, ``'12'``, ``'14'``, ``'19'``, ``'24'`` (Performer), ``'t-14'``,
             ``'t-19'``, ``'t-24'`` (Transformer), ``'14-wide'``, ``'14-resnext'``, or a dict with
-            the fields of :class:`tnt_backbone.variants.T2TViTVariant`. For large images take a
+            the fields of :class:`tnt_backbone.variants.T2TViTVariant`. For large images use a
             Performer: the Transformer's time grows with the square of ``H/4 * W/4``.
         img_size: Size ``(H, W)`` or side in pixels for which the position table is made, the
             pretraining size. Images may have any other size: the table is resized.
         in_channels: Channels of the image.
         out_type: ``'pyramid'``: feature maps. ``'cls_token'`` and ``'avg_featmap'``: ``(B, d)``
             vectors; ``'featmap'``: ``(B, d, h, w)`` maps of tokens; ``'raw'``: ``(B, 1+N, d)``
-            tokens, the class token first. For ``'cls_token'`` the last block computes no other.
-        out_indices: Levels to return, counted from 0, in this order. Default: all of a pyramid,
-            otherwise the last.
+            tokens, the class token first. For ``'cls_token'`` the last block computes only the
+            class token.
+        out_indices: Levels to return, counted from 0, in this order. Default: all levels of a
+            pyramid, otherwise the last.
         out_channels: Channels of each level of the pyramid; ``None`` keeps the native widths: that
             of the token module for the soft splits, ``d`` for the blocks.
         out_strides: Stride of each level of the pyramid in pixels.
-        taps: For each level what feeds it: ``'split1'`` (stride 4) and ``'split2'`` (stride 8), the
-            maps within the token module, or a block, counted from 0 (stride 16). Default:
-            ``('split1', 'split2', the middle block, the last)`` in a pyramid, otherwise blocks,
-            spread evenly. Blocks behind the last tap in use are not built.
+        taps: For each level what feeds it: ``'split1'`` (stride 4) or ``'split2'`` (stride 8), the
+            maps within the token module, or a block, counted from 0 (stride 16). Default for a
+            pyramid: ``('split1', 'split2', middle block, last block)``. Default otherwise: blocks,
+            spread evenly. Blocks after the last tap in use are not built.
         drop_rate: Dropout of embeddings and projections, in [0, 1).
         attn_drop_rate: Dropout of the blocks' attention weights, in [0, 1).
         drop_path_rate: Stochastic depth of the last block, in [0, 1); it rises linearly from 0.
         frozen_stages: -1 freezes nothing, 0 the token module, ``k`` the first ``k`` blocks too.
         with_cp: Recompute the token module and each block in the backward pass, to save memory.
-        pretrained: What MMSegmentation makes of ``model.pretrained``; elsewhere use ``init_cfg``. A
-            name from a model zoo is another backbone's and is ignored with a warning.
-        init_cfg: mmengine's; ``dict(type='Pretrained', checkpoint=...)`` takes a file, URL or
-            published name, see :func:`tnt_backbone.checkpoints.load_pretrained`.
+        pretrained: Only for MMSegmentation, which passes ``model.pretrained``; elsewhere use
+            ``init_cfg``. The name of another backbone's weights in a model zoo is ignored with a
+            warning.
+        init_cfg: As in mmengine. ``dict(type='Pretrained', checkpoint=...)`` takes a file, a URL or
+            a published name, see :func:`tnt_backbone.checkpoints.load_pretrained`.
 
     Raises:
-        ValueError: If an argument is out of its range, or, in ``forward``, the input is no batch of
-            images.
+        ValueError: If an argument is out of its range, or if the input of ``forward`` is not a
+            batch of images.
         TypeError: If an argument is unknown.
     """
 
@@ -230,16 +232,22 @@ class T2TViT(TokenBackbone):
 
 
 def _parse_taps(taps: Sequence[int | str] | None, depth: int, out_type: str) -> tuple[int, ...]:
-    """Read the taps; those of the token module get negative numbers."""
+    """Return the taps as numbers; those of the token module are negative."""
     if taps is None:
         if out_type == 'pyramid':
             return (*SPLITS.values(), (depth - 1) // 2, depth - 1)
         return spread_taps(None, depth)
     names = [tap for tap in taps if isinstance(tap, str)]
     if unknown := [name for name in names if name not in SPLITS]:
-        raise ValueError(f'taps={taps}: {unknown} are no blocks; by name there are {tuple(SPLITS)}')
+        raise ValueError(
+            f'taps={taps}: {unknown} are unknown. Use the names {tuple(SPLITS)} or block numbers '
+            f'from 0 to {depth - 1}'
+        )
     if names and out_type != 'pyramid':
-        raise ValueError(f'taps={taps}: out_type={out_type!r} is of blocks, counted from 0')
+        raise ValueError(
+            f"taps={taps}: {names} are allowed only with out_type='pyramid', not with "
+            f'out_type={out_type!r}. Use block numbers from 0 to {depth - 1}'
+        )
     blocks = [tap for tap in taps if not isinstance(tap, str)]
     if blocks or not names:
         spread_taps(blocks, depth)

@@ -1,7 +1,7 @@
 """TNT: Transformer in Transformer (https://arxiv.org/abs/2103.00112).
 
 Source: https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/tnt.py.
-Differences: feature maps instead of a class, any input size, nothing is written in place, no dead
+Differences: feature maps instead of a class, any input size, no in-place operations, no unused
 ``outer_tokens``, windows for large images.
 """
 
@@ -29,17 +29,17 @@ FORMULATIONS = ('official', 'legacy')
 
 
 class TNTBlock(nn.Module):
-    """Words, then sentences: ``(B*N, M, c), (B, 1+N, d) -> the same shapes``.
+    """A TNT block, words then sentences: ``(B*N, M, c), (B, 1+N, d) -> the same shapes``.
 
     Args:
         variant: Dimensions.
         num_words: Words ``M`` in a sentence.
-        formulation: ``'official'`` or ``'legacy'``; they put other norms around the projection of
-            the words.
-        has_words: Whether there is an inner transformer; without it only the sentences change.
+        formulation: ``'official'`` or ``'legacy'``. They have different norms around the projection
+            of the words.
+        has_words: Whether the block has an inner transformer. Without it only sentences change.
         se: Add squeeze and excitation to the outer transformer.
         window_size: Windows of the outer attention; ``None`` for global attention.
-        class_token_only: Return of the sentences the class token alone: ``(B, 1, d)``.
+        class_token_only: Return only the class token of the sentences: ``(B, 1, d)``.
         inner_backend: Of :class:`WordBlock`.
         rates: ``drop_rate``, ``attn_drop_rate`` and ``drop_path`` of both transformers.
     """
@@ -93,7 +93,7 @@ class TNTBlock(nn.Module):
     def forward(
         self, words: Tensor, sentences: Tensor, grid: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """Return new words and sentences of a ``(h, w)`` grid; the given ones stay as they are."""
+        """Return new words and sentences of a ``(h, w)`` grid; the inputs are not changed."""
         if self.word_block is not None and self.word_to_sentence is not None:
             words = self.word_block(words)  # Eq. 6, 7
             cls_token, sentences = sentences[:, :1], sentences[:, 1:]
@@ -105,15 +105,15 @@ class TNTBlock(nn.Module):
 class TNT(TokenBackbone):
     """Transformer in Transformer: ``(B, 3, H, W) -> tuple of (B, C_i, ceil(H/s_i), ceil(W/s_i))``.
 
-    By default with the widths and strides of a ResNet-50: ``C = (256, 512, 1024, 2048)``,
+    The default widths and strides are those of a ResNet-50: ``C = (256, 512, 1024, 2048)``,
     ``s = (4, 8, 16, 32)``.
 
     Args:
         arch: ``'ti'``/``'tiny'``, ``'s'``/``'small'``, ``'b'``/``'base'``, or a dict with the
             fields of :class:`tnt_backbone.variants.TNTVariant`.
         formulation: ``'official'`` (the authors' code, timm's ``tnt_*_patch16_224``) or
-            ``'legacy'`` (timm's ``tnt_s_legacy_*``, mmpretrain's ``TNT``): two functions whose
-            weights do not mix.
+            ``'legacy'`` (timm's ``tnt_s_legacy_*``, mmpretrain's ``TNT``). The weights of one do
+            not fit the other.
         img_size: Size ``(H, W)`` or side in pixels for which the position table is made, the
             pretraining size. Images may have any other size: the table is resized.
         patch_size: Side of a sentence in pixels.
@@ -121,22 +121,22 @@ class TNT(TokenBackbone):
         in_channels: Channels of the image.
         out_type: ``'pyramid'``: feature maps. ``'cls_token'`` and ``'avg_featmap'``: ``(B, d)``
             vectors; ``'featmap'``: ``(B, d, h, w)`` maps of sentences; ``'raw'``: ``(B, 1+N, d)``
-            tokens, the class token first. For ``'cls_token'`` the last block computes no other.
-        out_indices: Levels to return, counted from 0, in this order. Default: all of a pyramid,
-            otherwise the last.
+            tokens, the class token first. For ``'cls_token'`` the last block computes only the
+            class token.
+        out_indices: Levels to return, counted from 0, in this order. Default: all levels of a
+            pyramid, otherwise the last.
         out_channels: Channels of each level of the pyramid; ``None`` keeps the native width, ``d``.
         out_strides: Stride of each level of the pyramid in pixels.
         taps: For each level the block that feeds it, counted from 0. Default: spread evenly, which
-            is ``(2, 5, 8, 11)`` of 12 (the paper's A.3). Blocks behind the last tap in use are not
+            is ``(2, 5, 8, 11)`` of 12 (the paper's A.3). Blocks after the last tap in use are not
             built.
-        word_pyramid: Let the levels that are finer than the sentences read the words of their tap
-            too.
+        word_pyramid: Levels that are finer than the sentences also read the words of their tap.
         inner_blocks: Blocks with an inner transformer, counted from 0; default: all. The paper's
             Table 5: TNT-S-1 is ``(0, 3, 7, 11)``.
         se: Add squeeze and excitation to the outer transformers.
-        window_size: Let the outer attention see windows of so many sentences a side, for large
-            images; the weights are those of global attention. Default: global everywhere.
-        global_blocks: The blocks that stay global where ``window_size`` is set, counted from 0.
+        window_size: Side of the windows of the outer attention, in sentences, for large images. The
+            weights are those of global attention. Default: all blocks are global.
+        global_blocks: The blocks that stay global if ``window_size`` is set, counted from 0.
             Default: four, spread evenly, as in ViTDet.
         drop_rate: Dropout of embeddings and projections, in [0, 1).
         attn_drop_rate: Dropout of attention weights, in [0, 1).
@@ -146,14 +146,15 @@ class TNT(TokenBackbone):
         inner_backend: How the inner transformers are computed: ``'reference'`` (plain PyTorch),
             ``'native'`` (C++), ``'chunked'`` or ``'triton'``; default: what suits the device, see
             :func:`tnt_backbone.ops.choose_backend`. The weights are the same.
-        pretrained: What MMSegmentation makes of ``model.pretrained``; elsewhere use ``init_cfg``. A
-            name from a model zoo is another backbone's and is ignored with a warning.
-        init_cfg: mmengine's; ``dict(type='Pretrained', checkpoint=...)`` takes a file, URL or
-            published name, see :func:`tnt_backbone.checkpoints.load_pretrained`.
+        pretrained: Only for MMSegmentation, which passes ``model.pretrained``; elsewhere use
+            ``init_cfg``. The name of another backbone's weights in a model zoo is ignored with a
+            warning.
+        init_cfg: As in mmengine. ``dict(type='Pretrained', checkpoint=...)`` takes a file, a URL or
+            a published name, see :func:`tnt_backbone.checkpoints.load_pretrained`.
 
     Raises:
-        ValueError: If an argument is out of its range, or, in ``forward``, the input is no batch of
-            images.
+        ValueError: If an argument is out of its range, or if the input of ``forward`` is not a
+            batch of images.
         TypeError: If an argument is unknown.
     """
 
@@ -191,7 +192,7 @@ class TNT(TokenBackbone):
         variant = get_variant(arch, self.VARIANTS)
         if formulation not in FORMULATIONS:
             raise ValueError(
-                f'formulation={formulation!r} is not known: choose one of {FORMULATIONS}'
+                f'formulation={formulation!r} is unknown. Choose one of {FORMULATIONS}'
             )
         check_rates(
             drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate
@@ -199,7 +200,7 @@ class TNT(TokenBackbone):
         check_sizes(in_channels=in_channels, patch_size=patch_size, word_stride=word_stride)
         if patch_size % word_stride:
             raise ValueError(
-                f'word_stride={word_stride} must divide patch_size={patch_size}; both are pixels'
+                f'word_stride={word_stride} must divide patch_size={patch_size} (both in pixels)'
             )
         height, width = parse_img_size(img_size, patch_size)
         all_blocks = range(variant.depth)
@@ -243,7 +244,7 @@ class TNT(TokenBackbone):
                 has_words=i in has_words,
                 se=se,
                 window_size=None if i in is_global else window_size,
-                # nobody reads the others, but for the gate
+                # nothing else is read, except by the gate
                 class_token_only=out_type == 'cls_token' and i == self.num_layers - 1 and not se,
                 inner_backend=inner_backend,
                 drop_rate=drop_rate,
@@ -311,8 +312,8 @@ def _plan_windows(
     if window_size is None:
         if global_blocks is not None:
             raise ValueError(
-                f'global_blocks={global_blocks!r} has no effect without window_size: all '
-                'blocks are global'
+                f'global_blocks={global_blocks!r} has no effect without window_size, because all '
+                'blocks are global. Set window_size, or leave global_blocks out'
             )
         return set(range(depth))
     check_sizes(window_size=window_size)

@@ -1,4 +1,4 @@
-"""Weights of others: where they lie, how they are read, recognised, converted and loaded."""
+"""Weights of all sources: found, downloaded, read, recognised, converted and loaded."""
 
 from .load import load_pretrained
 from .published import PUBLISHED, resolve_checkpoint

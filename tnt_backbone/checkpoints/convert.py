@@ -1,4 +1,4 @@
-"""Recognise whose keys a dict of tensors has, turn them into ours, and into any other form."""
+"""Conversion of checkpoints: recognise the form by its keys, convert to ours and to other forms."""
 
 import re
 from typing import NamedTuple
@@ -33,9 +33,9 @@ class Converted(NamedTuple):
     """A checkpoint under our names.
 
     Attributes:
-        form: The form that it had.
+        form: The form before the conversion.
         backbone: The backbone's tensors under its own names.
-        head: ``weight`` and ``bias`` of a linear classifier, where the file has one.
+        head: ``weight`` and ``bias`` of a linear classifier, if the file has one.
     """
 
     form: Form
@@ -44,15 +44,15 @@ class Converted(NamedTuple):
 
 
 def to_ours(tensors: Tensors, prefix: str | None = None) -> Converted:
-    """Convert a checkpoint of any form that is known to our names.
+    """Return a checkpoint of any known form under our names.
 
     Args:
         tensors: What :func:`read_tensors` returned.
-        prefix: Use only the tensors below this prefix. By default ``backbone.`` where a full
-            detector, segmentor or classifier of OpenMMLab is given.
+        prefix: Use only the tensors below this prefix. Default: ``backbone.`` for a full detector,
+            segmentor or classifier of OpenMMLab.
 
     Raises:
-        ValueError: If nothing lies below ``prefix``, or the keys are of no form that is known.
+        ValueError: If no key starts with ``prefix``, or the form of the keys is unknown.
     """
     whole = tensors
     if prefix is None and any(key.startswith('backbone.') for key in tensors):
@@ -61,39 +61,44 @@ def to_ours(tensors: Tensors, prefix: str | None = None) -> Converted:
         prefix = prefix.rstrip('.') + '.'
         tensors = _below(prefix, whole)
         if not tensors:
-            raise ValueError(f'no tensor lies below prefix={prefix!r}; there are {_some(whole)}')
+            raise ValueError(
+                f'No key starts with prefix={prefix!r}. The keys are {_some(whole)}. Pass another '
+                'prefix, or none'
+            )
     for form in FORMS:
         if not any(re.fullmatch(form.recognise, key) for key in tensors):
             continue
         head = _below(form.head, whole)
-        if head.keys() != {'weight', 'bias'}:  # another head: a detector's, or one with more layers
+        if head.keys() != {'weight', 'bias'}:  # another head, of a detector or with more layers
             head = {}
         if not form.names:
             heads = tuple(key for key in tensors if key.startswith('head.'))
             return Converted(form, {key: tensors[key] for key in tensors if key not in heads}, head)
         return Converted(form, form.to_ours(tensors), head)
     raise ValueError(
-        'these are no weights of a TNT, PyramidTNT or T2T-ViT in a form that is known '
-        f'({", ".join(dict.fromkeys(form.source for form in FORMS))}); the keys are {_some(whole)}'
+        'These are not weights of TNT, PyramidTNT or T2T-ViT in a known form '
+        f'({", ".join(dict.fromkeys(form.source for form in FORMS))}). The keys are '
+        f'{_some(whole)}. Pass another file, or prefix if the backbone has one in it'
     )
 
 
 def from_ours(converted: Converted, source: str) -> Tensors:
-    """Give a checkpoint the names of a source, with those of its full classifier.
+    """Return a checkpoint under the names of a source, including those of its classifier.
 
-    Our pyramid has no names there and is left out.
+    Other sources have no names for our pyramid, so it is left out.
 
     Args:
         converted: What :func:`to_ours` returned.
         source: ``'tnt_backbone'``, ``'official'``, ``'timm'`` or ``'mmpretrain'``.
 
     Raises:
-        ValueError: If the source has no such family, or not this formulation of TNT.
+        ValueError: If the source does not have this family or this formulation of TNT.
     """
     family, formulation = converted.form.family, formulation_of(converted.backbone)
     if source not in possible_sources(converted):
         raise ValueError(
-            f'{source} has no form for {formulation or ""} {family}: choose one of '
+            f'The source {source!r} has no form for '
+            f'{f"{formulation} " if formulation else ""}{family}. Choose one of '
             f'{", ".join(possible_sources(converted))}'
         )
     ours = converted.backbone
@@ -109,13 +114,13 @@ def from_ours(converted: Converted, source: str) -> Tensors:
             head = {form.head + key: value for key, value in converted.head.items()}
             return {**backbone, **head}
     raise ValueError(
-        f'{len(lost)} tensors have no name in the form of {source}, such as {lost[:3]}: '
-        f'a {family} with these parts exists elsewhere alone'
+        f'{len(lost)} tensors have no name in the form of {source!r}, such as {lost[:3]}. '
+        f'Its {family} does not have these parts. Choose another form'
     )
 
 
 def possible_sources(converted: Converted) -> list[str]:
-    """Return the sources whose form these weights can have."""
+    """Return the sources to whose form these weights can be converted."""
     family, formulation = converted.form.family, formulation_of(converted.backbone)
     wrong = {'official': 'mmpretrain', 'legacy': 'official'}.get(formulation or '')
     sources = [form.source for form in FORMS if form.family == family and form.source != wrong]
@@ -123,7 +128,7 @@ def possible_sources(converted: Converted) -> list[str]:
 
 
 def formulation_of(backbone: Tensors) -> str | None:
-    """Tell which TNT the weights are of, under our names; ``None`` for other families."""
+    """Return the formulation of TNT that the weights have; ``None`` for other families."""
     in_blocks = [key for key in backbone if re.match(r'blocks\.\d+\.word_to_sentence\.', key)]
     if not in_blocks:
         return None

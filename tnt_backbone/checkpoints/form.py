@@ -1,4 +1,4 @@
-"""What a form of checkpoint is, and how it turns into ours and back: pure dict to dict."""
+"""The description of a form of checkpoint, and its conversion to ours and back, dict to dict."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -13,11 +13,11 @@ OUR_HEAD = 'head.fc.'  # mmpretrain's LinearClsHead
 
 @dataclass(frozen=True)
 class Join:
-    """Layers that are one with us and several with them, such as queries and keys beside values.
+    """Layers that are one layer here and several there, such as queries, keys and values.
 
     Attributes:
         ours: The end of our layer's name.
-        theirs: The ends of their names, once the rest of them is renamed, in the order of our rows.
+        theirs: The ends of their names after renaming, in the order of our rows.
         rows: Their shares of our rows.
     """
 
@@ -28,12 +28,12 @@ class Join:
 
 @dataclass(frozen=True)
 class Reshape:
-    """Tensors of the same numbers in another shape.
+    """Tensors that hold the same numbers in another shape.
 
     Attributes:
-        keys: A regular expression of our keys.
-        to_ours: Theirs to ours.
-        to_theirs: Ours to theirs.
+        keys: A regular expression for our keys.
+        to_ours: Converts their tensor to ours.
+        to_theirs: Converts our tensor to theirs.
     """
 
     keys: str
@@ -43,19 +43,19 @@ class Reshape:
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """A form of checkpoint of one family.
+    """The form of checkpoint that one source uses for one family.
 
     Attributes:
-        source: Whose form it is.
+        source: The project that uses the form.
         family: Class of the backbone.
-        recognise: A regular expression that one of its keys matches, and none of another form.
-        names: Pairs of their name and ours. ``{}`` stands for a number; a name that ends with a dot
-            is the beginning of keys, any other one is a whole key. What has no pair is dropped.
+        recognise: A regular expression that matches a key of this form and no key of another.
+        names: Pairs of their name and ours. ``{}`` stands for a number. A name that ends with a dot
+            is the beginning of keys; any other name is a whole key. Other keys are dropped.
         joins: Layers that are joined.
         reshapes: Tensors that are reshaped.
-        head: The beginning of their classifier's keys.
-        prefix: What full models of theirs put before the keys of the backbone.
-        unused: Tensors that they expect and that nothing reads: key, and how it is made from ours.
+        head: The beginning of the keys of their classifier.
+        prefix: The prefix of the backbone's keys in their full models.
+        unused: Tensors that they expect but do not read: key, and how to make it from ours.
     """
 
     source: str
@@ -69,7 +69,7 @@ class Form:
     unused: dict[str, Callable[[Tensors], Tensor]] = field(default_factory=dict)
 
     def to_ours(self, tensors: Tensors) -> Tensors:
-        """Convert a backbone's tensors to our keys."""
+        """Return a backbone's tensors under our keys."""
         renamed = _rename(tensors, self.names)
         for join in self.joins:
             first = join.theirs[0]
@@ -81,7 +81,7 @@ class Form:
         return self._reshape(renamed, 'to_ours')
 
     def from_ours(self, tensors: Tensors) -> Tensors:
-        """Convert a backbone's tensors from our keys to theirs."""
+        """Return a backbone's tensors under their keys."""
         renamed = self._reshape(tensors, 'to_theirs')
         for join in self.joins:
             for key in [key for key in renamed if join.ours in key]:
@@ -103,7 +103,7 @@ class Form:
 
 
 def _rename(tensors: Tensors, names: Sequence[tuple[str, str]]) -> Tensors:
-    """Rename keys by the first pair that fits; a key that none fits is dropped."""
+    """Return tensors with renamed keys; the first matching pair counts, other keys are dropped."""
     patterns = [
         (
             re.compile(

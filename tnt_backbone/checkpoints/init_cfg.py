@@ -1,4 +1,4 @@
-"""What an ``init_cfg`` asks for, in both styles of mmengine's configs."""
+"""Reading of ``init_cfg``, in both styles of mmengine's configs."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ InitCfg = dict[str, Any]
 
 
 def split_init_cfg(init_cfg: InitCfg | list[InitCfg] | None) -> tuple[list[InitCfg], list[InitCfg]]:
-    """Part what asks for pretrained weights from the other initialisations.
+    """Return the entries for pretrained weights, and the other initialisations.
 
     Raises:
         ValueError: If an entry has no type.
@@ -16,7 +16,7 @@ def split_init_cfg(init_cfg: InitCfg | list[InitCfg] | None) -> tuple[list[InitC
     for cfg in cfgs:
         if 'type' not in cfg:
             raise ValueError(
-                f"init_cfg={dict(cfg)} has no type; for weights add type='Pretrained' to it"
+                f"init_cfg={dict(cfg)} has no type. Add type='Pretrained' to load weights"
             )
     # configs of the new style give mmengine's class itself
     pretrained = [
@@ -26,9 +26,9 @@ def split_init_cfg(init_cfg: InitCfg | list[InitCfg] | None) -> tuple[list[InitC
 
 
 def load_options(pretrained: InitCfg) -> dict[str, Any]:
-    """Arguments of ``load_pretrained`` out of what asks for pretrained weights."""
+    """Return the arguments of ``load_pretrained`` from an entry for pretrained weights."""
     # map_location is mmengine's; the tensors are copied to where the backbone is
     options = {
         key: value for key, value in pretrained.items() if key not in ('type', 'map_location')
     }
-    return {'checkpoint': None, **options}  # without one, the error says what to give
+    return {'checkpoint': None, **options}  # the error for None says what to pass

@@ -1,4 +1,4 @@
-"""Weights into a backbone, loudly."""
+"""Loading of weights into a backbone, with a report of every tensor."""
 
 from pathlib import Path
 from typing import Any
@@ -20,26 +20,26 @@ STEMS = ('word_embed.proj.', 'stem.common.0.', 'tokens_to_token.attend1.')
 def load_pretrained(
     backbone: Any, checkpoint: str | Path, *, prefix: str | None = None, allow_missing: bool = False
 ) -> None:
-    """Load weights into a backbone: what ``init_cfg=dict(type='Pretrained', ...)`` does.
+    """Load weights into a backbone, as ``init_cfg=dict(type='Pretrained', ...)`` does.
 
-    The source (the authors', timm's, mmpretrain's or our own, bare or inside a full model) is
-    recognised by its keys and converted. Heads are dropped. The pyramid is new where the file has
-    none or another one, and position tables of another ``img_size`` are resized. The log says how
-    many tensors were loaded and names the rest.
+    The form (the authors', timm's, mmpretrain's or ours, bare or inside a full model) is recognised
+    by its keys and converted. Heads are dropped. The pyramid stays new if the file has none, or one
+    of other widths. Position tables of another ``img_size`` are resized. The log says how many
+    tensors were loaded, and names the others.
 
     Args:
         backbone: One of ours, such as :class:`tnt_backbone.TNT`.
         checkpoint: ``tnt://<name>``, ``timm/<name>``, a URL or a path; see
             :func:`resolve_checkpoint`.
-        prefix: Where in the file the backbone lies, such as ``'backbone.'``; found by itself by
-            default.
-        allow_missing: Accept a file that lacks some of the backbone's tensors, or has them in
-            another shape.
+        prefix: Prefix of the backbone's keys in the file, such as ``'backbone.'``. Default:
+            recognised.
+        allow_missing: Accept a file in which tensors of the backbone are missing or have another
+            shape.
 
     Raises:
-        FileNotFoundError: If there is no such file and no place that has it.
-        ValueError: If the file holds no weights of this family, those of the other formulation or
-            another variant, or (without ``allow_missing``) not all tensors of the backbone.
+        FileNotFoundError: If the file was not found and could not be downloaded.
+        ValueError: If the weights are of another family, formulation or variant, or if tensors of
+            the backbone are missing and ``allow_missing`` is not set.
     """
     fitting, report = select_tensors(
         backbone, checkpoint, prefix=prefix, allow_missing=allow_missing
@@ -51,12 +51,12 @@ def load_pretrained(
 def select_tensors(
     backbone: Any, checkpoint: str | Path, *, prefix: str | None = None, allow_missing: bool = False
 ) -> tuple[dict[str, Tensor], str]:
-    """Find what :func:`load_pretrained` would load; the backbone may lie on ``meta``.
+    """Return what :func:`load_pretrained` would load; the backbone may be on ``meta``.
 
-    Takes and raises what that does.
+    The arguments and errors are the same.
 
     Returns:
-        The tensors by the backbone's names, and the report for the log.
+        The tensors under the backbone's names, and the report for the log.
     """
     path = resolve_checkpoint(checkpoint)
     converted = to_ours(read_tensors(path), prefix)
@@ -96,12 +96,12 @@ def select_tensors(
         if keys:
             report += f'\n  {len(keys)} {title}: {", ".join(keys)}'
     if not fits:
-        log(report)  # names all; the error names a few
+        log(report)  # it names all tensors; the error names a few
         raise ValueError(
             f'{path} does not fit this backbone: {len(missing)} tensors are missing {missing[:4]}, '
             f'{len(mismatched)} have another shape {mismatched[:4]}. '
             f'{_advise(backbone, found, [*missing, *misfits])} '
-            'To load what fits, set allow_missing=True in init_cfg'
+            'Or set allow_missing=True in init_cfg to load what fits'
         )
     return fitting, report
 
@@ -111,40 +111,40 @@ def _check_family(backbone: Any, converted: Converted, path: str) -> None:
     if family not in {ancestor.__name__ for ancestor in type(backbone).__mro__}:
         raise ValueError(
             f'{path} holds weights of {family}, but the backbone is {type(backbone).__name__}. Set '
-            f'type={family!r} in the backbone, or give other weights'
+            f'type={family!r} in the backbone, or pass other weights'
         )
     formulation = formulation_of(converted.backbone)
     if formulation is not None and formulation != backbone.formulation:
         raise ValueError(
-            f'{path} holds weights of the {formulation} TNT, but the backbone was built with '
-            f'formulation={backbone.formulation!r}: another function, which they do not fit. Set '
-            f'formulation={formulation!r} in the backbone, or give other weights'
+            f'{path} holds weights of the {formulation} TNT, but the backbone has '
+            f'formulation={backbone.formulation!r}. Set formulation={formulation!r} in the '
+            'backbone, or pass other weights'
         )
 
 
 def _advise(backbone: Any, found: dict[str, Tensor], misfits: list[str]) -> str:
-    """Name the argument that would make the weights fit."""
+    """Return a sentence that names the argument with which the weights would fit."""
     if misfits and all(key.endswith(POSITIONS) for key in misfits):
         return (
-            'Its position tables are of another size and of no square: set img_size to the '
-            '(H, W) that it was trained at; images may have any other.'
+            'Its position tables have another size and are not of a square image. Set img_size to '
+            'the (H, W) of its training; images may have any other size.'
         )
     if misfits and all(key.startswith(STEMS) for key in misfits):
         key = next(key for key in misfits if key.endswith('.weight'))
         channels = found[key].numel() * backbone.in_channels // backbone.state_dict()[key].numel()
-        return f'It is of images of in_channels={channels}.'
+        return f'Its images have other channels. Set in_channels={channels}.'
     fitting = [
         f'arch={name!r}'
         for name, variant in backbone.VARIANTS.items()
         if variant != backbone.variant and _fits(backbone, name, found)
     ]
     if fitting:
-        return f'The file is of another variant: {" or ".join(fitting)}.'
-    return 'Compare arch and the other arguments with those of the file.'
+        return f'The file is of another variant. Set {" or ".join(fitting)}.'
+    return 'Set arch and the other arguments to those of the file.'
 
 
 def _fits(backbone: Any, arch: str, found: dict[str, Tensor]) -> bool:
-    """Tell whether a variant has the tensors that were found, whatever its image size."""
+    """Return whether a variant has the tensors that were found, at any image size."""
     formulation = formulation_of(found)
     options = {'formulation': formulation} if formulation else {}
     with torch.device('meta'):

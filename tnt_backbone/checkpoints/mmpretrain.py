@@ -1,4 +1,4 @@
-"""mmpretrain's TNT (the legacy formulation) and T2T-ViT (Transformer alone).
+"""The forms of mmpretrain: TNT (legacy formulation) and T2T-ViT (only Transformer).
 
 Source: mmpretrain 1.2.0, ``models/backbones/tnt.py`` and ``t2t_vit.py``.
 """

@@ -1,4 +1,4 @@
-"""The authors' checkpoints.
+"""The forms of the authors' checkpoints.
 
 TNT and PyramidTNT:
 https://github.com/huawei-noah/Efficient-AI-Backbones/tree/f90e129/tnt_pytorch. T2T-ViT:
@@ -40,7 +40,7 @@ def _outer_tokens(ours: dict[str, Tensor]) -> Tensor:
 
 
 def _t2t_vit(recognise: str, attention: tuple[tuple[str, str], ...]) -> Form:
-    """Make the form with one of the two attentions in the token module."""
+    """Return the form of T2T-ViT with one of the two attentions in the token module."""
     return Form(
         source='official',
         family='T2TViT',

@@ -1,8 +1,8 @@
-"""The published weights: their names, and the places where they lie.
+"""The published weights: their names, their URLs, and their download.
 
-``tnt://<name>`` in a config stands for a row of ``published.json``. A file is kept in torch's hub
-cache (``TORCH_HOME``, by default ``~/.cache/torch/hub/checkpoints``); a file that is there is not
-asked for again.
+``tnt://<name>`` in a config is a row of ``published.json``. Files are kept in torch's hub cache
+(``TORCH_HOME``, by default ``~/.cache/torch/hub/checkpoints``). A file in the cache is not
+downloaded again.
 """
 
 import difflib
@@ -32,25 +32,25 @@ TIMEOUT = 20.0  # seconds without a byte
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedFile:
-    """One file of weights.
+    """One published file of weights.
 
     Attributes:
         family: Class of the backbone.
         arch: The variant.
         options: Other arguments of the backbone that the weights need.
-        source: Whose form the file has.
-        file_name: Its name in the cache; ours, so that two places serve one name.
-        places: URLs, in the order in which they are tried. They hold the same weights, not always
-            in the same form.
-        by_hand: Places that no program can fetch from.
-        img_size: Side of the images that it was trained on, in pixels.
-        mean: What is subtracted from the pixels (R, G, B; 0 to 255).
-        std: What they are divided by.
-        data: Data set that it classifies.
+        source: The project whose form the file has.
+        file_name: Its name in the cache. The project chose it, so all URLs share one name.
+        places: URLs, in the order in which they are tried. They hold the same weights, but not
+            always in the same form.
+        by_hand: Places from which only a person can download.
+        img_size: Side of the training images, in pixels.
+        mean: Mean of the pixels that is subtracted (R, G, B; 0 to 255).
+        std: Standard deviation by which the pixels are divided.
+        data: Data set of the classifier.
         top1: Top-1 accuracy in percent, as published with the file.
-        top5: Top-5 accuracy in percent, likewise, where one was published.
-        note: What else there is to know.
-        checked: What was checked of its form; the files themselves were never fetched.
+        top5: Top-5 accuracy in percent, as published with the file; ``None`` if it was not.
+        note: Other remarks.
+        checked: What was checked of its form; the files themselves were not downloaded.
     """
 
     family: str
@@ -77,21 +77,20 @@ PUBLISHED = {
 
 
 def resolve_checkpoint(checkpoint: str | Path) -> str:
-    """Turn what a config calls a checkpoint into the path of a local file.
+    """Return the path of a local file for a checkpoint as a config names it.
 
     Args:
         checkpoint: ``tnt://<name>`` (a row of ``PUBLISHED``), ``timm/<name>`` (a model of timm's
-            hub), an ``http(s)://`` address, or a path; the latter three also behind ``tnt://``.
+            hub), an ``http(s)://`` URL, or a path. The last three may follow ``tnt://``.
 
     Raises:
-        ValueError: If ``tnt://`` is followed by a name that is not in the table, or no name is
-            given at all.
-        FileNotFoundError: If the file is not there and no place can be reached. The text says which
-            file, which places, and what to do.
+        ValueError: If the name after ``tnt://`` is unknown, or no name was passed.
+        FileNotFoundError: If the file was not found and no place could be reached. The message
+            names the file, the places, and what to do.
     """
     if not isinstance(checkpoint, (str, Path)):
         raise ValueError(
-            f'checkpoint={checkpoint!r} names no weights: give tnt://NAME, a URL or a path, or '
+            f'checkpoint={checkpoint!r} names no weights. Pass tnt://NAME, a URL or a path, or '
             'leave init_cfg out'
         )
     given = checkpoint = str(checkpoint)
@@ -101,7 +100,7 @@ def resolve_checkpoint(checkpoint: str | Path) -> str:
             row = PUBLISHED[checkpoint]
             return _fetch(row.file_name, row.places, row.by_hand)
     if checkpoint.startswith(('http://', 'https://')):
-        # The address is part of the name: every file of timm's hub is called model.safetensors.
+        # The name has a digest of the URL: every file of timm's hub is called model.safetensors.
         digest = hashlib.sha256(checkpoint.encode()).hexdigest()[:8]
         return _fetch(f'{digest}-{checkpoint.rstrip("/").rsplit("/", 1)[-1]}', [checkpoint])
     path = Path(checkpoint).expanduser()
@@ -113,17 +112,17 @@ def resolve_checkpoint(checkpoint: str | Path) -> str:
         near = difflib.get_close_matches(checkpoint, PUBLISHED, n=3, cutoff=0.5)
         known = ' or '.join(SCHEME + row for row in near) or ', '.join(PUBLISHED)
         raise ValueError(
-            f'{given!r} is not published: choose {known} (the table is in docs/weights.md)'
+            f'{given!r} is not a published name. Choose {known} (docs/weights.md lists all)'
         )
     raise FileNotFoundError(
-        f'the weights {checkpoint!r} are not there (no such file: {path.absolute()}). Give a '
-        'file by --weights FILE (in a config: model.backbone.init_cfg.checkpoint), or train '
-        'without by --from-scratch'
+        f'The weights {checkpoint!r} were not found ({path.absolute()} does not exist). Pass '
+        '--weights FILE (in a config: model.backbone.init_cfg.checkpoint), or --from-scratch to '
+        'train without weights'
     )
 
 
 def _fetch(file_name: str, places: Sequence[str], by_hand: Sequence[str] = ()) -> str:
-    """Return the cached file, downloaded from the first place that answers with weights."""
+    """Return the cached file, after downloading it from the first place that has it."""
     cache = Path(torch.hub.get_dir()) / 'checkpoints'
     cached = cache / file_name
     if cached.is_file():
@@ -132,7 +131,7 @@ def _fetch(file_name: str, places: Sequence[str], by_hand: Sequence[str] = ()) -
     for place in places:
         cache.mkdir(parents=True, exist_ok=True)
         log(f'downloading {place}')
-        # Checked under a name of its own, then renamed: the cache never holds half a file.
+        # Download under another name, check, then rename: the cache never holds half a file.
         handle, part = tempfile.mkstemp(prefix=f'{file_name}.', suffix='.part', dir=cache)
         os.close(handle)
         try:
@@ -145,19 +144,18 @@ def _fetch(file_name: str, places: Sequence[str], by_hand: Sequence[str] = ()) -
             failures.append(f'  {place}\n    {type(error).__name__}: {error}')
         finally:
             Path(part).unlink(missing_ok=True)
-    tried = ' and could not be fetched from\n' + '\n'.join(failures) if places else ''
+    tried = ' and could not be downloaded from\n' + '\n'.join(failures) if places else ''
     elsewhere = ''.join(f'\n  by hand: {place}' for place in by_hand)
     raise FileNotFoundError(
-        f'the pretrained weights {file_name!r} are not in {cache}{tried}{elsewhere}\n'
-        f'What helps: put the file there by hand as {cached}; or give a local file by '
-        '--weights FILE (any published form of these weights); or train without them by '
-        '--from-scratch.'
+        f'The pretrained weights {file_name!r} were not found in {cache}{tried}{elsewhere}\n'
+        f'Download the file by hand and save it as {cached}, or pass --weights FILE (any published '
+        'form of these weights), or pass --from-scratch to train without weights.'
     )
 
 
 @contextmanager
 def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Torch's download has no time limit of its own, and a firewall may never answer."""
+    """Set a time limit for torch's download, which has none; a firewall may never answer."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

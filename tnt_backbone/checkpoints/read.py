@@ -1,4 +1,4 @@
-"""From a file to a flat dict of tensors, without running any code that the file may hold."""
+"""Reading of a file into a flat dict of tensors, without running code that the file may hold."""
 
 import pickle
 import re
@@ -13,23 +13,23 @@ from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from .safe_globals import training_checkpoints_are_safe
 
-# Where training tools keep the weights, in order of preference; an average of the weights comes
-# first, since that is what was evaluated.
+# Keys under which training tools keep the weights, in order of preference. An average of the
+# weights comes first, because it is what was evaluated.
 WRAPPERS = ('state_dict_ema', 'model_ema', 'state_dict', 'model')
 
 
 def read_tensors(path: str) -> dict[str, Tensor]:
-    """Read the tensors of a checkpoint.
+    """Return the tensors of a checkpoint.
 
     Pickles are read with ``weights_only=True``, ``.safetensors`` with safetensors. Wrappers
-    (``state_dict``, ``state_dict_ema``, ``model``) and the prefix ``module.`` are taken off.
+    (``state_dict``, ``state_dict_ema``, ``model``) and the prefix ``module.`` are removed.
 
     Args:
         path: A local file.
 
     Raises:
-        ValueError: If the file holds no tensors, or anything other than data. The text says what
-            the file looks like.
+        ValueError: If the file holds no tensors, or more than data. The message says what the file
+            is.
     """
     with open(path, 'rb') as file:
         head = file.read(512)
@@ -47,8 +47,8 @@ def read_tensors(path: str) -> dict[str, Tensor]:
     )
     if not tensors:
         raise ValueError(
-            f'{path} holds no weights: found {_describe(content)} where a dict of tensors was '
-            'expected'
+            f'{path} holds no weights: it is {_describe(content)}, not a dict of tensors. Pass a '
+            'checkpoint'
         )
     if all(key.startswith('module.') for key in tensors):
         consume_prefix_in_state_dict_if_present(tensors, 'module.')
@@ -63,11 +63,12 @@ def _read_safetensors(path: str) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise ValueError(
-            f'{path} cannot be read as safetensors: it is damaged or cut off ({error})'
+            f'{path} cannot be read as safetensors: it is damaged or cut off ({error}). Download '
+            'it again'
         ) from error
 
 
-# What torch.load raises for a file that is cut off or has other bytes in it.
+# Errors of torch.load for a file that is cut off or damaged.
 DAMAGED_PICKLE = (
     pickle.UnpicklingError,
     struct.error,
@@ -95,7 +96,7 @@ def _read_pickle(path: str, head: bytes) -> Any:
 
 
 def _diagnose(path: str, head: bytes, error: Exception) -> str:
-    """Say in words what is wrong with a file that torch refused."""
+    """Return what is wrong with a file that torch could not read."""
     start = head.lstrip()[:64].lower()
     if not head:
         return 'the file is empty; download it again'
@@ -109,13 +110,15 @@ def _diagnose(path: str, head: bytes, error: Exception) -> str:
         else None
     )
     if code:
-        return f'it asks for {code[1]}, which is more than data; code in a checkpoint is never run'
+        return (
+            f'it needs the code {code[1]}, but code in a checkpoint is never run; save only tensors'
+        )
     if head[:2] == b'PK':
         size = Path(path).stat().st_size
         if not zipfile.is_zipfile(path):
             return f'it is cut off after {size} bytes; download it again'
-        return 'it is a zip archive of something else than weights'
-    return 'it is damaged, or no checkpoint at all'
+        return 'it is a zip archive of something other than weights'
+    return 'it is damaged, or it is not a checkpoint'
 
 
 def _describe(content: Any) -> str:

@@ -1,8 +1,8 @@
-"""What training checkpoints of mmengine and timm hold beside tensors, for torch's safe reading.
+"""Classes that ``torch.load`` may read in training checkpoints of mmengine and timm.
 
-From 2.6 on, ``torch.load`` reads with ``weights_only=True`` and refuses every class that it does
-not know. mmengine 0.10.7 does not say which of its own classes are harmless, so it cannot read its
-own checkpoints. timm's hold the command line, an ``argparse.Namespace``.
+Since 2.6, ``torch.load`` reads with ``weights_only=True`` and refuses every class that it does not
+know. mmengine 0.10.7 does not register its harmless classes, so it cannot read its own checkpoints.
+timm's checkpoints hold the command line, an ``argparse.Namespace``.
 """
 
 import sys
@@ -19,10 +19,10 @@ STATISTICS = ('min', 'max', 'current', 'mean')
 
 
 class HistoryBuffer:
-    """Stands in for mmengine's class of this name, where a file is read without mmengine."""
+    """A replacement for mmengine's class of this name, for reading a file without mmengine."""
 
     def _missing(self) -> None:
-        raise NotImplementedError('the statistics of a log need mmengine')
+        raise NotImplementedError('The statistics of a log need mmengine. Install mmengine')
 
     min = max = current = mean = _missing
 
@@ -33,12 +33,12 @@ def _history_class() -> type:
 
 
 def _get_statistic(owner: Any, name: str) -> Callable:
-    """Stand in for ``getattr``, by which a ``HistoryBuffer`` stores its four methods.
+    """Return a method of ``HistoryBuffer``; it replaces ``getattr``, which the file asks for.
 
     ``getattr`` itself would let a file reach any function of Python.
     """
     if owner is not _history_class() or name not in STATISTICS:
-        raise ValueError(f'the checkpoint asks for {name!r} of {owner!r}, which is not allowed')
+        raise ValueError(f'The checkpoint asks for {name!r} of {owner!r}, which is not allowed')
     return getattr(owner, name)
 
 
@@ -47,7 +47,7 @@ def _numpy_globals() -> list[Any]:
         return []
     import numpy as np
 
-    # The two functions by which numpy's pickles are made. numpy 2 moved numpy.core to numpy._core,
+    # The two functions that numpy's pickles call. numpy 2 moved numpy.core to numpy._core,
     # and a file may have been written under either.
     reconstruct, scalar = (value.__reduce__()[0] for value in (np.empty(0), np.float64(0)))
     homes = ('numpy.core.multiarray', 'numpy._core.multiarray')

@@ -1,4 +1,4 @@
-"""timm's TNT: official (``tnt_*_patch16_224``) and legacy (``tnt_s_legacy_patch16_224``).
+"""The form of timm's TNT: official (``tnt_*_patch16_224``) and legacy (``tnt_s_legacy_*``).
 
 Source: timm 1.0, ``models/tnt.py``.
 """
@@ -11,7 +11,7 @@ from .form import Form, Join, Reshape
 
 
 def _to_square(word_pos: Tensor) -> Tensor:
-    """``(1, M, c) -> (1, c, k, k)``."""
+    """Return the table of words as a square: ``(1, M, c) -> (1, c, k, k)``."""
     side = math.isqrt(word_pos.shape[1])
     return word_pos.transpose(1, 2).unflatten(2, (side, side)).contiguous()
 

@@ -1,4 +1,4 @@
-"""Building blocks shared by the three families; one idea a file."""
+"""Building blocks shared by the three families, one idea per file."""
 
 from .aggregation import SentenceAggregation, WordAggregation
 from .attention import Attention

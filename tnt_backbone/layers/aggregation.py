@@ -1,4 +1,4 @@
-"""How PyramidTNT goes from one stage to the next: four sentences become one, and so do their words.
+"""Aggregation between PyramidTNT's stages: four sentences become one, and so do their words.
 
 Source: ``SentenceAggregation`` and ``WordAggregation`` of
 https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/pyramid_tnt.py.
@@ -24,17 +24,17 @@ class SentenceAggregation(nn.Module):
         self.conv = nn.Conv2d(dims, out_dims, kernel_size=3, stride=2, padding=1)
 
     def forward(self, sentences: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Aggregate the sentences of a ``(h, w)`` grid."""
+        """Return the aggregated sentences of a ``(h, w)`` grid."""
         feature_map = self.norm(sentences).transpose(1, 2).unflatten(2, grid)  # (B, d, h, w)
-        # Of a permuted map a convolution would permute its weight, in each call.
+        # With a permuted map, the convolution would permute its weight in each call.
         return self.conv(feature_map.contiguous()).flatten(2).transpose(1, 2)
 
 
 class WordAggregation(nn.Module):
     """Halve the word map of four sentences: ``(B*h*w, M, c) -> (B*ceil(h/2)*ceil(w/2), M, c')``.
 
-    The 3x3 convolution of stride 2 sees the words of its four sentences alone; at the edge of an
-    odd grid the sentences that lack are zeros.
+    The 3x3 convolution of stride 2 reads only the words of its four sentences. At the edge of an
+    odd grid, the missing sentences are zeros.
 
     Args:
         dims: Channels ``c``.
@@ -49,7 +49,7 @@ class WordAggregation(nn.Module):
         self.conv = nn.Conv2d(dims, out_dims, kernel_size=3, stride=2, padding=1)
 
     def forward(self, words: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Aggregate the words of a ``(h, w)`` grid of sentences."""
+        """Return the aggregated words of a ``(h, w)`` grid of sentences."""
         side = self.words_per_side
         word_map = to_word_map(self.norm(words), grid, side)  # (B, c, h*side, w*side)
         word_map = F.pad(word_map, (0, grid[1] % 2 * side, 0, grid[0] % 2 * side))

@@ -22,9 +22,9 @@ class Attention(nn.Module):
         qkv_bias: Whether queries, keys and values have a bias.
         attn_drop_rate: Dropout of the attention weights, in [0, 1).
         drop_rate: Dropout of the output, in [0, 1).
-        window_size: Attend within windows of so many tokens a side, see
-            :func:`attend_in_windows`; ``None`` attends to all.
-        class_token_only: Return the first token alone, ``(B, 1, C)``, which attends to all.
+        window_size: Side of the windows in tokens, see :func:`attend_in_windows`; ``None`` attends
+            to all tokens.
+        class_token_only: Return only the first token, ``(B, 1, C)``, which attends to all.
 
     Raises:
         ValueError: If ``num_heads`` does not divide ``dims``.
@@ -52,11 +52,11 @@ class Attention(nn.Module):
         self.proj_drop = nn.Dropout(drop_rate)
 
     def forward(self, tokens: Tensor, grid: tuple[int, int] | None = None) -> Tensor:
-        """Attend.
+        """Return the tokens after attention.
 
         Args:
             tokens: See the class. With windows, the class token comes first.
-            grid: ``(h, w)`` of the tokens, where windows need it.
+            grid: ``(h, w)`` of the tokens; only windows need it.
         """
         qkv = self.qkv(tokens).unflatten(2, (3, self.num_heads, -1))  # (B, N, 3, heads, C/heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, N, C/heads)
@@ -72,9 +72,9 @@ class Attention(nn.Module):
 
 
 def check_heads(dims: int, num_heads: int) -> None:
-    """Refuse heads that cannot share the channels evenly."""
+    """Check that the number of heads divides the channels."""
     if dims % num_heads:
         raise ValueError(
-            f'{num_heads} attention heads cannot share {dims} channels: '
-            'choose a number of heads that divides the channels'
+            f'num_heads={num_heads} must divide the {dims} channels. Choose a number of heads that '
+            'divides them'
         )

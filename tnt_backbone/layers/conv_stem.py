@@ -1,4 +1,4 @@
-"""PyramidTNT's stem: convolutions make words of 2 pixels and sentences of 8.
+"""The stem of PyramidTNT: convolutions make words of 2 pixels and sentences of 8 pixels.
 
 Source: ``Stem`` of
 https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/pyramid_tnt.py.
@@ -15,7 +15,7 @@ WORDS_PER_SIDE = 4
 
 
 class ConvStem(nn.Module):
-    """``(B, C, H, W) -> (B*N, 16, c)`` words and ``(B, N, d)`` sentences, ``N = H/8 * W/8``.
+    """The stem: ``(B, C, H, W) -> (B*N, 16, c)`` words, ``(B, N, d)`` sentences, ``N = H*W/64``.
 
     Args:
         in_channels: Channels ``C`` of the image.
@@ -38,7 +38,7 @@ class ConvStem(nn.Module):
         )
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed an image whose sides are multiples of 8."""
+        """Return words and sentences of an image whose sides are multiples of 8."""
         common = self.common(image)  # (B, 2c, H/2, W/2)
         tiles = cut_into_tiles(self.words(common), WORDS_PER_SIDE)  # (B*N, c, 4, 4)
         sentences = self.sentences(common)  # (B, d, H/8, W/8)

@@ -1,6 +1,6 @@
 """Stochastic depth (https://arxiv.org/abs/1603.09382), per sample.
 
-Not torchvision's or mmcv's: the backbones need torch only.
+It does not come from torchvision or mmcv, because the backbones need only torch.
 """
 
 import torch
@@ -23,7 +23,7 @@ class DropPath(nn.Module):
         self.drop_prob = drop_prob
 
     def forward(self, branch: Tensor) -> Tensor:
-        """Drop in training, pass on in evaluation."""
+        """Return the branch, with dropped samples in training."""
         if not self.training or self.drop_prob == 0.0:
             return branch
         keep_prob = 1.0 - self.drop_prob
@@ -31,11 +31,11 @@ class DropPath(nn.Module):
         return branch * (mask / keep_prob)
 
     def extra_repr(self) -> str:
-        """Show the probability in ``print(model)``."""
+        """Return what ``print(model)`` shows: the probability."""
         return f'drop_prob={self.drop_prob}'
 
 
 def rising_rates(last: float, depth: int) -> list[float]:
-    """Return a drop path rate for each of ``depth`` blocks: linearly from 0 to ``last``."""
-    # on the CPU also where a model is built on another device
+    """Return the drop path rate of each of ``depth`` blocks: linear from 0 to ``last``."""
+    # on the CPU, also if the model is built on another device
     return torch.linspace(0.0, last, depth, dtype=torch.float64, device='cpu').tolist()

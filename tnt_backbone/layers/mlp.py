@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 class Mlp(nn.Module):
-    """``(..., C) -> (..., C)`` through ``hidden_dims`` channels and a GELU.
+    """Two linear layers with a GELU between them: ``(..., C) -> (..., C)``.
 
     Args:
         dims: Channels ``C``.
@@ -20,5 +20,5 @@ class Mlp(nn.Module):
         self.drop = nn.Dropout(drop_rate)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Transform each token by itself."""
+        """Return the tokens, each transformed on its own."""
         return self.drop(self.fc2(self.drop(self.act(self.fc1(tokens)))))

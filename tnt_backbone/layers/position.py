@@ -1,4 +1,4 @@
-"""Position tables at another grid than the one they were learned on."""
+"""Resizing of position tables to another grid than the one they were learned on."""
 
 import torch
 from torch import Tensor
@@ -8,16 +8,16 @@ from torch.nn import functional as F
 def resize_position_table(
     table: Tensor, grid: tuple[int, int], new_grid: tuple[int, int]
 ) -> Tensor:
-    """Resize a learned position table: ``(1, P + h*w, C) -> (1, P + h'*w', C)``.
+    """Return a learned position table, resized: ``(1, P + h*w, C) -> (1, P + h'*w', C)``.
 
-    The ``P`` leading rows belong to tokens without a place (the class token) and are kept. The rest
-    is resized bicubically to an explicit size (a scale factor is rounded differently by different
-    libraries), in fp32 at least, and returned in the table's dtype.
+    The ``P`` leading rows belong to tokens without a place (class token) and are kept. The other
+    rows are resized bicubically, in fp32 or more, and returned in the table's dtype. The size is
+    explicit, because libraries round a scale factor differently.
 
     Args:
         table: The table; its rows run over the grid line by line.
-        grid: ``(h, w)`` that the table was made for.
-        new_grid: ``(h', w')`` that is wanted.
+        grid: ``(h, w)`` of the table.
+        new_grid: ``(h', w')`` of the result.
     """
     if grid == new_grid:
         return table

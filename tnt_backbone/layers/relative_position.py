@@ -1,20 +1,19 @@
-"""A dense table of relative positions at another grid, without the dense table.
+"""PyramidTNT's relative positions at another grid, without a dense table of that grid.
 
-PyramidTNT adds a learned table ``(heads, Nq, Nk)`` to the attention logits, one a stage. At
-800x1344 pixels the resized table of PyramidTNT-S's first stage alone would hold ``4 * 16800 *
-1050`` numbers.
+In each stage PyramidTNT adds a learned table ``(heads, Nq, Nk)`` to the attention logits. At
+800x1344 pixels the resized table of PyramidTNT-S's first stage would hold ``4 * 16800 * 1050``
+numbers.
 
 Resizing is linear: with ``A`` the interpolation from the key grid of the table to that of the
-image, the resized table is ``T A^T``, where ``T (heads, Nq', Nk)`` was resized along the queries
-alone. So ``q k^T + T A^T = [q, T] [k, A]^T``: attention of longer vectors, which any fused
-attention does without ever holding a matrix of ``Nq' * Nk'``. At the size that the table was made
-for it is there already and is added as it is: shorter vectors, less arithmetic.
+image, the resized table is ``T A^T``, where ``T (heads, Nq', Nk)`` was resized only along the
+queries. So ``q k^T + T A^T = [q, T] [k, A]^T``. This is attention of longer vectors, which fused
+attention computes without a matrix of ``Nq' * Nk'`` numbers. At the size of the table itself, the
+table is added as it is: vectors are shorter and there is less arithmetic.
 
 Source: ``relative_pos`` of
 https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/pyramid_tnt.py,
-which has no resizing. The authors' other code resizes it as a picture of flat indices, blind to
-rows; here the query grid and the key grid are resized each by itself, as places. This is this
-project's own way.
+which has no resizing. The authors' other code resizes the table as a picture of flat indices and
+ignores the rows of the grids. This project resizes the query grid and the key grid separately.
 """
 
 import torch
@@ -30,19 +29,19 @@ Factors = tuple[Tensor, Tensor | None]
 def factor_relative_position(
     table: Tensor, grid: Grid, key_grid: Grid, new_grid: Grid, new_key_grid: Grid
 ) -> Factors:
-    """Resize a table on both grids, bicubically, as a product of two factors.
+    """Return a table, resized bicubically on both grids, as two factors.
 
     Args:
         table: ``(1, heads, h*w, hk*wk)``.
-        grid: ``(h, w)`` of the queries that the table was made for.
-        key_grid: ``(hk, wk)`` of the keys that it was made for.
-        new_grid: ``(h', w')`` that is wanted.
-        new_key_grid: ``(hk', wk')`` that is wanted.
+        grid: ``(h, w)`` of the table's queries.
+        key_grid: ``(hk, wk)`` of the table's keys.
+        new_grid: ``(h', w')`` of the result's queries.
+        new_key_grid: ``(hk', wk')`` of the result's keys.
 
     Returns:
         Factors ``(heads, h'*w', hk*wk)`` and ``(hk'*wk', hk*wk)``; the resized table is the first
-        times the second transposed. Where the keys keep their grid there is no second: the first
-        is the table (but in what ``torch.export`` makes).
+        times the transposed second. If the keys keep their grid, the second is ``None`` and the
+        first is the table, except in what ``torch.export`` makes.
     """
     queries = table[0]
     if grid != new_grid:

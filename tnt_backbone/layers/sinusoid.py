@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def sinusoid_table(length: int, dims: int) -> Tensor:
-    """Sines in the even channels and cosines in the odd ones: ``(1, length, dims)``."""
+    """Return the table ``(1, length, dims)``: sines in even channels, cosines in odd ones."""
     channels = torch.arange(dims, dtype=torch.float64)
     rates = 10000.0 ** (-2 * (channels // 2) / dims)
     angles = torch.arange(length, dtype=torch.float64)[:, None] * rates

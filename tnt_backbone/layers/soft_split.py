@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class SoftSplit(nn.Module):
-    """``(B, C, h, w) -> (B, h/stride * w/stride, C * kernel_size^2)``.
+    """The soft split: ``(B, C, h, w) -> (B, h/stride * w/stride, C * kernel_size^2)``.
 
     Args:
         kernel_size: Side of a square; neighbours overlap by ``kernel_size - stride``.
@@ -21,5 +21,5 @@ class SoftSplit(nn.Module):
         self.unfold = nn.Unfold(kernel_size, padding=padding, stride=stride)
 
     def forward(self, feature_map: Tensor) -> Tensor:
-        """Split; the values of a token run over channels, then rows, then columns."""
+        """Return the tokens; their values are ordered by channel, then row, then column."""
         return self.unfold(feature_map).transpose(1, 2)

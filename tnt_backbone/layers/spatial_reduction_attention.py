@@ -2,7 +2,7 @@
 
 Source: ``Attention`` of
 https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/pyramid_tnt.py.
-Difference: a resized table never exists as a matrix, see ``relative_position.py``.
+Difference: a resized table never exists as a matrix (``relative_position.py``).
 """
 
 import torch
@@ -14,13 +14,13 @@ from .relative_position import Factors
 
 
 class SpatialReductionAttention(nn.Module):
-    """Attention of all tokens to their map, averaged in squares: ``(B, N, C) -> (B, N, C)``.
+    """Attention of all tokens to an averaged map of the tokens: ``(B, N, C) -> (B, N, C)``.
 
     Args:
         dims: Channels ``C``.
         num_heads: Heads; must divide ``dims``.
-        sr_ratio: Side of a square whose mean is one key; 1 attends to the tokens themselves. It
-            divides the grid.
+        sr_ratio: Side of the square whose mean is one key; it divides the grid. With 1, attention
+            is to the tokens themselves.
         qkv_bias: Whether queries, keys and values have a bias.
         attn_drop_rate: Dropout of the attention weights, in [0, 1).
         drop_rate: Dropout of the output, in [0, 1).
@@ -52,13 +52,13 @@ class SpatialReductionAttention(nn.Module):
         self.reduce_norm = nn.LayerNorm(dims) if sr_ratio > 1 else None
 
     def forward(self, tokens: Tensor, grid: tuple[int, int], position: Factors) -> Tensor:
-        """Attend.
+        """Return the tokens after attention.
 
         Args:
             tokens: See the class.
             grid: ``(h, w)`` of the tokens.
-            position: Factors ``(heads, N, P)`` and ``(N/sr^2, P)`` of the logits that are added,
-                or those themselves and ``None``, see :func:`factor_relative_position`.
+            position: Factors ``(heads, N, P)`` and ``(N/sr^2, P)`` of the added logits, or the
+                logits and ``None``, see :func:`factor_relative_position`.
         """
         batch, length, dims = tokens.shape
         q = self.q(tokens).unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # (B, heads, N, C')
@@ -79,7 +79,7 @@ class SpatialReductionAttention(nn.Module):
         return self.proj_drop(self.proj(mixed.transpose(1, 2).reshape(batch, length, dims)))
 
     def _pool(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-        """``(B, N, C) -> (B, N/sr^2, C)``."""
+        """Return the tokens, averaged in squares: ``(B, N, C) -> (B, N/sr^2, C)``."""
         if self.reduce is None or self.reduce_norm is None:
             return tokens
         feature_map = tokens.transpose(1, 2).unflatten(2, grid)  # (B, C, h, w)
@@ -90,7 +90,7 @@ class SpatialReductionAttention(nn.Module):
 def _lengthen(
     q: Tensor, k: Tensor, v: Tensor, query_side: Tensor, key_side: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Make the table a part of the vectors: each ``(B, heads, L, C') -> (B, heads, L, C'+P)``."""
+    """Return q, k, v with the table appended: ``(B, heads, L, C') -> (B, heads, L, C'+P)``."""
     batch, heads, _, head_dims = q.shape
     q = torch.cat((q * head_dims**-0.5, query_side.expand(batch, -1, -1, -1)), dim=-1)
     k = torch.cat((k, key_side.expand(batch, heads, -1, -1)), dim=-1)

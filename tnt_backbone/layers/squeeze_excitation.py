@@ -2,7 +2,7 @@
 
 Source: class ``SE`` of
 https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/tnt.py.
-The paper's text gates words and sentences; the authors' code gates sentences alone, and so do we.
+The paper gates words and sentences. The authors' code gates only sentences, and so does this file.
 """
 
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ class SqueezeExcitation(nn.Module):
         self.fc2 = nn.Linear(int(dims * ratio), dims)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Gate the channels."""
+        """Return the tokens with gated channels."""
         mean_token = tokens.mean(dim=1, keepdim=True)  # (B, 1, C)
         gate = self.fc2(self.act(self.fc1(self.norm(mean_token)))).tanh()
         return tokens * gate

@@ -1,18 +1,18 @@
-"""Square tiles of an image or map, and the map of words that tiles of words make."""
+"""Square tiles of an image or map, and the map that tiles of words form."""
 
 from torch import Tensor
 
 
 def count_tiles(length: int, side: int) -> int:
-    """Tiles that it takes to cover a length: ``ceil(length / side)``.
+    """Return the number of tiles that cover a length: ``ceil(length / side)``.
 
-    Not ``-(-length // side)``: where sizes are traced, ONNX divides towards zero.
+    It is not ``-(-length // side)``, because ONNX divides traced sizes towards zero.
     """
     return (length + side - 1) // side
 
 
 def cut_into_tiles(image: Tensor, side: int) -> Tensor:
-    """Cut into square tiles, row by row: ``(B, C, H, W) -> (B*N, C, side, side)``.
+    """Return square tiles, row by row: ``(B, C, H, W) -> (B*N, C, side, side)``.
 
     ``side`` divides H and W; ``N = H/side * W/side``.
     """
@@ -24,12 +24,12 @@ def cut_into_tiles(image: Tensor, side: int) -> Tensor:
 
 
 def to_word_map(words: Tensor, grid: tuple[int, int], side: int) -> Tensor:
-    """Lay the words of all sentences side by side: ``(B*N, M, c) -> (B, c, h*side, w*side)``.
+    """Return the map of all words: ``(B*N, M, c) -> (B, c, h*side, w*side)``.
 
     Args:
         words: ``M = side * side`` words of each sentence, row by row.
         grid: ``(h, w)`` sentences in each direction; ``N = h * w``.
-        side: Words a side of a sentence.
+        side: Words per side of a sentence.
     """
     rows, columns = grid
     dims = words.shape[-1]

@@ -1,8 +1,8 @@
-"""The two attention blocks of T2T-ViT's token module, which narrow the tokens as they attend.
+"""The two attention blocks of T2T-ViT's token module, which also reduce the channels.
 
 Source: ``Token_transformer`` and ``Token_performer`` of
-https://github.com/yitu-opensource/T2T-ViT/tree/0f63dc9/models. Both take the values as their
-residual, since the tokens that come in are wider than those that go out.
+https://github.com/yitu-opensource/T2T-ViT/tree/0f63dc9/models. The residual of both is the values,
+because the input has more channels than the output.
 """
 
 import math
@@ -20,7 +20,7 @@ EPSILON = 1e-8  # the authors'; below the smallest number of fp16, so the divisi
 class TokenTransformer(nn.Module):
     """Softmax attention of one head: ``(B, N, C) -> (B, N, C')``.
 
-    Time grows with ``N^2``: at 800x1344 pixels the first of T2T-ViT's modules has 67200 tokens.
+    Time grows with ``N^2``. At 800x1344 pixels, T2T-ViT's first module has 67200 tokens.
 
     Args:
         in_dims: Channels ``C``.
@@ -39,7 +39,7 @@ class TokenTransformer(nn.Module):
         self.mlp = Mlp(dims, dims, drop_rate=drop_rate)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Attend, and narrow."""
+        """Return the tokens after attention, with fewer channels."""
         q, k, v = self.qkv(self.norm1(tokens)).unsqueeze(1).chunk(3, dim=-1)  # (B, 1, N, C')
         mixed = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
         tokens = (v + self.proj_drop(self.proj(mixed))).squeeze(1)
@@ -49,9 +49,9 @@ class TokenTransformer(nn.Module):
 class TokenPerformer(nn.Module):
     """Performer attention (https://arxiv.org/abs/2009.14794): ``(B, N, C) -> (B, N, C')``.
 
-    The softmax is approximated by positive random features, so that time grows with ``N``. The
-    features are computed in fp32 whatever autocast says: in fp16 their squares overflow and the
-    authors' epsilon vanishes, which users met as NaN.
+    Positive random features approximate the softmax, so time grows with ``N``. The features are
+    always computed in fp32, also under autocast. In fp16 their squares overflow and the authors'
+    epsilon becomes zero, which gives NaN.
 
     Args:
         in_dims: Channels ``C``.
@@ -79,13 +79,13 @@ class TokenPerformer(nn.Module):
         self.register_buffer('features', directions)  # (m, C'), never trained
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Attend, and narrow."""
+        """Return the tokens after attention, with fewer channels."""
         k, q, v = self.kqv(self.norm1(tokens)).chunk(3, dim=-1)  # each (B, N, C')
         tokens = v + self.proj_drop(self.proj(self._mix(q, k, v)))
         return tokens + self.mlp(self.norm2(tokens))
 
     def _mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Attention by random features: each ``(B, N, C') -> (B, N, C')``."""
+        """Return attention with random features: each ``(B, N, C') -> (B, N, C')``."""
         dtype = torch.promote_types(v.dtype, torch.float32)
         device = v.device.type
         # 'meta', where operations are counted, knows no autocast
@@ -96,7 +96,7 @@ class TokenPerformer(nn.Module):
             return (query_features @ weights / (total + EPSILON)).to(v.dtype)
 
     def _project(self, x: Tensor) -> Tensor:
-        """Positive random features of the Gaussian kernel: ``(B, N, C') -> (B, N, m)``."""
+        """Return positive random features of the Gaussian kernel: ``(B, N, C') -> (B, N, m)``."""
         half_square = x.square().sum(dim=-1, keepdim=True) / 2
         directions = self.features.to(x.dtype)
         return torch.exp(x @ directions.T - half_square) / math.sqrt(len(directions))

@@ -1,4 +1,4 @@
-"""A pre-norm transformer block: the inner (words) and the outer (sentences) one alike.
+"""The pre-norm transformer block of words (inner) and of sentences (outer).
 
 Source: paper Eq. 6-7 and 9-10 (https://arxiv.org/abs/2103.00112).
 """
@@ -15,7 +15,7 @@ from .squeeze_excitation import SqueezeExcitation
 
 
 class TransformerBlock(nn.Module):
-    """Attention and MLP, each with a residual: ``(B, N, C) -> (B, N, C)``.
+    """A block of attention and MLP, each with a residual: ``(B, N, C) -> (B, N, C)``.
 
     Args:
         dims: Channels ``C``.
@@ -24,18 +24,18 @@ class TransformerBlock(nn.Module):
         qkv_bias: Whether queries, keys and values have a bias.
         attn: The attention; by default :class:`Attention` of these dimensions.
         window_size: Windows of that default attention; see there.
-        class_token_only: With that default attention, return the first token alone,
-            ``(B, 1, C)``: nothing is computed for others than what it attends to. For the last
-            block of a classifier; not with ``se``, whose gate is computed from all tokens.
-        norm_shape: ``[M, c]`` where the words of a sentence are normalised together; by default
-            each token's channels.
+        class_token_only: With that default attention, return only the first token, ``(B, 1, C)``.
+            The other tokens are only keys and values. It is for the last block of a classifier and
+            excludes ``se``, whose gate needs all tokens.
+        norm_shape: ``[M, c]`` to normalise the words of a sentence together; by default the
+            channels of each token are normalised.
         se: Add a squeeze-and-excitation gate to the MLP's output.
         drop_rate: Dropout of the projections, in [0, 1).
         attn_drop_rate: Dropout of the attention weights, in [0, 1).
         drop_path: Stochastic depth of both residual branches, in [0, 1).
 
     Raises:
-        ValueError: If ``se`` and ``class_token_only`` are both asked for.
+        ValueError: If ``se`` and ``class_token_only`` are both true.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class TransformerBlock(nn.Module):
         super().__init__()
         if se and class_token_only:
             raise ValueError(
-                'se=True gates by the mean of all tokens, which class_token_only=True does not '
-                'compute: leave one of them out'
+                'se=True needs all tokens, but class_token_only=True computes only one. Leave one '
+                'of them out'
             )
         self.class_token_only = class_token_only
         self.norm1 = SentenceNorm(norm_shape) if norm_shape else nn.LayerNorm(dims)
@@ -77,11 +77,11 @@ class TransformerBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, tokens: Tensor, *places: Any) -> Tensor:
-        """Return new tokens; the given ones are not written to.
+        """Return new tokens; the input is not changed.
 
         Args:
             tokens: See the class.
-            places: What the attention wants to know of the tokens' places.
+            places: What the attention needs about the tokens' places.
         """
         update = self.drop_path(self.attn(self.norm1(tokens), *places))
         tokens = (tokens[:, :1] if self.class_token_only else tokens) + update

@@ -1,10 +1,10 @@
 """Attention within windows of the grid, for large images.
 
 As in ViTDet (https://arxiv.org/abs/2203.16527, Sec. 3), a few blocks stay global and the others
-look no further than a window; the weights are those of global attention. Differences: what a window
-lacks at the grid's edge is masked, not attended to as zeros; and the class token, which ViTDet
-drops, is seen by all windows and sees all sentences, so that one window that covers the grid is
-global attention.
+attend only within windows. The weights are those of global attention. There are two differences.
+At the edge of the grid, the missing part of a window is masked; ViTDet attends to zeros there.
+The class token, which ViTDet drops, attends to all sentences and is a key of all windows. So one
+window that covers the grid is global attention.
 """
 
 import torch
@@ -17,12 +17,12 @@ from .tiles import count_tiles
 def attend_in_windows(
     q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int], window_size: int, drop_rate: float = 0.0
 ) -> Tensor:
-    """Attend within windows: each ``(B, heads, 1+N, d) -> (B, heads, 1+N, d)``.
+    """Return attention within windows: each ``(B, heads, 1+N, d) -> (B, heads, 1+N, d)``.
 
     Args:
         q: Queries, the class token's first, then those of the grid, row by row.
-        k: Keys, likewise.
-        v: Values, likewise.
+        k: Keys, in the same order.
+        v: Values, in the same order.
         grid: ``(h, w)`` sentences in each direction; ``N = h * w``.
         window_size: Side of a window, in sentences.
         drop_rate: Dropout of the attention weights.
@@ -51,7 +51,7 @@ def attend_in_windows(
 
 
 def _cut(tokens: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Tensor:
-    """``(B, heads, N, d) -> (B*windows, heads, window area, d)``, zeros where the grid ends."""
+    """Return windows ``(B*windows, heads, window area, d)``, padded with zeros."""
     tokens = tokens.unflatten(2, grid)
     rows, columns = (count_tiles(n, side) for n, side in zip(grid, window, strict=True))
     bottom, right = rows * window[0] - grid[0], columns * window[1] - grid[1]
@@ -62,7 +62,7 @@ def _cut(tokens: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Tens
 
 
 def _join(windows: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Tensor:
-    """The inverse of :func:`_cut`."""
+    """Return the tokens of windows, the inverse of :func:`_cut`."""
     rows, columns = (count_tiles(n, side) for n, side in zip(grid, window, strict=True))
     tiles = windows.unflatten(2, window).unflatten(0, (-1, rows, columns))
     tokens = tiles.permute(0, 3, 1, 4, 2, 5, 6).flatten(4, 5).flatten(2, 3)
@@ -70,5 +70,5 @@ def _join(windows: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Te
 
 
 def _repeat(cls_token: Tensor, windows: int) -> Tensor:
-    """``(B, heads, 1, d) -> (B*windows, heads, 1, d)``."""
+    """Return the class token once per window: ``(B*windows, heads, 1, d)``."""
     return cls_token.unsqueeze(1).expand(-1, windows, -1, -1, -1).flatten(0, 1)

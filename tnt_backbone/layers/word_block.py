@@ -1,4 +1,4 @@
-"""The inner transformer block, as one operation where the tensors allow it.
+"""The inner transformer block, computed as one operation where possible.
 
 Source: paper Eq. 6 and 7 (https://arxiv.org/abs/2103.00112).
 """
@@ -15,7 +15,7 @@ from .mlp import Mlp
 from .norm import SentenceNorm
 from .transformer_block import TransformerBlock
 
-# What the operation stands for; anything else in their place is called itself.
+# The modules that the operation replaces. Modules of another type are called.
 PARTS = {
     'norm1': (nn.LayerNorm, SentenceNorm),
     'attn': (Attention,),
@@ -34,14 +34,14 @@ HOOKS = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_p
 class WordBlock(TransformerBlock):
     """A :class:`TransformerBlock` of words: ``(S, M, c) -> (S, M, c)``.
 
-    Its modules hold the parameters. They are called one by one where the operation cannot stand for
-    them: while dropout is active, and where one of them has a hook or was replaced (LoRA,
-    quantisation).
+    Its modules hold the parameters, and one operation (``ops/``) computes the result. The modules
+    are called one by one if the operation cannot replace them: while dropout is active, or if one
+    of them has a hook or was replaced (LoRA, quantisation).
 
     Args:
         dims: Channels ``c``.
         num_heads: Attention heads.
-        backend: How the operation is computed, see :func:`tnt_backbone.ops.choose_backend`.
+        backend: Code that computes the operation, see :func:`tnt_backbone.ops.choose_backend`.
         options: Of :class:`TransformerBlock`.
 
     Raises:
@@ -56,7 +56,7 @@ class WordBlock(TransformerBlock):
         self.backend = backend
 
     def forward(self, words: Tensor, *places: Any) -> Tensor:
-        """Return new words; the given ones are not written to."""
+        """Return new words; the input is not changed."""
         if not self._is_plain():
             return super().forward(words, *places)
         attn: Any = self.attn
@@ -88,7 +88,7 @@ class WordBlock(TransformerBlock):
         )
 
     def _is_plain(self) -> bool:
-        """Tell whether the modules do what the operation does, and nothing else."""
+        """Return whether the modules do exactly what the operation does."""
         for name, kinds in PARTS.items():
             part = self.get_submodule(name)
             if type(part) not in kinds or any(getattr(part, hooks) for hooks in HOOKS):

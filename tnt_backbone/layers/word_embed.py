@@ -10,18 +10,18 @@ from .tiles import cut_into_tiles
 
 
 class WordEmbed(nn.Module):
-    """A 7x7 convolution cuts the image into words: ``(B, C, H, W) -> (B*N, M, c)``.
+    """The embedding of words with a 7x7 convolution: ``(B, C, H, W) -> (B*N, M, c)``.
 
-    ``N = H/patch_size * W/patch_size`` sentences, row by row, and ``M =
-    (patch_size/word_stride)^2`` words in each, row by row.
+    There are ``N = H/patch_size * W/patch_size`` sentences, row by row. Each has
+    ``M = (patch_size/word_stride)^2`` words, row by row.
 
     Args:
         in_channels: Channels ``C`` of the image.
         word_dims: Channels ``c`` of a word.
         patch_size: Side of a sentence in pixels; divides H and W.
         word_stride: Side of a word in pixels; divides ``patch_size``.
-        per_sentence: Convolve each patch by itself (official), so that no word sees a neighbouring
-            sentence, or the whole image (legacy).
+        per_sentence: Convolve each patch on its own (official), so that no word reads a
+            neighbouring sentence. Otherwise convolve the whole image (legacy).
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class WordEmbed(nn.Module):
         self.proj = nn.Conv2d(in_channels, word_dims, kernel_size=7, stride=word_stride, padding=3)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Cut the image into words."""
+        """Return the words of an image."""
         if self.per_sentence:
             patches = cut_into_tiles(image, self.patch_size)  # (B*N, C, p, p)
             return self.proj(patches).flatten(2).transpose(1, 2)  # (B*N, M, c)

@@ -1,7 +1,7 @@
-"""The step that makes TNT: the words of a patch, concatenated, become part of its sentence.
+"""TNT's step from words to sentences: the words of a patch are projected and added to its sentence.
 
-Source: paper Eq. 8 (https://arxiv.org/abs/2103.00112), drawn there as one linear layer. The
-published codes put norms around it, and not the same ones:
+Source: paper Eq. 8 (https://arxiv.org/abs/2103.00112), which is one linear layer there. The two
+published codes add norms, and differ in them:
 
 =========  ==========================  ===========================
 place      official                    legacy
@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 
 class WordToSentence(nn.Module):
-    """Project the words of each sentence: ``(B*N, M, c) -> (B*N, d)``.
+    """A projection of the words of each sentence: ``(B*N, M, c) -> (B*N, d)``.
 
     Args:
         num_words: Words ``M`` in a sentence.
         word_dims: Channels ``c`` of a word.
         sentence_dims: Channels ``d`` of a sentence.
-        norm_each_word: Normalise each word over ``c`` instead of all of them over ``M * c``.
+        norm_each_word: Normalise each word over ``c`` instead of all words over ``M * c``.
         bias: Whether the projection has a bias.
         post_norm: Normalise the projected sentence.
     """
@@ -44,7 +44,7 @@ class WordToSentence(nn.Module):
         self.norm2 = nn.LayerNorm(sentence_dims) if post_norm else nn.Identity()
 
     def forward(self, words: Tensor) -> Tensor:
-        """Return one vector a sentence."""
+        """Return one vector per sentence."""
         each = self.norm_each_word
         normed = (
             self.norm1(words).flatten(1) if each else self.norm1(words.flatten(1))
