@@ -126,7 +126,8 @@ def make_config(head: str, *, word_pyramid: bool, seed: int, iterations: int) ->
     cfg = Config.fromfile(CONFIGS / name)
     if fragment:
         model = Config.fromfile(CONFIGS / '_base_' / 'models' / fragment).model
-        cfg.model = {**model, 'backbone': cfg.model.backbone}
+        pixels = {**model.data_preprocessor, **cfg.normalization}
+        cfg.model = {**model, 'data_preprocessor': pixels, 'backbone': cfg.model.backbone}
     backbone = {**LEVELS, 'word_pyramid': word_pyramid}
     for options in (
         dict(model={**changes, 'backbone': backbone}),

@@ -13,4 +13,8 @@ _base_ = [
     '_base_/runtimes/detection.py',
 ]
 
-model = dict(backbone=_base_.backbone, neck=dict(in_channels=[128, 256, 512, 512]))
+model = dict(
+    data_preprocessor=_base_.normalization,
+    backbone=_base_.backbone,
+    neck=dict(in_channels=[128, 256, 512, 512]),
+)

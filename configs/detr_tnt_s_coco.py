@@ -15,6 +15,7 @@ _base_ = [
 ]
 
 model = dict(
+    data_preprocessor=_base_.normalization,
     # The paper averages 2x2 sentences for a map of stride 32; ours comes from a convolution.
     backbone=dict(**_base_.backbone, out_indices=(3,)),
     neck=dict(in_channels=[384]),

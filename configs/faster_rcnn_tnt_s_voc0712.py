@@ -15,6 +15,7 @@ _base_ = [
 ]
 
 model = dict(
+    data_preprocessor=_base_.normalization,
     backbone=_base_.backbone,
     neck=dict(in_channels=[384, 384, 384, 384]),
     roi_head=dict(bbox_head=dict(num_classes=20)),

@@ -14,6 +14,7 @@ _base_ = [
 ]
 
 model = dict(
+    data_preprocessor=_base_.normalization,
     backbone=dict(**_base_.backbone, drop_path_rate=0.1),
     neck=dict(in_channels=[128, 256, 512, 512]),
 )

@@ -23,7 +23,9 @@ custom_imports = dict(
 
 model = dict(
     # scenes of any size, unlike crops
-    data_preprocessor=dict(size=None, size_divisor=16, test_cfg=dict(size_divisor=16)),
+    data_preprocessor=dict(
+        **_base_.normalization, size=None, size_divisor=16, test_cfg=dict(size_divisor=16)
+    ),
     backbone=dict(
         **_base_.backbone,
         taps=(5, 5, 5, 5),  # 6 blocks are few: all levels read the last

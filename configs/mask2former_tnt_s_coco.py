@@ -13,7 +13,11 @@ _base_ = [
     '_base_/runtimes/detection.py',
 ]
 
-model = dict(backbone=_base_.backbone, panoptic_head=dict(in_channels=[384, 384, 384, 384]))
+model = dict(
+    data_preprocessor=_base_.normalization,
+    backbone=_base_.backbone,
+    panoptic_head=dict(in_channels=[384, 384, 384, 384]),
+)
 
 default_hooks = dict(
     checkpoint=dict(

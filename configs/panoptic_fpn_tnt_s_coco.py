@@ -13,6 +13,10 @@ _base_ = [
     '_base_/runtimes/detection.py',
 ]
 
-model = dict(backbone=_base_.backbone, neck=dict(in_channels=[384, 384, 384, 384]))
+model = dict(
+    data_preprocessor=_base_.normalization,
+    backbone=_base_.backbone,
+    neck=dict(in_channels=[384, 384, 384, 384]),
+)
 
 default_hooks = dict(checkpoint=dict(save_best='coco_panoptic/PQ', rule='greater'))

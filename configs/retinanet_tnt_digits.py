@@ -25,6 +25,7 @@ custom_imports = dict(
 )
 
 model = dict(
+    data_preprocessor=_base_.normalization,
     backbone=dict(
         **_base_.backbone,
         taps=(5, 5, 5, 5),  # 6 blocks are few: all levels read the last

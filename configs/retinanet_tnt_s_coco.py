@@ -14,6 +14,7 @@ _base_ = [
 ]
 
 model = dict(
+    data_preprocessor=_base_.normalization,
     backbone=dict(**_base_.backbone, out_indices=(1, 2, 3)),  # strides 8, 16, 32
     neck=dict(in_channels=[384, 384, 384]),
 )

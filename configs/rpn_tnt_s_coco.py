@@ -13,7 +13,11 @@ _base_ = [
     '_base_/runtimes/detection.py',
 ]
 
-model = dict(backbone=_base_.backbone, neck=dict(in_channels=[384, 384, 384, 384]))
+model = dict(
+    data_preprocessor=_base_.normalization,
+    backbone=_base_.backbone,
+    neck=dict(in_channels=[384, 384, 384, 384]),
+)
 
 # COCO's own tool. MMDetection's quicker 'proposal_fast' fails with numpy 1.24 and later.
 val_evaluator = dict(metric='proposal')

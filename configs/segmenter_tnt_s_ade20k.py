@@ -15,6 +15,7 @@ _base_ = [
 ]
 
 model = dict(
+    data_preprocessor=_base_.normalization,
     # the last block's sentences behind the final norm: stride 16
     backbone=dict(**_base_.backbone, out_type='featmap', drop_path_rate=0.1),
     decode_head=dict(in_channels=384, channels=384, embed_dims=384, num_heads=6),

@@ -22,7 +22,7 @@ custom_imports = dict(
 )
 
 model = dict(
-    data_preprocessor=dict(num_classes=10),
+    data_preprocessor=dict(**_base_.normalization, num_classes=10),
     backbone=dict(**_base_.backbone, out_type='featmap'),
     neck=dict(_delete_=True, type='GlobalMaxPooling'),
     head=dict(num_classes=10, in_channels=192, topk=(1,)),

@@ -5,12 +5,13 @@ bash tools/dist_train.sh configs/tnt_ti_cifar10.py 2
 
 _base_ = [
     '_base_/models/classifier.py',
+    '_base_/backbones/tnt.py',
     '_base_/datasets/cifar10.py',
     '_base_/runtimes/classification.py',
 ]
 
 model = dict(
-    data_preprocessor=dict(num_classes=10),
+    data_preprocessor=dict(**_base_.normalization, num_classes=10),
     # 4 * 4 sentences of 4 * 4 words of 2 pixels. Patches of 4 pixels with words of 1 take 3.7 times
     # as long for an image.
     backbone=dict(

@@ -15,6 +15,7 @@ _base_ = [
 ]
 
 model = dict(
+    data_preprocessor=_base_.normalization,
     backbone=dict(**_base_.backbone, drop_path_rate=0.1),
     decode_head=dict(in_channels=[384, 384, 384, 384]),
     auxiliary_head=dict(in_channels=384),

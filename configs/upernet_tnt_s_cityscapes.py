@@ -14,7 +14,7 @@ _base_ = [
 ]
 
 model = dict(
-    data_preprocessor=dict(size=(512, 1024)),
+    data_preprocessor=dict(**_base_.normalization, size=(512, 1024)),
     backbone=dict(**_base_.backbone, drop_path_rate=0.1),
     decode_head=dict(in_channels=[384, 384, 384, 384], num_classes=19),
     auxiliary_head=dict(in_channels=384, num_classes=19),

@@ -1,8 +1,9 @@
 """Between a command line and mmengine's Runner: checks, weights, AMP, processes on a CPU.
 
 Importing it registers ``CompileBackboneHook``, ``CpuAmpOptimWrapper``,
-``LayerDecayOptimWrapperConstructor``, ``LoadImageOrSkip`` and the loader of ``tnt://`` checkpoints
-with mmengine. The tools (``tools/train.py``, ``tools/test.py``) call the modules directly.
+``LayerDecayOptimWrapperConstructor``, ``LoadImageOrSkip``, ``SlowBackboneOptimWrapperConstructor``
+and the loader of ``tnt://`` checkpoints with mmengine. The tools (``tools/train.py``,
+``tools/test.py``) call the modules directly.
 """
 
 from ..checkpoint_loaders import load_from_published
@@ -10,11 +11,13 @@ from ..datasets.load_image import LoadImageOrSkip
 from .amp import CpuAmpOptimWrapper
 from .compile_backbone import CompileBackboneHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
+from .slow_backbone import SlowBackboneOptimWrapperConstructor
 
 __all__ = [
     'CompileBackboneHook',
     'CpuAmpOptimWrapper',
     'LayerDecayOptimWrapperConstructor',
     'LoadImageOrSkip',
+    'SlowBackboneOptimWrapperConstructor',
     'load_from_published',
 ]

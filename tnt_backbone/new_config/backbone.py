@@ -15,15 +15,13 @@ from mmengine.registry import MODELS, init_default_scope
 
 from ..backbones import BACKBONES
 from ..checkpoints import PUBLISHED
+from ..engine.slow_backbone import UNDECAYED, slow_backbone_keys
 from .coco import dicts, leaf_dataset
-from .slow_backbone import slow_backbone_keys
 
 IMAGENET = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
 HALF = ([127.5] * 3, [127.5] * 3)
 FAMILIES = {'tnt': 'TNT', 'pyramid_tnt': 'PyramidTNT', 't2t_vit': 'T2TViT'}
 RESNETS = ('ResNet', 'ResNetV1c', 'ResNetV1d', 'ResNeXt')
-# name of the family's position tables and tokens, which have no weight decay
-UNDECAYED = ('cls_token', 'word_pos', 'sentence_pos')
 # learning rate and weight decay where the stock config has SGD. Detection: PyramidTNT on COCO, for
 # 16 images. Segmentation: UPerNet with Swin of MMSegmentation, for 16. Classification: what all
 # families were pretrained with, 1e-3 for 1024; TNT's authors fine-tune with the same settings.

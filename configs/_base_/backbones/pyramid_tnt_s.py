@@ -1,9 +1,11 @@
-"""PyramidTNT-S from ImageNet weights, for the config that uses it as model.backbone.
+"""PyramidTNT-S from ImageNet weights: model.backbone; normalization as model.data_preprocessor.
 
 Four maps at strides 4, 8, 16 and 32 by one transposed convolution a stage, as in the paper's
 detectors (https://arxiv.org/abs/2201.00978). They are 128, 256, 512 and 512 wide, which the config
 states as neck.in_channels.
 """
+
+_base_ = ['pyramid_tnt.py']
 
 backbone = dict(
     type='tnt_backbone.PyramidTNT',

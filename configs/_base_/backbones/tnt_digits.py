@@ -3,6 +3,8 @@
 A scene of 128 pixels is 16 * 16 sentences of 4 * 4 words of 2 pixels.
 """
 
+_base_ = ['tnt.py']
+
 backbone = dict(
     type='tnt_backbone.TNT',
     arch=dict(depth=6, word_dims=12, word_heads=2, sentence_dims=192, sentence_heads=3),

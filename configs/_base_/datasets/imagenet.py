@@ -2,7 +2,8 @@
 
 Each number is from the authors' command (tnt_pytorch/readme.md of huawei-noah's
 Efficient-AI-Backbones) or the default of timm's training script that it starts, except where a
-comment says otherwise. T2T-ViT's script has the same ones, without repeated augmentation.
+comment says otherwise. T2T-ViT's script has the same ones, without repeated augmentation. The
+recipe that uses it adds what depends on the mean and std: pad_val, fill_color and fill_std.
 """
 
 data_root = 'data/imagenet/'
@@ -51,10 +52,10 @@ train_dataloader = dict(
                 total_level=10,
                 magnitude_level=9,
                 magnitude_std=0.5,
-                hparams=dict(pad_val=[128, 128, 128], interpolation='bicubic'),
+                hparams=dict(interpolation='bicubic'),
             ),
             # --reprob 0.25 --remode pixel: normal noise in each pixel; timm erases after
-            # normalising, MMPretrain before, so here the noise has the mean and std of above, and
+            # normalising, MMPretrain before, so here the noise has the model's mean and std, and
             # what leaves 0..255 is clipped. The areas are timm's.
             dict(
                 type='RandomErasing',
@@ -62,8 +63,6 @@ train_dataloader = dict(
                 mode='rand',
                 min_area_ratio=0.02,
                 max_area_ratio=1 / 3,
-                fill_color=[127.5, 127.5, 127.5],
-                fill_std=[127.5, 127.5, 127.5],
             ),
             dict(type='PackInputs'),
         ],

@@ -1,17 +1,14 @@
 """ATSS (https://arxiv.org/abs/1912.02424) on three backbone maps of strides 8, 16 and 32.
 
-The config that uses it adds the backbone, and the widths of its maps as neck.in_channels. Values
-are those of MMDetection's configs/atss/atss_r50_fpn_1x_coco.py, except where a comment says
-otherwise.
+The config that uses it adds the backbone, its mean and std as data_preprocessor, and the widths of
+its maps as neck.in_channels. Values are those of MMDetection's
+configs/atss/atss_r50_fpn_1x_coco.py, except where a comment says otherwise.
 """
 
 model = dict(
     type='ATSS',
     data_preprocessor=dict(
         type='DetDataPreprocessor',
-        # TNT and PyramidTNT were trained with mean = std = 0.5 of the range 0..1: 0.5 * 255 = 127.5
-        mean=[127.5, 127.5, 127.5],
-        std=[127.5, 127.5, 127.5],
         bgr_to_rgb=True,
         pad_size_divisor=32,
     ),

@@ -1,16 +1,14 @@
 """A classifier of 1000 classes: backbone, linear layer, soft targets.
 
-The config that uses it adds the backbone, and its width as head.in_channels. The authors' commands
-for all three families ask for the same targets: --mixup .8 --cutmix 1.0 --smoothing 0.1.
+The config that uses it adds the backbone, its mean and std as data_preprocessor, and its width as
+head.in_channels. The authors' commands for all three families ask for the same targets: --mixup .8
+--cutmix 1.0 --smoothing 0.1.
 """
 
 model = dict(
     type='ImageClassifier',
     data_preprocessor=dict(
         num_classes=1000,  # for the targets of mixed images
-        # TNT and PyramidTNT were trained with mean = std = 0.5 of the range 0..1: 0.5 * 255 = 127.5
-        mean=[127.5, 127.5, 127.5],
-        std=[127.5, 127.5, 127.5],
         to_rgb=True,
     ),
     neck=None,

@@ -1,8 +1,9 @@
 """Deformable DETR (https://arxiv.org/abs/2010.04159) on three backbone maps, strides 8, 16 and 32.
 
-The config that uses it adds the backbone, and the widths of its maps as neck.in_channels. Values
-are those of MMDetection's configs/deformable_detr/deformable-detr_r50_16xb2-50e_coco.py, except
-where a comment says otherwise.
+The config that uses it adds the backbone, its mean and std as data_preprocessor, and the widths of
+its maps as neck.in_channels. Values are those of MMDetection's
+configs/deformable_detr/deformable-detr_r50_16xb2-50e_coco.py, except where a comment says
+otherwise.
 """
 
 model = dict(
@@ -13,9 +14,6 @@ model = dict(
     as_two_stage=False,
     data_preprocessor=dict(
         type='DetDataPreprocessor',
-        # TNT and PyramidTNT were trained with mean = std = 0.5 of the range 0..1: 0.5 * 255 = 127.5
-        mean=[127.5, 127.5, 127.5],
-        std=[127.5, 127.5, 127.5],
         bgr_to_rgb=True,
         pad_size_divisor=1,
     ),

@@ -1,8 +1,8 @@
 """DETR (https://arxiv.org/abs/2005.12872) on one backbone map of stride 32.
 
-The config that uses it adds the backbone, and the width of its map as neck.in_channels. Values are
-those of MMDetection's configs/detr/detr_r50_8xb2-150e_coco.py, except where a comment says
-otherwise.
+The config that uses it adds the backbone, its mean and std as data_preprocessor, and the width of
+its map as neck.in_channels. Values are those of MMDetection's
+configs/detr/detr_r50_8xb2-150e_coco.py, except where a comment says otherwise.
 """
 
 model = dict(
@@ -10,9 +10,6 @@ model = dict(
     num_queries=100,
     data_preprocessor=dict(
         type='DetDataPreprocessor',
-        # TNT and PyramidTNT were trained with mean = std = 0.5 of the range 0..1: 0.5 * 255 = 127.5
-        mean=[127.5, 127.5, 127.5],
-        std=[127.5, 127.5, 127.5],
         bgr_to_rgb=True,
         pad_size_divisor=1,
     ),

@@ -1,8 +1,9 @@
 """Mask2Former (https://arxiv.org/abs/2112.01527), panoptic, on four backbone maps, strides 4 to 32.
 
-The config that uses it adds the backbone, and the widths of its maps as panoptic_head.in_channels.
-Values are those of MMDetection's configs/mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic.py,
-except where a comment says otherwise.
+The config that uses it adds the backbone, its mean and std as data_preprocessor, and the widths of
+its maps as panoptic_head.in_channels. Values are those of MMDetection's
+configs/mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic.py, except where a comment says
+otherwise.
 """
 
 _base_ = ['mask2former_parts.py']
@@ -11,9 +12,6 @@ model = dict(
     type='Mask2Former',
     data_preprocessor=dict(
         type='DetDataPreprocessor',
-        # TNT and PyramidTNT were trained with mean = std = 0.5 of the range 0..1: 0.5 * 255 = 127.5
-        mean=[127.5, 127.5, 127.5],
-        std=[127.5, 127.5, 127.5],
         bgr_to_rgb=True,
         pad_size_divisor=32,
         pad_mask=True,

@@ -1,7 +1,7 @@
 """Mask2Former (https://arxiv.org/abs/2112.01527) for semantic segmentation, with 100 queries.
 
-The config that uses it adds the backbone, and the widths of its four maps as
-decode_head.in_channels. Values are those of MMSegmentation's
+The config that uses it adds the backbone, its mean and std as data_preprocessor, and the widths of
+its four maps as decode_head.in_channels. Values are those of MMSegmentation's
 configs/mask2former/mask2former_r50_8xb2-160k_ade20k-512x512.py. The decoders are MMDetection's.
 """
 
@@ -12,9 +12,6 @@ model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
         type='SegDataPreProcessor',
-        # TNT's and PyramidTNT's weights were trained with mean = std = 0.5 of 0..1: 127.5
-        mean=[127.5, 127.5, 127.5],
-        std=[127.5, 127.5, 127.5],
         bgr_to_rgb=True,
         pad_val=0,
         seg_pad_val=255,

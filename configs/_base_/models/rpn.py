@@ -1,17 +1,14 @@
 """RPN (https://arxiv.org/abs/1506.01497) on an FPN over four backbone maps, strides 4 to 32.
 
-The config that uses it adds the backbone, and the widths of its maps as neck.in_channels. Values
-are those of MMDetection's configs/_base_/models/rpn_r50_fpn.py, except where a comment says
-otherwise.
+The config that uses it adds the backbone, its mean and std as data_preprocessor, and the widths of
+its maps as neck.in_channels. Values are those of MMDetection's
+configs/_base_/models/rpn_r50_fpn.py, except where a comment says otherwise.
 """
 
 model = dict(
     type='RPN',
     data_preprocessor=dict(
         type='DetDataPreprocessor',
-        # TNT and PyramidTNT were trained with mean = std = 0.5 of the range 0..1: 0.5 * 255 = 127.5
-        mean=[127.5, 127.5, 127.5],
-        std=[127.5, 127.5, 127.5],
         bgr_to_rgb=True,
         pad_size_divisor=32,
     ),

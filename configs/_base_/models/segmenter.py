@@ -1,17 +1,14 @@
 """Segmenter (https://arxiv.org/abs/2105.05633): its mask transformer on one map of stride 16.
 
-The config that uses it adds the backbone, and its width as channels, in_channels and embed_dims of
-the head. Values are those of MMSegmentation's configs/segmenter, but for the windows of the test,
-which overlap by a third.
+The config that uses it adds the backbone, its mean and std as data_preprocessor, and its width as
+channels, in_channels and embed_dims of the head. Values are those of MMSegmentation's
+configs/segmenter, but for the windows of the test, which overlap by a third.
 """
 
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
         type='SegDataPreProcessor',
-        # TNT's and PyramidTNT's weights were trained with mean = std = 0.5 of 0..1: 127.5
-        mean=[127.5, 127.5, 127.5],
-        std=[127.5, 127.5, 127.5],
         bgr_to_rgb=True,
         pad_val=0,
         seg_pad_val=255,

@@ -1,16 +1,14 @@
 """Semantic FPN (https://arxiv.org/abs/1901.02446) on four maps of strides 4, 8, 16 and 32.
 
-The config that uses it adds the backbone, and the widths of its maps as neck.in_channels. Values
-are those of MMSegmentation's configs/_base_/models/fpn_r50.py with ADE20K's classes.
+The config that uses it adds the backbone, its mean and std as data_preprocessor, and the widths of
+its maps as neck.in_channels. Values are those of MMSegmentation's configs/_base_/models/fpn_r50.py
+with ADE20K's classes.
 """
 
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
         type='SegDataPreProcessor',
-        # TNT's and PyramidTNT's weights were trained with mean = std = 0.5 of 0..1: 127.5
-        mean=[127.5, 127.5, 127.5],
-        std=[127.5, 127.5, 127.5],
         bgr_to_rgb=True,
         pad_val=0,
         seg_pad_val=255,

@@ -1,7 +1,7 @@
 """Trans2Seg (https://arxiv.org/abs/2101.08461) on two maps, of strides 16 and 32.
 
-The config that uses it adds the backbone, and the widths of its two maps as
-decode_head.in_channels.
+The config that uses it adds the backbone, its mean and std as data_preprocessor, and the widths of
+its two maps as decode_head.in_channels.
 
 The strides are a conclusion. TNT's paper gives 32.1 M parameters and 30.4 G multiply-adds with
 TNT-S at 512x512 (Table 11), and DETR's 2x2 average pooling to stride 32, but not the maps. With
@@ -22,9 +22,6 @@ model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
         type='SegDataPreProcessor',
-        # TNT's and PyramidTNT's weights were trained with mean = std = 0.5 of 0..1: 127.5
-        mean=[127.5, 127.5, 127.5],
-        std=[127.5, 127.5, 127.5],
         bgr_to_rgb=True,
         pad_val=0,
         seg_pad_val=255,

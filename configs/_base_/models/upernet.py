@@ -1,9 +1,10 @@
 """UPerNet (https://arxiv.org/abs/1807.10221) on four maps of strides 4, 8, 16 and 32.
 
-The config that uses it adds the backbone, and the widths of its maps as decode_head.in_channels and
-auxiliary_head.in_channels. Values are those of MMSegmentation's
-configs/_base_/models/upernet_swin.py with ADE20K's classes; it is tested in windows of the size of
-the crops that overlap by a third, as MMSegmentation tests UPerNet with BEiT and MAE.
+The config that uses it adds the backbone, its mean and std as data_preprocessor, and the widths of
+its maps as decode_head.in_channels and auxiliary_head.in_channels. Values are those of
+MMSegmentation's configs/_base_/models/upernet_swin.py with ADE20K's classes; it is tested in
+windows of the size of the crops that overlap by a third, as MMSegmentation tests UPerNet with BEiT
+and MAE.
 """
 
 norm_cfg = dict(type='SyncBN', requires_grad=True)
@@ -11,9 +12,6 @@ model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
         type='SegDataPreProcessor',
-        # TNT's and PyramidTNT's weights were trained with mean = std = 0.5 of 0..1: 127.5
-        mean=[127.5, 127.5, 127.5],
-        std=[127.5, 127.5, 127.5],
         bgr_to_rgb=True,
         pad_val=0,
         seg_pad_val=255,

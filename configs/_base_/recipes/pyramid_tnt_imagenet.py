@@ -7,18 +7,27 @@ The recipe is TNT's but for 20 epochs of warm-up: the authors give one command, 
 
 _base_ = [
     '../models/classifier.py',
+    '../backbones/pyramid_tnt.py',
     '../datasets/imagenet.py',
     '../schedules/adamw_imagenet.py',
     '../runtimes/classification.py',
 ]
 
 model = dict(
+    data_preprocessor=_base_.normalization,
     backbone=dict(
         type='tnt_backbone.PyramidTNT',
         out_type='avg_featmap',
         drop_path_rate=0.1,  # --drop-path .1
-    )
+    ),
 )
+
+# Filled and erased areas have the mean and std of the model, in the order of the images: BGR.
+_base_.train_dataloader.dataset.pipeline[3].hparams.pad_val = [
+    round(value) for value in _base_.normalization.mean[::-1]
+]
+_base_.train_dataloader.dataset.pipeline[4].fill_color = _base_.normalization.mean[::-1]
+_base_.train_dataloader.dataset.pipeline[4].fill_std = _base_.normalization.std[::-1]
 
 _base_.train_dataloader.dataset.pipeline[1].transforms[0][0].scale = 256
 _base_.train_dataloader.dataset.pipeline[1].transforms[1][0].scale = 256

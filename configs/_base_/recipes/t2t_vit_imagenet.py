@@ -7,14 +7,14 @@ starts timm's training script with other defaults; what is not named here is as 
 
 _base_ = [
     '../models/classifier.py',
+    '../backbones/t2t_vit.py',
     '../datasets/imagenet.py',
     '../schedules/adamw_imagenet.py',
     '../runtimes/classification.py',
 ]
 
 model = dict(
-    # RGB, ImageNet's: (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) of the range 0..1
-    data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
+    data_preprocessor=_base_.normalization,
     backbone=dict(
         type='tnt_backbone.T2TViT',  # MMPretrain's own T2T_ViT has another attention scale
         out_type='cls_token',
@@ -26,10 +26,12 @@ train_dataloader = dict(
     batch_size=64,  # on each of 8 GPUs: -b 64
     sampler=dict(_delete_=True, type='DefaultSampler', shuffle=True),  # no repeated augmentation
 )
-# The same in the pipeline, whose images are BGR.
-_base_.train_dataloader.dataset.pipeline[3].hparams.pad_val = [104, 116, 124]
-_base_.train_dataloader.dataset.pipeline[4].fill_color = [103.53, 116.28, 123.675]
-_base_.train_dataloader.dataset.pipeline[4].fill_std = [57.375, 57.12, 58.395]
+# Filled and erased areas have the mean and std of the model, in the order of the images: BGR.
+_base_.train_dataloader.dataset.pipeline[3].hparams.pad_val = [
+    round(value) for value in _base_.normalization.mean[::-1]
+]
+_base_.train_dataloader.dataset.pipeline[4].fill_color = _base_.normalization.mean[::-1]
+_base_.train_dataloader.dataset.pipeline[4].fill_std = _base_.normalization.std[::-1]
 
 # T2T-ViT-14 on 8 GPUs: --lr 5e-4 --weight-decay .05
 optim_wrapper = dict(optimizer=dict(lr=5e-4))

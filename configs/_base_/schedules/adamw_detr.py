@@ -6,8 +6,6 @@ the backbone's rate and the limit of the gradient norm are those of MMDetection'
 configs/detr/detr_r50_8xb2-150e_coco.py.
 """
 
-_base_ = ['slow_backbone.py']
-
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=50, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
@@ -15,7 +13,9 @@ test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-4, weight_decay=1e-4, fused=True),
-    paramwise_cfg=dict(custom_keys=_base_.backbone_keys),
+    # no weight decay for the backbone's norms, biases, class token and position tables
+    constructor='SlowBackboneOptimWrapperConstructor',
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))),
     clip_grad=dict(max_norm=0.1, norm_type=2),
 )
 param_scheduler = [

@@ -3,8 +3,6 @@
 Values are those of MMDetection's configs/mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic.py.
 """
 
-_base_ = ['slow_backbone.py']
-
 max_iters = 368750
 train_cfg = dict(
     type='IterBasedTrainLoop',
@@ -20,9 +18,11 @@ optim_wrapper = dict(
     optimizer=dict(
         type='AdamW', lr=1e-4, weight_decay=0.05, eps=1e-8, betas=(0.9, 0.999), fused=True
     ),
+    # no weight decay for the backbone's norms, biases, class token and position tables
+    constructor='SlowBackboneOptimWrapperConstructor',
     paramwise_cfg=dict(
         custom_keys={
-            **_base_.backbone_keys,
+            'backbone': dict(lr_mult=0.1),
             'query_embed': dict(lr_mult=1.0, decay_mult=0.0),
             'query_feat': dict(lr_mult=1.0, decay_mult=0.0),
             'level_embed': dict(lr_mult=1.0, decay_mult=0.0),

@@ -5,8 +5,6 @@ backbone. It spares norms and embeddings from weight decay; biases are spared he
 other schedules.
 """
 
-_base_ = ['slow_backbone.py']
-
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=160000, val_interval=8000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
@@ -17,11 +15,12 @@ optim_wrapper = dict(
         type='AdamW', lr=1e-4, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05, fused=True
     ),
     # no weight decay for norms, biases and embeddings
+    constructor='SlowBackboneOptimWrapperConstructor',
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
         custom_keys={
-            **_base_.backbone_keys,
+            'backbone': dict(lr_mult=0.1),
             'query_embed': dict(decay_mult=0.0),
             'query_feat': dict(decay_mult=0.0),
             'level_embed': dict(decay_mult=0.0),
