@@ -1,9 +1,8 @@
-"""Between a command line and mmengine's Runner: checks, weights, AMP, processes on a CPU.
+"""What a config names and mmengine runs: hooks, optimizer wrappers and their constructors.
 
 Importing it registers ``CompileBackboneHook``, ``CpuAmpOptimWrapper``,
 ``LayerDecayOptimWrapperConstructor``, ``LoadImageOrSkip``, ``SlowBackboneOptimWrapperConstructor``
-and the loader of ``tnt://`` checkpoints with mmengine. The tools (``tools/train.py``,
-``tools/test.py``) call the modules directly.
+and the loader of ``tnt://`` checkpoints with mmengine.
 """
 
 from ..checkpoint_loaders import load_from_published
