@@ -1,4 +1,4 @@
-"""T2T-ViT computes what the authors' code computes, and mmpretrain's once its scale is mended."""
+"""T2T-ViT computes what the authors' code computes, and mmpretrain's once its scale is fixed."""
 
 import json
 from pathlib import Path
@@ -109,7 +109,7 @@ def mend_scale(model):
 
 
 @pytest.mark.parametrize('dtype', TOLERANCE)
-def test_equals_mmpretrain_with_its_scale_mended(dtype):
+def test_equals_mmpretrain_with_its_scale_fixed(dtype):
     theirs = mmpretrain_t2t_vit(dtype)
     ours = our_t2t_vit(theirs, dtype)
     mend_scale(theirs)
@@ -119,7 +119,7 @@ def test_equals_mmpretrain_with_its_scale_mended(dtype):
 
 
 def test_mmpretrains_scale_is_still_wrong():
-    """When this fails, mmpretrain was mended: compare with it as it is."""
+    """When this fails, mmpretrain was fixed: compare with it as it is."""
     theirs = mmpretrain_t2t_vit(torch.float64)
     ours = our_t2t_vit(theirs, torch.float64)
     image = torch.randn(2, 3, 64, 64, dtype=torch.float64)

@@ -126,7 +126,7 @@ MMPRETRAIN = {
 
 @pytest.mark.parametrize('family', MMPRETRAIN)
 def test_mmpretrains_whole_classifier_comes_back(family):
-    """The mended scale of its attention is no matter of keys."""
+    """The scale of its attention is not part of the keys."""
     state = mmpretrain_classifier(**MMPRETRAIN[family]).state_dict()
     converted = to_ours(state)
     assert (converted.form.source, converted.form.family) == ('mmpretrain', family)

@@ -1,4 +1,4 @@
-"""Write a config with one of our backbones from a stock config, with your own data if you like.
+r"""Write a config with one of our backbones from a stock config, with your own data if you like.
 
     python tools/new_config.py my_config.py --backbone pyramid_tnt_s \
         --from mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py
