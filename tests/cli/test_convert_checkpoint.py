@@ -49,7 +49,7 @@ def test_to_the_authors_form_and_back(weights, tmp_path):
 def test_mistakes_are_explained(weights, tmp_path):
     result = convert(weights, tmp_path / 'out.pth', '--to', 'timm')
     assert result.returncode == 2
-    assert 'timm has no form for' in result.stderr
+    assert "'timm' has no form for T2TViT" in result.stderr
     assert 'Traceback' not in result.stderr
     assert not (tmp_path / 'out.pth').exists()
     result = convert(weights, weights)

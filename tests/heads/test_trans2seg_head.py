@@ -250,7 +250,7 @@ def test_package_does_without_mmsegmentation():
         (dict(in_index=(0, 1, 2)), 'in_index'),
         (dict(grid_size=16), 'grid_size=16 must be a pair'),
         (dict(num_layers=0), 'num_layers=0'),
-        (dict(num_heads=3), '3 attention heads cannot share 16 channels'),
+        (dict(num_heads=3), 'num_heads=3 must divide the 16 channels'),
     ],
 )
 def test_wrong_arguments_are_named(changes, text):
@@ -259,5 +259,5 @@ def test_wrong_arguments_are_named(changes, text):
 
 
 def test_heads_must_divide():
-    with pytest.raises(ValueError, match='attention heads'):
+    with pytest.raises(ValueError, match='num_heads=5'):
         ClassAttention(16, 5)
