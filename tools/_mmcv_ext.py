@@ -272,6 +272,77 @@ def sigmoid_focal_loss_backward(
 
 # ---- Deformable convolution
 
+# What torchvision calls stride, padding, dilation and groups, in the words of both operators
+PLAIN = ('dH', 'dW', 'padH', 'padW', 'dilationH', 'dilationW', 'group', 'deformable_group')
+MODULATED = ('stride_h', 'stride_w', 'pad_h', 'pad_w', 'dilation_h', 'dilation_w', *PLAIN[-2:])
+
+
+def _deform_conv(
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    mask: Tensor | None,
+    bias: Tensor | None,
+    geometry: list[int],
+) -> Tensor:
+    return torch.ops.torchvision.deform_conv2d(
+        input,
+        weight,
+        offset,
+        input.new_zeros(len(input), 1) if mask is None else mask,
+        weight.new_zeros(len(weight)) if bias is None else bias,
+        *geometry,
+        mask is not None,
+    )
+
+
+def _deform_conv_backward(
+    grad_output: Tensor,
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    mask: Tensor | None,
+    geometry: list[int],
+) -> tuple[Tensor, ...]:
+    """Return the gradients of the input, weight, offset, mask and bias."""
+    gradients = list(
+        torch.ops.torchvision._deform_conv2d_backward(
+            grad_output,
+            input,
+            weight,
+            offset,
+            input.new_zeros(len(input), 1) if mask is None else mask,
+            weight.new_zeros(len(weight)),
+            *geometry,
+            mask is not None,
+        )
+    )
+    # A point exactly one pixel outside the map has no gradient in mmcv, but one towards the map in
+    # torchvision. With offsets of 0, as they are initialised, and padding there are many of them.
+    outside = _outside(input, weight, offset, geometry)
+    gradients[2] = gradients[2].view(outside.shape).masked_fill(outside, 0).view_as(offset)
+    return tuple(gradients)
+
+
+def _outside(input: Tensor, weight: Tensor, offset: Tensor, geometry: list[int]) -> Tensor:
+    """Return which points lie outside the map, for both of their offsets.
+
+    ``(N, deform_groups, taps, 2, H, W)``; offsets are pairs of y and x.
+    """
+    strides, paddings, dilations = geometry[:2], geometry[2:4], geometry[4:6]
+    taps, sizes = weight.shape[2:], offset.shape[2:]
+    points = offset.view(len(offset), -1, *taps, 2, *sizes)
+    outside = torch.zeros_like(points, dtype=torch.bool)
+    for axis in range(2):
+        tap, place = (
+            torch.arange(count, device=offset.device) for count in (taps[axis], sizes[axis])
+        )
+        grid = tap[:, None] * dilations[axis] + place * strides[axis] - paddings[axis]
+        grid = grid[:, None, :, None] if axis == 0 else grid[:, None, :]
+        point = points[..., axis, :, :] + grid
+        outside |= ((point <= -1) | (point >= input.shape[2 + axis])).unsqueeze(4)
+    return outside.flatten(2, 3)
+
 
 def deform_conv_forward(
     input: Tensor,
@@ -280,15 +351,11 @@ def deform_conv_forward(
     output: Tensor,
     columns: Tensor,
     ones: Tensor,
-    **geometry: int,
+    **given: int,
 ) -> None:
     """Write the convolution ``(N, C, H, W)`` to ``output``."""
-    mask, bias = input.new_zeros(len(input), 1), weight.new_zeros(len(weight))
-    output.copy_(
-        torch.ops.torchvision.deform_conv2d(
-            input, weight, offset, mask, bias, *_plain_geometry(geometry), False
-        )
-    )
+    geometry = [given[key] for key in PLAIN]
+    output.copy_(_deform_conv(input, weight, offset, None, None, geometry))
 
 
 def deform_conv_backward_input(
@@ -299,10 +366,11 @@ def deform_conv_backward_input(
     gradOffset: Tensor,  # noqa: N803
     weight: Tensor,
     columns: Tensor,
-    **geometry: int,
+    **given: int,
 ) -> None:
     """Write the gradients of the input and of the offsets."""
-    gradients = _deform_conv_backward(gradOutput, input, weight, offset, geometry)
+    geometry = [given[key] for key in PLAIN]
+    gradients = _deform_conv_backward(gradOutput, input, weight, offset, None, geometry)
     gradInput.copy_(gradients[0])
     gradOffset.copy_(gradients[2])
 
@@ -315,25 +383,13 @@ def deform_conv_backward_parameters(
     columns: Tensor,
     ones: Tensor,
     scale: float,
-    **geometry: int,
+    **given: int,
 ) -> None:
-    """Add the weight's gradient, times ``scale``."""
-    gradients = _deform_conv_backward(gradOutput, input, gradWeight, offset, geometry)
+    """Add the weight's gradient, times ``scale``, to ``gradWeight``."""
+    geometry = [given[key] for key in PLAIN]
+    # The weight's values do not matter for its own gradient.
+    gradients = _deform_conv_backward(gradOutput, input, gradWeight, offset, None, geometry)
     gradWeight.add_(gradients[1], alpha=scale)
-
-
-def _deform_conv_backward(
-    grad_output: Tensor, input: Tensor, weight: Tensor, offset: Tensor, geometry: dict[str, int]
-) -> tuple[Tensor, ...]:
-    mask, bias = input.new_zeros(len(input), 1), weight.new_zeros(len(weight))
-    return torch.ops.torchvision._deform_conv2d_backward(
-        grad_output, input, weight, offset, mask, bias, *_plain_geometry(geometry), False
-    )
-
-
-def _plain_geometry(given: dict[str, int]) -> list[int]:
-    keys = ('dH', 'dW', 'padH', 'padW', 'dilationH', 'dilationW', 'group', 'deformable_group')
-    return [given[key] for key in keys]
 
 
 def modulated_deform_conv_forward(
@@ -347,15 +403,11 @@ def modulated_deform_conv_forward(
     columns: Tensor,
     *,
     with_bias: bool,
-    **geometry: int,
+    **given: int,
 ) -> None:
     """Write the convolution ``(N, C, H, W)`` to ``output``."""
-    bias = bias if with_bias else weight.new_zeros(len(weight))
-    output.copy_(
-        torch.ops.torchvision.deform_conv2d(
-            input, weight, offset, mask, bias, *_modulated_geometry(geometry), True
-        )
-    )
+    geometry = [given[key] for key in MODULATED]
+    output.copy_(_deform_conv(input, weight, offset, mask, bias if with_bias else None, geometry))
 
 
 def modulated_deform_conv_backward(
@@ -374,29 +426,14 @@ def modulated_deform_conv_backward(
     grad_output: Tensor,
     *,
     with_bias: bool,
-    **geometry: int,
+    **given: int,
 ) -> None:
     """Write all five gradients."""
-    gradients = torch.ops.torchvision._deform_conv2d_backward(
-        grad_output,
-        input,
-        weight,
-        offset,
-        mask,
-        bias if with_bias else weight.new_zeros(len(weight)),
-        *_modulated_geometry(geometry),
-        True,
-    )
-    written = (grad_input, grad_weight, grad_offset, grad_mask)
-    for target, gradient in zip(written, gradients[:4], strict=True):
+    geometry = [given[key] for key in MODULATED]
+    gradients = _deform_conv_backward(grad_output, input, weight, offset, mask, geometry)
+    written = (grad_input, grad_weight, grad_offset, grad_mask, *([grad_bias] if with_bias else []))
+    for target, gradient in zip(written, gradients, strict=False):
         target.copy_(gradient)
-    if with_bias:
-        grad_bias.copy_(gradients[4])
-
-
-def _modulated_geometry(given: dict[str, int]) -> list[int]:
-    keys = ('stride_h', 'stride_w', 'pad_h', 'pad_w', 'dilation_h', 'dilation_w')
-    return [given[key] for key in (*keys, 'group', 'deformable_group')]
 
 
 # ---- Deformable attention. mmcv calls these only on a GPU, and has it in PyTorch for the CPU.

@@ -269,15 +269,17 @@ def test_deformable_convolutions_agree(
     bias, taps = torch.randn(8), kernel[0] * kernel[1] * deform_groups
     geometry = (stride, padding, dilation, groups, deform_groups)
     size = torch.conv2d(image, weight, None, *geometry[:-1]).shape[2:]
-    offset, mask = torch.randn(2, 2 * taps, *size) * 2, torch.rand(2, taps, *size)
-    cases = [
-        (after(deform_conv2d, *geometry), image, offset, weight),
-        (after(modulated_deform_conv2d, None, *geometry), image, offset, mask, weight),
-        (after(modulated_deform_conv2d, *geometry), image, offset, mask, weight, bias),
-    ]
-    for case in cases:
-        compiled, ours = both(partial(with_gradients, *case))
-        torch.testing.assert_close(ours, compiled, rtol=1e-4, atol=1e-4)
+    mask, plain, modulated = torch.rand(2, taps, *size), deform_conv2d, modulated_deform_conv2d
+    for shift in (0, 1, 2.5):  # 0: many points are exactly one pixel outside the image
+        offset = torch.randn(2, 2 * taps, *size) * shift
+        for case in (
+            (after(plain, *geometry), image, offset, weight),
+            (after(plain, *geometry), image, offset.round(), weight),
+            (after(modulated, None, *geometry), image, offset, mask, weight),
+            (after(modulated, *geometry), image, offset.round(), mask, weight, bias),
+        ):
+            compiled, ours = both(partial(with_gradients, *case))
+            torch.testing.assert_close(ours, compiled, rtol=1e-4, atol=1e-4)
 
 
 def test_deformable_convolution_without_offsets_is_a_convolution(use):
