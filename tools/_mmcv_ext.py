@@ -392,6 +392,18 @@ def deform_conv_backward_parameters(
     gradWeight.add_(gradients[1], alpha=scale)
 
 
+def _read_as(values: Tensor, sizes: torch.Size) -> Tensor:
+    """Return a view ``(N, C, *sizes)`` of the first numbers of each ``(C, H, W)``.
+
+    mmcv reads offsets and masks as if they had the output's size. MMDetection's DyHead gives larger
+    ones, made from the next finer level.
+    """
+    number = values.shape[1] * sizes.numel()
+    if values.shape[2:] == sizes or values[0].numel() < number:  # torchvision refuses the latter
+        return values
+    return values.flatten(1)[:, :number].unflatten(1, (values.shape[1], *sizes))
+
+
 def modulated_deform_conv_forward(
     input: Tensor,
     weight: Tensor,
@@ -407,6 +419,7 @@ def modulated_deform_conv_forward(
 ) -> None:
     """Write the convolution ``(N, C, H, W)`` to ``output``."""
     geometry = [given[key] for key in MODULATED]
+    offset, mask = (_read_as(x, output.shape[2:]) for x in (offset, mask))
     output.copy_(_deform_conv(input, weight, offset, mask, bias if with_bias else None, geometry))
 
 
@@ -430,6 +443,9 @@ def modulated_deform_conv_backward(
 ) -> None:
     """Write all five gradients."""
     geometry = [given[key] for key in MODULATED]
+    sizes = grad_output.shape[2:]
+    offset, mask = _read_as(offset, sizes), _read_as(mask, sizes)
+    grad_offset, grad_mask = _read_as(grad_offset, sizes), _read_as(grad_mask, sizes)
     gradients = _deform_conv_backward(grad_output, input, weight, offset, mask, geometry)
     written = (grad_input, grad_weight, grad_offset, grad_mask, *([grad_bias] if with_bias else []))
     for target, gradient in zip(written, gradients, strict=False):

@@ -282,6 +282,15 @@ def test_deformable_convolutions_agree(
             torch.testing.assert_close(ours, compiled, rtol=1e-4, atol=1e-4)
 
 
+def test_offsets_that_are_larger_than_the_output_are_read_alike(both):
+    """MMDetection's DyHead makes them from a finer level."""
+    image, weight = torch.randn(2, 4, 5, 6), torch.randn(4, 4, 3, 3)
+    offset, mask = torch.randn(2, 18, 10, 12), torch.rand(2, 9, 10, 12)
+    convolve = after(modulated_deform_conv2d, None, 1, 1)
+    compiled, ours = both(partial(with_gradients, convolve, image, offset, mask, weight))
+    torch.testing.assert_close(ours, compiled, rtol=1e-4, atol=1e-4)
+
+
 def test_deformable_convolution_without_offsets_is_a_convolution(use):
     use()
     image, weight, bias = torch.randn(1, 4, 7, 7), torch.randn(6, 4, 3, 3), torch.randn(6)
