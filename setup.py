@@ -2,7 +2,8 @@
 
 `install_requires` names no OpenMMLab library: they exist under two sets of distribution names
 with the same modules (upstream and the maintained `onedl-` forks), so naming one would install it
-over the other. The extras `openmmlab` and `onedl` choose. Exact versions: requirements/pins.txt.
+over the other. The extras `openmmlab`, `openmmlab-lite` and `onedl` choose. Exact versions:
+requirements/pins.txt.
 """
 
 import re
@@ -28,6 +29,23 @@ def read_long_description() -> str:
     return readme.read_text(encoding='utf-8') if readme.is_file() else ''
 
 
+# mmdet 3.3 refuses mmcv 2.2, mmsegmentation 1.2 imports ftfy and regex without requiring them, and
+# mmcv and mmengine import pkg_resources, which setuptools 82 removed.
+OPENMMLAB = [
+    'mmengine',
+    'mmdet',
+    'mmsegmentation',
+    'mmpretrain',
+    'ftfy',
+    'regex',
+    'prettytable',
+    'safetensors',
+    'torchvision',
+    'tqdm',
+    'opencv-python-headless<5',
+    'setuptools<82',
+]
+
 setup(
     name='tnt-backbone',
     version=read_version(),
@@ -42,23 +60,9 @@ setup(
     python_requires='>=3.11',
     install_requires=['torch'],
     extras_require={
-        # mmdet 3.3 refuses mmcv 2.2, mmsegmentation 1.2 imports ftfy and regex without requiring
-        # them, and mmcv and mmengine import pkg_resources, which setuptools 82 removed.
-        'openmmlab': [
-            'mmcv<2.2',
-            'mmengine',
-            'mmdet',
-            'mmsegmentation',
-            'mmpretrain',
-            'ftfy',
-            'regex',
-            'prettytable',
-            'safetensors',
-            'torchvision',
-            'tqdm',
-            'opencv-python-headless<5',
-            'setuptools<82',
-        ],
+        'openmmlab': ['mmcv<2.2', *OPENMMLAB],
+        # without mmcv's compiled operators: tools/setup_env.sh --no-compile adds replacements
+        'openmmlab-lite': ['mmcv-lite<2.2', *OPENMMLAB],
         'onedl': [
             'onedl-mmcv',
             'onedl-mmengine',

@@ -55,7 +55,7 @@ step() {
 
 if [[ -z ${PYTHON:-} ]]; then
   step 'environment'
-  bash "$TOOLS/setup_env.sh"
+  bash "$TOOLS/setup_env.sh" --keep
   PYTHON="$TOOLS/../.venv/bin/python"
 fi
 source "$TOOLS/_python.sh"

@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage() {
   cat <<'EOF'
-usage: bash tools/setup_env.sh [--stack openmmlab|onedl] [--torch-index URL] [--python EXE]
+usage: bash tools/setup_env.sh [--stack openmmlab|onedl] [--torch-index URL] [--python EXE] [--no-compile]
 
   --stack        openmmlab (default): mmcv, mmdet, mmsegmentation, mmpretrain, in .venv
                  onedl: their maintained forks, in .venv-onedl
@@ -13,7 +13,11 @@ usage: bash tools/setup_env.sh [--stack openmmlab|onedl] [--torch-index URL] [--
                  Without this option, a machine without a GPU gets the CPU build if the index
                  TNT_BACKBONE_CPU_INDEX has it (default https://download.pytorch.org/whl/cpu).
   --python       the Python to build on: 3.11, 3.12 or 3.13
-The last two are remembered by the environment; rm -rf .venv forgets them.
+  --no-compile   mmcv's operators come from torch and torchvision (tools/_mmcv_ext.py), so no compiler is needed.
+                 Some are missing, and raise an error that names them. Compiled operators that are already there
+                 stay. A later run without this option compiles them.
+  --keep         do not compile the operators of an environment that was made with --no-compile
+The environment remembers --torch-index and --python; rm -rf .venv forgets them.
 TNT_BACKBONE_CACHE holds the compiled mmcv wheels and their logs (default ~/.cache/tnt_backbone).
 EOF
 }
@@ -32,12 +36,14 @@ step_number=0
 step() { printf '[%d/6] %4ds  %s\n' $((++step_number)) "$SECONDS" "$1"; }
 detail() { printf '             %s\n' "$1"; }
 
-STACK=openmmlab TORCH_INDEX='' CPU_INDEX='' PYTHON_OPTION=''
+STACK=openmmlab TORCH_INDEX='' CPU_INDEX='' PYTHON_OPTION='' NO_COMPILE='' KEEP=''
 while (($#)); do
   case "$1" in
     -h | --help) usage && exit 0 ;;
+    --no-compile) NO_COMPILE=1 && shift && continue ;;
+    --keep) KEEP=1 && shift && continue ;;
     --stack | --torch-index | --python) [[ -n ${2:-} ]] || die "$1 needs a value." "See: bash tools/setup_env.sh --help" ;;
-    *) die "unknown option: $1" "Allowed: --stack, --torch-index, --python. See: bash tools/setup_env.sh --help" ;;
+    *) die "unknown option: $1" "Allowed: --stack, --torch-index, --python, --no-compile, --keep. See: bash tools/setup_env.sh --help" ;;
   esac
   case "$1" in
     --stack) STACK=$2 ;;
@@ -48,10 +54,15 @@ while (($#)); do
 done
 
 case "$STACK" in
-  openmmlab) VENV="$ROOT/.venv" MMCV=mmcv ;;
-  onedl) VENV="$ROOT/.venv-onedl" MMCV=onedl-mmcv ;;
+  openmmlab) VENV="$ROOT/.venv" MMCV=mmcv EXTRA=openmmlab ;;
+  onedl) VENV="$ROOT/.venv-onedl" MMCV=onedl-mmcv EXTRA=onedl ;;
   *) die "unknown stack: $STACK" "Allowed: --stack openmmlab (default) or --stack onedl" ;;
 esac
+if [[ $STACK$NO_COMPILE == onedl1 ]]; then
+  die "--no-compile does not work with --stack onedl: mmcv-lite is published for the stack openmmlab only." \
+    "Leave out --stack:       bash tools/setup_env.sh --no-compile" \
+    "or compile the operators: bash tools/setup_env.sh --stack onedl"
+fi
 
 # ---- The stamp: what an environment was made from
 STAMP="$VENV/tnt_backbone.stamp"
@@ -74,11 +85,12 @@ write_stamp() { # RECIPE OPERATORS
 
 up_to_date() {
   local gpu_now
+  [[ -n $NO_COMPILE || $(stamp_value ops) != none ]] || return 1
   [[ $(stamp_value recipe) == "$(recipe)" ]] || return 1
   if [[ -n $PYTHON_OPTION && $(python_version "$PYTHON_OPTION") != "$(python_version "$VENV/bin/python")" ]]; then return 1; fi
   if [[ -n $(stamp_value cpu_index) ]] && has_gpu; then return 1; fi # its torch cannot use the GPU
   gpu_now=$(gpu_compiler) # a GPU with its compiler that was not there before is worth compiling for
-  [[ -z $gpu_now || $gpu_now == "$(stamp_value gpu_compiler)" ]] || return 1
+  [[ -n $NO_COMPILE || -z $gpu_now || $gpu_now == "$(stamp_value gpu_compiler)" ]] || return 1
   "$VENV/bin/python" -I -c 'import sys
 from importlib.util import find_spec
 sys.exit(not all(map(find_spec, sys.argv[1:])))' torch mmengine mmcv mmdet mmseg mmpretrain tnt_backbone 2>/dev/null
@@ -128,12 +140,14 @@ gpu_compiler() { # '9.0 nvcc 13.0' where there are a GPU and nvcc, else nothing
 check_compiler() {
   command -v "${CXX:-c++}" >/dev/null || die "no C++ compiler (${CXX:-c++}) found; mmcv's operators must be compiled." \
     "Debian, Ubuntu:  sudo apt install g++" \
-    "conda:           conda install -c conda-forge gxx"
+    "conda:           conda install -c conda-forge gxx" \
+    "Without one:     bash tools/setup_env.sh --no-compile   (docs/install.md says what then works)"
   local include
   include=$("$BASE_PYTHON" -c 'import sysconfig; print(sysconfig.get_path("include"))')
   [[ -f $include/Python.h ]] || die "Python.h is not in $include; mmcv's operators cannot be compiled without it." \
     "Debian, Ubuntu:     sudo apt install python$(python_version "$BASE_PYTHON")-dev" \
-    "or another Python:  bash tools/setup_env.sh --python /path/to/python3.11"
+    "or another Python:  bash tools/setup_env.sh --python /path/to/python3.11" \
+    "Without it:         bash tools/setup_env.sh --no-compile   (docs/install.md says what then works)"
 }
 
 check_disk() {
@@ -297,6 +311,18 @@ build_wheel() { # FOLDER: compiles mmcv's wheel into it
   [[ -d $1 ]] || mv -T "$TEMPORARY/wheel" "$1" # another checkout may have been quicker
 }
 
+install_without_compiling() { # sets OPS, EXTRA and NOTE
+  local packages
+  MMCV=mmcv-lite EXTRA=openmmlab-lite OPS=none
+  NOTE="mmcv's operators come from torch and torchvision; those that are missing raise an error that names them.
+        To compile all of them: bash tools/setup_env.sh"
+  step "$MMCV $(pin "$MMCV"), with operators from torch and torchvision"
+  install "$MMCV"
+  packages=$("$VENV/bin/python" -I -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  # a link, as this package is installed in editable form
+  ln -s "$ROOT/tools/_mmcv_ext.py" "$packages/mmcv/_ext.py"
+}
+
 check_environment() { # calls what breaks when binaries do not suit each other
   "$VENV/bin/python" -I - "$OPS" <<'EOF'
 import sys, warnings
@@ -307,7 +333,8 @@ import cv2, mmcv.ops, mmdet.utils, mmengine, mmpretrain.utils, mmseg.utils, nump
 
 for library in (mmdet, mmseg, mmpretrain):
     library.utils.register_all_modules()  # imports all their models, data sets and metrics
-for device in ['cpu'] if sys.argv[1] == 'cpu' else ['cpu', 'cuda']:
+cuda = sys.argv[1] != 'cpu' and (sys.argv[1] != 'none' or torch.cuda.is_available())
+for device in ['cpu', 'cuda'] if cuda else ['cpu']:
     # boxes 0 and 1 overlap by 81 / 119: the second is dropped
     boxes = torch.tensor([[0.0, 0, 10, 10], [1, 1, 11, 11], [20, 20, 30, 30]], device=device)
     scores = torch.tensor([0.9, 0.8, 0.7], device=device)
@@ -325,7 +352,7 @@ make_environment() {
   cd "$ROOT" # uv reads [tool.uv] of pyproject.toml there
   step "Checking compiler, disk and network"
   tag="cp$(python_version "$BASE_PYTHON" | tr -d .)"
-  compgen -G "$wheel_folder*-$tag/*.whl" >/dev/null || check_compiler
+  [[ -n $NO_COMPILE ]] || compgen -G "$wheel_folder*-$tag/*.whl" >/dev/null || check_compiler
   check_disk
   find_uv
   check_network
@@ -335,7 +362,7 @@ make_environment() {
   # Always anew: what an interrupted or older run left cannot be trusted, and uv's cache makes it quick.
   # The stamp goes first and stays, so that a half-made environment is known as this script's.
   mkdir -p "$VENV"
-  write_stamp incomplete ''
+  write_stamp incomplete "${NO_COMPILE:+none}"
   find "$VENV" -mindepth 1 -maxdepth 1 ! -name "${STAMP##*/}" -exec rm -rf {} +
   "$UV" venv --quiet --allow-existing --python "$BASE_PYTHON" "$VENV"
 
@@ -351,25 +378,34 @@ make_environment() {
   fi
   install torch torchvision numpy ninja packaging pip psutil setuptools wheel
 
-  choose_operators
-  wheel_folder="$CACHE/wheels/$MMCV-$(pin "$MMCV")-torch$TORCH-$OPS-$tag"
-  step "$MMCV $(pin "$MMCV") with its compiled operators ($OPS)"
-  detail "$NOTE"
-  if [[ -d $wheel_folder ]]; then detail "compiled before: $wheel_folder"; else build_wheel "$wheel_folder"; fi
-  install "$wheel_folder"/*.whl
+  if [[ -n $NO_COMPILE ]]; then
+    install_without_compiling
+  else
+    choose_operators
+    wheel_folder="$CACHE/wheels/$MMCV-$(pin "$MMCV")-torch$TORCH-$OPS-$tag"
+    step "$MMCV $(pin "$MMCV") with its compiled operators ($OPS)"
+    detail "$NOTE"
+    if [[ -d $wheel_folder ]]; then detail "compiled before: $wheel_folder"; else build_wheel "$wheel_folder"; fi
+    install "$wheel_folder"/*.whl
+  fi
 
   step "Libraries of the stack $STACK, tools, and this package in editable form"
-  install --no-build-isolation --editable ".[$STACK,demo,test]"
+  install --no-build-isolation --editable ".[$EXTRA,demo,test]"
 
   step "Importing every library and calling the operators"
-  check_environment || die "the environment in $VENV does not work; the lines above say where." \
-    "Compile the operators again:  rm -r $(printf '%q' "$wheel_folder"); bash tools/setup_env.sh --stack $STACK"
+  if ! check_environment; then
+    [[ -z $NO_COMPILE ]] || die "the environment in $VENV does not work; the lines above say where." \
+      "Compile the operators instead:  bash tools/setup_env.sh"
+    die "the environment in $VENV does not work; the lines above say where." \
+      "Compile the operators again:  rm -r $(printf '%q' "$wheel_folder"); bash tools/setup_env.sh --stack $STACK"
+  fi
   write_stamp "$(recipe)" "$OPS"
   printf 'Ready after %ds. Activate it with:  source %q\nNote: %s\n' "$SECONDS" "$VENV/bin/activate" "$NOTE"
 }
 
 main() {
   TORCH_INDEX="${TORCH_INDEX:-$(stamp_value torch_index)}"
+  if [[ -n $KEEP && $(stamp_value ops) == none ]]; then NO_COMPILE=1; fi
   if ! up_to_date; then
     if [[ -e $VENV && ! -f $STAMP ]]; then
       die "$VENV was not made by this script; it is left alone." "Move it away:  mv $(printf '%q %q' "$VENV" "$VENV.old")"

@@ -9,7 +9,7 @@ set -euo pipefail
 
 TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 if [[ -z ${PYTHON:-} ]]; then
-  bash "$TOOLS/setup_env.sh"
+  bash "$TOOLS/setup_env.sh" --keep
   PYTHON="$TOOLS/../.venv/bin/python"
 fi
 source "$TOOLS/_python.sh"

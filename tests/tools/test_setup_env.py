@@ -74,6 +74,10 @@ COMPILER = {'c++': 'exit 0'}
         (['--stak', 'onedl'], ['unknown option: --stak', '--torch-index']),
         (['--stack', 'mmcv1'], ['unknown stack: mmcv1', '--stack openmmlab', '--stack onedl']),
         (['--stack'], ['--stack needs a value', '--help']),
+        (
+            ['--stack', 'onedl', '--no-compile'],
+            ['--no-compile does not work with --stack onedl', 'setup_env.sh --no-compile'],
+        ),
     ],
 )
 def test_wrong_options_are_refused_with_the_right_ones(setup_env, options, messages):
@@ -110,6 +114,7 @@ def test_no_compiler(setup_env, checkout):
     assert result.returncode == 1
     assert 'no C++ compiler (no-such-compiler)' in result.stderr
     assert 'sudo apt install g++' in result.stderr
+    assert '--no-compile' in result.stderr
     assert not (checkout / '.venv').exists()
 
 
@@ -122,6 +127,7 @@ def test_no_python_headers(setup_env, tmp_path):
     assert result.returncode == 1
     assert 'Python.h is not in /nowhere' in result.stderr
     assert '-dev' in result.stderr
+    assert '--no-compile' in result.stderr
 
 
 def test_no_disk(setup_env, checkout, tmp_path):
@@ -227,6 +233,7 @@ case "$*" in
     while [ "$1" != --wheel-dir ]; do shift; done
     mkdir -p "$2" && touch "$2/mmcv.whl" ;;
   *zipfile*) echo mmcv/_ext.so ;;
+  *purelib*) mkdir -p "$(dirname "$0")/../lib/mmcv"; echo "$(dirname "$0")/../lib" ;;
 esac
 """
 UV = """
@@ -317,6 +324,50 @@ def test_a_gpu_that_came_later_replaces_the_cpu_build(make_environment):
         output, record = make_environment(replaced={'nvidia-smi': gpu}, CPU_BUILD='yes')
         assert ('[1/6]' in output) == made
     assert of_torch(record)[0].startswith('torch torchvision numpy')
+
+
+def mmcv_of(record):
+    """What was compiled or installed as mmcv, and the extras of this package."""
+    return [
+        next(word for word in line.split() if word.startswith(('.[', 'wheel', 'mmcv-lite')))
+        for line in record
+        if re.search(r'^wheel| mmcv-lite| \.\[', line)
+    ]
+
+
+WITHOUT_COMPILER = {'CXX': 'no-such-compiler'}
+
+
+def test_without_compiling_the_operators_are_ours(make_environment, checkout):
+    output, record = make_environment('--no-compile', **WITHOUT_COMPILER)
+    assert mmcv_of(record) == ['mmcv-lite', '.[openmmlab-lite,demo,test]']
+    assert 'mmcv operators: none' in output
+    link = checkout / '.venv/lib/mmcv/_ext.py'
+    assert link.resolve() == (checkout / 'tools/_mmcv_ext.py').resolve()
+
+
+def test_the_next_run_compiles_unless_it_is_told_not_to(make_environment):
+    """tools/test.sh and tools/demo.sh pass --keep, which also holds when the recipe changed."""
+    make_environment('--no-compile', **WITHOUT_COMPILER)
+    for option in ('--no-compile', '--keep'):
+        output, record = make_environment(option, **WITHOUT_COMPILER)
+        assert '[1/6]' not in output
+        assert record == []
+    output, record = make_environment()
+    assert mmcv_of(record) == ['wheel', '.[openmmlab,demo,test]']
+    assert 'mmcv operators: cpu' in output
+    for option in ('--no-compile', '--keep'):  # more than was asked for is kept
+        output, _ = make_environment(option, **WITHOUT_COMPILER)
+        assert '[1/6]' not in output
+        assert 'mmcv operators: cpu' in output
+
+
+def test_what_is_kept_without_operators_is_updated_without_them(make_environment, checkout):
+    make_environment('--no-compile', **WITHOUT_COMPILER)
+    with (checkout / 'requirements/pins.txt').open('a') as pins_file:
+        pins_file.write('# changed\n')
+    _, record = make_environment('--keep', **WITHOUT_COMPILER)
+    assert mmcv_of(record) == ['mmcv-lite', '.[openmmlab-lite,demo,test]']
 
 
 OPTIMISED = 'wheel -O3 -g0 -DNDEBUG -fwrapv -fPIC'  # CFLAGS replaces the flags of Python itself
