@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+import uncompiled
 from sweep import FAMILIES, ROOTS, Row, read
 
 PAGE = Path(__file__).parents[2] / 'docs' / 'compatibility.md'
@@ -42,8 +43,8 @@ def grouped(rows: Iterable[Row], *columns: str) -> str:
     )
 
 
-def summary(rows: dict[str, Row]) -> str:
-    """A line a library."""
+def summary(rows: dict[str, Row], tried: dict[str, Row]) -> str:
+    """Return a line per library."""
     lines = []
     for library in ROOTS:
         swept = [row for row in rows.values() if row['config'].startswith(f'{library}/')]
@@ -57,6 +58,7 @@ def summary(rows: dict[str, Row]) -> str:
                 len({row['swapped'] for row in own}),
                 len(own),
                 *(runs(own, family) for family in FAMILIES),
+                without_compiled(own, tried.values()),
             ]
         )
     return table(
@@ -68,8 +70,37 @@ def summary(rows: dict[str, Row]) -> str:
             'distinct once swapped',
             'run with their own',
             *FAMILIES,
+            'TNT without compiled operators',
         ),
         lines,
+    )
+
+
+def without_compiled(own: Iterable[Row], tried: Iterable[Row]) -> str:
+    """Return how many configs run with TNT without compiled operators.
+
+    Args:
+        own: Rows of a library whose stock backbone runs.
+        tried: Rows of ``uncompiled.csv``. A row counts for all configs with the same swapped model.
+    """
+    outcomes = {row['swapped']: row['outcome'] for row in tried}
+    reached = [row for row in own if row['swapped'] in outcomes and runs([row], 'TNT')]
+    ok = sum(outcomes[row['swapped']] == 'ok' for row in reached)
+    return f'{ok} of {len(reached)} tried'
+
+
+def operators(rows: Iterable[Row]) -> str:
+    """Return which operators of mmcv are called, by how many of the distinct models."""
+    called = defaultdict(list)
+    for row in {row['swapped']: row for row in rows}.values():
+        for operator in row['operators'].split() or ['none']:
+            called[operator].append(row['config'])
+    return table(
+        ('operator', 'distinct models that call it', 'such as'),
+        (
+            (f'`{name}`' if name != 'none' else name, len(configs), f'`{configs[0]}`')
+            for name, configs in sorted(called.items(), key=lambda item: -len(item[1]))
+        ),
     )
 
 
@@ -90,12 +121,21 @@ def needs(rows: Iterable[Row]) -> str:
 def write() -> str:
     """The page."""
     rows = dict(sorted(read().items()))
+    tried = dict(sorted(uncompiled.read().items()))
+    failed_uncompiled = [row for row in tried.values() if row['outcome'] != 'ok']
     own = [row for row in rows.values() if row['own'] == 'ok']
     failed = [row for row in own if runs([row], 'TNT') < 1 or row['Swin']]
     return TEXT.read_text().format(
         dates=' to '.join(sorted({f([r['date'] for r in rows.values()]) for f in (min, max)})),
         versions='; '.join(sorted({row['versions'] for row in rows.values()})),
-        summary=summary(rows),
+        summary=summary(rows, tried),
+        operators=operators(tried.values()),
+        uncompiled_date=' to '.join(
+            sorted({f([row['date'] for row in tried.values()]) for f in (min, max)})
+        ),
+        uncompiled=grouped(failed_uncompiled, 'outcome')
+        if failed_uncompiled
+        else 'All of them ran.',
         needs=needs(own),
         failed=grouped(failed, *FAMILIES, 'Swin'),
         stock=grouped((row for row in rows.values() if row['own'] != 'ok'), 'own'),

@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
 from multiprocessing.connection import Connection
@@ -124,11 +124,11 @@ def read() -> dict[str, Row]:
         return {row['config']: row for row in csv.DictReader(file)}
 
 
-def append(row: Row) -> None:
-    """Add a row, beside other processes."""
-    with OUTCOMES.open('a', newline='') as file:
+def append(row: Row, path: Path | None = None, columns: Sequence[str] = COLUMNS) -> None:
+    """Add a row to a file (default ``OUTCOMES``), beside other processes."""
+    with (path or OUTCOMES).open('a', newline='') as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        writer = csv.DictWriter(file, COLUMNS, lineterminator='\n')
+        writer = csv.DictWriter(file, columns, lineterminator='\n')
         if file.tell() == 0:
             writer.writeheader()
         writer.writerow(row)
