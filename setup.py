@@ -56,6 +56,7 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE'],
     packages=find_packages(include=['tnt_backbone', 'tnt_backbone.*']),
+    entry_points={'console_scripts': ['tnt = tnt_backbone.cli.tnt:main']},
     package_data={'tnt_backbone': ['checkpoints/published.json', 'ops/native.cpp']},
     python_requires='>=3.11',
     install_requires=['torch'],

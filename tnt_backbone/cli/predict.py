@@ -1,0 +1,112 @@
+"""Predict on pictures, folders or videos with a checkpoint.
+
+    tnt predict work_dirs/mine/best_coco_bbox_mAP_epoch_12.pth photos/
+    tnt predict best.pth 'data/**/*.jpg' film.mp4 --out predictions --score 0.5 --classes cat dog
+
+The checkpoint is enough: it has its config and the names of its classes. The command writes
+predictions.json and pictures/ into --out; segmentation also writes label maps into labels/. A
+command that was ended goes on where it stopped when it is called again.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .common import errors_of_the_user, make_parser
+
+TOOL = 'tnt predict'
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the parsed command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        'sources',
+        nargs='+',
+        metavar='SOURCE',
+        help='picture, folder, pattern, URL, video, or .txt file with one of them per line',
+    )
+    parser.add_argument(
+        '--out', type=Path, default=Path('predictions'), help='folder (default: predictions)'
+    )
+    parser.add_argument('--config', help='config file instead of the one in the checkpoint')
+    parser.add_argument(
+        '--trust',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='types and modules that the config in the checkpoint may name although no library '
+        'of OpenMMLab has them',
+    )
+    parser.add_argument('--device', help='such as cuda:1 or cpu (default: a GPU if there is one)')
+    parser.add_argument('--batch', type=int, default=1, help='pictures per step (default: 1)')
+    parser.add_argument(
+        '--workers', type=int, default=1, help='processes that read pictures (default: 1)'
+    )
+    parser.add_argument(
+        '--score', type=float, default=0.3, help='leave out objects below it (default: 0.3)'
+    )
+    parser.add_argument(
+        '--classes', nargs='+', metavar='NAME', help='leave out objects of other classes'
+    )
+    parser.add_argument('--no-pictures', action='store_true', help='do not draw the predictions')
+    parser.add_argument(
+        '--force', action='store_true', help='write over other predictions in --out'
+    )
+    args = parser.parse_args(argv)
+    for name, least in (('batch', 1), ('workers', 0)):
+        if getattr(args, name) < least:
+            parser.error(f'--{name} {getattr(args, name)}: {least} is the least')
+    if not 0 <= args.score <= 1:
+        parser.error(f'--score {args.score:g}: pass a number from 0 to 1')
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    with errors_of_the_user(TOOL):
+        from ..predict.model import UnreadablePictureError, load_model
+        from ..predict.pictures import find_pictures
+        from ..predict.write import PredictionFolder
+
+        model = load_model(
+            args.checkpoint, config=args.config, device=args.device, trust=args.trust
+        )
+        file = Path(args.checkpoint)
+        state = file.stat() if file.is_file() else None
+        settings = {
+            'checkpoint': os.path.abspath(args.checkpoint) if state else args.checkpoint,
+            'written': state and state.st_mtime,
+            'config': args.config,
+            'score': args.score,
+            'classes': args.classes,
+        }
+        out = PredictionFolder(args.out, settings, force=args.force, draw=not args.no_pictures)
+        pictures = find_pictures(args.sources)
+        results = model.stream(
+            pictures,
+            score=args.score,
+            classes=args.classes,
+            batch_size=args.batch,
+            workers=args.workers,
+            done=out.done,
+        )
+    from tqdm import tqdm
+
+    is_counted = not any(picture.is_video for picture in pictures)
+    left = sum(picture.name not in out.done for picture in pictures) if is_counted else None
+    unreadable = written = 0
+    for result in tqdm(out.write(results), total=left, unit='picture', disable=None):
+        if isinstance(result, UnreadablePictureError):
+            unreadable += 1
+            print(f'skipped: {result}', file=sys.stderr)
+        else:
+            written += 1
+    print(f'{written} pictures: {out.finish()}')
+    if unreadable:
+        print(f'{unreadable} pictures could not be read. Replace them and call the command again')
+        sys.exit(1)

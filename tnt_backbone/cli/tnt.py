@@ -1,0 +1,48 @@
+"""One command for all: ``tnt train``, ``tnt predict`` and the others."""
+
+import importlib
+import sys
+
+from ..version import __version__
+
+# Command: its file in this folder, and what it does
+COMMANDS = {
+    'new': ('new_config', 'make a config with our backbone and your own data'),
+    'check': ('check_data', 'look for mistakes in the data of a config'),
+    'train': ('train', 'train with the settings of a config'),
+    'test': ('test', 'measure a checkpoint on the test data of its config'),
+    'predict': ('predict', 'predict on pictures, folders or videos'),
+    'convert': ('convert_checkpoint', 'write weights in another form'),
+    'flops': ('get_flops', 'count parameters and operations'),
+    'configs': ('configs', 'list, find and copy the configs that come with the package'),
+}
+
+
+def usage() -> str:
+    """Return what ``tnt --help`` prints."""
+    lines = [f'  {name:9} {text}' for name, (_, text) in COMMANDS.items()]
+    return '\n'.join(
+        [
+            'usage: tnt COMMAND [arguments of the command]',
+            '',
+            *lines,
+            '',
+            'tnt COMMAND --help shows the arguments. tnt --version shows the version.',
+        ]
+    )
+
+
+def main() -> None:
+    """Run the command that the first argument names."""
+    name, *arguments = sys.argv[1:] or ['--help']
+    if name in ('-h', '--help'):
+        print(usage())
+    elif name == '--version':
+        print(__version__)
+    elif name not in COMMANDS:
+        sys.stderr.write(f'tnt: error: {name!r} is no command\n\n{usage()}\n')
+        sys.exit(2)
+    else:
+        # argparse takes the name of the command for usage and errors from here
+        sys.argv[0] = f'tnt {name}'
+        importlib.import_module(f'.{COMMANDS[name][0]}', __package__).main(arguments)

@@ -1,0 +1,130 @@
+"""Which pictures are meant: files, folders, patterns, lists, addresses, videos."""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlparse
+
+import cv2
+import numpy as np
+
+PICTURES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.jp2', '.ppm', '.pgm')
+VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
+LISTS = ('.txt',)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture to predict on, or a video.
+
+    Attributes:
+        name: What its results are called: its path below the folder that all sources share.
+        path: The file or the URL.
+        pixels: A frame's or an array's pixels ``(H, W, 3)``, BGR, uint8.
+    """
+
+    name: str
+    path: str
+    pixels: np.ndarray | None = None
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it has frames that were not read yet."""
+        return self.pixels is None and self.path.lower().endswith(VIDEOS)
+
+
+def find_pictures(sources: Iterable[str | Path]) -> list[Picture]:
+    """Return the pictures of all sources, in the order given, each once.
+
+    Args:
+        sources: Files, folders (walked, in sorted order), patterns such as ``data/**/*.jpg``, URLs,
+            videos, and ``.txt`` files with one of these per line (paths are relative to the file's
+            folder).
+
+    Raises:
+        FileNotFoundError: If a source does not exist, or a folder or a pattern has no picture.
+        ValueError: If a file is neither a picture nor a video nor a list.
+    """
+    roots: list[str] = []
+    paths = list(dict.fromkeys(path for source in sources for path in _find(str(source), roots)))
+    # Below the folder that all of them share, no two files have the same name.
+    root = os.path.commonpath(roots) if roots else ''
+    return [
+        Picture(_name_of_url(path) if _is_url(path) else os.path.relpath(path, root), path)
+        for path in paths
+    ]
+
+
+def _is_url(text: str) -> bool:
+    return text.startswith(('http://', 'https://'))
+
+
+def _name_of_url(url: str) -> str:
+    parts = urlparse(url)
+    return f'{parts.netloc}{parts.path}'.rstrip('/').replace(':', '_')
+
+
+def _find(source: str, roots: list[str]) -> Iterator[str]:
+    """Yield absolute paths and URLs; ``roots`` gets the folders that names are relative to."""
+    if _is_url(source):
+        yield source
+        return
+    path = Path(os.path.abspath(os.path.expanduser(source)))
+    if path.is_dir():
+        roots.append(str(path))
+        if not (found := sorted(map(str, _walk(path)))):
+            raise FileNotFoundError(
+                f'{source} has no pictures. Endings that are read: {" ".join(PICTURES + VIDEOS)}'
+            )
+        yield from found
+    elif path.is_file() and path.suffix.lower() in LISTS:
+        lines = path.read_text(encoding='utf-8-sig').splitlines()
+        for line in filter(None, map(str.strip, lines)):
+            yield from _find(line if _is_url(line) else str(path.parent / line), roots)
+    elif path.is_file():
+        if not path.name.lower().endswith(PICTURES + VIDEOS):
+            known = ' '.join(PICTURES + VIDEOS + LISTS)
+            raise ValueError(f'{source} is no picture. Endings that are read: {known}')
+        roots.append(str(path.parent))
+        yield str(path)
+    elif glob.has_magic(source):
+        found = sorted(
+            file for file in glob.glob(str(path), recursive=True) if _is_read(Path(file))
+        )
+        if not found:
+            raise FileNotFoundError(f'no picture fits the pattern {source!r}')
+        roots.extend(str(Path(file).parent) for file in found)
+        yield from found
+    else:
+        raise FileNotFoundError(f'{source!r} does not exist. Pass a picture, a folder or a pattern')
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith('.')]
+        yield from (file for name in files if _is_read(file := Path(root, name)))
+
+
+def _is_read(path: Path) -> bool:
+    is_known = path.name.lower().endswith(PICTURES + VIDEOS)
+    return is_known and not path.name.startswith('.') and path.is_file()
+
+
+def read_frames(video: Picture) -> Iterator[Picture]:
+    """Yield the frames of a video, called ``NAME/000000.jpg`` and so on.
+
+    Raises:
+        ValueError: If OpenCV cannot read the video.
+    """
+    capture = cv2.VideoCapture(video.path)
+    number = 0
+    try:
+        while (frame := capture.read())[0]:
+            yield Picture(f'{video.name}/{number:06d}.jpg', video.path, frame[1])
+            number += 1
+    finally:
+        capture.release()
+    if not number:
+        raise ValueError(f'{video.path} cannot be read as a video. OpenCV reads H.264 in .mp4')

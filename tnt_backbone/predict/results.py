@@ -1,0 +1,187 @@
+"""What a model says about one picture."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+import mmcv
+import numpy as np
+from PIL import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(ABC):
+    """What all results share.
+
+    Attributes:
+        name: What the picture is called.
+        height: Of the picture, in pixels, as it is shown (EXIF's orientation applied).
+        width: Likewise.
+        classes: Names of all classes that the model knows.
+    """
+
+    name: str
+    height: int
+    width: int
+    classes: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...] = field(repr=False)
+    _pixels: np.ndarray | str = field(repr=False)
+    _sample: Any = field(repr=False)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The picture ``(H, W, 3)``, RGB, uint8."""
+        if isinstance(self._pixels, str):
+            return mmcv.imread(self._pixels, channel_order='rgb')
+        return np.ascontiguousarray(self._pixels[..., ::-1])
+
+    @abstractmethod
+    def to_json(self) -> Any:
+        """Return what ``predictions.json`` holds of the picture."""
+
+    @abstractmethod
+    def draw(self) -> np.ndarray:
+        """Return the picture with the predictions, ``(H, W, 3)``, RGB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detection(Result):
+    """Objects in a picture, the most certain first.
+
+    Attributes:
+        boxes: ``(N, 4)``: x1, y1, x2, y2 in pixels of the picture, float32.
+        scores: ``(N,)``: 0 to 1, float32.
+        labels: ``(N,)``: indices into ``classes``, int64.
+        masks: ``(N, H, W)``, bool; ``None`` if the model predicts none.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    masks: np.ndarray | None
+
+    @property
+    def names(self) -> list[str]:
+        """The class of each object."""
+        return [self.classes[label] for label in self.labels]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return COCO's form of results: one dict per object.
+
+        ``category_id`` is the number of the class, from 1, in the order of ``classes``.
+        """
+        x1, y1, x2, y2 = self.boxes.T if len(self.boxes) else np.zeros((4, 0))
+        boxes = np.stack([x1, y1, x2 - x1, y2 - y1], axis=1)
+        objects: list[dict[str, Any]] = [
+            {
+                'file_name': self.name,
+                'category_id': int(label) + 1,
+                'category': self.classes[label],
+                'bbox': [round(float(value), 3) for value in box],
+                'score': round(float(score), 6),
+            }
+            for box, score, label in zip(boxes, self.scores, self.labels, strict=True)
+        ]
+        if self.masks is not None:
+            import pycocotools.mask
+
+            for entry, mask in zip(objects, self.masks, strict=True):
+                rle = pycocotools.mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+                entry['segmentation'] = {'size': rle['size'], 'counts': rle['counts'].decode()}
+        return objects
+
+    def to_supervision(self) -> Any:
+        """Return ``supervision.Detections``; needs the package ``supervision``."""
+        import supervision
+
+        return supervision.Detections(
+            xyxy=self.boxes,
+            confidence=self.scores,
+            class_id=self.labels,
+            mask=self.masks,
+            data={'class_name': np.array(self.names)},
+        )
+
+    def draw(self) -> np.ndarray:
+        """Return the picture with boxes, masks, names and scores, ``(H, W, 3)``, RGB."""
+        from mmdet.visualization import DetLocalVisualizer
+
+        visualizer = DetLocalVisualizer()
+        visualizer.dataset_meta = {'classes': self.classes, 'palette': list(self.palette)}
+        visualizer.add_datasample(
+            self.name, self.pixels, self._sample, draw_gt=False, pred_score_thr=0.0
+        )
+        return visualizer.get_image()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmentation(Result):
+    """The class of each pixel.
+
+    Attributes:
+        labels: ``(H, W)``: indices into ``classes``, int64.
+    """
+
+    labels: np.ndarray
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the share of the picture that each class has, classes without a pixel left out."""
+        counts = np.bincount(self.labels.ravel(), minlength=len(self.classes))
+        shares = {
+            name: round(count / self.labels.size, 6)
+            for name, count in zip(self.classes, counts.tolist(), strict=True)
+            if count
+        }
+        return {'file_name': self.name, 'shares': shares}
+
+    def to_image(self) -> Image.Image:
+        """Return the label map as a picture with a palette; its pixels are the labels."""
+        image = Image.fromarray(self.labels.astype(np.uint8))
+        image.putpalette([value for colour in self.palette for value in colour])
+        return image
+
+    def draw(self) -> np.ndarray:
+        """Return the picture with the classes in colour, ``(H, W, 3)``, RGB."""
+        from mmseg.visualization import SegLocalVisualizer
+
+        visualizer = SegLocalVisualizer(alpha=0.5)
+        visualizer.dataset_meta = {'classes': self.classes, 'palette': list(self.palette)}
+        visualizer.add_datasample(
+            self.name, self.pixels, self._sample, draw_gt=False, with_labels=False
+        )
+        return visualizer.get_image()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classification(Result):
+    """How certain the model is of each class.
+
+    Attributes:
+        scores: ``(C,)``: one per class, 0 to 1, float32.
+    """
+
+    scores: np.ndarray
+
+    @property
+    def label(self) -> int:
+        """Index of the most certain class."""
+        return int(self.scores.argmax())
+
+    def top(self, number: int = 5) -> list[tuple[str, float]]:
+        """Return the most certain classes and their scores."""
+        order = np.argsort(-self.scores, kind='stable')[:number]
+        return [(self.classes[i], float(self.scores[i])) for i in order]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the five most certain classes."""
+        top = [{'category': name, 'score': round(score, 6)} for name, score in self.top()]
+        return {'file_name': self.name, 'top5': top}
+
+    def draw(self) -> np.ndarray:
+        """Return the picture with class and score, ``(H, W, 3)``, RGB."""
+        from mmpretrain.visualization import UniversalVisualizer
+
+        visualizer = UniversalVisualizer()
+        visualizer.dataset_meta = {'classes': self.classes}
+        visualizer.visualize_cls(self.pixels, self._sample, draw_gt=False)
+        return visualizer.get_image()

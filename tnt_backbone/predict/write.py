@@ -1,0 +1,142 @@
+"""Predictions of many pictures as files, so that a run that was ended goes on where it stopped."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from PIL import Image
+
+from .model import UnreadablePictureError
+from .results import Result, Segmentation
+
+LINES = 'predictions.jsonl'  # a line for each picture, written as soon as it is done
+WHOLE = 'predictions.json'  # all of them, written at the end
+DRAWN = ('.jpg', '.jpeg', '.png')  # other pictures are drawn into JPEGs
+
+
+class PredictionFolder:
+    """The folder that predictions are written into.
+
+    ::
+
+        predictions.jsonl   a line for the settings, then a line for each picture
+        predictions.json    the same as one list, written when all pictures are done
+        pictures/           each picture with its predictions drawn, in the tree of the sources
+        labels/             label maps (segmentation), PNG with a palette, in the same tree
+
+    Args:
+        folder: Made if it does not exist.
+        settings: What the predictions depend on. A folder that was begun with others is refused.
+        force: Begin anew, whatever the folder holds.
+        draw: Whether ``pictures/`` is wanted.
+
+    Raises:
+        FileExistsError: If the folder holds predictions that were made with other settings.
+    """
+
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], *, force: bool = False, draw: bool = True
+    ) -> None:
+        self.folder = folder
+        self.draw = draw
+        self._lines = folder / LINES
+        self._settings = json.dumps({'settings': settings}, sort_keys=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._taken: set[str] = set()
+        self.done = set() if force else self._read_done()
+        if not self.done:
+            _replace(self._lines, [self._settings])
+        (folder / WHOLE).unlink(missing_ok=True)
+
+    def _read_done(self) -> set[str]:
+        """Return the names that are done, after cutting off a line that was not finished."""
+        if not self._lines.is_file():
+            return set()
+        lines = self._lines.read_text(encoding='utf-8').splitlines(keepends=True)
+        whole = [line.rstrip('\n') for line in lines if line.endswith('\n')]
+        if not whole:
+            return set()
+        if whole[0] != self._settings:
+            raise FileExistsError(
+                f'{self.folder} holds predictions of another checkpoint or with other options '
+                f'({whole[0]}). Pass another --out, or --force to write them again'
+            )
+        if len(whole) < len(lines):
+            _replace(self._lines, whole)
+        entries = [json.loads(line) for line in whole[1:]]
+        self._taken.update(*(entry['files'] for entry in entries))
+        return {entry['name'] for entry in entries}
+
+    def write(
+        self, results: Iterable[Result | UnreadablePictureError]
+    ) -> Iterator[Result | UnreadablePictureError]:
+        """Write each result and yield it; unreadable pictures are passed on."""
+        with self._lines.open('a', encoding='utf-8') as file:
+            for result in results:
+                if isinstance(result, Result):
+                    line = {
+                        'name': result.name,
+                        'files': self._write_pictures(result),
+                        'predictions': result.to_json(),
+                    }
+                    file.write(json.dumps(line) + '\n')
+                    file.flush()
+                yield result
+
+    def _write_pictures(self, result: Result) -> list[str]:
+        """Write the label map and the drawn picture; return their paths below the folder."""
+        files = []
+        if isinstance(result, Segmentation):
+            files.append(self._place('labels', result.name, '.png'))
+            _save(result.to_image(), self.folder / files[-1])
+        if self.draw:
+            suffix = PurePosixPath(result.name).suffix
+            files.append(
+                self._place('pictures', result.name, suffix if suffix.lower() in DRAWN else '.jpg')
+            )
+            _save(Image.fromarray(result.draw()), self.folder / files[-1])
+        return files
+
+    def _place(self, folder: str, name: str, suffix: str) -> str:
+        """Return a path that nothing else was written to: ``a.png``, or ``a.jpg.png`` if taken."""
+        path = PurePosixPath(folder, *(part for part in PurePosixPath(name).parts if part != '..'))
+        place = str(path.with_suffix(suffix))
+        if place in self._taken:
+            place = f'{path}{suffix}'
+        self._taken.add(place)
+        return place
+
+    def finish(self) -> Path:
+        """Write ``predictions.json`` and return its path."""
+
+        def entries() -> Iterator[str]:
+            separator = '['
+            with self._lines.open(encoding='utf-8') as file:
+                next(file)
+                for line in file:
+                    found = json.loads(line)['predictions']
+                    for entry in found if isinstance(found, list) else [found]:
+                        yield separator + json.dumps(entry)
+                        separator = ','
+            yield ']' if separator == ',' else '[]'
+
+        path = self.folder / WHOLE
+        _replace(path, entries())
+        return path
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.part{path.suffix}')
+    image.save(part, quality=95)
+    os.replace(part, path)
+
+
+def _replace(path: Path, lines: Iterable[str]) -> None:
+    """Write lines under another name and rename: the file is never half written."""
+    part = path.with_name(f'.{path.name}.part')
+    with part.open('w', encoding='utf-8') as file:
+        file.writelines(line + '\n' for line in lines)
+    os.replace(part, path)
