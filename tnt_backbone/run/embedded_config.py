@@ -15,7 +15,14 @@ from importlib import import_module
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import MODELS, TASK_UTILS, TRANSFORMS, WEIGHT_INITIALIZERS, Registry
+from mmengine.registry import (
+    DATASETS,
+    MODELS,
+    TASK_UTILS,
+    TRANSFORMS,
+    WEIGHT_INITIALIZERS,
+    Registry,
+)
 from mmengine.utils import get_object_from_string
 from torch import nn
 
@@ -23,6 +30,7 @@ from ..checkpoints.init_cfg import split_init_cfg
 from .libraries import LIBRARIES
 
 PACKAGES = (*LIBRARIES, 'mmcv', 'mmengine', 'tnt_backbone')  # of types and imports
+PARTS = (MODELS, TASK_UTILS, TRANSFORMS, WEIGHT_INITIALIZERS)
 # Classes of these modules read files, fetch models or run other programs on the strings they get.
 REACHING_OUT = (
     'mmdet.models.detectors.d2_wrapper',
@@ -134,17 +142,19 @@ def trusted_config(text: str, *, trust: Collection[str] = ()) -> Config:
     if content.get('data_preprocessor'):  # MMPretrain's stands beside the model
         model.setdefault('data_preprocessor', content['data_preprocessor'])
     dataset = test_dataset(content)
+    kind = str(dataset.get('type', ''))
     kept = {
         'default_scope': scope,
         'model': _without_weights(model),
         'dataset': {
-            'type': str(dataset.get('type', '')),
+            # asked for the names of its classes; of a user's own the checkpoint has them
+            'type': kind if _is_known(kind, (DATASETS,)) else '',
             'metainfo': dataset.get('metainfo') or {},
             'pipeline': _without_backends(dataset.get('pipeline') or []),
         },
     }
-    _require_trust(kept['model'], 'model', scope, trust)
-    _require_trust(kept['dataset']['pipeline'], 'pipeline', scope, trust)
+    _require_trust(kept['model'], 'model', trust)
+    _require_trust(kept['dataset']['pipeline'], 'pipeline', trust)
     return Config(kept)
 
 
@@ -214,13 +224,13 @@ def _walk(node: Any, path: str) -> Iterator[tuple[str, str, Any]]:
         yield path, path.rpartition('.')[2], node
 
 
-def _require_trust(part: Any, name: str, scope: str, trust: Collection[str]) -> None:
+def _require_trust(part: Any, name: str, trust: Collection[str]) -> None:
     for path, key, text in _walk(part, name):
         if text in trust:
             continue
         if key == '_scope_' and text not in (*PACKAGES, 'mmcls'):
             raise UntrustedConfigError(f'{path}={text!r} is not one of {", ".join(PACKAGES)}')
-        is_known = _is_known(text, scope) if key == 'type' else not SUSPICIOUS.search(text)
+        is_known = _is_known(text) if key == 'type' else not SUSPICIOUS.search(text)
         if not is_known:
             what = 'no part of the libraries' if key == 'type' else 'a file, an address or a call'
             raise UntrustedConfigError(
@@ -229,12 +239,12 @@ def _require_trust(part: Any, name: str, scope: str, trust: Collection[str]) -> 
             )
 
 
-def _is_known(name: str, scope: str) -> bool:
+def _is_known(name: str, registries: tuple[Registry, ...] = PARTS) -> bool:
     """Tell whether a type is a class that the libraries registered, without importing it."""
     if name in OTHER_TYPES:
         return True
     package, _, short = name.rpartition('.')
-    for registry in (MODELS, TASK_UTILS, TRANSFORMS, WEIGHT_INITIALIZERS):
+    for registry in registries:
         for node in _nodes(registry):
             if package in ('', node.scope) and (found := node.module_dict.get(short)):
                 return _is_harmless(found)
