@@ -12,15 +12,17 @@ from .waiting import register_when_possible
 
 if TYPE_CHECKING:
     from .backbones import TNT, PyramidTNT, T2TViT
+    from .predict import load_model
     from .registry import MODELS
 
-__all__ = ['MODELS', 'TNT', 'PyramidTNT', 'T2TViT', '__version__']
+__all__ = ['MODELS', 'TNT', 'PyramidTNT', 'T2TViT', '__version__', 'load_model']
 
 _HOMES = {
     'TNT': 'backbones',
     'PyramidTNT': 'backbones',
     'T2TViT': 'backbones',
     'MODELS': 'registry',
+    'load_model': 'predict',
 }
 
 

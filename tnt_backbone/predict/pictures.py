@@ -1,6 +1,7 @@
 """Which pictures are meant: files, folders, patterns, lists, addresses, videos."""
 
 import glob
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -95,7 +96,8 @@ def _find(source: str, roots: list[str]) -> Iterator[str]:
         )
         if not found:
             raise FileNotFoundError(f'no picture fits the pattern {source!r}')
-        roots.extend(str(Path(file).parent) for file in found)
+        fixed = itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)
+        roots.append(str(Path(*fixed)))
         yield from found
     else:
         raise FileNotFoundError(f'{source!r} does not exist. Pass a picture, a folder or a pattern')

@@ -40,7 +40,9 @@ REACHING_OUT = (
     'mmpretrain.models.backbones.timm_backbone',
     'mmpretrain.models.multimodal',
     'mmpretrain.models.retrievers',
-    'mmpretrain.models.utils',
+    'mmpretrain.models.utils.huggingface',
+    'mmpretrain.models.utils.tokenizer',
+    'mmpretrain.models.utils.vector_quantizer',
     'mmpretrain.models.classifiers.hugging_face',
     'mmpretrain.models.classifiers.timm',
 )

@@ -1,0 +1,167 @@
+"""A checkpoint predicts what the Runner predicts with it, from the picture file on."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from PIL import Image
+
+from tnt_backbone import load_model
+from tnt_backbone.predict.model import UnreadablePictureError
+from tnt_backbone.predict.pictures import find_pictures
+
+TASKS = ('detection', 'segmentation', 'classification')
+FOLDERS = {'classification': 'classification/val'}
+
+
+def predicted_by_the_runner(cfg, path, tmp_path):
+    """Return mmengine's own predictions, by the base name of the picture."""
+    cfg.work_dir = str(tmp_path / 'runner')
+    cfg.load_from = str(path)
+    cfg.test_dataloader.batch_size = 1
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        runner = Runner.from_cfg(cfg)
+        loader = runner.build_dataloader(cfg.test_dataloader)
+        runner.load_checkpoint(str(path))
+        runner.model.eval()
+        with torch.no_grad():
+            samples = [sample for batch in loader for sample in runner.model.test_step(batch)]
+    return {sample.img_path.rpartition('/')[2]: sample for sample in samples}
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_predictions_equal_those_of_the_runner(make_checkpoint, data, tmp_path, task):
+    path, cfg = make_checkpoint(task)
+    expected = predicted_by_the_runner(cfg, path, tmp_path)
+    model = load_model(path)
+    assert model.task == task
+    results = model.predict(data / FOLDERS.get(task, 'val'), score=0.0)
+    assert len(results) == len(expected) == (10 if task == 'classification' else 4)
+    for result in results:
+        sample = expected[result.name.rpartition('/')[2]]
+        assert (result.height, result.width) == tuple(sample.ori_shape)
+        if task == 'classification':
+            np.testing.assert_array_equal(result.scores, sample.pred_score)
+        elif task == 'segmentation':
+            np.testing.assert_array_equal(result.labels, sample.pred_sem_seg.data[0])
+        else:
+            objects = sample.pred_instances
+            assert len(objects) > 5
+            np.testing.assert_array_equal(result.boxes, objects.bboxes)
+            np.testing.assert_array_equal(result.scores, objects.scores)
+            np.testing.assert_array_equal(result.labels, objects.labels)
+            assert result.names == [str(label) for label in objects.labels.tolist()]
+
+
+def test_batches_and_loader_processes_keep_the_order(make_checkpoint, data):
+    model = load_model(make_checkpoint('segmentation')[0])
+    pictures = find_pictures([data / 'val'])
+    one = list(model.stream(pictures))
+    many = list(model.stream(pictures, batch_size=3, workers=2))
+    assert [result.name for result in many] == ['0.jpg', '1.jpg', '2.jpg', '3.jpg']
+    for first, second in zip(one, many, strict=True):
+        np.testing.assert_array_equal(first.labels, second.labels)
+
+
+def test_a_path_an_array_and_a_pil_image_are_one_picture(make_checkpoint, data, tmp_path):
+    model = load_model(make_checkpoint('detection')[0])
+    path = tmp_path / 'lossless.png'
+    Image.open(data / 'val/0.jpg').save(path)
+    image = Image.open(path)
+    results = model.predict([str(path), image, np.asarray(image)[..., ::-1]], score=0.0)
+    assert len(results[0].boxes) > 5
+    for result in results[1:]:
+        np.testing.assert_array_equal(result.boxes, results[0].boxes)
+        np.testing.assert_array_equal(result.pixels, np.asarray(image))
+
+
+def test_one_picture_gives_one_result_and_a_folder_a_list(make_checkpoint, data, tmp_path):
+    model = load_model(make_checkpoint('classification')[0])
+    assert model.predict(data / 'val/0.jpg').name == '0.jpg'
+    folder = tmp_path / 'one'
+    folder.mkdir()
+    shutil.copy(data / 'val/0.jpg', folder)
+    assert [result.name for result in model.predict(folder)] == ['0.jpg']
+
+
+def test_orientation_of_exif_is_applied(make_checkpoint, data, tmp_path):
+    image = Image.open(data / 'val/0.jpg')
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = tmp_path / 'turned.jpg'
+    image.save(turned, exif=exif.tobytes(), quality=95)
+    result = load_model(make_checkpoint('detection')[0]).predict(turned)
+    assert (result.height, result.width) == (image.width, image.height)
+    assert result.pixels.shape == (image.width, image.height, 3)
+
+
+@pytest.mark.parametrize('mode', ['L', 'P', 'RGBA', 'CMYK', '1'])
+def test_pictures_of_other_kinds_are_read_as_training_reads_them(
+    make_checkpoint, data, tmp_path, mode
+):
+    path = tmp_path / ('picture.jpg' if mode == 'CMYK' else 'picture.png')
+    Image.open(data / 'val/0.jpg').convert(mode).save(path)
+    result = load_model(make_checkpoint('segmentation')[0]).predict(path)
+    assert result.labels.shape == (96, 128)
+
+
+def test_a_damaged_picture_is_named_and_the_others_are_predicted(make_checkpoint, data):
+    whole = (data / 'val/1.jpg').read_bytes()
+    (data / 'val/1.jpg').write_bytes(whole[: len(whole) // 2])
+    (data / 'val/2.jpg').write_bytes(b'')
+    model = load_model(make_checkpoint('detection')[0])
+    results = list(model.stream(find_pictures([data / 'val']), batch_size=4))
+    failed = [isinstance(result, UnreadablePictureError) for result in results]
+    assert failed == [False, True, True, False]
+    assert '1.jpg' in str(results[1])
+    with pytest.raises(UnreadablePictureError, match=r'1\.jpg'):
+        model.predict(data / 'val')
+
+
+def test_objects_are_chosen_by_score_and_class(make_checkpoint, data):
+    model = load_model(make_checkpoint('detection')[0])
+    every = model.predict(data / 'val/0.jpg', score=0.0)
+    limit = float(np.median(every.scores))
+    high = model.predict(data / 'val/0.jpg', score=limit)
+    assert high.scores.tolist() == [score for score in every.scores.tolist() if score >= limit]
+    assert 0 < len(high.scores) < len(every.scores)
+    name = every.names[0]
+    chosen = model.predict(data / 'val/0.jpg', score=0.0, classes=[name])
+    assert chosen.names == [name] * every.names.count(name)
+    with pytest.raises(ValueError, match='horse'):
+        model.predict(data / 'val/0.jpg', classes=['horse'])
+
+
+def test_names_come_from_the_checkpoint_first(make_checkpoint):
+    names = tuple('abcdefghij')
+    path, _ = make_checkpoint('detection', dataset_meta={'classes': names})
+    assert load_model(path).classes == names
+
+
+def test_a_config_file_replaces_the_one_inside(make_checkpoint, tmp_path, data):
+    path, cfg = make_checkpoint('detection')
+    bare = tmp_path / 'bare.pth'
+    torch.save(torch.load(path, weights_only=True)['state_dict'], bare)
+    with pytest.raises(ValueError, match='--config'):
+        load_model(bare)
+    config = tmp_path / 'config.py'
+    cfg.dump(config)
+    first, second = (
+        model.predict(data / 'val/0.jpg', score=0.0)
+        for model in (load_model(path), load_model(bare, config=config))
+    )
+    assert len(first.boxes)
+    np.testing.assert_array_equal(first.boxes, second.boxes)
+
+
+def test_weights_of_another_model_are_refused(make_checkpoint, tmp_path):
+    path, _ = make_checkpoint('detection')
+    content = torch.load(path, weights_only=True)
+    weights = content['state_dict']
+    weights['other.weight'] = weights.pop('bbox_head.retina_cls.weight')
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=r'bbox_head\.retina_cls\.weight.*other\.weight'):
+        load_model(path)

@@ -1,0 +1,78 @@
+"""Which pictures a command line means, and what they are called."""
+
+import cv2
+import numpy as np
+import pytest
+
+from tnt_backbone.predict.pictures import find_pictures, read_frames
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ('a/1.jpg', 'a/deep/1.JPG', 'b/1.png', 'b/notes.txt', 'b/._1.png', '.git/1.jpg'):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b'')
+    (tmp_path / 'b/notes.txt').write_text('\ufeff1.png\n\n../a/1.jpg\r\n', encoding='utf-8')
+    return tmp_path
+
+
+def names(*sources):
+    return [picture.name for picture in find_pictures(sources)]
+
+
+def test_a_folder_is_walked_without_hidden_files(tree):
+    assert names(tree) == ['a/1.jpg', 'a/deep/1.JPG', 'b/1.png']
+    assert names(tree / 'a') == ['1.jpg', 'deep/1.JPG']
+
+
+def test_names_of_several_sources_differ(tree):
+    assert names(tree / 'a', tree / 'b') == ['a/1.jpg', 'a/deep/1.JPG', 'b/1.png']
+    assert names(tree / 'a/1.jpg', tree / 'b/1.png') == ['a/1.jpg', 'b/1.png']
+
+
+def test_each_picture_is_taken_once(tree):
+    assert names(tree / 'a/1.jpg', tree / 'a', f'{tree}/a/../a/1.jpg') == ['1.jpg', 'deep/1.JPG']
+
+
+def test_a_pattern_and_a_list(tree):
+    assert names(f'{tree}/**/*.jpg') == ['a/1.jpg']
+    assert names(tree / 'b/notes.txt') == ['b/1.png', 'a/1.jpg']
+
+
+def test_addresses_are_called_by_host_and_path():
+    assert names('https://example.org/a/1.jpg?size=2') == ['example.org/a/1.jpg']
+
+
+@pytest.mark.parametrize('source', ['missing.jpg', 'empty', '*.jpg'])
+def test_what_is_not_there_is_named(tmp_path, source):
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(FileNotFoundError, match=source.strip('*')):
+        find_pictures([tmp_path / source])
+
+
+def test_a_file_that_is_no_picture_is_named(tmp_path):
+    (tmp_path / 'a.csv').touch()
+    with pytest.raises(ValueError, match=r'a\.csv'):
+        find_pictures([tmp_path / 'a.csv'])
+
+
+def test_a_video_becomes_its_frames(tmp_path):
+    path = tmp_path / 'film.avi'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 10, (32, 16))
+    for value in (10, 100, 200):
+        writer.write(np.full((16, 32, 3), value, np.uint8))
+    writer.release()
+    (video,) = find_pictures([path])
+    assert video.is_video
+    frames = list(read_frames(video))
+    assert [frame.name for frame in frames] == [f'film.avi/00000{i}.jpg' for i in range(3)]
+    assert [round(float(frame.pixels.mean()), -1) for frame in frames] == [10, 100, 200]
+
+
+def test_a_damaged_video_is_named(tmp_path):
+    path = tmp_path / 'film.mp4'
+    path.write_bytes(b'no film')
+    (video,) = find_pictures([path])
+    with pytest.raises(ValueError, match=r'film\.mp4'):
+        list(read_frames(video))

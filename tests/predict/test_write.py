@@ -1,0 +1,113 @@
+"""What is written for predictions, and how a run that was ended goes on."""
+
+import json
+
+import numpy as np
+import pycocotools.mask
+import pytest
+from PIL import Image
+
+from tnt_backbone.predict.model import UnreadablePictureError
+from tnt_backbone.predict.results import Detection, Segmentation
+from tnt_backbone.predict.write import PredictionFolder
+
+SETTINGS = {'checkpoint': 'a.pth', 'score': 0.3}
+SHARED = dict(
+    height=4, width=6, classes=('cat', 'dog'), palette=((9, 8, 7), (1, 2, 3)), _sample=None,
+    _pixels='',
+)  # fmt: skip
+
+
+def segmentation(name, value=1):
+    return Segmentation(name=name, labels=np.full((4, 6), value), **SHARED)
+
+
+def detection(name, *, masks=None):
+    boxes = np.array([[1, 1, 3, 4], [0.5, 0, 6, 2]], np.float32)
+    return Detection(
+        name=name,
+        boxes=boxes,
+        scores=np.array([0.75, 0.5], np.float32),
+        labels=np.array([1, 0]),
+        masks=masks,
+        **SHARED,
+    )
+
+
+def write(folder, results, **options):
+    out = PredictionFolder(folder, SETTINGS, draw=False, **options)
+    list(out.write(result for result in results if result.name not in out.done))
+    return json.loads(out.finish().read_text())
+
+
+def test_boxes_and_masks_in_coco_form(tmp_path):
+    masks = np.zeros((2, 4, 6), bool)
+    masks[0, 1:4, 1:3] = True
+    first, second = write(tmp_path, [detection('sub/a.jpg', masks=masks)])
+    assert pycocotools.mask.decode(first.pop('segmentation')).tolist() == masks[0].tolist()
+    assert pycocotools.mask.decode(second.pop('segmentation')).sum() == 0
+    shared = {'file_name': 'sub/a.jpg'}
+    assert first == {
+        **shared, 'category_id': 2, 'category': 'dog', 'bbox': [1, 1, 2, 3], 'score': 0.75
+    }  # fmt: skip
+    assert second == {
+        **shared, 'category_id': 1, 'category': 'cat', 'bbox': [0.5, 0, 5.5, 2], 'score': 0.5
+    }  # fmt: skip
+
+
+def test_a_picture_without_objects_is_done_but_not_listed(tmp_path):
+    empty = Detection(
+        name='a.jpg', boxes=np.zeros((0, 4)), scores=np.zeros(0), labels=np.zeros(0, int),
+        masks=None, **SHARED,
+    )  # fmt: skip
+    assert write(tmp_path, [empty]) == []
+    assert PredictionFolder(tmp_path, SETTINGS).done == {'a.jpg'}
+
+
+def test_label_maps_have_labels_and_colours(tmp_path):
+    assert write(tmp_path, [segmentation('sub/a.jpg')]) == [
+        {'file_name': 'sub/a.jpg', 'shares': {'dog': 1.0}}
+    ]
+    image = Image.open(tmp_path / 'labels/sub/a.png')
+    assert np.asarray(image).tolist() == [[1] * 6] * 4
+    assert image.convert('RGB').getpixel((0, 0)) == (1, 2, 3)
+
+
+def test_pictures_of_equal_names_do_not_overwrite_each_other(tmp_path):
+    names = ('a/1.jpg', 'b/1.jpg', 'a/1.bmp', '../1.jpg')
+    write(tmp_path, [segmentation(name, i % 2) for i, name in enumerate(names)])
+    written = {'a/1.png': 0, 'b/1.png': 1, 'a/1.bmp.png': 0, '1.png': 1}
+    for name, value in written.items():
+        assert np.asarray(Image.open(tmp_path / 'labels' / name)).max() == value
+    assert len(list(tmp_path.rglob('*.png'))) == 4
+
+
+def test_a_run_goes_on_where_it_stopped(tmp_path):
+    write(tmp_path, [detection('a.jpg')])
+    with (tmp_path / 'predictions.jsonl').open('a') as file:
+        file.write('{"name": "b.jpg", "predic')  # killed while it wrote
+    seen = []
+
+    def results():
+        for name in ('a.jpg', 'b.jpg'):
+            seen.append(name)
+            yield detection(name)
+
+    entries = write(tmp_path, results())
+    assert [entry['file_name'] for entry in entries] == ['a.jpg', 'a.jpg', 'b.jpg', 'b.jpg']
+
+
+def test_other_settings_are_refused_unless_forced(tmp_path):
+    write(tmp_path, [detection('a.jpg')])
+    other = {**SETTINGS, 'score': 0.5}
+    with pytest.raises(FileExistsError, match='--force'):
+        PredictionFolder(tmp_path, other)
+    assert len((tmp_path / 'predictions.jsonl').read_text().splitlines()) == 2
+    assert PredictionFolder(tmp_path, other, force=True).done == set()
+
+
+def test_unreadable_pictures_are_tried_again(tmp_path):
+    out = PredictionFolder(tmp_path, SETTINGS, draw=False)
+    error = UnreadablePictureError('b.jpg')
+    assert list(out.write([detection('a.jpg'), error]))[1] is error
+    assert PredictionFolder(tmp_path, SETTINGS).done == {'a.jpg'}
