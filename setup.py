@@ -7,9 +7,11 @@ requirements/pins.txt.
 """
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 
@@ -27,6 +29,22 @@ def read_long_description() -> str:
     """Returns README.md, or nothing where a source tree comes without it."""
     readme = ROOT / 'README.md'
     return readme.read_text(encoding='utf-8') if readme.is_file() else ''
+
+
+class BuildWithConfigs(build_py):
+    """Puts configs, tools and the index into ``tnt_backbone/.mim``, where MIM looks for them."""
+
+    def run(self) -> None:
+        """Build the package, then copy."""
+        super().run()
+        if self.editable_mode:  # the checkout has them
+            return
+        target = Path(self.build_lib, 'tnt_backbone', '.mim')
+        shutil.rmtree(target, ignore_errors=True)
+        for name in ('configs', 'tools'):
+            ignored = shutil.ignore_patterns('__pycache__', 'compatibility')
+            shutil.copytree(ROOT / name, target / name, ignore=ignored)
+        shutil.copy(ROOT / 'model-index.yml', target)
 
 
 # mmdet 3.3 refuses mmcv 2.2, mmsegmentation 1.2 imports ftfy and regex without requiring them, and
@@ -57,7 +75,10 @@ setup(
     license_files=['LICENSE'],
     packages=find_packages(include=['tnt_backbone', 'tnt_backbone.*']),
     entry_points={'console_scripts': ['tnt = tnt_backbone.cli.tnt:main']},
-    package_data={'tnt_backbone': ['checkpoints/published.json', 'ops/native.cpp']},
+    package_data={
+        'tnt_backbone': ['checkpoints/published.json', 'ops/native.cpp', 'predict/digits.pth'],
+    },
+    cmdclass={'build_py': BuildWithConfigs},
     python_requires='>=3.11',
     install_requires=['torch'],
     extras_require={

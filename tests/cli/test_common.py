@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = sorted(
     file.stem
     for file in (ROOT / 'tnt_backbone' / 'cli').glob('*.py')
-    if file.stem not in ('__init__', 'common')
+    if (ROOT / 'tools' / file.name).is_file()  # the others are commands of tnt only
 )
 # Whatever is imported before the command line is read would fail here.
 LIGHT = """

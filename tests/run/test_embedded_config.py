@@ -39,7 +39,7 @@ def test_our_configs_need_no_trust(name):
     kept = trusted_config(cfg.pretty_text)
     assert kept.model.type == cfg.model.type
     assert kept.model.backbone.type == cfg.model.backbone.type
-    assert kept.dataset.pipeline[0].type.startswith('LoadImage')
+    assert kept.test_dataloader.dataset.pipeline[0].type.startswith('LoadImage')
     assert 'Pretrained' not in kept.pretty_text
 
 
@@ -119,7 +119,8 @@ def test_classes_of_the_libraries_that_fetch_or_unpickle_are_refused(type):
 
 def test_an_unknown_data_set_is_not_looked_up():
     dataset = dict(type='subprocess.run', pipeline=[dict(type='LoadImageFromFile')])
-    assert trusted_config(written(test_dataloader=dict(dataset=dataset))).dataset.type == ''
+    kept = trusted_config(written(test_dataloader=dict(dataset=dataset)))
+    assert kept.test_dataloader.dataset.type == ''
 
 
 def test_the_user_can_allow_a_name():
@@ -153,11 +154,11 @@ def test_weights_and_backends_of_the_training_are_left_out():
     )
     kept = trusted_config(text)
     assert kept.model.neck == dict(type='FPN', init_cfg=None, pretrained=None)
-    assert kept.dataset.pipeline == [dict(type='LoadImageFromFile')]
+    assert kept.test_dataloader.dataset.pipeline == [dict(type='LoadImageFromFile')]
 
 
 def test_the_data_set_is_taken_out_of_its_wrappers():
     inner = dict(type='CocoDataset', pipeline=[dict(type='LoadImageFromFile')])
     wrapped = dict(type='RepeatDataset', times=2, dataset=dict(type='Concat', datasets=[inner]))
     text = written(test_dataloader=None, val_dataloader=dict(dataset=wrapped))
-    assert trusted_config(text).dataset.type == 'CocoDataset'
+    assert trusted_config(text).test_dataloader.dataset.type == 'CocoDataset'

@@ -143,8 +143,8 @@ def test_a_name_that_is_taken_is_an_error():
 def test_without_a_checkout_the_error_says_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path))):
         register_model_index(tmp_path)
-    monkeypatch.setattr(model_index, 'ROOT', tmp_path)
-    with pytest.raises(FileNotFoundError, match='not part of an installed package'):
+    monkeypatch.setattr(model_index, 'home', lambda: tmp_path)
+    with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path))):
         register_model_index()
     register_model_index(ROOT)
     assert ModelHub.has('tnt_s_imagenet')

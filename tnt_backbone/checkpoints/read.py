@@ -55,6 +55,22 @@ def read_tensors(path: str) -> dict[str, Tensor]:
     return tensors
 
 
+def read_meta(path: str) -> dict[str, Any]:
+    """Return what a checkpoint of mmengine says about itself: its config, its classes.
+
+    Args:
+        path: A local file that :func:`read_tensors` can read.
+
+    Returns:
+        The entry ``'meta'``; empty if the file has none.
+    """
+    with open(path, 'rb') as file:
+        head = file.read(512)
+    content = {} if head[8:9] == b'{' else _read_pickle(path, head)
+    meta = content.get('meta') if isinstance(content, dict) else None
+    return meta if isinstance(meta, dict) else {}
+
+
 def _read_safetensors(path: str) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..run.find_config import require_config
+from ..run.find_config import find_config
 from ..run.ranks import is_first_on_node, local_rank
 
 OTHERS_WAIT = 5.0  # seconds; launchers end a run within them once its first process has failed
@@ -78,15 +78,25 @@ def require_files(config: str, *checkpoints: str | None) -> None:
     Raises:
         FileNotFoundError: If a file is missing.
     """
-    require_config(config)
+    find_config(config)
     for path in checkpoints:
-        if path is None or '://' in path or path.startswith('timm/') or Path(path).is_file():
-            continue
-        near = sorted(str(file) for file in Path(path).parent.glob('*.pth'))
-        raise FileNotFoundError(
-            f'The checkpoint {path!r} was not found. Checkpoints in its folder: '
-            + (', '.join(near) or 'none')
-        )
+        if path is not None:
+            require_checkpoint(path)
+
+
+def require_checkpoint(path: str) -> None:
+    """Check that a local checkpoint exists; addresses are looked up later.
+
+    Raises:
+        FileNotFoundError: If it does not. The text lists those in its folder.
+    """
+    if '://' in path or path.startswith('timm/') or Path(path).is_file():
+        return
+    near = sorted(str(file) for file in Path(path).parent.glob('*.pth'))
+    raise FileNotFoundError(
+        f'The checkpoint {path!r} was not found. Checkpoints in its folder: '
+        + (', '.join(near) or 'none')
+    )
 
 
 @contextmanager

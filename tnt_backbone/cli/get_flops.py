@@ -12,9 +12,9 @@ blocks. With out_type='cls_token' the last block computes only the class token.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..run.find_config import find_config
 from .common import errors_of_the_user, make_parser
 
 if TYPE_CHECKING:
@@ -59,13 +59,13 @@ def build(args: argparse.Namespace) -> 'nn.Module':
     """Return the model, built without memory for its parameters.
 
     Raises:
-        ValueError: If the argument is neither a family nor a file.
+        FileNotFoundError: If the argument is neither a family nor a config.
     """
-    if args.model not in FAMILIES and not Path(args.model).is_file():
-        raise ValueError(
-            f'{args.model!r} is neither a config file nor one of {", ".join(FAMILIES)}. Pass one '
-            'of them'
-        )
+    if args.model not in FAMILIES:
+        try:
+            find_config(args.model)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f'{error} Or pass one of {", ".join(FAMILIES)}') from None
 
     import torch
     from mmengine.registry import MODELS, init_default_scope

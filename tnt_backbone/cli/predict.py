@@ -14,7 +14,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .common import errors_of_the_user, make_parser
+from ..predict.pictures import find_pictures
+from ..run.find_config import find_config
+from .common import errors_of_the_user, make_parser, require_checkpoint
 
 TOOL = 'tnt predict'
 
@@ -69,8 +71,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     with errors_of_the_user(TOOL):
+        require_checkpoint(args.checkpoint)
+        if args.config:
+            find_config(args.config)
+        pictures = find_pictures(args.sources)
+
+        from tqdm import tqdm
+
         from ..predict.model import UnreadablePictureError, load_model
-        from ..predict.pictures import find_pictures
         from ..predict.write import PredictionFolder
 
         model = load_model(
@@ -86,7 +94,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             'classes': args.classes,
         }
         out = PredictionFolder(args.out, settings, force=args.force, draw=not args.no_pictures)
-        pictures = find_pictures(args.sources)
         results = model.stream(
             pictures,
             score=args.score,
@@ -95,8 +102,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             workers=args.workers,
             done=out.done,
         )
-    from tqdm import tqdm
-
     is_counted = not any(picture.is_video for picture in pictures)
     left = sum(picture.name not in out.done for picture in pictures) if is_counted else None
     unreadable = written = 0

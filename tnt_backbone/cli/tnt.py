@@ -1,8 +1,11 @@
 """One command for all: ``tnt train``, ``tnt predict`` and the others."""
 
+import argparse
 import importlib
+import os
 import sys
 
+from ..run.find_config import home
 from ..version import __version__
 
 # Command: its file in this folder, and what it does
@@ -12,6 +15,7 @@ COMMANDS = {
     'train': ('train', 'train with the settings of a config'),
     'test': ('test', 'measure a checkpoint on the test data of its config'),
     'predict': ('predict', 'predict on pictures, folders or videos'),
+    'publish': ('publish', 'write a checkpoint without the state of its training'),
     'convert': ('convert_checkpoint', 'write weights in another form'),
     'flops': ('get_flops', 'count parameters and operations'),
     'configs': ('configs', 'list, find and copy the configs that come with the package'),
@@ -32,6 +36,18 @@ def usage() -> str:
     )
 
 
+def start_processes(name: str, arguments: list[str]) -> None:
+    """Replace this process by a launcher of several: ``--gpus N``, as ``dist_train.sh`` does."""
+    parser = argparse.ArgumentParser(prog=f'tnt {name}', add_help=False)
+    parser.add_argument('--gpus', type=int, required=True)
+    options, rest = parser.parse_known_args(arguments)
+    if options.gpus < 1:
+        parser.error(f'--gpus {options.gpus}: 1 is the least')
+    tools = home() / 'tools'
+    launcher, tool = str(tools / '_torchrun.py'), str(tools / f'{name}.py')
+    os.execv(sys.executable, [sys.executable, launcher, tool, str(options.gpus), *rest])
+
+
 def main() -> None:
     """Run the command that the first argument names."""
     name, *arguments = sys.argv[1:] or ['--help']
@@ -42,6 +58,10 @@ def main() -> None:
     elif name not in COMMANDS:
         sys.stderr.write(f'tnt: error: {name!r} is no command\n\n{usage()}\n')
         sys.exit(2)
+    elif name in ('train', 'test') and any(
+        part.partition('=')[0] == '--gpus' for part in arguments
+    ):
+        start_processes(name, arguments)
     else:
         # argparse takes the name of the command for usage and errors from here
         sys.argv[0] = f'tnt {name}'

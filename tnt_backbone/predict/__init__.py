@@ -1,6 +1,1 @@
-"""From a checkpoint and pictures to predictions."""
-
-from .model import TrainedModel, load_model
-from .results import Classification, Detection, Segmentation
-
-__all__ = ['Classification', 'Detection', 'Segmentation', 'TrainedModel', 'load_model']
+"""From a checkpoint and pictures to predictions: ``tnt_backbone.load_model``, ``tnt predict``."""

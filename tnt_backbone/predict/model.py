@@ -16,8 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from ..checkpoints import resolve_checkpoint
-from ..checkpoints.read import read_tensors
-from ..checkpoints.safe_globals import training_checkpoints_are_safe
+from ..checkpoints.read import read_meta, read_tensors
 from ..datasets.load_image import LoadImageOrSkip
 from ..run.config import read_config
 from ..run.embedded_config import UntrustedConfigError, test_dataset, trusted_config
@@ -25,6 +24,8 @@ from .pictures import Picture, find_pictures, read_frames
 from .results import Classification, Detection, Result, Segmentation
 
 SCORE = 0.3  # MMDetection's threshold for drawing
+# A small detector that comes with the package. It knows handwritten digits.
+BUILT_IN = {'tnt://digits': Path(__file__).with_name('digits.pth')}
 FILES = 1024  # that loader processes are started for
 # Transforms of a test pipeline that read the truth, which a prediction does not have.
 TRUTH = ('LoadAnnotations', 'LoadPanopticAnnotations', 'LoadProposals')
@@ -44,8 +45,8 @@ def load_model(
     """Return the model of a checkpoint, ready to predict.
 
     Args:
-        checkpoint: A file that MMDetection, MMSegmentation, MMPretrain or ``tnt train`` wrote, or
-            its address.
+        checkpoint: A file that MMDetection, MMSegmentation, MMPretrain or ``tnt train`` wrote, its
+            address, or ``'tnt://digits'``, a small detector of digits that is in the package.
         config: A config file that replaces the one in the checkpoint. It is run as Python.
         device: Such as ``'cuda:1'`` or ``'cpu'``; by default a GPU if there is one.
         trust: Types and modules that the checkpoint's config may name although they are of no
@@ -56,9 +57,9 @@ def load_model(
         UntrustedConfigError: If the checkpoint's config names what it must not.
         ValueError: If the file is no checkpoint, has no config, or does not fit its config.
     """
-    path = resolve_checkpoint(checkpoint)
+    path = str(BUILT_IN.get(str(checkpoint)) or resolve_checkpoint(checkpoint))
     tensors = read_tensors(path)
-    meta = _read_meta(path)
+    meta = read_meta(path)
     cfg = _read_cfg(path, meta, config, trust)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(copy.deepcopy(cfg.model))
@@ -69,15 +70,6 @@ def load_model(
     return TrainedModel(model.to(device).eval(), cfg, classes, palette)
 
 
-def _read_meta(path: str) -> dict[str, Any]:
-    if path.endswith('.safetensors'):
-        return {}
-    with training_checkpoints_are_safe():
-        content = torch.load(path, map_location='meta', weights_only=True)
-    meta = content.get('meta') if isinstance(content, dict) else None
-    return meta if isinstance(meta, dict) else {}
-
-
 def _read_cfg(
     path: str, meta: dict[str, Any], config: str | Path | None, trust: Collection[str]
 ) -> Config:
@@ -85,7 +77,6 @@ def _read_cfg(
         cfg = read_config(str(config), options=None, work_dir=None, launcher='none')
         if cfg.get('data_preprocessor'):
             cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
-        cfg.dataset = {'metainfo': {}, 'pipeline': [], **test_dataset(cfg.to_dict())}
     elif isinstance(meta.get('cfg'), str):
         try:
             cfg = trusted_config(meta['cfg'], trust=trust)
@@ -96,7 +87,7 @@ def _read_cfg(
             f'{path} has weights but no config, so its model is not known. Pass the config of the '
             'run: --config FILE'
         )
-    if not cfg.dataset.get('pipeline'):
+    if not test_dataset(cfg).get('pipeline'):
         raise ValueError(
             f'the config of {path} has no test pipeline (test_dataloader.dataset.pipeline), which '
             'says how pictures are read. Pass one that has: --config FILE'
@@ -128,8 +119,9 @@ def _classes(
     cfg: Config, meta: dict[str, Any], path: str
 ) -> tuple[tuple[str, ...], list[tuple[int, int, int]]]:
     """Return names and colours of the classes, from the first place that has them."""
-    kind = DATASETS.get(cfg.dataset['type']) if cfg.dataset.get('type') else None
-    places = [meta.get('dataset_meta'), cfg.dataset.get('metainfo'), getattr(kind, 'METAINFO', {})]
+    dataset = test_dataset(cfg)
+    kind = DATASETS.get(dataset['type']) if dataset.get('type') else None
+    places = [meta.get('dataset_meta'), dataset.get('metainfo'), getattr(kind, 'METAINFO', {})]
     lower = [{str(key).lower(): value for key, value in (p or {}).items()} for p in places]
     known = next((place for place in lower if place.get('classes')), None)
     if known is None:
@@ -240,7 +232,7 @@ class TrainedModel:
         self.palette = tuple(palette)
         self.task = TASKS[cfg.default_scope]
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
-            self.prepare = Preparation(cfg.dataset['pipeline'])
+            self.prepare = Preparation(test_dataset(cfg)['pipeline'])
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({type(self.model).__name__}, {len(self.classes)} classes)'
@@ -292,7 +284,7 @@ class TrainedModel:
         workers: int = 0,
         done: Collection[str] = (),
     ) -> Iterator[Result | UnreadablePictureError]:
-        """Yield a result for each picture as soon as it is there, in the order of the pictures.
+        """Return an iterator with a result for each picture, in the order of the pictures.
 
         Args:
             pictures: From :func:`find_pictures`. A video becomes its frames, read as needed.
@@ -306,7 +298,18 @@ class TrainedModel:
         Raises:
             ValueError: If the model has no such class.
         """
-        kept = self._labels(classes)
+        labels = self._labels(classes)  # a wrong name is told now, not with the first picture
+        return self._stream(pictures, score, labels, batch_size, workers, done)
+
+    def _stream(
+        self,
+        pictures: Iterable[Picture],
+        score: float,
+        labels: list[int] | None,
+        batch_size: int,
+        workers: int,
+        done: Collection[str],
+    ) -> Iterator[Result | UnreadablePictureError]:
         frames = chain.from_iterable(
             read_frames(picture) if picture.is_video else [picture] for picture in pictures
         )
@@ -321,7 +324,7 @@ class TrainedModel:
                     collate_fn=list,
                 )
                 for batch in loader:
-                    yield from self._predict_batch(batch, score, kept)
+                    yield from self._predict_batch(batch, score, labels)
 
     def _labels(self, classes: Collection[str] | None) -> list[int] | None:
         if classes is None:

@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-import cv2
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 PICTURES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.jp2', '.ppm', '.pgm')
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
@@ -28,7 +29,7 @@ class Picture:
 
     name: str
     path: str
-    pixels: np.ndarray | None = None
+    pixels: 'np.ndarray | None' = None
 
     @property
     def is_video(self) -> bool:
@@ -120,6 +121,8 @@ def read_frames(video: Picture) -> Iterator[Picture]:
     Raises:
         ValueError: If OpenCV cannot read the video.
     """
+    import cv2  # a wrong path is told before it
+
     capture = cv2.VideoCapture(video.path)
     number = 0
     try:

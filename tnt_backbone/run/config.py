@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from .find_config import require_config
+from .find_config import find_config
 
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -22,7 +22,7 @@ def read_config(
     """Read a config and apply what both tools share.
 
     Args:
-        path: A config file.
+        path: A config file, or the name of one of this package.
         options: ``--cfg-options``, merged into the config.
         work_dir: Folder of logs and checkpoints; by default the config's own, else
             ``./work_dirs/<name of the config>``.
@@ -33,7 +33,7 @@ def read_config(
         FileNotFoundError: If there is no such file; the text has names that are near.
         ValueError: If the file is no config, or has no model, or the options do not fit it.
     """
-    require_config(path)
+    path = find_config(path)
     try:
         cfg = Config.fromfile(path)
     except Exception as error:  # a config is a program: it may fail in any way

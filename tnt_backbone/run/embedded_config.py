@@ -121,8 +121,9 @@ def trusted_config(text: str, *, trust: Collection[str] = ()) -> Config:
         trust: Types, and modules of ``custom_imports``, that the user allows by hand.
 
     Returns:
-        A config with ``default_scope``, ``model`` (its ``data_preprocessor`` inside), and
-        ``dataset`` with ``type``, ``metainfo`` and ``pipeline`` of the test data.
+        A config with ``default_scope``, ``custom_imports``, ``model`` (its ``data_preprocessor``
+        inside, weights to start from left out), and ``test_dataloader``, whose ``dataset`` has only
+        ``type``, ``metainfo`` and ``pipeline``.
 
     Raises:
         UntrustedConfigError: If the config names something that is not the libraries'. The text
@@ -135,7 +136,7 @@ def trusted_config(text: str, *, trust: Collection[str] = ()) -> Config:
             f'default_scope={scope!r} is not one of {", ".join(LIBRARIES)}. Pass the config of the '
             'run: --config FILE'
         )
-    _import_modules(content.get('custom_imports'), trust)
+    imports = _import_modules(content.get('custom_imports'), trust)
     import_module(f'{scope}.utils').register_all_modules(init_default_scope=False)
     model = content.get('model')
     if not isinstance(model, dict):
@@ -145,25 +146,31 @@ def trusted_config(text: str, *, trust: Collection[str] = ()) -> Config:
         model.setdefault('data_preprocessor', content['data_preprocessor'])
     dataset = test_dataset(content)
     kind = str(dataset.get('type', ''))
+    model = _without_weights(model)
+    pipeline = _without_backends(dataset.get('pipeline') or [])
+    _require_trust(model, 'model', trust)
+    _require_trust(pipeline, 'pipeline', trust)
     kept = {
-        'default_scope': scope,
-        'model': _without_weights(model),
-        'dataset': {
-            # asked for the names of its classes; of a user's own the checkpoint has them
-            'type': kind if _is_known(kind, (DATASETS,)) else '',
-            'metainfo': dataset.get('metainfo') or {},
-            'pipeline': _without_backends(dataset.get('pipeline') or []),
-        },
+        # asked for the names of its classes; of a user's own the checkpoint has them
+        'type': kind if _is_known(kind, (DATASETS,)) else '',
+        'metainfo': dataset.get('metainfo') or {},
+        'pipeline': pipeline,
     }
-    _require_trust(kept['model'], 'model', trust)
-    _require_trust(kept['dataset']['pipeline'], 'pipeline', trust)
-    return Config(kept)
+    return Config(
+        {
+            'default_scope': scope,
+            'custom_imports': {'imports': imports},
+            'model': model,
+            'test_dataloader': {'dataset': kept},
+        }
+    )
 
 
-def _import_modules(custom_imports: Any, trust: Collection[str]) -> None:
+def _import_modules(custom_imports: Any, trust: Collection[str]) -> list[str]:
     """Import the modules of our own and of the libraries, and those that the user allows."""
     names = custom_imports.get('imports', []) if isinstance(custom_imports, dict) else []
-    for name in [names] if isinstance(names, str) else names:
+    names = [names] if isinstance(names, str) else list(names)
+    for name in names:
         if str(name).partition('.')[0] not in PACKAGES and name not in trust:
             raise UntrustedConfigError(
                 f'custom_imports of the config in the checkpoint asks to import {name!r}, which is '
@@ -171,6 +178,7 @@ def _import_modules(custom_imports: Any, trust: Collection[str]) -> None:
                 'config of the run: --config FILE'
             )
         import_module(name)
+    return names
 
 
 def test_dataset(content: dict[str, Any]) -> dict[str, Any]:

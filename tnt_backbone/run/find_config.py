@@ -3,25 +3,45 @@
 import difflib
 from pathlib import Path
 
-CONFIGS = Path(__file__).parents[2] / 'configs'  # of a checkout; an installed package has none
+PACKAGE = Path(__file__).parents[1]
 
 
-def require_config(path: str) -> None:
-    """Check that a config is there.
+def home() -> Path:
+    """Return the folder with ``configs/``, ``tools/`` and ``model-index.yml``.
+
+    A checkout has them beside the package. A wheel has them in ``tnt_backbone/.mim``, where
+    OpenMMLab's tools look for them.
+    """
+    checkout = PACKAGE.parent
+    return checkout if (checkout / 'model-index.yml').is_file() else PACKAGE / '.mim'
+
+
+CONFIGS = home() / 'configs'
+
+
+def find_config(path: str) -> str:
+    """Return the path of a config file.
+
+    Args:
+        path: A path, or the name of a config of this package, such as ``retinanet_tnt_s_coco``.
 
     Raises:
-        FileNotFoundError: If there is no such file; the text has names that are near.
+        FileNotFoundError: If there is no such file. The text has names that are near.
     """
-    if not Path(path).is_file():
-        wrong = 'is a folder' if Path(path).is_dir() else 'does not exist'
-        raise FileNotFoundError(f'the config {path!r} {wrong}. {_near_names(Path(path))}')
+    if Path(path).is_file():
+        return path
+    of_package = CONFIGS / f'{path.removesuffix(".py")}.py'
+    if Path(path).name == path and of_package.is_file():
+        return str(of_package)
+    wrong = 'is a folder' if Path(path).is_dir() else 'does not exist'
+    raise FileNotFoundError(f'The config {path!r} {wrong}. {_near_names(Path(path))}')
 
 
 def _near_names(path: Path) -> str:
     folders = [folder for folder in (path.parent, CONFIGS) if folder.is_dir()]
     files = {str(file) for folder in folders for file in folder.glob('*.py')}
     by_name = {Path(file).name: file for file in sorted(files)}
-    near = difflib.get_close_matches(path.name, by_name, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(path.with_suffix('.py').name, by_name, n=3, cutoff=0.5)
     if near:
         return 'Did you mean ' + ' or '.join(by_name[name] for name in near) + '?'
     return f'Configs that exist: {", ".join(sorted(by_name.values()))}' if by_name else ''

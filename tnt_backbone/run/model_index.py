@@ -4,8 +4,8 @@ from pathlib import Path
 
 import mmengine
 
-# of a checkout; an installed package has neither index nor configs
-ROOT = Path(__file__).parents[2]
+from .find_config import home
+
 INDEX = 'model-index.yml'
 TASK = 'Image Classification'  # of all models of a file of the index, or of none
 
@@ -17,21 +17,19 @@ def register_model_index(root: Path | str | None = None) -> None:
     build detectors and segmentation models, so their files of the index are passed over.
 
     Args:
-        root: Folder with ``model-index.yml`` and ``configs/``; by default the checkout that this
-            package lies in.
+        root: Folder with ``model-index.yml`` and ``configs/``; by default those of this
+            package.
 
     Raises:
-        FileNotFoundError: If the index is not there, as in a package that was installed from a
-            wheel.
+        FileNotFoundError: If the index is not there.
         ValueError: If another index has a model with one of the names.
     """
-    folder = ROOT if root is None else Path(root)
+    folder = home() if root is None else Path(root)
     index = folder / INDEX
     if not index.is_file():
         raise FileNotFoundError(
-            f'{INDEX} is not in {folder}. The index and the configs are files of the repository '
-            'and are not part of an installed package: clone the repository, and install it with '
-            "`pip install -e .` or call register_model_index('/path/to/the/clone')"
+            f'{INDEX} is not in {folder}. Pass the folder of a checkout: '
+            "register_model_index('/path/to/the/clone')"
         )
     from mmpretrain.apis.model import ModelHub  # takes seconds; only who calls this needs it
     from modelindex.load_model_index import load

@@ -1,0 +1,151 @@
+"""tnt predict and tnt publish, from the command line to the files."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from PIL import Image
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from tests.conftest import ROOT
+from tnt_backbone import load_model
+from tnt_backbone.checkpoints.read import read_tensors
+from tnt_backbone.cli import tnt
+from tnt_backbone.demo.dataset import make_dataset
+from tnt_backbone.predict.model import BUILT_IN
+
+DIGITS = 'tnt://digits'
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run tnt in this process; return its exit status and what it printed."""
+
+    def run_tnt(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['tnt', *map(str, arguments)])
+        try:
+            tnt.main()
+            status = 0
+        except SystemExit as exit_:
+            status = exit_.code
+        printed = capsys.readouterr()
+        return status, printed.out + printed.err
+
+    return run_tnt
+
+
+@pytest.fixture(scope='module')
+def scenes(tmp_path_factory):
+    """Thirty held-out scenes of the demo."""
+    root = tmp_path_factory.mktemp('scenes') / 'data'
+    make_dataset(root, train=1, val=30)
+    return root
+
+
+def average_precision(annotations, results):
+    truth = COCO(str(annotations))
+    names = {image['file_name']: image['id'] for image in truth.loadImgs(truth.getImgIds())}
+    evaluation = COCOeval(
+        truth,
+        truth.loadRes([{**entry, 'image_id': names[entry['file_name']]} for entry in results]),
+        'bbox',
+    )
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return evaluation.stats[0]
+
+
+def test_the_detector_in_the_package_knows_digits(run, scenes, tmp_path, monkeypatch):
+    status, printed = run('predict', DIGITS, scenes / 'val', '--out', tmp_path, '--score', 0)
+    assert status == 0, printed
+    results = json.loads((tmp_path / 'predictions.json').read_text())
+    assert len(list((tmp_path / 'pictures').glob('*.jpg'))) == 30
+    annotations = scenes / 'annotations/instances_val.json'
+    measured = average_precision(annotations, results)
+    assert measured > 0.7
+
+    # the evaluator of tnt test says the same
+    monkeypatch.setenv('TNT_DEMO_DATA', f'{scenes}/')
+    cfg = Config.fromfile(ROOT / 'configs/retinanet_tnt_digits.py')
+    cfg.work_dir, cfg.load_from = str(tmp_path / 'test'), str(BUILT_IN[DIGITS])
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        metrics = Runner.from_cfg(cfg).test()
+    assert metrics['coco/bbox_mAP'] == pytest.approx(measured, abs=1e-3)  # it prints 3 digits
+
+
+def test_a_broken_picture_is_reported_and_the_run_goes_on(run, scenes, tmp_path):
+    folder = tmp_path / 'pictures'
+    (folder / 'sub').mkdir(parents=True)
+    whole = (scenes / 'val/000000.jpg').read_bytes()
+    (folder / 'a.jpg').write_bytes(whole[:900])
+    (folder / 'sub/a.jpg').write_bytes(whole)
+    command = ('predict', DIGITS, folder, '--out', tmp_path / 'out', '--no-pictures')
+    status, printed = run(*command)
+    assert status == 1
+    assert 'a.jpg' in printed
+    entries = json.loads((tmp_path / 'out/predictions.json').read_text())
+    assert {entry['file_name'] for entry in entries} == {'sub/a.jpg'}
+
+    (folder / 'a.jpg').write_bytes(whole)
+    status, printed = run(*command)
+    assert status == 0
+    assert '1 pictures' in printed  # the other is done
+    entries = json.loads((tmp_path / 'out/predictions.json').read_text())
+    boxes = {name: [] for name in ('a.jpg', 'sub/a.jpg')}
+    for entry in entries:
+        boxes[entry['file_name']].append((entry['category'], entry['bbox'], entry['score']))
+    assert boxes['a.jpg'] == boxes['sub/a.jpg'] != []
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'named'),
+    [
+        (['{tmp}/none.pth', '{tmp}'], 'none.pth'),
+        (['{tmp}/text.pth', '{tmp}/a.png'], 'text.pth'),
+        ([DIGITS, '{tmp}/none.png'], 'none.png'),
+        ([DIGITS, '{tmp}/empty'], 'empty'),
+        ([DIGITS, '{tmp}/text.pth'], 'text.pth'),
+        ([DIGITS, '{tmp}/a.png', '--classes', 'horse'], 'horse'),
+        ([DIGITS, '{tmp}/a.png', '--config', '{tmp}/none.py'], 'none.py'),
+        ([DIGITS, '{tmp}/a.png', '--score', '2'], '--score'),
+        ([DIGITS, '{tmp}/a.png', '--batch', '0'], '--batch'),
+    ],
+)
+def test_mistakes_are_named_and_write_nothing(run, tmp_path, arguments, named):
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'text.pth').write_text('no weights')
+    Image.new('RGB', (32, 32)).save(tmp_path / 'a.png')
+    given = [text.replace('{tmp}', str(tmp_path)) for text in arguments]
+    status, printed = run('predict', *given, '--out', tmp_path / 'out')
+    assert status == 2
+    assert named in printed
+    assert not list(tmp_path.glob('out/predictions.json'))
+
+
+def test_a_published_checkpoint_predicts_like_the_one_it_was_made_of(run, scenes, tmp_path):
+    content = torch.load(BUILT_IN[DIGITS], weights_only=True)
+    content['optimizer'] = {'state': {0: torch.zeros(1000)}}
+    content['meta']['hook_msgs'] = {'last_ckpt': '/home/somebody/epoch_1.pth'}
+    content['meta']['cfg'] += "\nwork_dir = '/home/somebody'\n"
+    whole, out = tmp_path / 'whole.pth', tmp_path / 'out.pth'
+    torch.save(content, whole)
+    status, printed = run('publish', whole, out)
+    assert status == 0, printed
+    assert b'somebody' not in out.read_bytes()
+    first, second = read_tensors(str(whole)), read_tensors(str(out))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    picture = scenes / 'val/000000.jpg'
+    before, after = (load_model(path).predict(picture) for path in (whole, out))
+    np.testing.assert_array_equal(before.boxes, after.boxes)
+
+    assert run('publish', whole, out)[0] == 2  # it exists
+    assert run('publish', whole, out, '--half', '--force')[0] == 0
+    assert {tensor.dtype for tensor in read_tensors(str(out)).values()} == {torch.float16}

@@ -1,0 +1,73 @@
+"""Write a checkpoint without the state of its training: weights, config and class names.
+
+    tnt publish work_dirs/mine/best_coco_bbox_mAP_epoch_12.pth mine.pth --half
+
+The file is a third of the size or less. Its config has the model and the test pipeline, and no
+path of this machine. tnt predict reads it like any checkpoint; tnt test also needs a config. A
+training cannot be resumed from it.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from .common import errors_of_the_user, make_parser, require_checkpoint
+
+TOOL = 'tnt publish'
+KEPT = ('cfg', 'dataset_meta', 'mmengine_version', 'epoch', 'iter')  # of the meta data
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the parsed command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument('checkpoint', help='checkpoint of a training')
+    parser.add_argument('output', metavar='OUT.pth', type=Path, help='file to write')
+    parser.add_argument(
+        '--half', action='store_true', help='store float32 as float16: half the size'
+    )
+    parser.add_argument(
+        '--trust',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='types and modules that the config in the checkpoint may name although no library '
+        'of OpenMMLab has them',
+    )
+    parser.add_argument('--force', action='store_true', help='overwrite OUT.pth if it exists')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    with errors_of_the_user(TOOL):
+        if args.output.suffix != '.pth':
+            raise ValueError(f'OUT is {args.output}: it must end in .pth')
+        if args.output.exists() and not args.force:
+            raise FileExistsError(f'{args.output} exists. Pass another name, or --force')
+        require_checkpoint(args.checkpoint)
+
+        import torch
+
+        from ..checkpoints.read import read_meta, read_tensors
+        from ..run.embedded_config import trusted_config
+
+        tensors = read_tensors(args.checkpoint)
+        meta = read_meta(args.checkpoint)
+        if not isinstance(meta.get('cfg'), str):
+            raise ValueError(
+                f'{args.checkpoint} has no config, so it is no checkpoint of a training. Weights '
+                'without one are converted by tnt convert'
+            )
+        meta['cfg'] = trusted_config(meta['cfg'], trust=args.trust).pretty_text
+    half = {torch.float32: torch.float16} if args.half else {}
+    tensors = {
+        key: value.to(half.get(value.dtype, value.dtype)).clone() for key, value in tensors.items()
+    }
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    part = args.output.with_name(f'.{args.output.name}.part')
+    kept = {key: meta[key] for key in KEPT if key in meta}
+    torch.save({'meta': kept, 'state_dict': tensors}, part)
+    os.replace(part, args.output)
+    print(f'{args.output}: {len(tensors)} tensors, {args.output.stat().st_size / 1e6:.1f} MB')
