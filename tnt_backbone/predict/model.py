@@ -20,6 +20,7 @@ from ..checkpoints.read import read_meta, read_tensors
 from ..datasets.load_image import LoadImageOrSkip
 from ..run.config import read_config
 from ..run.embedded_config import UntrustedConfigError, test_dataset, trusted_config
+from ..run.operators import replace_missing_operators
 from .pictures import Picture, find_pictures, read_frames
 from .results import Classification, Detection, Result, Segmentation
 
@@ -57,6 +58,7 @@ def load_model(
         UntrustedConfigError: If the checkpoint's config names what it must not.
         ValueError: If the file is no checkpoint, has no config, or does not fit its config.
     """
+    replace_missing_operators()
     path = str(BUILT_IN.get(str(checkpoint)) or resolve_checkpoint(checkpoint))
     tensors = read_tensors(path)
     meta = read_meta(path)
