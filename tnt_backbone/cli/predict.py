@@ -11,12 +11,16 @@ command that was ended goes on where it stopped when it is called again.
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..predict.pictures import find_pictures
+from ..predict.pictures import Picture, UnreadablePictureError, find_pictures
 from ..run.find_config import find_config
 from .common import errors_of_the_user, make_parser, require_checkpoint
+
+if TYPE_CHECKING:
+    from ..predict.results import Result
 
 TOOL = 'tnt predict'
 
@@ -24,7 +28,7 @@ TOOL = 'tnt predict'
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = make_parser(__doc__)
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('checkpoint', help='checkpoint file, or .onnx of tnt export')
     parser.add_argument(
         'sources',
         nargs='+',
@@ -67,6 +71,35 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
+Start = Callable[[list[Picture], Collection[str]], 'Iterator[Result | UnreadablePictureError]']
+
+
+def _start_trained(args: argparse.Namespace) -> Start:
+    from ..predict.model import load_model
+
+    model = load_model(args.checkpoint, config=args.config, device=args.device, trust=args.trust)
+    return lambda pictures, done: model.stream(
+        pictures,
+        score=args.score,
+        classes=args.classes,
+        batch_size=args.batch,
+        workers=args.workers,
+        done=done,
+    )
+
+
+def _start_exported(args: argparse.Namespace) -> Start:
+    for name in ('config', 'trust', 'device', 'classes'):
+        if getattr(args, name):
+            raise ValueError(f'--{name} is for checkpoints; {args.checkpoint} is an ONNX file')
+    from ..exported.model import ExportedModel
+
+    model = ExportedModel(args.checkpoint)
+    if not args.no_pictures:
+        print('Predictions of an ONNX file are not drawn. The checkpoint draws them')
+    return lambda pictures, done: model.stream(pictures, batch_size=args.batch, done=done)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
@@ -78,12 +111,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         from tqdm import tqdm
 
-        from ..predict.model import UnreadablePictureError, load_model
         from ..predict.write import PredictionFolder
 
-        model = load_model(
-            args.checkpoint, config=args.config, device=args.device, trust=args.trust
-        )
+        is_exported = Path(args.checkpoint).suffix == '.onnx'
+        start = _start_exported(args) if is_exported else _start_trained(args)
         file = Path(args.checkpoint)
         state = file.stat() if file.is_file() else None
         settings = {
@@ -93,15 +124,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             'score': args.score,
             'classes': args.classes,
         }
-        out = PredictionFolder(args.out, settings, force=args.force, draw=not args.no_pictures)
-        results = model.stream(
-            pictures,
-            score=args.score,
-            classes=args.classes,
-            batch_size=args.batch,
-            workers=args.workers,
-            done=out.done,
+        out = PredictionFolder(
+            args.out, settings, force=args.force, draw=not (args.no_pictures or is_exported)
         )
+        results = start(pictures, out.done)
     is_counted = not any(picture.is_video for picture in pictures)
     left = sum(picture.name not in out.done for picture in pictures) if is_counted else None
     unreadable = written = 0

@@ -15,6 +15,7 @@ COMMANDS = {
     'train': ('train', 'train with the settings of a config'),
     'test': ('test', 'measure a checkpoint on the test data of its config'),
     'predict': ('predict', 'predict on pictures, folders or videos'),
+    'export': ('export', 'write a checkpoint as an ONNX file'),
     'publish': ('publish', 'write a checkpoint without the state of its training'),
     'convert': ('convert_checkpoint', 'write weights in another form'),
     'flops': ('get_flops', 'count parameters and operations'),

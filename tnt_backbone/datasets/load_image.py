@@ -10,6 +10,8 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine.logging import print_log
 from mmengine.registry import TRANSFORMS
 
+from .jpeg import is_cut_off
+
 
 @TRANSFORMS.register_module()
 class LoadImageOrSkip(LoadImageFromFile):
@@ -46,8 +48,7 @@ class LoadImageOrSkip(LoadImageFromFile):
             ValueError: If it is damaged.
         """
         data = mmengine.fileio.get(path, backend_args=self.backend_args)
-        # A JPEG's last scan is followed by an end marker; neither occurs inside compressed data.
-        if data[:2] == b'\xff\xd8' and data.rfind(b'\xff\xd9') < data.rfind(b'\xff\xda'):
+        if is_cut_off(data):
             raise ValueError(f'the JPEG is cut off after {len(data)} bytes')
         image = (
             mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)

@@ -21,7 +21,7 @@ from ..datasets.load_image import LoadImageOrSkip
 from ..run.config import read_config
 from ..run.embedded_config import UntrustedConfigError, test_dataset, trusted_config
 from ..run.operators import replace_missing_operators
-from .pictures import Picture, find_pictures, read_frames
+from .pictures import Picture, UnreadablePictureError, find_pictures, read_frames
 from .results import Classification, Detection, Result, Segmentation
 
 SCORE = 0.3  # MMDetection's threshold for drawing
@@ -30,10 +30,6 @@ BUILT_IN = {'tnt://digits': Path(__file__).with_name('digits.pth')}
 FILES = 1024  # that loader processes are started for
 # Transforms of a test pipeline that read the truth, which a prediction does not have.
 TRUTH = ('LoadAnnotations', 'LoadPanopticAnnotations', 'LoadProposals')
-
-
-class UnreadablePictureError(ValueError):
-    """A picture is damaged, or does not exist."""
 
 
 def load_model(

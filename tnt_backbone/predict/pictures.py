@@ -17,6 +17,10 @@ VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
 LISTS = ('.txt',)
 
 
+class UnreadablePictureError(ValueError):
+    """A picture is damaged, or does not exist."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """One picture to predict on, or a video.

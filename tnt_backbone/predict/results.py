@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
-import mmcv
 import numpy as np
 from PIL import Image
 
@@ -32,6 +31,8 @@ class Result(ABC):
     def pixels(self) -> np.ndarray:
         """The picture ``(H, W, 3)``, RGB, uint8."""
         if isinstance(self._pixels, str):
+            import mmcv  # results of exported models do without it
+
             return mmcv.imread(self._pixels, channel_order='rgb')
         return np.ascontiguousarray(self._pixels[..., ::-1])
 

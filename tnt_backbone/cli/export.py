@@ -1,0 +1,109 @@
+"""Write a classifier or a segmentor as an ONNX file that needs no torch to predict.
+
+    tnt export best.pth --out mine.onnx --pictures photos/
+    tnt predict mine.onnx photos/
+
+With --pictures the file is compared with the checkpoint, on at least 50 pictures; what was found is
+written beside it (mine.parity.json). A file that disagrees is not kept, and the exit status is 1.
+The file takes pictures of one size after the test pipeline: of --size, or of the first picture.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..predict.pictures import find_pictures
+from ..run.find_config import find_config
+from .common import errors_of_the_user, make_parser, require_checkpoint
+
+TOOL = 'tnt export'
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the parsed command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', type=Path, required=True, metavar='FILE.onnx')
+    parser.add_argument(
+        '--pictures', nargs='+', default=[], metavar='SOURCE', help='pictures to check it with'
+    )
+    parser.add_argument(
+        '--size',
+        type=int,
+        nargs=2,
+        metavar=('HEIGHT', 'WIDTH'),
+        help='of the pictures after the test pipeline (default: of the first one of --pictures)',
+    )
+    parser.add_argument('--config', help='config file instead of the one in the checkpoint')
+    parser.add_argument(
+        '--trust',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='types and modules that the config in the checkpoint may name although no library '
+        'of OpenMMLab has them',
+    )
+    parser.add_argument('--force', action='store_true', help='overwrite the file if it exists')
+    args = parser.parse_args(argv)
+    if args.size and min(args.size) < 1:
+        parser.error(f'--size {args.size[0]} {args.size[1]}: 1 is the least')
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    part = args.out.with_name(f'.{args.out.stem}.part.onnx')
+    try:
+        with errors_of_the_user(TOOL):
+            passed = _export(args, part)
+    finally:
+        part.unlink(missing_ok=True)
+    if not passed:
+        sys.exit(1)
+
+
+def _export(args: argparse.Namespace, part: Path) -> bool:
+    if args.out.suffix != '.onnx':
+        raise ValueError(f'--out {args.out}: it must end in .onnx')
+    if args.out.exists() and not args.force:
+        raise FileExistsError(f'{args.out} exists. Pass another name, or --force')
+    require_checkpoint(args.checkpoint)
+    if args.config:
+        find_config(args.config)
+    pictures = find_pictures(args.pictures)
+    if not pictures and not args.size:
+        raise ValueError('pass --size HEIGHT WIDTH, or --pictures SOURCE to check the file with')
+    if any(picture.is_video for picture in pictures):
+        raise ValueError(f'--pictures {args.pictures}: it has a video; pass pictures')
+
+    from ..exported.model import ExportedModel
+    from ..exported.parity import LEAST, compare
+    from ..exported.to_onnx import export_onnx
+    from ..predict.model import load_model
+
+    if pictures and len(pictures) < LEAST:
+        raise ValueError(f'--pictures has {len(pictures)} pictures; a check needs {LEAST}')
+    trained = load_model(args.checkpoint, config=args.config, device='cpu', trust=args.trust)
+    size = args.size or trained.prepare(pictures[0])['inputs'].shape[1:]
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    export_onnx(trained, part, (int(size[0]), int(size[1])))
+    exported = ExportedModel(part)
+    report = args.out.with_suffix('.parity.json')
+    report.unlink(missing_ok=True)  # of a file before
+    if not pictures:
+        os.replace(part, args.out)
+        print(f'{args.out}: written, not checked. Pass --pictures SOURCE to check it')
+        return True
+    found = compare(trained, exported, pictures)
+    report.write_text(json.dumps(found, indent=2) + '\n')
+    text = f'{found["equal"]:.4%} equal on {found["pictures"]} pictures'
+    if found['passed']:
+        os.replace(part, args.out)
+        print(f'{args.out}: checked, {text}')
+    else:
+        print(f'{TOOL}: not written: {text}, {found["required"]:.1%} is required ({report})')
+    return bool(found['passed'])
