@@ -99,6 +99,9 @@ setup(
             'tqdm',
             'opencv-python-headless<5',
         ],
+        'export': ['onnx', 'onnxruntime', 'onnxscript'],
+        # tnt predict FILE.onnx
+        'run': ['numpy', 'onnxruntime', 'opencv-python-headless<5', 'pillow', 'tqdm'],
         'demo': ['matplotlib', 'scikit-learn'],
         'test': [
             'mypy',
