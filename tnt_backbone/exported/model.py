@@ -42,7 +42,7 @@ class ExportedModel:
         if text is None:
             raise ValueError(
                 f'{path} was not written by tnt export: its metadata has no {KEY!r}, so '
-                'classes and pipeline are not known. Export the checkpoint: tnt export CHECKPOINT --out FILE'
+                'classes and pipeline are not known. Write one: tnt export CHECKPOINT --out FILE'
             )
         self.about: dict[str, Any] = json.loads(text)
         self.task: str = self.about['task']
