@@ -25,6 +25,7 @@ MISSING = {
     'test': ['nowhere.py', 'nowhere.pth'],
     'predict': ['nowhere.pth', 'nowhere.png'],
     'publish': ['nowhere.pth', 'out.pth'],
+    'export': ['nowhere.pth', '--out', 'out.onnx', '--size', '64', '64'],
     'convert': ['nowhere.pth', 'out.pth'],
     'flops': ['nowhere.py'],
     'configs': ['nowhere.py'],
