@@ -99,6 +99,7 @@ setup(
             'tqdm',
             'opencv-python-headless<5',
         ],
+        'tiles': ['sahi'],
         'demo': ['matplotlib', 'scikit-learn'],
         'test': [
             'mypy',

@@ -18,7 +18,7 @@ from tnt_backbone import load_model
 from tnt_backbone.checkpoints.read import read_tensors
 from tnt_backbone.cli import tnt
 from tnt_backbone.demo.dataset import make_dataset
-from tnt_backbone.predict.model import BUILT_IN
+from tnt_backbone.predict.load import BUILT_IN
 
 DIGITS = 'tnt://digits'
 

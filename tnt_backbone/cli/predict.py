@@ -54,6 +54,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--classes', nargs='+', metavar='NAME', help='leave out objects of other classes'
     )
+    parser.add_argument(
+        '--tiles',
+        type=int,
+        metavar='PX',
+        help='cut large pictures into overlapping tiles of this side; detectors need sahi',
+    )
     parser.add_argument('--no-pictures', action='store_true', help='do not draw the predictions')
     parser.add_argument(
         '--force', action='store_true', help='write over other predictions in --out'
@@ -78,7 +84,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         from tqdm import tqdm
 
-        from ..predict.model import UnreadablePictureError, load_model
+        from ..predict.load import load_model
+        from ..predict.prepare import UnreadablePictureError
         from ..predict.write import PredictionFolder
 
         model = load_model(
@@ -92,12 +99,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             'config': args.config,
             'score': args.score,
             'classes': args.classes,
+            'tiles': args.tiles,
         }
         out = PredictionFolder(args.out, settings, force=args.force, draw=not args.no_pictures)
         results = model.stream(
             pictures,
             score=args.score,
             classes=args.classes,
+            tiles=args.tiles,
             batch_size=args.batch,
             workers=args.workers,
             done=out.done,

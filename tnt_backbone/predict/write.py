@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from .model import UnreadablePictureError
+from .prepare import UnreadablePictureError
 from .results import Result, Segmentation
 
 LINES = 'predictions.jsonl'  # a line for each picture, written as soon as it is done
