@@ -60,6 +60,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='PX',
         help='cut large pictures into overlapping tiles of this side; detectors need sahi',
     )
+    parser.add_argument(
+        '--as',
+        dest='form',
+        choices=['coco', 'yolo'],
+        help='also write the objects as labels of a data set, to be corrected by hand',
+    )
     parser.add_argument('--no-pictures', action='store_true', help='do not draw the predictions')
     parser.add_argument(
         '--force', action='store_true', help='write over other predictions in --out'
@@ -84,6 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         from tqdm import tqdm
 
+        from ..predict.labels import write_labels
         from ..predict.load import load_model
         from ..predict.prepare import UnreadablePictureError
         from ..predict.write import PredictionFolder
@@ -101,6 +108,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             'classes': args.classes,
             'tiles': args.tiles,
         }
+        if args.form and model.task != 'detection':
+            raise ValueError(f'--as {args.form} is for detectors, and this is for {model.task}')
         out = PredictionFolder(args.out, settings, force=args.force, draw=not args.no_pictures)
         results = model.stream(
             pictures,
@@ -121,6 +130,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         else:
             written += 1
     print(f'{written} pictures: {out.finish()}')
+    if args.form:
+        print(f'labels: {write_labels(args.form, out.lines(), model.classes, args.out)}')
     if unreadable:
         print(f'{unreadable} pictures could not be read. Replace them and call the command again')
         sys.exit(1)
