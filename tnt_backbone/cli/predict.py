@@ -46,7 +46,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--device', help='such as cuda:1 or cpu (default: a GPU if there is one)')
     parser.add_argument('--batch', type=int, default=1, help='pictures per step (default: 1)')
     parser.add_argument(
-        '--workers', type=int, default=1, help='processes that read pictures (default: 1)'
+        '--workers',
+        type=int,
+        help='processes that read pictures (default: 1 with a GPU, else 0, as the model uses all '
+        'cores)',
     )
     parser.add_argument(
         '--score', type=float, default=0.3, help='leave out objects below it (default: 0.3)'
@@ -72,8 +75,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     args = parser.parse_args(argv)
     for name, least in (('batch', 1), ('workers', 0)):
-        if getattr(args, name) < least:
-            parser.error(f'--{name} {getattr(args, name)}: {least} is the least')
+        if (given := getattr(args, name)) is not None and given < least:
+            parser.error(f'--{name} {given}: {least} is the least')
     if not 0 <= args.score <= 1:
         parser.error(f'--score {args.score:g}: pass a number from 0 to 1')
     return args
@@ -117,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             classes=args.classes,
             tiles=args.tiles,
             batch_size=args.batch,
-            workers=args.workers,
+            workers=model.on_gpu if args.workers is None else args.workers,
             done=out.done,
         )
     is_counted = not any(picture.is_video for picture in pictures)

@@ -49,6 +49,11 @@ class TrainedModel:
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             self.prepare = Preparation(test_dataset(cfg)['pipeline'])
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the model is on a GPU."""
+        return next(self.model.parameters()).is_cuda
+
     def __repr__(self) -> str:
         return f'{type(self).__name__}({type(self.model).__name__}, {len(self.classes)} classes)'
 
