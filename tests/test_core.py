@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / 'tnt_backbone'
 ROOMS = (
     *('version', 'log', 'variants', 'ops', 'layers', 'checkpoints', 'pyramid', 'backbones'),
     *('registry', 'checkpoint_loaders', 'datasets', 'heads', 'engine', 'data_checks', 'run'),
-    *('predict', 'new_config', 'demo', 'cli'),
+    *('predict', 'doors', 'new_config', 'demo', 'cli'),
 )
 CORE = ROOMS[: ROOMS.index('backbones') + 1]
 OLD_NAMES = ('classification', 'segmentation', 'engine/model_index')  # of 0.1.0
