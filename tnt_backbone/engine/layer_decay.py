@@ -75,6 +75,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             return
         depths = layer_depths(module)
         names = {id(parameter): name for name, parameter in module.named_parameters()}
+        base_lr: Any = self.base_lr
         groups: dict[str, dict[str, Any]] = {}
         for group in params:
             (parameter,) = group['params']
@@ -82,7 +83,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             if name is None:  # shared by two modules; a step moves it once
                 continue
             options = {key: group[key] for key in group if key not in ('params', *MULTIPLIERS)}
-            options['lr'] = group.get('lr', self.base_lr) * self.layer_decay_rate ** depths[name]
+            options['lr'] = group.get('lr', base_lr) * self.layer_decay_rate ** depths[name]
             if self.base_wd is not None:  # else the optimizer has a default of its own
                 options.setdefault('weight_decay', self.base_wd)
             merged = groups.setdefault(
@@ -120,7 +121,7 @@ def layer_depths(model: nn.Module) -> dict[str, int]:
             continue
         try:
             found = {
-                id(parameter): module.get_layer_depth(name)  # type: ignore[operator]
+                id(parameter): module.get_layer_depth(name)
                 for name, parameter in module.named_parameters()
             }
         except NotImplementedError:  # a classifier whose backbone has none
