@@ -79,6 +79,7 @@ setup(
         ],
         'demo': ['matplotlib', 'scikit-learn'],
         'test': [
+            'hypothesis',
             'mypy',
             'onnx',
             'onnxruntime',
