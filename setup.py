@@ -102,6 +102,7 @@ setup(
         'tiles': ['sahi'],
         'demo': ['matplotlib', 'scikit-learn'],
         'test': [
+            'hypothesis',
             'mypy',
             'onnx',
             'onnxruntime',

@@ -10,7 +10,17 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / 'tnt_backbone'
 # The rooms, lowest first: each imports only from those above it in this list.
 ROOMS = (
-    *('version', 'log', 'variants', 'ops', 'layers', 'checkpoints', 'pyramid', 'backbones'),
+    *(
+        'version',
+        'errors',
+        'log',
+        'variants',
+        'ops',
+        'layers',
+        'checkpoints',
+        'pyramid',
+        'backbones',
+    ),
     *('registry', 'checkpoint_loaders', 'datasets', 'heads', 'engine', 'data_checks', 'run'),
     *('predict', 'doors', 'new_config', 'demo', 'cli'),
 )

@@ -186,6 +186,20 @@ def test_another_variant_is_refused_by_name(tmp_path):
         load_pretrained(backbone, str(tmp_path / 'ti.pth'))
 
 
+class ScaledTNT(TNT):
+    """A user's backbone, which needs an argument that we do not know."""
+
+    def __init__(self, arch, scale, **kwargs):
+        super().__init__(arch, **kwargs)
+        self.scale = scale
+
+
+def test_a_users_subclass_gets_the_message_about_its_weights(tmp_path):
+    torch.save(TNT('ti', img_size=32).state_dict(), tmp_path / 'w.pth')
+    with pytest.raises(ValueError, match=r'w\.pth does not fit this backbone.*allow_missing'):
+        load_pretrained(ScaledTNT(OURS, scale=2, img_size=32), str(tmp_path / 'w.pth'))
+
+
 @pytest.mark.parametrize(
     ('kwargs', 'advice'),
     [

@@ -195,6 +195,31 @@ def test_mistakes_are_one_message(fails, tiny_config, coco_root, tmp_path):
     assert 'docs/datasets.md' in message
 
 
+def test_the_message_stands_last_after_a_short_log(run, tiny_config, capsys):
+    """Also if the Runner was built before: mmengine's environment and config go to the file."""
+    constructor = 'optim_wrapper.constructor=LayerDecayOptimWrapperConstructor'
+    rate = 'optim_wrapper.paramwise_cfg.layer_decay_rate=2'
+    with pytest.raises(SystemExit) as exit_:
+        run('train.py', tiny_config, '--cfg-options', constructor, rate)
+    assert exit_.value.code == 2
+    out, err = capsys.readouterr()
+    assert len(out) < 1000
+    assert err.startswith('tools/train.py: error: paramwise_cfg.layer_decay_rate=2 ')
+    assert err.count('\n') == 1
+    text = log_text('work_dirs/tiny')
+    assert all(part in text for part in ('System environment:', 'Config:', 'before_train_epoch:'))
+
+
+def test_a_fault_of_a_library_keeps_its_traceback_after_a_short_log(run, tiny_config, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        run('train.py', tiny_config, '--cfg-options', 'model.bbox_head.wrong=1')
+    assert exit_.value.code == 3
+    out, err = capsys.readouterr()
+    assert len(out) < 1000
+    assert err.startswith('Traceback')
+    assert "unexpected keyword argument 'wrong'" in err.splitlines()[-1]
+
+
 CLASSIFIER = """
 custom_imports = dict(imports=['tnt_backbone'], allow_failed_imports=False)
 default_scope = 'mmpretrain'

@@ -1,5 +1,7 @@
 """Configs as the tools read them."""
 
+import sys
+
 import pytest
 from mmengine.config import Config
 
@@ -39,6 +41,25 @@ def test_a_file_that_is_no_config_is_refused(tmp_path, name, text, message):
         read(tmp_path / name, needs_model=True)
     with pytest.raises(FileNotFoundError, match='is a folder'):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('module', 'reason'),
+    [
+        ('import gone', r"No module named 'gone' \(.*my_hooks\.py, line 1\)"),
+        ('\nclass Hook(gone): ...', r"NameError: .*'gone'.*my_hooks\.py, line 2"),
+        ("def f():\n    {}['key']\nf()", r"KeyError: 'key' \(.*my_hooks\.py, line 2\)"),
+        (None, r"No module named 'my_hooks'.*PYTHONPATH"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_says_why_and_where(tmp_path, monkeypatch, module, reason):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'my_hooks', raising=False)
+    if module is not None:
+        (tmp_path / 'my_hooks.py').write_text(module)
+    (tmp_path / 'a.py').write_text("custom_imports = dict(imports=['my_hooks'])")
+    with pytest.raises(ValueError, match=reason):
+        read(tmp_path / 'a.py')
 
 
 @pytest.mark.parametrize(

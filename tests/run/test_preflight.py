@@ -20,6 +20,16 @@ def test_a_good_config_passes_and_bad_weights_do_not(tiny_config, tmp_path):
         check_testing(cfg)
 
 
+def test_the_backbone_is_built_before_a_training_and_before_a_test(tiny_config, checkpoint):
+    cfg = Config.fromfile(tiny_config)
+    cfg.load_from = str(checkpoint)
+    check_testing(cfg)
+    cfg.model.backbone.frozen_stages = 99
+    for check in (check_training, check_testing):
+        with pytest.raises(ValueError, match=r'model\.backbone of the config: .*frozen_stages=99'):
+            check(cfg)
+
+
 def test_heads_and_annotations_are_both_looked_at(tiny_config):
     cfg = Config.fromfile(tiny_config)
     cfg.model.bbox_head.num_classes = 80

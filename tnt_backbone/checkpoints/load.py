@@ -147,8 +147,11 @@ def _fits(backbone: Any, arch: str, found: dict[str, Tensor]) -> bool:
     """Return whether a variant has the tensors that were found, at any image size."""
     formulation = formulation_of(found)
     options = {'formulation': formulation} if formulation else {}
-    with torch.device('meta'):
-        state = type(backbone)(arch, out_type='raw', **options).state_dict()
+    try:
+        with torch.device('meta'):
+            state = type(backbone)(arch, out_type='raw', **options).state_dict()
+    except Exception:  # a subclass with other arguments: advice must not hide the message
+        return False
 
     def shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
         # without what the pretraining size, or the outputs that were built, decide

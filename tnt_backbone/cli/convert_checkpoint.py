@@ -60,17 +60,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         converted = to_ours(read_tensors(resolve_checkpoint(given)), args.prefix)
         tensors = from_ours(converted, args.to)
-    tensors = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    if args.output.suffix == '.safetensors':
-        from safetensors.torch import save_file
+        tensors = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        if args.output.suffix == '.safetensors':
+            from safetensors.torch import save_file
 
-        save_file(tensors, args.output)
-    else:
-        torch.save({'state_dict': tensors} if args.to in OPENMMLAB else tensors, args.output)
-    print(
-        f'{args.output}: {len(tensors)} tensors of {converted.form.family}, converted from the '
-        f'form of {converted.form.source} to the form of {args.to} '
-        f'({"with" if converted.head else "without"} a classifier). Other possible forms: '
-        + ', '.join(source for source in possible_sources(converted) if source != args.to)
-    )
+            save_file(tensors, args.output)
+        else:
+            torch.save({'state_dict': tensors} if args.to in OPENMMLAB else tensors, args.output)
+        print(
+            f'{args.output}: {len(tensors)} tensors of {converted.form.family}, converted from the '
+            f'form of {converted.form.source} to the form of {args.to} '
+            f'({"with" if converted.head else "without"} a classifier). Other possible forms: '
+            + ', '.join(source for source in possible_sources(converted) if source != args.to)
+        )

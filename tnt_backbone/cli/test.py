@@ -108,5 +108,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         notes = check_testing(cfg) if is_first_on_node(args.launcher) else []
         choose_loader(cfg)
         suit_to_machine(cfg)
-    build_runner(cfg, notes).test()
-    end_cpu_processes()
+        build_runner(cfg, notes).test()
+        end_cpu_processes()

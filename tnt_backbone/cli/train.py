@@ -111,5 +111,5 @@ def main(argv: Sequence[str] | None = None) -> None:
             notes += check_training(cfg)
         choose_loader(cfg)
         suit_to_machine(cfg)
-    build_runner(cfg, notes).train()
-    end_cpu_processes()
+        build_runner(cfg, notes).train()
+        end_cpu_processes()

@@ -1,13 +1,17 @@
 """From a path on the command line to the config that the Runner gets."""
 
+import importlib
 import traceback
 from pathlib import Path
 from typing import Any
 
+import mmengine
 from mmengine.config import Config
 
 from .find_config import find_config
 
+# files whose lines say nothing about a mistake in a config
+LOADERS = (str(Path(mmengine.__file__).parent), str(Path(importlib.__file__).parent), __file__)
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -37,11 +41,7 @@ def read_config(
     try:
         cfg = Config.fromfile(path)
     except Exception as error:  # a config is a program: it may fail in any way
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        line = f' ({frame.filename}, line {frame.lineno})' if frame.name == '<module>' else ''
-        raise ValueError(
-            f'{path} cannot be read as a config: {type(error).__name__}: {error}{line}'
-        ) from error
+        raise ValueError(f'{path} cannot be read as a config: {_reason(error)}') from error
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError) as error:
@@ -59,6 +59,22 @@ def read_config(
         if isinstance(dataloader, dict) and dataloader.get('num_workers') == 0:
             dataloader['persistent_workers'] = False
     return cfg
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first error of a chain, and the line of the config or module that it is in."""
+    while isinstance(error, ImportError) and (origin := error.__cause__ or error.__context__):
+        error = origin  # mmengine says which module of custom_imports failed, but not why
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(('<', *LOADERS))
+    ]
+    line = f' ({frames[-1].filename}, line {frames[-1].lineno})' if frames else ''
+    advice = ''
+    if isinstance(error, ModuleNotFoundError):
+        advice = '. If it is a file of yours, add its folder to PYTHONPATH'
+    return f'{type(error).__name__}: {error}{line}{advice}'
 
 
 def enable_auto_scale_lr(cfg: Config) -> None:

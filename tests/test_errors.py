@@ -1,0 +1,52 @@
+"""Messages of this package, and errors of others."""
+
+import numpy as np
+import pytest
+import torch
+
+from tnt_backbone import TNT
+from tnt_backbone.checkpoints.read import read_tensors
+from tnt_backbone.errors import is_message
+from tnt_backbone.run.config import read_config
+from tnt_backbone.variants import TNT_VARIANTS, get_variant
+
+
+def error_of(call):
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        call()
+    return caught.value
+
+
+def read(path):
+    return read_config(str(path), options=None, work_dir=None, launcher='none')
+
+
+def test_what_this_package_raises_on_purpose_is_a_message(tmp_path):
+    damaged = tmp_path / 'damaged.pth'
+    damaged.write_text('no weights')
+    config = tmp_path / 'config.py'
+    config.write_text('import nowhere')
+    for call in (
+        lambda: TNT('xxl'),
+        lambda: get_variant(3, TNT_VARIANTS),  # a TypeError
+        lambda: TNT('ti')(torch.zeros(1, 4, 16, 16)),
+        lambda: read_tensors(str(damaged)),  # raised from an error of torch
+        lambda: read(config),  # from an error of the config
+        lambda: read(tmp_path / 'nowhere.py'),
+    ):
+        assert is_message(error_of(call))
+
+
+def test_what_others_raise_is_none(tmp_path):
+    for call in (
+        lambda: np.zeros(2).reshape(3),
+        lambda: torch.zeros(2).numpy(force='x', wrong=1),
+        lambda: get_variant('s', None),  # ours, but no statement raises it
+        lambda: read_tensors(str(tmp_path / 'nowhere.pth')),  # Python's open() does
+        lambda: int('x'),
+    ):
+        assert not is_message(error_of(call))
+
+
+def test_an_error_that_was_never_raised_is_none():
+    assert not is_message(ValueError('x'))
