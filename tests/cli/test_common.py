@@ -10,7 +10,7 @@ import pytest
 
 from tnt_backbone.cli import common
 from tnt_backbone.cli.common import errors_of_the_user, make_parser, parse_cfg_options
-from tnt_backbone.run.find_config import require_config
+from tnt_backbone.run.find_config import find_config
 from tnt_backbone.variants import get_variant
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def test_overrides_are_read_as_mmengine_reads_them(capsys):
 
 def find(config='nowhere.py'):
     """Make a mistake that this package finds."""
-    require_config(config)
+    find_config(config)
 
 
 def test_a_mistake_is_one_message_and_status_2(capsys):
@@ -92,7 +92,7 @@ def test_a_mistake_is_one_message_and_status_2(capsys):
         find()
     assert exit_.value.code == 2
     message = capsys.readouterr().err
-    assert message.startswith("tools/train.py: error: the config 'nowhere.py' ")
+    assert message.startswith("tools/train.py: error: The config 'nowhere.py' ")
     assert 'Traceback' not in message
 
 
@@ -105,7 +105,7 @@ def test_other_processes_let_the_first_speak_before_them(monkeypatch, capsys):
     with pytest.raises(SystemExit), errors_of_the_user('tools/train.py', launcher='pytorch'):
         find()
     assert said == [(common.OTHERS_WAIT, '')]
-    assert capsys.readouterr().err.startswith('tools/train.py: error in process 1: the config ')
+    assert capsys.readouterr().err.startswith('tools/train.py: error in process 1: The config ')
 
 
 FAULTS = {

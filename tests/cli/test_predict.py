@@ -149,3 +149,23 @@ def test_a_published_checkpoint_predicts_like_the_one_it_was_made_of(run, scenes
     assert run('publish', whole, out)[0] == 2  # it exists
     assert run('publish', whole, out, '--half', '--force')[0] == 0
     assert {tensor.dtype for tensor in read_tensors(str(out)).values()} == {torch.float16}
+
+
+def test_a_checkpoint_is_enough_for_a_test(run, scenes, tmp_path, monkeypatch):
+    monkeypatch.setenv('TNT_DEMO_DATA', f'{scenes}/')
+    cfg = Config.fromfile(ROOT / 'configs/retinanet_tnt_digits.py')
+    content = torch.load(BUILT_IN[DIGITS], weights_only=True)
+    content['meta']['cfg'] = cfg.pretty_text
+    path = tmp_path / 'digits.pth'
+    torch.save(content, path)
+    options = ('--cfg-options', 'visualizer.name=one')
+    figures = []
+    for arguments in ((path,), ('retinanet_tnt_digits', path)):
+        work_dir = tmp_path / f'run{len(figures)}'
+        status, printed = run(
+            'test', *arguments, '--work-dir', work_dir, *options[: 2 * len(figures)]
+        )
+        assert status == 0, printed
+        (file,) = work_dir.glob('*/*.json')
+        figures.append(json.loads(file.read_text())['coco/bbox_mAP'])
+    assert figures[0] == figures[1] > 0.7

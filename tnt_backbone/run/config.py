@@ -42,12 +42,36 @@ def read_config(
         cfg = Config.fromfile(path)
     except Exception as error:  # a config is a program: it may fail in any way
         raise ValueError(f'{path} cannot be read as a config: {_reason(error)}') from error
+    if needs_model and 'model' not in cfg:
+        raise ValueError(f'{path} is no config of a training or test: it has no "model"')
+    complete_config(cfg, path, options=options, work_dir=work_dir, launcher=launcher)
+    return cfg
+
+
+def complete_config(
+    cfg: Config,
+    path: str,
+    *,
+    options: dict[str, Any] | None,
+    work_dir: str | None,
+    launcher: str,
+) -> None:
+    """Apply to a config what all tools share, in place.
+
+    Args:
+        cfg: The config.
+        path: Where it comes from: a config file, or a checkpoint.
+        options: See :func:`read_config`.
+        work_dir: See :func:`read_config`.
+        launcher: See :func:`read_config`.
+
+    Raises:
+        ValueError: If the options do not fit the config.
+    """
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError) as error:
         raise ValueError(f'--cfg-options do not fit {path}: {error.args[0]}') from error
-    if needs_model and 'model' not in cfg:
-        raise ValueError(f'{path} is no config of a training or test: it has no "model"')
     cfg.launcher = launcher
     if work_dir is not None:
         cfg.work_dir = work_dir
@@ -58,7 +82,6 @@ def read_config(
         # Workers that do not exist cannot persist: torch refuses the pair.
         if isinstance(dataloader, dict) and dataloader.get('num_workers') == 0:
             dataloader['persistent_workers'] = False
-    return cfg
 
 
 def _reason(error: BaseException) -> str:
