@@ -135,3 +135,14 @@ def test_a_library_that_is_not_installed_is_a_message(monkeypatch, capsys):
         importlib.import_module('mmdet')
     assert exit_.value.code == 2
     assert 'mmdet is not installed' in capsys.readouterr().err
+
+
+def test_opencv_without_a_display_says_which_package_to_take(tmp_path, monkeypatch, capsys):
+    (tmp_path / 'cv2').mkdir()
+    (tmp_path / 'cv2/__init__.py').write_text('raise ImportError("libGL.so.1: cannot open")')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'cv2', raising=False)
+    with pytest.raises(SystemExit) as exit_, errors_of_the_user('tnt predict'):
+        import cv2  # noqa: F401
+    assert exit_.value.code == 2
+    assert 'opencv-python-headless' in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """What the commands share: options, a quick check of files, and messages about mistakes."""
 
 import argparse
+import os
 import sys
 import time
 import traceback
@@ -139,5 +140,13 @@ def message_of(error: Exception) -> str | None:
         return (
             f'{error.name} is not installed in this environment. Run bash tools/setup_env.sh and '
             "source .venv/bin/activate, or pip install 'tnt-backbone[openmmlab]'"
+        )
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, ImportError) and any(f'{os.sep}cv2{os.sep}' in f.filename for f in frames):
+        # opencv-python, which the libraries ask for, needs libGL and libxcb; servers have neither
+        return (
+            f'OpenCV cannot be imported: {error}. Without a display, use its other package. Run: '
+            'pip uninstall -y opencv-python opencv-python-headless; pip install '
+            "'opencv-python-headless<5'"
         )
     return None
