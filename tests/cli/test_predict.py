@@ -1,6 +1,7 @@
 """tnt predict and tnt publish, from the command line to the files."""
 
 import json
+import socket
 import sys
 
 import numpy as np
@@ -78,6 +79,14 @@ def test_the_detector_in_the_package_knows_digits(run, scenes, tmp_path, monkeyp
     with DefaultScope.overwrite_default_scope('mmdet'):
         metrics = Runner.from_cfg(cfg).test()
     assert metrics['coco/bbox_mAP'] == pytest.approx(measured, abs=1e-3)  # it prints 3 digits
+
+
+def test_no_socket_is_opened(run, scenes, tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(socket.socket, 'connect', lambda _, address: opened.append(address))
+    monkeypatch.setattr(socket, 'create_connection', lambda address, *_: opened.append(address))
+    status, printed = run('predict', DIGITS, scenes / 'val/000000.jpg', '--out', tmp_path)
+    assert (status, opened) == (0, []), printed
 
 
 def test_a_broken_picture_is_reported_and_the_run_goes_on(run, scenes, tmp_path):
