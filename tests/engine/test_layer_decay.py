@@ -115,6 +115,19 @@ def test_mmpretrains_own_backbones_have_their_rates(kind):
         assert actual[name] == pytest.approx(found), name
 
 
+def test_a_model_that_answers_itself_is_asked_before_its_backbone():
+    """As by mmpretrain's constructor: a model of one's own may give its neck a depth."""
+
+    class Answering(Model):
+        def get_layer_depth(self, name):
+            return (1, 3) if name.startswith('bbox_head.') else (0, 3)
+
+    model = Answering(BACKBONES[0])
+    assert layer_depths(model) == {
+        name: 1 if name.startswith('bbox_head.') else 2 for name, _ in model.named_parameters()
+    }
+
+
 def test_a_teacher_and_its_student_are_counted_each():
     student, teacher = (Model(backbone) for backbone in BACKBONES[:2])
     pair = nn.ModuleDict({'student': student, 'teacher': teacher})
