@@ -111,7 +111,10 @@ setup(
             'pytest',
             'pytest-xdist',
             'ruff',
+            'sahi',
+            'segmentation-models-pytorch',
             'timm',
+            'transformers',
         ],
         # What compiling mmcv's operators needs (tools/setup_env.sh), and uv for machines without.
         'build': ['ninja', 'packaging', 'pip', 'setuptools<82', 'uv', 'wheel'],

@@ -37,8 +37,15 @@ def test_what_this_package_raises_on_purpose_is_a_message(tmp_path):
         assert is_message(error_of(call))
 
 
+def users_own():
+    """Code of a user's module, such as one in custom_imports."""
+    raise ValueError('x')
+
+
 def test_what_others_raise_is_none(tmp_path):
     for call in (
+        users_own,
+        lambda: torch.nn.Conv2d(3, 4, 1, groups=2),  # by a statement of torch
         lambda: np.zeros(2).reshape(3),
         lambda: torch.zeros(2).numpy(force='x', wrong=1),
         lambda: get_variant('s', None),  # ours, but no statement raises it

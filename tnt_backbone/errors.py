@@ -9,6 +9,7 @@ classes or files has to be kept in step with the code.
 import dis
 import os
 from pathlib import Path
+from types import TracebackType
 
 PACKAGE = f'{Path(__file__).parent}{os.sep}'
 KINDS = (FileNotFoundError, FileExistsError, ValueError, TypeError, ImportError)
@@ -21,10 +22,16 @@ def is_message(error: BaseException) -> bool:
     Args:
         error: An error that was raised. Of its traceback, the innermost frame counts.
     """
-    trace = error.__traceback__
+    trace = innermost(error)
     if trace is None or not isinstance(error, KINDS):
         return False
-    while trace.tb_next is not None:
-        trace = trace.tb_next
     code = trace.tb_frame.f_code
     return code.co_filename.startswith(PACKAGE) and code.co_code[trace.tb_lasti] == RAISE
+
+
+def innermost(error: BaseException) -> TracebackType | None:
+    """Return where an error was raised; ``None`` if it was not."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace

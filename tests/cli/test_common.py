@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.registry import MODELS
 
 from tnt_backbone.cli import common
 from tnt_backbone.cli.common import errors_of_the_user, make_parser, parse_cfg_options
@@ -125,6 +126,16 @@ def test_a_fault_keeps_its_traceback_and_has_status_3(fault, capsys):
     message = capsys.readouterr().err
     assert message.startswith('Traceback')
     assert f'File "{__file__}"' in message
+
+
+@pytest.mark.parametrize('model', [{'type': 'TNTT'}, {'arch': 's'}])
+def test_a_type_that_mmengine_does_not_know_is_a_message(model, capsys):
+    with pytest.raises(SystemExit) as exit_, errors_of_the_user('tools/train.py'):
+        MODELS.build(model)
+    assert exit_.value.code == 2
+    message = capsys.readouterr().err
+    assert 'Traceback' not in message
+    assert ('TNTT is not in the' if 'type' in model else 'must contain the key "type"') in message
 
 
 def test_a_library_that_is_not_installed_is_a_message(monkeypatch, capsys):

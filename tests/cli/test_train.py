@@ -29,9 +29,10 @@ def run(monkeypatch, tmp_path):
     names = itertools.count()
 
     def run_tool(tool, *arguments):
-        # A second visualizer of the same name in one process writes into the first one's folder.
-        name = f'visualizer.name={folder.parent.name}{next(names)}'
-        arguments = (*arguments, '--cfg-options', name)
+        # A second visualizer or logger of the same name in one process writes where the first did.
+        name = f'{folder.parent.name}{next(names)}'
+        options = (f'visualizer.name={name}', f'experiment_name={name}')
+        arguments = (*arguments, '--cfg-options', *options)
         monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
         runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
 

@@ -89,6 +89,54 @@ def test_rates_of_a_whole_model_equal_mmpretrains_of_a_classifier_with_its_backb
         assert found == pytest.approx(expected.get(name, (1e-3, 0.05))), name
 
 
+FOREIGN = {
+    'VisionTransformer': dict(
+        arch=dict(embed_dims=8, num_layers=3, num_heads=1, feedforward_channels=8), img_size=32
+    ),
+    'SwinTransformer': dict(
+        arch=dict(embed_dims=8, depths=[1, 1, 2, 1], num_heads=[1] * 4), img_size=64
+    ),
+    'ConvNeXt': dict(arch=dict(depths=[1, 1, 2, 1], channels=[4, 4, 8, 8])),
+}
+
+
+@pytest.mark.parametrize('kind', FOREIGN)
+def test_mmpretrains_own_backbones_have_their_rates(kind):
+    init_default_scope('mmpretrain')
+    paramwise_cfg = dict(layer_decay_rate=0.7, norm_decay_mult=0.0)
+    backbone = dict(type=kind, **FOREIGN[kind])
+    head = dict(type='LinearClsHead', num_classes=2, in_channels=8)
+    classifier = MODELS.build(dict(type='ImageClassifier', backbone=backbone, head=head))
+    theirs = LearningRateDecayOptimWrapperConstructor(dict(optimizer=OPTIMIZER), paramwise_cfg)
+    expected = settings(classifier, theirs(classifier).optimizer)
+    actual = settings(classifier, build(classifier, **paramwise_cfg))
+    assert actual.keys() == expected.keys()
+    for name, found in expected.items():
+        assert actual[name] == pytest.approx(found), name
+
+
+def test_a_model_that_answers_itself_is_asked_before_its_backbone():
+    """As by mmpretrain's constructor: a model of one's own may give its neck a depth."""
+
+    class Answering(Model):
+        def get_layer_depth(self, name):
+            return (1, 3) if name.startswith('bbox_head.') else (0, 3)
+
+    model = Answering(BACKBONES[0])
+    assert layer_depths(model) == {
+        name: 1 if name.startswith('bbox_head.') else 2 for name, _ in model.named_parameters()
+    }
+
+
+def test_a_teacher_and_its_student_are_counted_each():
+    student, teacher = (Model(backbone) for backbone in BACKBONES[:2])
+    pair = nn.ModuleDict({'student': student, 'teacher': teacher})
+    rates = settings(pair, build(pair, layer_decay_rate=0.5))
+    for name, model in pair.items():
+        for parameter, found in settings(model, build(model, layer_decay_rate=0.5)).items():
+            assert rates[f'{name}.{parameter}'] == pytest.approx(found)
+
+
 def test_a_classifier_without_depths_is_refused():
     init_default_scope('mmpretrain')
     classifier = MODELS.build(dict(type='ImageClassifier', backbone=dict(type='LeNet5')))

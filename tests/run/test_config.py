@@ -1,11 +1,12 @@
 """Configs as the tools read them."""
 
+import os
 import sys
 
 import pytest
 from mmengine.config import Config
 
-from tnt_backbone.run.config import enable_auto_scale_lr, read_config
+from tnt_backbone.run.config import enable_auto_scale_lr, make_work_dir, read_config
 
 
 def read(path, **kwargs):
@@ -41,6 +42,12 @@ def test_a_file_that_is_no_config_is_refused(tmp_path, name, text, message):
         read(tmp_path / name, needs_model=True)
     with pytest.raises(FileNotFoundError, match='is a folder'):
         read(tmp_path)
+
+
+def test_a_model_that_is_none_is_refused(tmp_path):
+    (tmp_path / 'a.py').write_text('model = None')
+    with pytest.raises(ValueError, match='no "model"'):
+        read(tmp_path / 'a.py', needs_model=True)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +88,17 @@ def test_work_dir_comes_from_option_then_config_then_name(tmp_path):
     assert read(with_dir, work_dir='given').work_dir == 'given'
 
 
+def test_a_work_folder_that_cannot_be_made_is_refused(tmp_path, monkeypatch):
+    (tmp_path / 'file').write_text('')
+    make_work_dir(Config({'work_dir': str(tmp_path / 'new' / 'folder')}))
+    assert (tmp_path / 'new' / 'folder').is_dir()
+    with pytest.raises(ValueError, match=r"work folder '.*file/run' .*--work-dir"):
+        make_work_dir(Config({'work_dir': str(tmp_path / 'file' / 'run')}))
+    monkeypatch.setattr(os, 'access', lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(ValueError, match=r'cannot be written to.*--work-dir'):
+        make_work_dir(Config({'work_dir': str(tmp_path)}))
+
+
 def test_options_reach_lists_and_datasets(tmp_path):
     path = tmp_path / 'a.py'
     path.write_text('train_dataloader = dict(batch_size=2, dataset=dict(pipeline=[dict(scale=1)]))')
@@ -104,5 +122,6 @@ def test_auto_scale_lr_needs_a_base_batch_size():
     cfg = Config({'auto_scale_lr': {'enable': False, 'base_batch_size': 16}})
     enable_auto_scale_lr(cfg)
     assert cfg.auto_scale_lr.enable
-    with pytest.raises(ValueError, match='base_batch_size'):
-        enable_auto_scale_lr(Config({}))
+    for cfg in (Config({}), Config({'auto_scale_lr': None})):
+        with pytest.raises(ValueError, match='base_batch_size'):
+            enable_auto_scale_lr(cfg)

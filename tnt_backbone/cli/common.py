@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import is_message
+from ..errors import innermost, is_message
 from ..run.find_config import find_config
 from ..run.ranks import is_first_on_node, local_rank
 
 MISTAKE, CRASH = 2, 3  # exit status
 LIBRARIES = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain')
+BUILD = 'build_from_cfg'  # of mmengine's registries; its KeyError is about an unknown type
 OTHERS_WAIT = 5.0  # seconds; launchers end a run within them once its first process has failed
 
 
@@ -149,4 +150,7 @@ def message_of(error: Exception) -> str | None:
             'pip uninstall -y opencv-python opencv-python-headless; pip install '
             "'opencv-python-headless<5'"
         )
+    trace = innermost(error)
+    if isinstance(error, KeyError) and trace and trace.tb_frame.f_code.co_name == BUILD:
+        return f'in the config: {error.args[0]}'
     return None

@@ -175,12 +175,11 @@ def check_arguments(args: argparse.Namespace) -> None:
 
 def convert(args: argparse.Namespace, source: Path) -> tuple['Config', list[str]]:
     """Return the new config and what was changed, one line each."""
-    from mmengine.config import Config
-
     from .. import engine  # noqa: F401  registers our parts, as custom_imports does
     from ..new_config.backbone import convert_config, keep_backbone
+    from ..run.config import read_file
 
-    cfg = Config.fromfile(source)
+    cfg = read_file(source)
     if 'model' not in cfg:
         raise ValueError(
             f'--from {args.source} has no "model", so it is not a config of a training. Pass one '

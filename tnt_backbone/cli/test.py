@@ -106,13 +106,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with errors_of_the_user(TOOL, launcher=args.launcher):
         from ..run.checkpoint_file import choose_loader, config_of_checkpoint, fetch_checkpoint
-        from ..run.config import read_config
+        from ..run.config import make_work_dir, read_config
         from ..run.libraries import set_dataloader_defaults
         from ..run.preflight import check_testing
-        from ..run.processes import end_cpu_processes
+        from ..run.processes import check_launcher, end_cpu_processes
         from ..run.ranks import is_first_on_node
         from ..run.runner import build_runner, suit_to_machine
 
+        check_launcher(args.launcher)
         options: dict[str, Any] = {
             'options': parse_cfg_options(args.cfg_options),
             'work_dir': args.work_dir,
@@ -122,6 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             cfg = config_of_checkpoint(args.checkpoint, trust=args.trust, **options)
         else:
             cfg = read_config(args.config, **options)
+        make_work_dir(cfg)
         set_dataloader_defaults(cfg)
         apply_options(cfg, args)
         fetch_checkpoint(cfg)

@@ -1,6 +1,7 @@
 """From a path on the command line to the config that the Runner gets."""
 
 import importlib
+import os
 import traceback
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,8 @@ def read_config(
         ValueError: If the file is no config, or has no model, or the options do not fit it.
     """
     path = find_config(path)
-    try:
-        cfg = Config.fromfile(path)
-    except Exception as error:  # a config is a program: it may fail in any way
-        raise ValueError(f'{path} cannot be read as a config: {_reason(error)}') from error
-    if needs_model and 'model' not in cfg:
+    cfg = read_file(path)
+    if needs_model and not isinstance(cfg.get('model'), dict):
         raise ValueError(f'{path} is no config of a training or test: it has no "model"')
     complete_config(cfg, path, options=options, work_dir=work_dir, launcher=launcher)
     return cfg
@@ -84,6 +82,34 @@ def complete_config(
             dataloader['persistent_workers'] = False
 
 
+def read_file(path: str | Path) -> Config:
+    """Return the config of a file.
+
+    Raises:
+        ValueError: If the file fails. A config is a program, so it may fail in any way.
+    """
+    try:
+        return Config.fromfile(path)
+    except Exception as error:
+        raise ValueError(f'{path} cannot be read as a config: {_reason(error)}') from error
+
+
+def make_work_dir(cfg: Config) -> None:
+    """Make the work folder, before anything slow is done.
+
+    Raises:
+        ValueError: If that is not possible.
+    """
+    try:
+        Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
+        if not os.access(cfg.work_dir, os.W_OK):
+            raise PermissionError('it cannot be written to')
+    except OSError as error:
+        raise ValueError(
+            f'the work folder {cfg.work_dir!r} cannot be used: {error}. Pass another --work-dir'
+        ) from error
+
+
 def _reason(error: BaseException) -> str:
     """Return the first error of a chain, and the line of the config or module that it is in."""
     while isinstance(error, ImportError) and (origin := error.__cause__ or error.__context__):
@@ -106,7 +132,7 @@ def enable_auto_scale_lr(cfg: Config) -> None:
     Raises:
         ValueError: If the config does not say for which batch size its learning rate was chosen.
     """
-    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
         raise ValueError(
             '--auto-scale-lr needs the batch size that the learning rate was chosen for: add '
             'auto_scale_lr = dict(enable=False, base_batch_size=16) to the config'

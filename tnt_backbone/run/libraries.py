@@ -120,7 +120,7 @@ def show_predictions(cfg: Config, *, show: bool, show_dir: str | None, wait_time
     Raises:
         ValueError: If the config has no visualization hook or no visualizer.
     """
-    hook = cfg.get('default_hooks', {}).get('visualization')
+    hook = (cfg.get('default_hooks') or {}).get('visualization')
     if hook is None or not cfg.get('visualizer'):
         raise ValueError(
             '--show and --show-dir need a visualizer and default_hooks.visualization in the '

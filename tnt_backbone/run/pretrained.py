@@ -121,7 +121,7 @@ def our_backbones(cfg: Config) -> dict[str, dict[str, Any]]:
     Returns:
         ``{dotted path in the config: arguments}``, the class itself as ``type``.
     """
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    init_default_scope(cfg.get('default_scope') or 'mmengine')
     found = {}
     for path, part in _dicts(cfg.model, 'model'):
         if not path.endswith('.backbone') or 'type' not in part:

@@ -70,6 +70,7 @@ def _details_in_the_log_file() -> Iterator[None]:
         for logger in loggers:
             for handler in _handlers(logger, of_files=False):
                 handler.removeFilter(_is_warning)
+                handler.addFilter(_is_no_parameter)
             for file in _handlers(logger, of_files=True):
                 logger.info(f'environment, config and hooks: {file.baseFilename}')
 
@@ -80,3 +81,8 @@ def _handlers(logger: logging.Logger, *, of_files: bool) -> list[Any]:
 
 def _is_warning(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING
+
+
+def _is_no_parameter(record: logging.LogRecord) -> bool:
+    """Leave out mmengine's line for each option of each parameter: 20 kB before the first step."""
+    return not record.getMessage().startswith('paramwise_options')

@@ -85,6 +85,26 @@ def _annotated_places(source: str) -> Iterator[tuple[int, int]]:
                     yield annotation.lineno, column
 
 
+def draw(root: Path, mutants: list[Mutant], count: int, seed: int) -> list[Mutant]:
+    """Return changes drawn at random, the same ones each time, of those that Python can compile."""
+    drawn: list[Mutant] = []
+    for mutant in random.Random(seed).sample(mutants, len(mutants)):
+        if len(drawn) == count:
+            break
+        try:
+            ast.parse(changed(root, mutant))
+        except SyntaxError:  # cosmic-ray also changes the * before keyword-only arguments
+            continue
+        drawn.append(mutant)
+    return drawn
+
+
+def changed(root: Path, mutant: Mutant) -> str:
+    """Return the source of a file after a change."""
+    operator = get_operator(f'core/{mutant.operator}')()
+    return mutate_code((root / mutant.file).read_text(), operator, mutant.occurrence)
+
+
 def tests_of(file: str) -> list[str]:
     """Return the tests to run: those of the file first, then those of its room."""
     _, room, name = Path(file).parts
@@ -124,9 +144,8 @@ def run_mutant(root: Path, mutant: Mutant, limit: float) -> tuple[str, float, st
     """Change a file of a copy of the repository, run its tests, and put the file back."""
     file = root / mutant.file
     source = file.read_text()
-    operator = get_operator(f'core/{mutant.operator}')()
     try:
-        file.write_text(mutate_code(source, operator, mutant.occurrence))
+        file.write_text(changed(root, mutant))
         return run_tests(root, tests_of(mutant.file), limit)
     finally:
         file.write_text(source)
@@ -173,7 +192,7 @@ def main() -> None:
         )
         subprocess.run(['tar', 'x', '-C', str(root)], input=archive.stdout, check=True)
         mutants = [mutant for mutant in find_mutants(root) if args.files in mutant.file]
-        drawn = random.Random(args.seed).sample(mutants, min(args.count, len(mutants)))
+        drawn = draw(root, mutants, args.count, args.seed)
         done = read_rows(args.out)
         print(f'{len(drawn)} of {len(mutants)} changes, {len(done)} of them done before')
         limits: dict[tuple[str, ...], float] = {}
