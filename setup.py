@@ -114,7 +114,6 @@ setup(
             'sahi',
             'segmentation-models-pytorch',
             'timm',
-            'transformers',
         ],
         # What compiling mmcv's operators needs (tools/setup_env.sh), and uv for machines without.
         'build': ['ninja', 'packaging', 'pip', 'setuptools<82', 'uv', 'wheel'],
