@@ -12,7 +12,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ..data_checks.findings import shorten
-from .coco import evaluators, finish, leaf_dataset, set_class_count
+from .shared import evaluators, finish, leaf_dataset, set_class_count
 
 SPLITS = {'train': 'train', 'val': 'val', 'test': 'val'}  # phase to folder
 HEADS = ('LinearClsHead', 'StackedLinearClsHead')

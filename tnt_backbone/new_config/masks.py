@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from ..data_checks.findings import shorten
-from .coco import dicts, evaluators, finish, leaf_dataset, set_class_count
+from .shared import dicts, evaluators, finish, leaf_dataset, set_class_count
 
 IMAGES = ('images', 'img_dir', 'JPEGImages')
 LABELS = ('labels', 'masks', 'annotations', 'ann_dir', 'SegmentationClassPNG', 'SegmentationClass')
