@@ -62,22 +62,22 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def look(dataset: 'BaseDataset', workers: int) -> list['Finding']:
+def look(dataset: 'BaseDataset', workers: int, *, is_training: bool) -> list['Finding']:
     """Return what is wrong with a data set; a terminal shows a progress bar."""
     from tqdm import tqdm
     from tqdm.contrib.concurrent import process_map
 
     from ..data_checks.files import plan_check
 
-    check = plan_check(dataset)
+    check = plan_check(dataset, is_training=is_training)
     print(f'{dataset.__class__.__name__}: {len(check.items)} images')
     if not check.items:
-        return check.found
+        return check.conclude(check.found)
     if workers > 1:
         found = process_map(check.look, check.items, max_workers=workers, chunksize=8, disable=None)
     else:
         found = [check.look(item) for item in tqdm(check.items, disable=None)]
-    return [*check.found, *chain.from_iterable(found)]
+    return check.conclude([*check.found, *chain.from_iterable(found)])
 
 
 def report(problems: list['Finding']) -> bool:
@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for phase, parts in datasets.items():
             for dataset in parts:
                 print(f'{phase}: ', end='')
-                problems = look(dataset, args.workers)
+                problems = look(dataset, args.workers, is_training=phase == 'train')
                 failed |= report(problems)
                 everything.setdefault(phase, []).extend(problem._asdict() for problem in problems)
         if args.out:

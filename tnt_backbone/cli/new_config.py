@@ -74,6 +74,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--images', type=Path, metavar='DIR', help='folder of the images, if --data is a JSON file'
     )
+    parser.add_argument(
+        '--label-map',
+        nargs='+',
+        metavar='OLD=NEW',
+        help='give other numbers to labels of label maps, such as 255=1; 255 is ignored',
+    )
     parser.add_argument('--force', action='store_true', help='overwrite OUT.py if it exists')
     return parser.parse_args(argv)
 
@@ -109,12 +115,15 @@ def set_own_data(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         ValueError: If the library of the config cannot read the data.
         FileNotFoundError: If a file or folder is missing.
     """
+    from ..data_checks.label_maps import parse_label_map
     from ..new_config.backbone import find_misfit
     from ..new_config.class_folders import set_class_folders
     from ..new_config.coco import set_coco_data, split_coco
     from ..new_config.masks import set_mask_data
 
     scope = cfg.get('default_scope')
+    if args.label_map and scope != 'mmseg':
+        raise ValueError('--label-map is for label maps of MMSegmentation. Leave it out')
     if args.data.is_dir():
         if scope not in FOLDERS:
             raise ValueError(
@@ -126,7 +135,10 @@ def set_own_data(cfg: 'Config', args: argparse.Namespace) -> list[str]:
                 f'--data {args.data} is a folder. --val-data, --val-share and --images need a JSON '
                 'file. Leave them out'
             )
-        changes = (set_mask_data if scope == 'mmseg' else set_class_folders)(cfg, args.data)
+        if scope == 'mmseg':
+            changes = set_mask_data(cfg, args.data, parse_label_map(args.label_map or ()))
+        else:
+            changes = set_class_folders(cfg, args.data)
     elif scope == 'mmdet':
         train, val = args.data, args.val_data
         if args.val_share:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
-import mmcv
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import list_from_file
@@ -18,6 +17,7 @@ from mmengine.fileio import list_from_file
 from ..datasets.load_image import LoadImageOrSkip
 from .findings import Finding
 
+SEEN = 'label that a map holds'  # for the conclusion; never reported
 BOX_BY_BOX = (
     'box without area',
     'box of a category that is not listed',
@@ -32,19 +32,22 @@ class Check(NamedTuple):
         items: One a file; they can be sent to other processes.
         look: Item to findings.
         found: What was found before any file was opened.
+        conclude: What was found in all files to what is reported.
     """
 
     items: list[dict[str, Any]]
     look: Callable[[dict[str, Any]], list[Finding]]
     found: list[Finding]
+    conclude: Callable[[list[Finding]], list[Finding]] = list
 
 
-def plan_check(dataset: BaseDataset) -> Check:
+def plan_check(dataset: BaseDataset, *, is_training: bool = True) -> Check:
     """Decide how to look at a data set.
 
     Args:
         dataset: Built with ``lazy_init=True``: COCO's or Pascal VOC's, one of MMSegmentation with
             masks, or one of MMPretrain with one label an image.
+        is_training: Whether it is trained on.
 
     Raises:
         ValueError: If it is of another format, or its annotations cannot be read.
@@ -58,7 +61,7 @@ def plan_check(dataset: BaseDataset) -> Check:
             return _plan_voc(dataset)
         return _plan_coco(dataset)
     if 'mmseg' in library:
-        return Check([_mask_item(dataset, info) for info in _infos(dataset)], _look_at_mask, [])
+        return _plan_masks(dataset, is_training)
     if 'mmpretrain' in library:
         return _plan_classification(dataset)
     raise ValueError(f'{type(dataset).__name__} is no data set whose format is known here')
@@ -193,34 +196,60 @@ def _xml_text(node: ElementTree.Element, path: str) -> str:
 # ------------------------------------------------------------------ masks
 
 
-def _mask_item(dataset: Any, info: dict[str, Any]) -> dict[str, Any]:
-    return {
-        'path': info['img_path'],
-        'mask': info.get('seg_map_path'),
-        'num_classes': len(dataset.metainfo['classes']),
-        'reduce_zero_label': dataset.reduce_zero_label,
-        'ignore_index': dataset.ignore_index,
-    }
+def _plan_masks(dataset: Any, is_training: bool) -> Check:
+    from .label_maps import find_in_labels, relabelled
+
+    classes = dataset.metainfo['classes']
+    items = [
+        {
+            'path': info['img_path'],
+            'mask': info.get('seg_map_path'),
+            'num_classes': len(classes),
+            'reduce_zero_label': dataset.reduce_zero_label,
+            'new_labels': {
+                label: relabelled(label, dataset)
+                for label in range(256)
+                if relabelled(label, dataset) != label
+            },
+        }
+        for info in _infos(dataset)
+    ]
+
+    def conclude(found: list[Finding]) -> list[Finding]:
+        files: dict[int, list[str]] = {}
+        for finding in found:
+            if finding.kind == SEEN:
+                files.setdefault(int(finding.text), []).append(finding.file)
+        place = str(dataset.data_prefix.get('seg_map_path'))
+        # a subset may lack classes; labels out of range are told file by file
+        compared = find_in_labels(files, classes, place, is_training=is_training)
+        kept = [finding for finding in found if finding.kind != SEEN]
+        is_whole = not dataset._indices
+        return kept + [f for f in compared if is_whole and f.kind != 'label out of range']
+
+    return Check(items, _look_at_mask, [], conclude)
 
 
 def _look_at_mask(item: dict[str, Any]) -> list[Finding]:
+    from .label_maps import IGNORED, read_label_map
+
     image, problems = _read_image(item['path'])
     path = item['mask']
     if path is None:
         return [*problems, Finding('image without annotation', item['path'], '')]
     try:
-        mask = mmcv.imread(path, flag='unchanged', backend='pillow')
-    except (OSError, ValueError, SyntaxError) as error:
+        mask = read_label_map(path)
+    except ValueError as error:
         return [*problems, Finding('mask cannot be read', path, str(error))]
-    if mask.ndim != 2:
-        text = f'{mask.shape[2]} channels; one with the class of each pixel is wanted'
-        return [*problems, Finding('mask cannot be read', path, text)]
     if image is not None and mask.shape != image.shape[:2]:
         text = f'{mask.shape[0]}x{mask.shape[1]}, not {image.shape[0]}x{image.shape[1]}'
         problems.append(Finding('mask has another size than its image', path, text))
-    values = {int(value) for value in np.unique(mask)} - {item['ignore_index']}
+    values = {int(value) for value in np.unique(mask)}
+    values = {item['new_labels'].get(value, value) for value in values}
     if item['reduce_zero_label']:  # 0 is ignored, and 1 is the first class
-        values = {value - 1 for value in values - {0}}
+        values = {IGNORED if value in (0, IGNORED) else value - 1 for value in values}
+    problems += [Finding(SEEN, path, str(value)) for value in sorted(values)]
+    values -= {IGNORED}
     if wrong := sorted(value for value in values if value >= item['num_classes']):
         text = f'{wrong[:5]} of classes 0 to {item["num_classes"] - 1}'
         problems.append(Finding('label out of range', path, text))

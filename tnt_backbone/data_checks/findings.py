@@ -20,6 +20,7 @@ KINDS = {
     'box without a mask': True,
     'box of an image that is not listed': True,
     'class without images': True,
+    'class without pixels': True,
     'classes in another order': False,
     'category that is no class': False,  # left out by MMDetection
     'box of no class': False,  # left out by MMDetection
@@ -29,6 +30,8 @@ KINDS = {
     'box reaches over the edge': False,  # clipped by MMDetection
     'image without annotation': False,
     'mask without a label': False,
+    'class without pixels to measure': False,
+    'file of another ending': False,
 }
 
 

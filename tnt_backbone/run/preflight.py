@@ -83,6 +83,12 @@ def _check_data(cfg: Config, phases: tuple[str, ...]) -> list[str]:
 
         for dataset in itertools.chain.from_iterable(datasets.values()):
             check_class_folders(dataset)
+    if cfg.get('default_scope') == 'mmseg':
+        from ..data_checks.label_maps import check_label_maps
+
+        for phase, leaves in datasets.items():
+            for leaf in leaves:
+                notes += check_label_maps(leaf, is_training=phase == 'train')
     if cfg.get('default_scope') == 'mmdet':
         from ..data_checks.coco import check_coco, is_plain_coco
         from ..data_checks.coco_file import forget_coco_files
