@@ -39,7 +39,11 @@ from cosmic_ray.work_db import WorkDB, use_db
 ROOT = Path(__file__).parents[2]
 PYTHON = os.environ.get('PYTHON', str(ROOT / '.venv/bin/python'))
 ROOMS = ('backbones', 'layers', 'checkpoints', 'data_checks')
-FURTHER_TESTS = {'backbones': ['tests/test_contract.py']}
+# Where else a room is tested: layers are compared with the authors' code as parts of the backbones
+FURTHER_TESTS = {
+    'backbones': ['tests/test_contract.py'],
+    'layers': ['tests/backbones', 'tests/test_contract.py'],
+}
 COLUMNS = ('file', 'line', 'operator', 'occurrence', 'outcome', 'seconds', 'test')
 
 
