@@ -1,6 +1,7 @@
 """What the commands share: options, a quick check of files, and messages about mistakes."""
 
 import argparse
+import os
 import sys
 import time
 import traceback
@@ -91,6 +92,26 @@ def require_files(config: str, *checkpoints: str | None) -> None:
             f'The checkpoint {path!r} was not found. Checkpoints in its folder: '
             + (', '.join(near) or 'none')
         )
+
+
+def make_folder(path: str | Path, option: str) -> None:
+    """Make a folder for results before they are computed.
+
+    Args:
+        path: The folder; parents are made, too.
+        option: What names it on the command line.
+
+    Raises:
+        ValueError: If it cannot be made, or not be written to.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError('it cannot be written to')
+    except OSError as error:
+        raise ValueError(
+            f'the folder {str(path)!r} cannot be used: {error}. Pass another {option}'
+        ) from error
 
 
 @contextmanager

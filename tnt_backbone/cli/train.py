@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .common import (
     add_run_options,
     errors_of_the_user,
+    make_folder,
     make_parser,
     parse_cfg_options,
     require_files,
@@ -91,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with errors_of_the_user(TOOL, launcher=args.launcher):
         from ..run.checkpoint_file import choose_loader, fetch_checkpoint
-        from ..run.config import make_work_dir, read_config
+        from ..run.config import read_config
         from ..run.libraries import set_dataloader_defaults
         from ..run.preflight import check_training
         from ..run.processes import check_launcher, end_cpu_processes
@@ -105,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             work_dir=args.work_dir,
             launcher=args.launcher,
         )
-        make_work_dir(cfg)
+        make_folder(cfg.work_dir, '--work-dir')
         set_dataloader_defaults(cfg)
         notes = apply_options(cfg, args)
         fetch_checkpoint(cfg)
