@@ -190,6 +190,14 @@ def test_mistakes_are_one_message(fails, tiny_config, coco_root, checkpoint, tmp
     assert 'mmdet tests in float32 alone' in fails('test.py', tiny_config, page, '--amp')
     assert 'web page' in fails('test.py', tiny_config, page)
     assert 'web page' in fails('train.py', tiny_config, '--resume', page)
+    for tool, key, option in (
+        ('train.py', 'optim_wrapper', '--amp'),
+        ('test.py', 'test_dataloader', '--tta'),
+        ('test.py', 'test_evaluator', '--out=a.pkl'),
+        ('test.py', 'test_cfg', '--show-dir=a'),
+    ):
+        arguments = [tiny_config, *([checkpoint] if tool == 'test.py' else []), option]
+        assert f'has no {key}' in fails(tool, *arguments, '--cfg-options', f'{key}=None')
     for option in ('--work-dir', '--out'):
         message = fails('test.py', tiny_config, checkpoint, option, page / 'folder' / 'a.pkl')
         assert f'{page}/folder' in message

@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from ..run.checkpoint_file import choose_loader, fetch_checkpoint
         from ..run.config import read_config
         from ..run.libraries import set_dataloader_defaults
-        from ..run.preflight import check_training
+        from ..run.preflight import TRAIN_KEYS, check_training, require_keys
         from ..run.processes import check_launcher, end_cpu_processes
         from ..run.ranks import is_first_on_node
         from ..run.runner import build_runner, suit_to_machine
@@ -106,6 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             work_dir=args.work_dir,
             launcher=args.launcher,
         )
+        require_keys(cfg, TRAIN_KEYS, 'training')
         make_folder(cfg.work_dir, '--work-dir')
         set_dataloader_defaults(cfg)
         notes = apply_options(cfg, args)
