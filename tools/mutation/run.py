@@ -9,7 +9,7 @@
 cosmic-ray makes the changes (another operator, another number, a loop that never runs ...). They
 are drawn evenly from all of ``ROOMS`` with a fixed seed. Each runs in a copy of the last commit,
 against the tests of its file, in the Python of ``.venv`` or of ``PYTHON=...``. A run that was
-stopped goes on where it was: rows in OUT.csv are not repeated.
+stopped goes on where it was, as long as the commit is the same: rows in OUT.csv are not repeated.
 
 OUT.csv: file, line, operator and its occurrence, outcome (killed, survived, timeout), seconds, and
 the test that failed first. Timeouts are changes that the tests noticed by never ending.
@@ -39,10 +39,12 @@ from cosmic_ray.work_db import WorkDB, use_db
 ROOT = Path(__file__).parents[2]
 PYTHON = os.environ.get('PYTHON', str(ROOT / '.venv/bin/python'))
 ROOMS = ('backbones', 'layers', 'checkpoints', 'data_checks')
-# Where else a room is tested: layers are compared with the authors' code as parts of the backbones
+# Where else a room is tested: as a part of the backbones, and through the commands
 FURTHER_TESTS = {
     'backbones': ['tests/test_contract.py'],
     'layers': ['tests/backbones', 'tests/test_contract.py'],
+    'checkpoints': ['tests/test_checkpoint_loaders.py', 'tests/cli/test_convert_checkpoint.py'],
+    'data_checks': ['tests/cli/test_check_data.py'],
 }
 COLUMNS = ('file', 'line', 'operator', 'occurrence', 'outcome', 'seconds', 'test')
 
