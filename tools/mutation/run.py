@@ -200,7 +200,9 @@ def main() -> None:
         mutants = [mutant for mutant in find_mutants(root) if args.files in mutant.file]
         drawn = draw(root, mutants, args.count, args.seed)
         done = read_rows(args.out)
-        print(f'{len(drawn)} of {len(mutants)} changes, {len(done)} of them done before')
+        print(
+            f'{len(drawn)} of {len(mutants)} changes, {len(done)} of them done before', flush=True
+        )
         limits: dict[tuple[str, ...], float] = {}
         with args.out.open('a', newline='') as file:
             writer = csv.DictWriter(file, COLUMNS)
@@ -226,7 +228,8 @@ def main() -> None:
                 file.flush()
                 done[mutant] = {key: str(value) for key, value in row.items()}
                 print(
-                    f'{number}/{len(drawn)} {outcome} {mutant.file}:{mutant.line} {mutant.operator}'
+                    f'{number}/{len(drawn)} {outcome} {mutant.file}:{mutant.line} {mutant.operator}',
+                    flush=True,
                 )
     print_table([done[mutant] for mutant in drawn])
 
