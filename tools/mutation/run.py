@@ -227,10 +227,8 @@ def main() -> None:
                 writer.writerow(row)
                 file.flush()
                 done[mutant] = {key: str(value) for key, value in row.items()}
-                print(
-                    f'{number}/{len(drawn)} {outcome} {mutant.file}:{mutant.line} {mutant.operator}',
-                    flush=True,
-                )
+                place = f'{mutant.file}:{mutant.line}'
+                print(f'{number}/{len(drawn)} {outcome} {place} {mutant.operator}', flush=True)
     print_table([done[mutant] for mutant in drawn])
 
 
