@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tnt_backbone import TNT
+from tnt_backbone import TNT, errors
 from tnt_backbone.checkpoints.read import read_tensors
 from tnt_backbone.errors import is_message
 from tnt_backbone.run.config import read_config
@@ -57,3 +57,43 @@ def test_what_others_raise_is_none(tmp_path):
 
 def test_an_error_that_was_never_raised_is_none():
     assert not is_message(ValueError('x'))
+
+
+def chained():
+    try:
+        int('x')
+    except ValueError as error:
+        raise ValueError('y') from error
+
+
+def raised_again():
+    try:
+        int('x')
+    except ValueError:
+        raise
+
+
+def unpacked():
+    _, _ = (1,)
+
+
+def generated():
+    yield 1
+    raise ValueError('x')
+
+
+@pytest.mark.parametrize(
+    ('call', 'expected'),
+    [
+        (users_own, True),
+        (chained, True),
+        (lambda: list(generated()), True),
+        (lambda: [users_own() for _ in 'a'], True),
+        (raised_again, False),
+        (unpacked, False),
+        (lambda: [int(letter) for letter in 'x'], False),
+    ],
+)
+def test_a_raise_statement_counts_and_no_other_way_to_fail(monkeypatch, call, expected):
+    monkeypatch.setattr(errors, 'PACKAGE', __file__)  # as if this file belonged to the package
+    assert is_message(error_of(call)) == expected

@@ -83,6 +83,18 @@ def test_overrides_are_read_as_mmengine_reads_them(capsys):
     assert 'KEY=VALUE' in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path, monkeypatch):
+    common.make_folder(tmp_path / 'new' / 'folder', '--out')
+    assert (tmp_path / 'new' / 'folder').is_dir()
+    (tmp_path / 'file').write_text('')
+    for path in (tmp_path / 'file', tmp_path / 'file' / 'folder'):
+        with pytest.raises(ValueError, match=rf'{path}. cannot be used.*--out'):
+            common.make_folder(path, '--out')
+    monkeypatch.setattr(common.os, 'access', lambda path, mode: False)  # root writes everywhere
+    with pytest.raises(ValueError, match=r'cannot be written to.*--out'):
+        common.make_folder(tmp_path, '--out')
+
+
 def find(config='nowhere.py'):
     """Make a mistake that this package finds."""
     find_config(config)

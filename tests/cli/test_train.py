@@ -182,7 +182,7 @@ def test_testing_measures_draws_and_keeps_predictions(run, tiny_config):
     assert not torch.equal(*(s[: min(map(len, scores))] for s in scores))
 
 
-def test_mistakes_are_one_message(fails, tiny_config, coco_root, tmp_path):
+def test_mistakes_are_one_message(fails, tiny_config, coco_root, checkpoint, tmp_path):
     assert "'gone.py'" in fails('train.py', 'gone.py')
     assert "'gone.pth'" in fails('test.py', tiny_config, 'gone.pth')
     page = tmp_path / 'page.pth'
@@ -190,6 +190,18 @@ def test_mistakes_are_one_message(fails, tiny_config, coco_root, tmp_path):
     assert 'mmdet tests in float32 alone' in fails('test.py', tiny_config, page, '--amp')
     assert 'web page' in fails('test.py', tiny_config, page)
     assert 'web page' in fails('train.py', tiny_config, '--resume', page)
+    for tool, key, option in (
+        ('train.py', 'optim_wrapper', '--amp'),
+        ('test.py', 'test_dataloader', '--tta'),
+        ('test.py', 'test_evaluator', '--out=a.pkl'),
+        ('test.py', 'test_cfg', '--show-dir=a'),
+    ):
+        arguments = [tiny_config, *([checkpoint] if tool == 'test.py' else []), option]
+        assert f'has no {key}' in fails(tool, *arguments, '--cfg-options', f'{key}=None')
+    for option in ('--work-dir', '--out'):
+        message = fails('test.py', tiny_config, checkpoint, option, page / 'folder' / 'a.pkl')
+        assert f'{page}/folder' in message
+        assert option in message
     coco_root.rename(tmp_path / 'elsewhere')
     message = fails('train.py', tiny_config)
     assert f'MISSING  {coco_root}/train.json' in message

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from .common import (
     add_cfg_options,
     errors_of_the_user,
+    make_folder,
     make_parser,
     parse_cfg_options,
     require_files,
@@ -105,6 +106,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     failed = False
     with errors_of_the_user(TOOL):
         require_files(args.config)
+        if args.out:
+            make_folder(args.out.parent, '--out')
 
         from ..data_checks.datasets import build_leaf_datasets, check_files
         from ..run.config import read_config
@@ -130,7 +133,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 failed |= report(problems)
                 everything.setdefault(phase, []).extend(problem._asdict() for problem in problems)
         if args.out:
-            args.out.parent.mkdir(parents=True, exist_ok=True)
             args.out.write_text(json.dumps(everything, indent=1))
             print(f'all findings: {args.out}')
     sys.exit(int(failed))

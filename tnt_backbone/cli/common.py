@@ -104,6 +104,26 @@ def require_checkpoint(path: str) -> None:
     )
 
 
+def make_folder(path: str | Path, option: str) -> None:
+    """Make a folder for results before they are computed.
+
+    Args:
+        path: The folder; parents are made, too.
+        option: What names it on the command line.
+
+    Raises:
+        ValueError: If it cannot be made, or not be written to.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError('it cannot be written to')
+    except OSError as error:
+        raise ValueError(
+            f'the folder {str(path)!r} cannot be used: {error}. Pass another {option}'
+        ) from error
+
+
 @contextmanager
 def errors_of_the_user(tool: str, *, launcher: str = 'none') -> Iterator[None]:
     """Print a mistake of the user as one message, and everything else with its traceback.

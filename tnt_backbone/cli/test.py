@@ -3,11 +3,13 @@
 import argparse
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .common import (
     add_run_options,
     errors_of_the_user,
+    make_folder,
     make_parser,
     parse_cfg_options,
     require_checkpoint,
@@ -93,6 +95,7 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> None:
         show_predictions(cfg, show=args.show, show_dir=args.show_dir, wait_time=args.wait_time)
     if args.out:
         library_of(cfg).set_out(cfg, args.out)
+        make_folder(Path(args.out).parent, '--out')
     if args.amp:
         use_amp_for_testing(cfg)
     if args.tta:
@@ -106,9 +109,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with errors_of_the_user(TOOL, launcher=args.launcher):
         from ..run.checkpoint_file import choose_loader, config_of_checkpoint, fetch_checkpoint
-        from ..run.config import make_work_dir, read_config
+        from ..run.config import read_config
         from ..run.libraries import set_dataloader_defaults
-        from ..run.preflight import check_testing
+        from ..run.preflight import TEST_KEYS, check_testing, require_keys
         from ..run.processes import check_launcher, end_cpu_processes
         from ..run.ranks import is_first_on_node
         from ..run.runner import build_runner, suit_to_machine
@@ -123,7 +126,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             cfg = config_of_checkpoint(args.checkpoint, trust=args.trust, **options)
         else:
             cfg = read_config(args.config, **options)
-        make_work_dir(cfg)
+        require_keys(cfg, TEST_KEYS, 'testing')
+        make_folder(cfg.work_dir, '--work-dir')
         set_dataloader_defaults(cfg)
         apply_options(cfg, args)
         fetch_checkpoint(cfg)

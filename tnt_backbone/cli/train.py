@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .common import (
     add_run_options,
     errors_of_the_user,
+    make_folder,
     make_parser,
     parse_cfg_options,
     require_files,
@@ -91,9 +92,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with errors_of_the_user(TOOL, launcher=args.launcher):
         from ..run.checkpoint_file import choose_loader, fetch_checkpoint
-        from ..run.config import make_work_dir, read_config
+        from ..run.config import read_config
         from ..run.libraries import set_dataloader_defaults
-        from ..run.preflight import check_training
+        from ..run.preflight import TRAIN_KEYS, check_training, require_keys
         from ..run.processes import check_launcher, end_cpu_processes
         from ..run.ranks import is_first_on_node
         from ..run.runner import build_runner, suit_to_machine
@@ -105,7 +106,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             work_dir=args.work_dir,
             launcher=args.launcher,
         )
-        make_work_dir(cfg)
+        require_keys(cfg, TRAIN_KEYS, 'training')
+        make_folder(cfg.work_dir, '--work-dir')
         set_dataloader_defaults(cfg)
         notes = apply_options(cfg, args)
         fetch_checkpoint(cfg)

@@ -1,7 +1,7 @@
 """From a path on the command line to the config that the Runner gets."""
 
+import ast
 import importlib
-import os
 import traceback
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,11 @@ from mmengine.config import Config
 from .find_config import find_config
 
 # files whose lines say nothing about a mistake in a config
-LOADERS = (str(Path(mmengine.__file__).parent), str(Path(importlib.__file__).parent), __file__)
+LOADERS = (
+    *(str(Path(str(package.__file__)).parent) for package in (mmengine, importlib)),
+    ast.__file__,
+    __file__,
+)
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -75,6 +79,7 @@ def complete_config(
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
+    cfg.work_dir = str(cfg.work_dir)  # --cfg-options makes a number of 3
     for name in DATALOADERS:
         dataloader = cfg.get(name)
         # Workers that do not exist cannot persist: torch refuses the pair.
@@ -92,22 +97,6 @@ def read_file(path: str | Path) -> Config:
         return Config.fromfile(path)
     except Exception as error:
         raise ValueError(f'{path} cannot be read as a config: {_reason(error)}') from error
-
-
-def make_work_dir(cfg: Config) -> None:
-    """Make the work folder, before anything slow is done.
-
-    Raises:
-        ValueError: If that is not possible.
-    """
-    try:
-        Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
-        if not os.access(cfg.work_dir, os.W_OK):
-            raise PermissionError('it cannot be written to')
-    except OSError as error:
-        raise ValueError(
-            f'the work folder {cfg.work_dir!r} cannot be used: {error}. Pass another --work-dir'
-        ) from error
 
 
 def _reason(error: BaseException) -> str:

@@ -26,9 +26,9 @@ def check_training(cfg: Config) -> list[str]:
         FileNotFoundError: If a file is not there.
         ValueError: If a file or the config is not what training needs.
     """
-    _require_keys(cfg, TRAIN_KEYS, 'training')
+    require_keys(cfg, TRAIN_KEYS, 'training')
     if any(cfg.get(key) is not None for key in VAL_KEYS):
-        _require_keys(cfg, VAL_KEYS, 'validation', '. To train without validation: --no-validate')
+        require_keys(cfg, VAL_KEYS, 'validation', '. To train without validation: --no-validate')
     _check_optimizer(cfg)
     if cfg.get('load_from'):
         check_checkpoint(cfg.load_from, resume=cfg.get('resume', False))
@@ -40,14 +40,19 @@ def check_training(cfg: Config) -> list[str]:
 
 def check_testing(cfg: Config) -> list[str]:
     """Check data and checkpoint of a test run; returns and raises like :func:`check_training`."""
-    _require_keys(cfg, TEST_KEYS, 'testing')
+    require_keys(cfg, TEST_KEYS, 'testing')
     check_checkpoint(cfg.load_from)
     notes = _check_data(cfg, ('test',))
     check_backbones(cfg)
     return notes
 
 
-def _require_keys(cfg: Config, keys: tuple[str, ...], purpose: str, advice: str = '') -> None:
+def require_keys(cfg: Config, keys: tuple[str, ...], purpose: str, advice: str = '') -> None:
+    """Check that a config has what the Runner takes together.
+
+    Raises:
+        ValueError: If a key is missing or ``None``.
+    """
     missing = [key for key in keys if cfg.get(key) is None]
     if missing:
         raise ValueError(

@@ -9,7 +9,7 @@
 cosmic-ray makes the changes (another operator, another number, a loop that never runs ...). They
 are drawn evenly from all of ``ROOMS`` with a fixed seed. Each runs in a copy of the last commit,
 against the tests of its file, in the Python of ``.venv`` or of ``PYTHON=...``. A run that was
-stopped goes on where it was: rows in OUT.csv are not repeated.
+stopped goes on where it was, as long as the commit is the same: rows in OUT.csv are not repeated.
 
 OUT.csv: file, line, operator and its occurrence, outcome (killed, survived, timeout), seconds, and
 the test that failed first. Timeouts are changes that the tests noticed by never ending.
@@ -39,7 +39,13 @@ from cosmic_ray.work_db import WorkDB, use_db
 ROOT = Path(__file__).parents[2]
 PYTHON = os.environ.get('PYTHON', str(ROOT / '.venv/bin/python'))
 ROOMS = ('backbones', 'layers', 'checkpoints', 'data_checks')
-FURTHER_TESTS = {'backbones': ['tests/test_contract.py']}
+# Where else a room is tested: as a part of the backbones, and through the commands
+FURTHER_TESTS = {
+    'backbones': ['tests/test_contract.py'],
+    'layers': ['tests/backbones', 'tests/test_contract.py'],
+    'checkpoints': ['tests/test_checkpoint_loaders.py', 'tests/cli/test_convert_checkpoint.py'],
+    'data_checks': ['tests/cli/test_check_data.py'],
+}
 COLUMNS = ('file', 'line', 'operator', 'occurrence', 'outcome', 'seconds', 'test')
 
 
@@ -194,7 +200,9 @@ def main() -> None:
         mutants = [mutant for mutant in find_mutants(root) if args.files in mutant.file]
         drawn = draw(root, mutants, args.count, args.seed)
         done = read_rows(args.out)
-        print(f'{len(drawn)} of {len(mutants)} changes, {len(done)} of them done before')
+        print(
+            f'{len(drawn)} of {len(mutants)} changes, {len(done)} of them done before', flush=True
+        )
         limits: dict[tuple[str, ...], float] = {}
         with args.out.open('a', newline='') as file:
             writer = csv.DictWriter(file, COLUMNS)
@@ -219,9 +227,8 @@ def main() -> None:
                 writer.writerow(row)
                 file.flush()
                 done[mutant] = {key: str(value) for key, value in row.items()}
-                print(
-                    f'{number}/{len(drawn)} {outcome} {mutant.file}:{mutant.line} {mutant.operator}'
-                )
+                place = f'{mutant.file}:{mutant.line}'
+                print(f'{number}/{len(drawn)} {outcome} {place} {mutant.operator}', flush=True)
     print_table([done[mutant] for mutant in drawn])
 
 
