@@ -31,6 +31,7 @@ from .common import (
 )
 
 if TYPE_CHECKING:
+    from mmengine.config import Config
     from mmengine.dataset import BaseDataset
 
     from ..data_checks.findings import Finding
@@ -59,6 +60,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, metavar='FILE.json', help='write all findings with their files to FILE'
     )
+    parser.add_argument(
+        '--json', action='store_true', help='print all findings as JSON and nothing else'
+    )
     add_cfg_options(parser)
     return parser.parse_args(argv)
 
@@ -79,6 +83,16 @@ def look(dataset: 'BaseDataset', workers: int, *, is_training: bool) -> list['Fi
     else:
         found = [check.look(item) for item in tqdm(check.items, disable=None)]
     return check.conclude([*check.found, *chain.from_iterable(found)])
+
+
+def compare(cfg: 'Config', datasets: dict[str, list['BaseDataset']]) -> list['Finding']:
+    """Return where the data sets of a config do not fit each other."""
+    if cfg.get('default_scope') != 'mmdet':
+        return []
+    from ..data_checks.coco import find_in_orders, is_plain_coco, read_file
+
+    leaves = filter(is_plain_coco, chain.from_iterable(datasets.values()))
+    return find_in_orders((leaf, read_file(leaf)) for leaf in leaves)
 
 
 def report(problems: list['Finding']) -> bool:
@@ -102,6 +116,9 @@ def report(problems: list['Finding']) -> bool:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    out = sys.stdout
+    if args.json:
+        sys.stdout = sys.stderr  # whatever anybody prints
     everything: dict[str, list[dict[str, str]]] = {}
     failed = False
     with errors_of_the_user(TOOL):
@@ -132,7 +149,14 @@ def main(argv: Sequence[str] | None = None) -> None:
                 problems = look(dataset, args.workers, is_training=phase == 'train')
                 failed |= report(problems)
                 everything.setdefault(phase, []).extend(problem._asdict() for problem in problems)
+        if compared := compare(cfg, datasets):
+            print('all: ', end='')
+            failed |= report(compared)
+            everything['all'] = [problem._asdict() for problem in compared]
         if args.out:
             args.out.write_text(json.dumps(everything, indent=1))
             print(f'all findings: {args.out}')
+        if args.json:
+            sys.stdout = out
+            print(json.dumps(everything, indent=1))
     sys.exit(int(failed))

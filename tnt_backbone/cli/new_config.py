@@ -75,6 +75,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--images', type=Path, metavar='DIR', help='folder of the images, if --data is a JSON file'
     )
     parser.add_argument(
+        '--val-images', type=Path, metavar='DIR', help='folder of the images of --val-data'
+    )
+    parser.add_argument(
         '--label-map',
         nargs='+',
         metavar='OLD=NEW',
@@ -115,11 +118,13 @@ def set_own_data(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         ValueError: If the library of the config cannot read the data.
         FileNotFoundError: If a file or folder is missing.
     """
+    from ..data_checks.coco_file import read_coco
     from ..data_checks.label_maps import parse_label_map
     from ..new_config.backbone import find_misfit
     from ..new_config.class_folders import set_class_folders
     from ..new_config.coco import set_coco_data, split_coco
     from ..new_config.masks import set_mask_data
+    from ..new_config.mend_coco import mend_coco
 
     scope = cfg.get('default_scope')
     if args.label_map and scope != 'mmseg':
@@ -140,7 +145,8 @@ def set_own_data(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         else:
             changes = set_class_folders(cfg, args.data)
     elif scope == 'mmdet':
-        train, val = args.data, args.val_data
+        val = args.val_data
+        train, mended = mend_coco(args.data)
         if args.val_share:
             if val:
                 raise ValueError(
@@ -148,7 +154,12 @@ def set_own_data(cfg: 'Config', args: argparse.Namespace) -> list[str]:
                     'validation split, --val-data names it. Pass one of them'
                 )
             train, val = split_coco(train, args.val_share, overwrite=args.force)
-        changes = set_coco_data(cfg, train, val, args.images)
+        elif val:
+            if not val.is_file():
+                raise FileNotFoundError(f'--val-data {val} was not found. Pass a JSON file')
+            val, more = mend_coco(val, read_coco(train).names)
+            mended += more
+        changes = mended + set_coco_data(cfg, train, val, args.images, args.val_images)
     else:
         raise ValueError(
             f'--data {args.data} is a file, but the config is of {scope}. Pass a folder '

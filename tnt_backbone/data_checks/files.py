@@ -13,10 +13,12 @@ from xml.etree import ElementTree
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import list_from_file
+from PIL import Image
 
 from ..datasets.load_image import LoadImageOrSkip
 from .findings import Finding
 
+ORIENTATION = 0x0112  # EXIF's tag
 SEEN = 'label that a map holds'  # for the conclusion; never reported
 BOX_BY_BOX = (
     'box without area',
@@ -75,9 +77,33 @@ def _infos(dataset: BaseDataset) -> list[dict[str, Any]]:
 
 def _read_image(path: str) -> tuple[np.ndarray | None, list[Finding]]:
     try:
-        return LoadImageOrSkip().read(path), []
+        return LoadImageOrSkip().read(path), _look_at_header(path)
     except (OSError, ValueError, SyntaxError) as error:  # the last is Pillow's for a broken PNG
         return None, [Finding('image cannot be read', path, str(error))]
+
+
+def _look_at_header(path: str) -> list[Finding]:
+    """Return what the header says that the pixels do not show."""
+    try:
+        with Image.open(path) as image:
+            mode, turn = image.mode, image.getexif().get(ORIENTATION, 1)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return []  # OpenCV could read it
+    findings = []
+    if turn not in (0, 1):
+        text = (
+            f'EXIF turns it (orientation {turn}), and the libraries read it turned. Boxes and '
+            'masks must fit the turned picture'
+        )
+        findings.append(Finding('image that is turned by EXIF', path, text))
+    if mode.startswith(('I;16', 'I', 'F')):
+        text = (
+            f'it has more than 8 bits per channel (mode {mode}). OpenCV keeps the upper 8 of 16 '
+            'bits, so a sensor of 12 bits leaves 16 grey levels. Convert it, or load it with '
+            "type='LoadImageScaled', max_value=4095 in all pipelines (docs/datasets.md)"
+        )
+        findings.append(Finding('image of more than 8 bits', path, text))
+    return findings
 
 
 # ------------------------------------------------------------------ COCO
@@ -119,6 +145,8 @@ def _look_at_boxes(item: dict[str, Any]) -> list[Finding]:
     height, width = size
     if image is not None and image.shape[:2] != (height, width):
         text = f'{image.shape[0]}x{image.shape[1]}, not {height}x{width}'
+        if image.shape[:2] == (width, height):
+            text += '. Height and width are exchanged, as by a tool that did not look at EXIF'
         problems.append(Finding('image has another size than the annotations say', path, text))
     if not item['boxes']:
         problems.append(Finding('image without annotation', path, ''))

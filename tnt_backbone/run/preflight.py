@@ -95,11 +95,13 @@ def _check_data(cfg: Config, phases: tuple[str, ...]) -> list[str]:
             for leaf in leaves:
                 notes += check_label_maps(leaf, is_training=phase == 'train')
     if cfg.get('default_scope') == 'mmdet':
-        from ..data_checks.coco import check_coco, is_plain_coco
+        from ..data_checks.coco import check_coco, find_in_orders, is_plain_coco, read_file
         from ..data_checks.coco_file import forget_coco_files
+        from ..data_checks.findings import notes_unless_error
 
-        for leaf in itertools.chain.from_iterable(datasets.values()):
-            if is_plain_coco(leaf):
-                notes += check_coco(leaf)
+        leaves = [*filter(is_plain_coco, itertools.chain.from_iterable(datasets.values()))]
+        for leaf in leaves:
+            notes += check_coco(leaf)
+        notes_unless_error(find_in_orders((leaf, read_file(leaf)) for leaf in leaves))
         forget_coco_files()
     return list(dict.fromkeys(notes))  # train and val say the same of the heads
