@@ -100,7 +100,7 @@ def _find_in_file(file: CocoFile) -> list[Finding]:
 
 
 def _looks_like_corners(file: CocoFile) -> str:
-    """Return a message if boxes seem to be ``x1, y1, x2, y2`` instead of ``x, y, width, height``."""
+    """Return a message if boxes seem to be ``x1, y1, x2, y2``, not ``x, y, width, height``."""
     over = corners = total = 0
     for box in file.boxes:
         image = file.images.get(box['image_id'])

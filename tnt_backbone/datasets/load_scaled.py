@@ -7,6 +7,8 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine.registry import TRANSFORMS
 
+LARGEST = {'uint8': 255.0, 'uint16': 65535.0}  # floats: 1
+
 
 @TRANSFORMS.register_module()
 class LoadImageScaled(LoadImageFromFile):
@@ -38,7 +40,7 @@ class LoadImageScaled(LoadImageFromFile):
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         if pixels is None:
             raise ValueError(f'{results["img_path"]} cannot be decoded as an image')
-        largest = self.max_value or {'uint8': 255, 'uint16': 65535}.get(pixels.dtype.name, 1.0)
+        largest = self.max_value or LARGEST.get(pixels.dtype.name, 1.0)
         scaled = np.clip(pixels.astype(np.float32) * (255 / largest), 0, 255)
         image = scaled if self.to_float32 else np.rint(scaled).astype(np.uint8)
         results['img'] = image

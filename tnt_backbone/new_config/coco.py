@@ -164,11 +164,12 @@ def _find_images(file: CocoFile, given: Path | None) -> Path:
                 'validation split'
             )
         return given
-    roots = dict.fromkeys((path.parent, path.parent.parent))
-    places = dict.fromkeys(place for root in roots for place in (root, *_folders(root, depth=2)))
-    holding = [
-        place for place in places if (place / names[0]).is_file() and not _missing(place, names)
-    ]
+    holding: list[Path] = []
+    for root in (path.parent, path.parent.parent):  # what is farther away belongs to others
+        places = (root, *_folders(root, depth=2))
+        holding = holding or [
+            place for place in places if (place / names[0]).is_file() and not _missing(place, names)
+        ]
     if not holding:
         raise FileNotFoundError(
             f'No folder beside {path} holds its {len(names)} images, such as {names[0]}. Pass the '
