@@ -87,6 +87,8 @@ def test_coco(tiny_config, coco_root, tmp_path):
         'image has another size than the annotations say': 1,
         'image without annotation': 1,
         'image cannot be read': 1,
+        'image that is listed twice': 1,
+        'class that is never trained': 1,
     }
     assert 'ERROR image cannot be read: 1' in result.stdout
     assert '3.jpg: the JPEG is cut off' in result.stdout

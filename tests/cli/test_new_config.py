@@ -402,11 +402,11 @@ def test_unknown_backbones_and_taken_names(refuses, run, tmp_path, capsys):
 
 def test_coco_data_that_do_not_fit(refuses, coco_root):
     content = json.loads((coco_root / 'train.json').read_text())
-    content['categories'].pop()
+    content['categories'][1]['name'] = 'ring'
     (coco_root / 'val.json').write_text(json.dumps(content))
     data, val = ('--data', coco_root / 'train.json'), ('--val-data', coco_root / 'val.json')
     args = ('--backbone', 'tnt_ti', *data)
-    assert "has the categories ['box'], but" in refuses('--from', RETINANET, *args, *val)
+    assert "has the categories ['box', 'ring'], but" in refuses('--from', RETINANET, *args, *val)
     message = refuses('--from', RETINANET, '--backbone', 'tnt_ti', '--data', coco_root / 'no.json')
     assert f'--data {coco_root / "no.json"}' in message
     message = refuses('--from', 'mmdet::pascal_voc/retinanet_r50_fpn_1x_voc0712.py', *args)

@@ -111,7 +111,7 @@ def _looks_like_corners(file: CocoFile) -> str:
         width, height = image['width'], image['height']
         over += x + third > width + 1 or y + fourth > height + 1
         corners += x < third <= width + 1 and y < fourth <= height + 1
-    if not total or over < 0.2 * total or corners < 0.99 * total:
+    if total < 4 or over < 0.2 * total or corners < 0.99 * total:
         return ''
     return (
         f'{over} of {total} boxes reach over the edge of their image, and all of them would be '

@@ -1,5 +1,6 @@
 """A file in COCO's format: read and validated once, however many look at it."""
 
+import codecs
 import functools
 import json
 import math
@@ -71,18 +72,37 @@ def read_coco(path: str | Path) -> CocoFile:
     return _read(str(path), state.st_mtime_ns, state.st_size)
 
 
-def forget_coco_files() -> None:
-    """Free the memory of what was read: COCO's training boxes take a gigabyte."""
-    _read.cache_clear()
+def load_json(path: str | Path) -> tuple[Any, bool]:
+    """Return what a JSON file holds, and whether it begins with a byte order mark.
+
+    A file that has not changed since is not parsed again. Nobody may change what is returned.
+
+    Raises:
+        ValueError: If it is not JSON.
+        FileNotFoundError: If there is no such file.
+    """
+    state = Path(path).stat()
+    return _load(str(path), state.st_mtime_ns, state.st_size)
 
 
 @functools.lru_cache(maxsize=4)
-def _read(path: str, *_state: int) -> CocoFile:
+def _load(path: str, *_state: int) -> tuple[Any, bool]:
     data = Path(path).read_bytes()
     try:
-        content = json.loads(data)
+        return json.loads(data), data.startswith(codecs.BOM_UTF8)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f'{path} is not JSON ({error}); download or write it again') from error
+
+
+def forget_coco_files() -> None:
+    """Free the memory of what was read: COCO's training boxes take a gigabyte."""
+    _read.cache_clear()
+    _load.cache_clear()
+
+
+@functools.lru_cache(maxsize=4)
+def _read(path: str, *state: int) -> CocoFile:
+    content, has_mark = _load(path, *state)
     is_annotated = isinstance(content, dict) and 'annotations' in content
     for section, keys in SECTIONS.items():
         if section == 'annotations' and isinstance(content, dict) and not is_annotated:
@@ -104,13 +124,16 @@ def _read(path: str, *_state: int) -> CocoFile:
                 f'{path}: {len(repeated)} ids of "{section}" occur more than once '
                 f'({shorten(repeated)}), and only the last of each would be read. {MEND}'
             )
-    if broken := [box['id'] for box in boxes if to_box(box['bbox']) != box['bbox']]:
+    if broken := [
+        box['id']
+        for box in boxes
+        if to_box(box['bbox']) is None or to_box(box['bbox']) != box['bbox']
+    ]:
         raise ValueError(
             f'{path}: the bbox of {len(broken)} annotations is not four finite numbers, '
             f'[x, y, width, height] in pixels (annotation ids {shorten(broken)}). {MEND}'
         )
     images = {image['id']: image for image in content['images']}
-    has_mark = data.startswith(b'\xef\xbb\xbf')
     return CocoFile(path, content, images, boxes, content['categories'], is_annotated, has_mark)
 
 

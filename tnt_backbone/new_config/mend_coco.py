@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data_checks.coco_file import to_box
+from ..data_checks.coco_file import load_json, to_box
 from ..data_checks.findings import shorten
 
 Content = dict[str, Any]
@@ -34,20 +34,16 @@ def mend_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path, l
     Raises:
         ValueError: If the file is not JSON, or not in COCO's format.
     """
-    data = path.read_bytes()
-    try:
-        content = json.loads(data)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f'{path} is not JSON ({error}). Export it again') from error
+    content, has_mark = load_json(path)
     lists = ('images', 'annotations', 'categories')
     if not isinstance(content, dict) or not all(
         isinstance(content.get(name), list) and all(isinstance(e, dict) for e in content[name])
         for name in lists
     ):
         return path, []  # the reader says what is missing
-    changes = ['a mark of Windows before the text was taken away'] * data.startswith(
-        b'\xef\xbb\xbf'
-    )
+    # others look at the same content
+    content = {**content, **{name: [dict(entry) for entry in content[name]] for name in lists}}
+    changes = ['the byte order mark of Windows was taken away'] if has_mark else []
     for mend in MENDS:
         changes += mend(content)
     changes += _set_classes(content, classes)
