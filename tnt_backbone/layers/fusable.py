@@ -1,0 +1,186 @@
+"""Whether the modules of a block are exactly what the fused operation computes.
+
+The operation reads parameters and calls no module. So it may stand in for the modules only while
+each of them is the plain one: PyTorch's or ours, with its own ``forward``, without hooks, with
+ordinary parameters in one place. Everything else is computed by the modules.
+"""
+
+import functools
+from contextvars import ContextVar, Token
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.nn import Parameter
+from torch.nn import functional as F
+from torch.nn.modules import module as torch_module
+
+from ..log import log
+from .attention import Attention
+from .drop_path import DropPath
+from .mlp import Mlp
+from .norm import SentenceNorm
+from .transformer_block import TransformerBlock
+
+# The modules that the operation replaces.
+PARTS = {
+    'norm1': (nn.LayerNorm, SentenceNorm),
+    'attn': (Attention,),
+    'attn.qkv': (nn.Linear,),
+    'attn.proj': (nn.Linear,),
+    'attn.proj_drop': (nn.Dropout,),
+    'norm2': (nn.LayerNorm, SentenceNorm),
+    'mlp': (Mlp,),
+    'mlp.fc1': (nn.Linear,),
+    'mlp.act': (nn.GELU,),
+    'mlp.fc2': (nn.Linear,),
+    'mlp.drop': (nn.Dropout,),
+    'drop_path': (DropPath,),
+}
+HOOKS = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
+# What the classes' methods were when they were imported; somebody may replace them later.
+FORWARDS = {kind: kind.forward for kinds in PARTS.values() for kind in kinds}
+BLOCK_FORWARD = TransformerBlock.forward
+CALL = nn.Module.__call__
+# Counters of operations replace these.
+FUNCTIONS = {name: getattr(F, name) for name in ('linear', 'gelu', 'scaled_dot_product_attention')}
+
+
+def why_not_plain(block: Any, words: Tensor) -> str | None:
+    """Return what keeps the operation from replacing a block's modules, or ``None``.
+
+    Args:
+        block: A block with the attributes of :class:`TransformerBlock`.
+        words: ``(S, M, c)``, its input.
+    """
+    if TransformerBlock.forward is not BLOCK_FORWARD or nn.Module.__call__ is not CALL:
+        return 'a class of modules was given another method'
+    if torch_module._has_any_global_hook():
+        return 'there is a hook of all modules'
+    for name, function in FUNCTIONS.items():
+        if getattr(F, name) is not function:
+            return f'torch.nn.functional.{name} was replaced'
+    for name, kinds in PARTS.items():
+        part = block.get_submodule(name)
+        kind = type(part)
+        if kind not in kinds:
+            return f'{name} is a {kind.__name__}'
+        if getattr(part.forward, '__func__', None) is not FORWARDS[kind]:
+            return f'{name} has another forward'
+        for hooks in HOOKS:
+            if getattr(part, hooks):
+                return f'{name} has a hook'
+    if block.se is not None or block.class_token_only:
+        return 'the block has more than attention and an MLP'
+    return _why_not_numbers(block) or _why_not_tensors(block, words)
+
+
+def drops(block: Any) -> bool:
+    """Return whether dropout is active; stochastic depth does not count."""
+    attn, parts = block.attn, (block.attn.proj_drop, block.mlp.drop)
+    return bool(attn.attn_drop_rate and attn.training) or any(p.p and p.training for p in parts)
+
+
+def _why_not_numbers(block: Any) -> str | None:
+    attn = block.attn
+    if block.norm1.eps != block.norm2.eps:
+        return 'norm1.eps and norm2.eps differ'
+    if block.mlp.act.approximate != 'none':
+        return f'mlp.act is GELU(approximate={block.mlp.act.approximate!r})'
+    if attn.window_size is not None or attn.class_token_only:
+        return 'the attention is not global'
+    return None
+
+
+def _why_not_tensors(block: Any, words: Tensor) -> str | None:
+    dims, hidden = words.shape[-1], block.mlp.fc1.out_features
+    norm = (words.shape[-2], dims) if isinstance(block.norm1, SentenceNorm) else (dims,)
+    shapes = {
+        'norm1': (norm, norm),
+        'attn.qkv': ((3 * dims, dims), (3 * dims,)),
+        'attn.proj': ((dims, dims), (dims,)),
+        'norm2': (norm, norm),
+        'mlp.fc1': ((hidden, dims), (hidden,)),
+        'mlp.fc2': ((dims, hidden), (dims,)),
+    }
+    if type(block.norm1) is not type(block.norm2):
+        return 'norm1 and norm2 are of different classes'
+    autocast = words.device.type != 'meta' and torch.is_autocast_enabled(words.device.type)
+    for name, (weight_shape, bias_shape) in shapes.items():
+        part: Any = block.get_submodule(name)
+        for what, tensor, shape in (
+            ('weight', part.weight, weight_shape),
+            ('bias', part.bias, bias_shape),
+        ):
+            if tensor is None:
+                if name == 'attn.qkv' and what == 'bias':
+                    continue
+                return f'{name} has no {what}'
+            if type(tensor) not in (Tensor, Parameter):
+                return f'{name}.{what} is a {type(tensor).__name__}'
+            if tuple(tensor.shape) != shape:
+                return f'{name}.{what} is of shape {tuple(tensor.shape)}'
+            if tensor.device != words.device:
+                return f'{name}.{what} is on {tensor.device}, the words on {words.device}'
+            if tensor.dtype != words.dtype and not autocast:
+                return f'{name}.{what} is of {tensor.dtype}, the words of {words.dtype}'
+    return None
+
+
+def transforms_are_active() -> bool:
+    """Return whether derivatives in forward mode, or ``torch.func``, look at each operation."""
+    return forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
+
+
+@functools.cache
+def say_once(reason: str) -> None:
+    """Log, once for each reason, that modules are called one by one."""
+    log(
+        f'An inner transformer block calls its modules one by one, because {reason}. The results '
+        'are those of the modules. It is slower than the fused operation (inner_backend)'
+    )
+
+
+class _Paths:
+    """A context in which each block notes its decision, or takes the one that was noted."""
+
+    def __init__(self, noted: list[bool], *, replay: bool) -> None:
+        self.noted, self.replay = noted, replay
+        self.left: list[bool] = []
+        self.tokens: list[Token] = []
+
+    def __enter__(self) -> '_Paths':
+        if self.replay:
+            self.left = list(self.noted)
+        self.tokens.append(_PATHS.set(self))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _PATHS.reset(self.tokens.pop())
+
+
+_PATHS: ContextVar[_Paths | None] = ContextVar('paths', default=None)
+
+
+def keep_paths() -> tuple[_Paths, _Paths]:
+    """Return the two contexts of ``torch.utils.checkpoint``: the second forward pass decides alike.
+
+    A hook that is added or removed between the forward and the backward pass would otherwise change
+    what is computed, which raises ``CheckpointError``.
+    """
+    noted: list[bool] = []
+    return _Paths(noted, replay=False), _Paths(noted, replay=True)
+
+
+def decided() -> bool | None:
+    """Return what the first forward pass of a checkpoint decided for the block that asks."""
+    paths = _PATHS.get()
+    return paths.left.pop(0) if paths is not None and paths.replay and paths.left else None
+
+
+def note(fused: bool) -> None:
+    """Remember a decision, if there is a checkpoint."""
+    paths = _PATHS.get()
+    if paths is not None and not paths.replay:
+        paths.noted.append(fused)
