@@ -66,7 +66,7 @@ def why_not_plain(block: Any, words: Tensor) -> str | None:
         kind = type(part)
         if kind not in kinds:
             return f'{name} is a {kind.__name__}'
-        if getattr(part.forward, '__func__', None) is not FORWARDS[kind]:
+        if 'forward' in part.__dict__ or kind.forward is not FORWARDS[kind]:
             return f'{name} has another forward'
         for hooks in HOOKS:
             if getattr(part, hooks):

@@ -76,11 +76,10 @@ class WordBlock(TransformerBlock):
         if not compiling and (known := decided()) is not None:
             return known
         reason = None
-        if type(words) is not Tensor or transforms_are_active() or drops(self):
-            fused = False
-        else:
+        fused = type(words) is Tensor and not transforms_are_active()
+        if fused:
             reason = why_not_plain(self, words)
-            fused = reason is None
+            fused = reason is None and not drops(self)
         if not compiling:
             note(fused)
             if reason:
