@@ -38,7 +38,6 @@ PARTS = {
     'mlp.drop': (nn.Dropout,),
     'drop_path': (DropPath,),
 }
-HOOKS = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
 # What the classes' methods were when they were imported; somebody may replace them later.
 FORWARDS = {kind: kind.forward for kinds in PARTS.values() for kind in kinds}
 BLOCK_FORWARD = TransformerBlock.forward
@@ -61,16 +60,23 @@ def why_not_plain(block: Any, words: Tensor) -> str | None:
     for name, function in FUNCTIONS.items():
         if getattr(F, name) is not function:
             return f'torch.nn.functional.{name} was replaced'
+    attn, mlp = block.attn, block.mlp
     for name, kinds in PARTS.items():
-        part = block.get_submodule(name)
+        # not get_submodule, which takes four times as long: this runs in every forward pass
+        owner, _, last = name.rpartition('.')
+        part = getattr(block if not owner else attn if owner == 'attn' else mlp, last, None)
         kind = type(part)
         if kind not in kinds:
             return f'{name} is a {kind.__name__}'
         if 'forward' in part.__dict__ or kind.forward is not FORWARDS[kind]:
             return f'{name} has another forward'
-        for hooks in HOOKS:
-            if getattr(part, hooks):
-                return f'{name} has a hook'
+        if (
+            part._forward_hooks
+            or part._forward_pre_hooks
+            or part._backward_hooks
+            or part._backward_pre_hooks
+        ):
+            return f'{name} has a hook'
     if block.se is not None or block.class_token_only:
         return 'the block has more than attention and an MLP'
     return _why_not_numbers(block) or _why_not_tensors(block, words)
@@ -94,37 +100,39 @@ def _why_not_numbers(block: Any) -> str | None:
 
 
 def _why_not_tensors(block: Any, words: Tensor) -> str | None:
-    dims, hidden = words.shape[-1], block.mlp.fc1.out_features
-    norm = (words.shape[-2], dims) if isinstance(block.norm1, SentenceNorm) else (dims,)
-    shapes = {
-        'norm1': (norm, norm),
-        'attn.qkv': ((3 * dims, dims), (3 * dims,)),
-        'attn.proj': ((dims, dims), (dims,)),
-        'norm2': (norm, norm),
-        'mlp.fc1': ((hidden, dims), (hidden,)),
-        'mlp.fc2': ((dims, hidden), (dims,)),
-    }
-    if type(block.norm1) is not type(block.norm2):
+    norm1, norm2, attn, mlp = block.norm1, block.norm2, block.attn, block.mlp
+    if type(norm1) is not type(norm2):
         return 'norm1 and norm2 are of different classes'
-    autocast = words.device.type != 'meta' and torch.is_autocast_enabled(words.device.type)
-    for name, (weight_shape, bias_shape) in shapes.items():
-        part: Any = block.get_submodule(name)
-        for what, tensor, shape in (
-            ('weight', part.weight, weight_shape),
-            ('bias', part.bias, bias_shape),
-        ):
-            if tensor is None:
-                if name == 'attn.qkv' and what == 'bias':
-                    continue
-                return f'{name} has no {what}'
-            if type(tensor) not in (Tensor, Parameter):
-                return f'{name}.{what} is a {type(tensor).__name__}'
-            if tuple(tensor.shape) != shape:
-                return f'{name}.{what} is of shape {tuple(tensor.shape)}'
-            if tensor.device != words.device:
-                return f'{name}.{what} is on {tensor.device}, the words on {words.device}'
-            if tensor.dtype != words.dtype and not autocast:
-                return f'{name}.{what} is of {tensor.dtype}, the words of {words.dtype}'
+    dims, hidden = words.shape[-1], mlp.fc1.out_features
+    norm = (words.shape[-2], dims) if type(norm1) is SentenceNorm else (dims,)
+    device, dtype = words.device, words.dtype
+    autocast = device.type != 'meta' and torch.is_autocast_enabled(device.type)
+    for name, tensor, shape in (
+        ('norm1.weight', norm1.weight, norm),
+        ('norm1.bias', norm1.bias, norm),
+        ('attn.qkv.weight', attn.qkv.weight, (3 * dims, dims)),
+        ('attn.qkv.bias', attn.qkv.bias, (3 * dims,)),
+        ('attn.proj.weight', attn.proj.weight, (dims, dims)),
+        ('attn.proj.bias', attn.proj.bias, (dims,)),
+        ('norm2.weight', norm2.weight, norm),
+        ('norm2.bias', norm2.bias, norm),
+        ('mlp.fc1.weight', mlp.fc1.weight, (hidden, dims)),
+        ('mlp.fc1.bias', mlp.fc1.bias, (hidden,)),
+        ('mlp.fc2.weight', mlp.fc2.weight, (dims, hidden)),
+        ('mlp.fc2.bias', mlp.fc2.bias, (dims,)),
+    ):
+        if tensor is None:
+            if name == 'attn.qkv.bias':
+                continue
+            return f'there is no {name}'
+        if type(tensor) is not Parameter and type(tensor) is not Tensor:
+            return f'{name} is a {type(tensor).__name__}'
+        if tensor.shape != shape:
+            return f'{name} is of shape {tuple(tensor.shape)}'
+        if tensor.device != device:
+            return f'{name} is on {tensor.device}, the words on {device}'
+        if tensor.dtype != dtype and not autocast:
+            return f'{name} is of {tensor.dtype}, the words of {dtype}'
     return None
 
 
