@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.nn.modules import module as torch_module
 
 from ..log import log
+from ..ops.constant import is_exporting
 from .attention import Attention
 from .drop_path import DropPath
 from .mlp import Mlp
@@ -38,6 +39,8 @@ PARTS = {
     'mlp.drop': (nn.Dropout,),
     'drop_path': (DropPath,),
 }
+# Not get_submodule, which is slower: this runs in every forward pass.
+PLACES = tuple((name, *name.rpartition('.')[::2], kinds) for name, kinds in PARTS.items())
 # What the classes' methods were when they were imported; somebody may replace them later.
 FORWARDS = {kind: kind.forward for kinds in PARTS.values() for kind in kinds}
 BLOCK_FORWARD = TransformerBlock.forward
@@ -60,11 +63,9 @@ def why_not_plain(block: Any, words: Tensor) -> str | None:
     for name, function in FUNCTIONS.items():
         if getattr(F, name) is not function:
             return f'torch.nn.functional.{name} was replaced'
-    attn, mlp = block.attn, block.mlp
-    for name, kinds in PARTS.items():
-        # not get_submodule, which takes four times as long: this runs in every forward pass
-        owner, _, last = name.rpartition('.')
-        part = getattr(block if not owner else attn if owner == 'attn' else mlp, last, None)
+    owners = {'': block, 'attn': block.attn, 'mlp': block.mlp}
+    for name, owner, last, kinds in PLACES:
+        part = getattr(owners[owner], last, None)
         kind = type(part)
         if kind not in kinds:
             return f'{name} is a {kind.__name__}'
@@ -125,7 +126,7 @@ def _why_not_tensors(block: Any, words: Tensor) -> str | None:
             if name == 'attn.qkv.bias':
                 continue
             return f'there is no {name}'
-        if type(tensor) is not Parameter and type(tensor) is not Tensor:
+        if not is_ordinary(tensor):
             return f'{name} is a {type(tensor).__name__}'
         if tensor.shape != shape:
             return f'{name} is of shape {tuple(tensor.shape)}'
@@ -134,6 +135,11 @@ def _why_not_tensors(block: Any, words: Tensor) -> str | None:
         if tensor.dtype != dtype and not autocast:
             return f'{name} is of {tensor.dtype}, the words of {dtype}'
     return None
+
+
+def is_ordinary(tensor: Tensor) -> bool:
+    """Return whether a tensor is PyTorch's own: not quantised, distributed, or a proxy."""
+    return type(tensor) is Parameter or type(tensor) is Tensor or is_exporting()
 
 
 def transforms_are_active() -> bool:

@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from ..ops import InnerBlockParams, check_backend, inner_block
-from .fusable import decided, drops, note, say_once, transforms_are_active, why_not_plain
+from .fusable import (
+    decided,
+    drops,
+    is_ordinary,
+    note,
+    say_once,
+    transforms_are_active,
+    why_not_plain,
+)
 from .transformer_block import TransformerBlock
 
 
@@ -76,7 +84,7 @@ class WordBlock(TransformerBlock):
         if not compiling and (known := decided()) is not None:
             return known
         reason = None
-        fused = type(words) is Tensor and not transforms_are_active()
+        fused = is_ordinary(words) and not transforms_are_active()
         if fused:
             reason = why_not_plain(self, words)
             fused = reason is None and not drops(self)
