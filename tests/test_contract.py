@@ -278,20 +278,18 @@ def test_torch_compile_gives_the_same(build):
         torch.testing.assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize('training', [False, True])
-def test_torch_compile_takes_any_image_size(build, training):
-    """Four shapes of images are four compilations at most; further ones need none."""
+def test_torch_compile_takes_any_image_size(build):
+    """Tracing takes some seconds a time; the smallest parts of each family are traced."""
     small = {'taps': (0,) * 4} if takes_taps(build) else {'out_indices': (0,)}
-    backbone = build(out_channels=None, **small).train(training)
+    backbone = build(out_channels=None, **small).eval()
     counter = CompileCounter()
     torch._dynamo.reset()
     compiled = torch.compile(backbone, backend=counter)
-    sizes = [(64, 64), (50, 75), (33, 96), (96, 41), (110, 130), (128, 160)]
-    with torch.set_grad_enabled(training):
-        for size in sizes:
+    with torch.no_grad():
+        for size in [(64, 64), (50, 75), (33, 96), (110, 130), (128, 160)]:
             expected = run(backbone, *size)
             torch.testing.assert_close(run(compiled, *size), expected, rtol=1e-4, atol=1e-4)
-    assert counter.frame_count <= 5
+    assert 1 < counter.frame_count <= 4
     torch._dynamo.reset()
 
 

@@ -18,6 +18,7 @@ from ..checkpoints.init_cfg import load_options, split_init_cfg
 from ..layers import keep_paths, resize_position_table
 from ..layers.tiles import count_tiles
 from ..log import log
+from ..ops.constant import is_exporting
 from ..pyramid import Pyramid
 from .outputs import OutputPlan, Tap, to_map
 
@@ -298,7 +299,9 @@ class TokenBackbone(nn.Module):
             count_tiles(side, self.pad_divisor) * self.pad_divisor - side
             for side in (height, width)
         )
-        if pad_bottom or pad_right:
+        # A compiled graph pads always: it would be compiled again for each of the four cases.
+        compiled = torch.compiler.is_compiling() and not is_exporting()
+        if compiled or pad_bottom or pad_right:
             image = F.pad(image, (0, pad_right, 0, pad_bottom))
         return image
 
@@ -306,7 +309,9 @@ class TokenBackbone(nn.Module):
         """Return a block's output; with ``with_cp`` the backward pass computes the block again."""
         if self.with_cp and torch.is_grad_enabled():
             # A compiled graph has one path anyway, and the compiler knows no such contexts.
-            options = {} if torch.compiler.is_compiling() else {'context_fn': keep_paths}
+            options: dict[str, Any] = (
+                {} if torch.compiler.is_compiling() else {'context_fn': keep_paths}
+            )
             return checkpoint(block, *tokens, use_reentrant=False, **options)
         return block(*tokens)
 

@@ -25,7 +25,7 @@ from .norm import SentenceNorm
 from .transformer_block import TransformerBlock
 
 # The modules that the operation replaces.
-PARTS = {
+PARTS: dict[str, tuple[Any, ...]] = {
     'norm1': (nn.LayerNorm, SentenceNorm),
     'attn': (Attention,),
     'attn.qkv': (nn.Linear,),
@@ -56,8 +56,10 @@ def why_not_plain(block: Any, words: Tensor) -> str | None:
         block: A block with the attributes of :class:`TransformerBlock`.
         words: ``(S, M, c)``, its input.
     """
-    if TransformerBlock.forward is not BLOCK_FORWARD or nn.Module.__call__ is not CALL:
-        return 'a class of modules was given another method'
+    if TransformerBlock.forward is not BLOCK_FORWARD:
+        return 'TransformerBlock has another forward'
+    if nn.Module.__call__ is not CALL and not is_exporting():  # torch.export replaces it, too
+        return 'torch.nn.Module has another __call__'
     if torch_module._has_any_global_hook():
         return 'there is a hook of all modules'
     for name, function in FUNCTIONS.items():
@@ -65,8 +67,8 @@ def why_not_plain(block: Any, words: Tensor) -> str | None:
             return f'torch.nn.functional.{name} was replaced'
     owners = {'': block, 'attn': block.attn, 'mlp': block.mlp}
     for name, owner, last, kinds in PLACES:
-        part = getattr(owners[owner], last, None)
-        kind = type(part)
+        part: Any = getattr(owners[owner], last, None)
+        kind: Any = type(part)
         if kind not in kinds:
             return f'{name} is a {kind.__name__}'
         if 'forward' in part.__dict__ or kind.forward is not FORWARDS[kind]:
