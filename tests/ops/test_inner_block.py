@@ -1,7 +1,7 @@
 """The inner block: its reference against torch's own layer, the other paths against that."""
 
-import platform
 import logging
+import platform
 import subprocess
 import sys
 from pathlib import Path
