@@ -286,10 +286,10 @@ def test_torch_compile_takes_any_image_size(build):
     torch._dynamo.reset()
     compiled = torch.compile(backbone, backend=counter)
     with torch.no_grad():
-        for size in [(64, 64), (50, 75), (33, 96), (110, 130), (128, 160)]:
+        for size in [(64, 64), (50, 75), (110, 130), (70, 90), (75, 139), (142, 83)]:
             expected = run(backbone, *size)
             torch.testing.assert_close(run(compiled, *size), expected, rtol=1e-4, atol=1e-4)
-    assert 1 < counter.frame_count <= 4
+    assert 1 < counter.frame_count <= 4, 'two, and one for each other way to pad'
     torch._dynamo.reset()
 
 

@@ -18,7 +18,6 @@ from ..checkpoints.init_cfg import load_options, split_init_cfg
 from ..layers import keep_paths, resize_position_table
 from ..layers.tiles import count_tiles
 from ..log import log
-from ..ops.constant import is_exporting
 from ..pyramid import Pyramid
 from .outputs import OutputPlan, Tap, to_map
 
@@ -299,9 +298,7 @@ class TokenBackbone(nn.Module):
             count_tiles(side, self.pad_divisor) * self.pad_divisor - side
             for side in (height, width)
         )
-        # A compiled graph pads always: it would be compiled again for each of the four cases.
-        compiled = torch.compiler.is_compiling() and not is_exporting()
-        if compiled or pad_bottom or pad_right:
+        if pad_bottom or pad_right:
             image = F.pad(image, (0, pad_right, 0, pad_bottom))
         return image
 
