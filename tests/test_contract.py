@@ -289,7 +289,7 @@ def test_torch_compile_takes_any_image_size(build):
         for size in [(64, 64), (50, 75), (110, 130), (70, 90), (75, 139), (142, 83)]:
             expected = run(backbone, *size)
             torch.testing.assert_close(run(compiled, *size), expected, rtol=1e-4, atol=1e-4)
-    assert 1 < counter.frame_count <= 4, 'two, and one for each other way to pad'
+    assert 1 < counter.frame_count <= 5, 'fewer than sizes, and than the 8 that torch allows'
     torch._dynamo.reset()
 
 
