@@ -8,7 +8,10 @@ from collections import defaultdict
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.testing import CompileCounter
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
 
 from tnt_backbone.backbones import BACKBONES
 from tnt_backbone.layers import DropPath
@@ -332,6 +335,37 @@ def test_torch_compile_gives_the_same(build):
         compiled = torch.compile(backbone, backend='aot_eager', fullgraph=True)(images())
     for ours, theirs in zip(expected, compiled, strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+def test_torch_compile_takes_any_image_size(build):
+    """Tracing takes some seconds a time; the smallest parts of each family are traced."""
+    small = {'taps': (0,) * 4} if takes_taps(build) else {'out_indices': (0,)}
+    backbone = build(out_channels=None, **small).eval()
+    counter = CompileCounter()
+    torch._dynamo.reset()
+    compiled = torch.compile(backbone, backend=counter)
+    with torch.no_grad():
+        for size in [(64, 64), (50, 75), (110, 130), (70, 90), (75, 139), (142, 83)]:
+            expected = run(backbone, *size)
+            torch.testing.assert_close(run(compiled, *size), expected, rtol=1e-4, atol=1e-4)
+    assert 1 < counter.frame_count <= 5, 'fewer than sizes, and than the 8 that torch allows'
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize('training', [False, True])
+def test_operations_are_counted_without_gradients(build, training):
+    """The counter watches each module, and stops at a parameter's view that goes into one."""
+    backbone = build().train(training)
+    counts = []
+    for with_gradients in (False, True):
+        with (
+            torch.set_grad_enabled(with_gradients),
+            FlopCounterMode(display=False) as counter,
+            sdpa_kernel(SDPBackend.MATH),  # which the counter does not miss
+        ):
+            run(backbone)
+        counts.append(counter.get_total_flops())
+    assert counts[0] == counts[1] > 0
 
 
 def test_layer_depth_follows_mmpretrains_protocol(build):
