@@ -102,8 +102,10 @@ setup(
         'export': ['onnx', 'onnxruntime', 'onnxscript'],
         # tnt predict FILE.onnx
         'run': ['numpy', 'onnxruntime', 'opencv-python-headless<5', 'pillow', 'tqdm'],
+        'tiles': ['sahi'],
         'demo': ['matplotlib', 'scikit-learn'],
         'test': [
+            'hypothesis',
             'mypy',
             'onnx',
             'onnxruntime',
@@ -112,6 +114,8 @@ setup(
             'pytest',
             'pytest-xdist',
             'ruff',
+            'sahi',
+            'segmentation-models-pytorch',
             'timm',
         ],
         # What compiling mmcv's operators needs (tools/setup_env.sh), and uv for machines without.

@@ -3,13 +3,18 @@
 import copy
 import inspect
 import re
+from collections import defaultdict
 
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.testing import CompileCounter
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
 
 from tnt_backbone.backbones import BACKBONES
+from tnt_backbone.layers import DropPath
 
 SIZES = [(1, 1), (31, 33), (64, 64), (65, 97), (130, 40)]
 STRIDES = [(4, 8, 16, 32), (4, 8, 8, 8), (8, 16, 32, 64), (16, 16, 16, 16), (2, 4, 6, 24)]
@@ -204,6 +209,39 @@ def test_rates_have_an_effect_in_training_alone(build, rate):
     )
 
 
+def test_every_dropout_reaches_the_output(build):
+    """A dropout that drops all numbers changes them."""
+    backbone = build(out_type='raw', drop_rate=0.5).eval()
+    (expected,) = run(backbone)
+    drops = defaultdict(list)
+    for name, module in backbone.named_modules():
+        if isinstance(module, nn.Dropout):
+            assert module.p == 0.5 or name.startswith('tokens_to_token.'), name
+            drops[re.sub(r'\d+', '*', name)].append(module)
+    assert {'pos_drop'} < set(drops)
+    for name, modules in drops.items():
+        for module in modules:
+            module.train().p = 1.0
+        (without,) = run(backbone)
+        assert not torch.equal(without, expected), name
+        for module in modules:
+            module.eval()
+
+
+def test_stochastic_depth_rises_linearly_from_the_first_block_to_the_last(build):
+    backbone = build(drop_path_rate=0.3)
+    names = block_names(backbone)
+    for i, name in enumerate(names):
+        expected = 0.3 * i / (len(names) - 1)
+        drops = [
+            module.drop_prob
+            for module in backbone.get_submodule(name).modules()
+            if isinstance(module, DropPath)
+        ]
+        assert drops
+        assert drops == pytest.approx([expected] * len(drops)), name
+
+
 @pytest.mark.parametrize('stages', [-1, 0, 2])
 def test_frozen_stages(build, stages):
     backbone = build(frozen_stages=stages, drop_path_rate=0.5)
@@ -225,6 +263,30 @@ def test_a_frozen_backbone_drops_nothing(build):
     backbone = build(out_type='raw', frozen_stages=stages, drop_rate=0.5, drop_path_rate=0.5)
     backbone.train()
     assert torch.equal(backbone(images(seed=1))[0], backbone(images(seed=1))[0])
+
+
+def test_the_last_norm_is_frozen_with_the_last_stage_alone(build):
+    stages = build(out_type='raw').plan.num_stages
+    for frozen in (-1, stages - 1, stages):
+        backbone = build(out_type='raw', frozen_stages=frozen).train()
+        assert backbone.norm.training == (frozen < stages)
+        trained = {p.requires_grad for p in backbone.norm.parameters()}
+        assert trained == {frozen < stages}
+    assert not any(p.requires_grad for p in backbone.parameters())
+
+
+def test_the_last_norm_is_of_the_last_stage_alone(build):
+    backbone = build(out_type='raw', out_indices=(0, 1, 2, 3)).eval()
+    stages = backbone.stages if hasattr(backbone, 'stages') else backbone.blocks
+    outputs = {}
+    for i, stage in enumerate(stages):
+        stage.register_forward_hook(lambda *given, i=i: outputs.update({i: given[-1]}))
+    *earlier, last = backbone(images())
+    # the blocks of T2T-ViT return tokens alone, those of the others words before them
+    expected = [out if torch.is_tensor(out) else out[1] for out in map(outputs.get, backbone.taps)]
+    for level, tokens in zip(earlier, expected[:-1], strict=True):
+        assert torch.equal(level, tokens)
+    torch.testing.assert_close(last, nn.LayerNorm(backbone.embed_dims)(expected[-1]))
 
 
 def test_nothing_is_written_in_place(build):
@@ -273,6 +335,37 @@ def test_torch_compile_gives_the_same(build):
         compiled = torch.compile(backbone, backend='aot_eager', fullgraph=True)(images())
     for ours, theirs in zip(expected, compiled, strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+def test_torch_compile_takes_any_image_size(build):
+    """Tracing takes some seconds a time; the smallest parts of each family are traced."""
+    small = {'taps': (0,) * 4} if takes_taps(build) else {'out_indices': (0,)}
+    backbone = build(out_channels=None, **small).eval()
+    counter = CompileCounter()
+    torch._dynamo.reset()
+    compiled = torch.compile(backbone, backend=counter)
+    with torch.no_grad():
+        for size in [(64, 64), (50, 75), (110, 130), (70, 90), (75, 139), (142, 83)]:
+            expected = run(backbone, *size)
+            torch.testing.assert_close(run(compiled, *size), expected, rtol=1e-4, atol=1e-4)
+    assert 1 < counter.frame_count <= 5, 'fewer than sizes, and than the 8 that torch allows'
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize('training', [False, True])
+def test_operations_are_counted_without_gradients(build, training):
+    """The counter watches each module, and stops at a parameter's view that goes into one."""
+    backbone = build().train(training)
+    counts = []
+    for with_gradients in (False, True):
+        with (
+            torch.set_grad_enabled(with_gradients),
+            FlopCounterMode(display=False) as counter,
+            sdpa_kernel(SDPBackend.MATH),  # which the counter does not miss
+        ):
+            run(backbone)
+        counts.append(counter.get_total_flops())
+    assert counts[0] == counts[1] > 0
 
 
 def test_layer_depth_follows_mmpretrains_protocol(build):

@@ -10,9 +10,19 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / 'tnt_backbone'
 # The rooms, lowest first: each imports only from those above it in this list.
 ROOMS = (
-    *('version', 'log', 'variants', 'ops', 'layers', 'checkpoints', 'pyramid', 'backbones'),
+    *(
+        'version',
+        'errors',
+        'log',
+        'variants',
+        'ops',
+        'layers',
+        'checkpoints',
+        'pyramid',
+        'backbones',
+    ),
     *('registry', 'checkpoint_loaders', 'datasets', 'heads', 'engine', 'data_checks', 'run'),
-    *('predict', 'exported', 'new_config', 'demo', 'cli'),
+    *('predict', 'doors', 'exported', 'new_config', 'demo', 'cli'),
 )
 CORE = ROOMS[: ROOMS.index('backbones') + 1]
 OLD_NAMES = ('classification', 'segmentation', 'engine/model_index')  # of 0.1.0

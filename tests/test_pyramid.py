@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from tnt_backbone import TNT
@@ -45,6 +47,31 @@ def test_a_level_depends_on_the_blocks_up_to_its_tap():
     after = backbone(image)
     same = [torch.equal(ours, theirs) for ours, theirs in zip(before, after, strict=True)]
     assert same == [True, True, False, False]
+
+
+@given(
+    height=st.integers(1, 99),
+    width=st.integers(1, 99),
+    in_strides=st.lists(st.sampled_from([4, 8, 14, 16, 32, 64]), min_size=1, max_size=4),
+    strides=st.lists(st.integers(1, 70), min_size=4, max_size=4),
+    smooth=st.booleans(),
+)
+def test_a_level_has_one_cell_for_each_begun_stride(height, width, in_strides, strides, smooth):
+    levels = range(len(in_strides))
+    pyramid = Pyramid(
+        in_channels=(2,) * len(in_strides),
+        out_channels=None,
+        in_strides=in_strides,
+        out_strides=strides[: len(in_strides)],
+        out_indices=tuple(levels),
+        smooth=smooth,
+    ).eval()
+    maps = [torch.randn(1, 2, -(-height // s), -(-width // s)) for s in in_strides]
+    with torch.no_grad():
+        made = pyramid(maps, [None] * len(maps), (height, width))
+    for level, stride in zip(made, strides, strict=False):
+        assert level.shape == (1, 2, -(-height // stride), -(-width // stride))
+        assert level.isfinite().all()
 
 
 def test_levels_lie_where_the_image_is():

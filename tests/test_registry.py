@@ -77,6 +77,37 @@ def test_the_bare_name_without_an_import_line_is_refused():
     assert 'TNT is not in the mmdet::model registry' in done.stderr
 
 
+OWN = """
+@MODELS.register_module()
+class TNT:
+    def __init__(self, arch): ...
+TNT.__module__ = 'their_project.models'
+"""
+
+
+@pytest.mark.parametrize('scope', ['mmengine', 'mmdet'])
+def test_a_project_keeps_a_tnt_of_its_own_in_the_root_registry(scope):
+    prepare = f'{OWN}import tnt_backbone; init_default_scope({scope!r})'
+    done = run(
+        prepare, [('MODELS', 'TNT'), ('MODELS', 'tnt_backbone.TNT'), ('MODELS', 'PyramidTNT')]
+    )
+    assert done.returncode == 0, done.stderr
+    found = [line for line in done.stdout.split() if line in ('their_project', OURS)]
+    assert found == ['their_project', OURS, OURS]
+    log = done.stdout + done.stderr
+    assert 'their_project.models.TNT' in log
+    assert "type='tnt_backbone.TNT'" in log
+
+
+def test_who_registers_a_tnt_after_us_is_told_who_has_the_name():
+    done = run(f'import tnt_backbone{OWN}', [])
+    assert done.returncode != 0
+    assert 'TNT is already registered' in done.stderr
+    assert 'tnt_backbone' in done.stderr.splitlines()[-1]
+    forced = OWN.replace('register_module()', 'register_module(force=True)')
+    assert run(f'import tnt_backbone{forced}', []).returncode == 0
+
+
 def test_without_mmengine_the_message_names_the_extras():
     """`pip install tnt-backbone` alone brings none."""
     script = 'import sys; sys.modules["mmengine"] = None; import tnt_backbone; tnt_backbone.MODELS'

@@ -12,7 +12,7 @@ from .waiting import register_when_possible
 
 if TYPE_CHECKING:
     from .backbones import TNT, PyramidTNT, T2TViT
-    from .predict.model import load_model
+    from .predict.load import load_model
     from .registry import MODELS
 
 __all__ = ['MODELS', 'TNT', 'PyramidTNT', 'T2TViT', '__version__', 'load_model']
@@ -22,7 +22,7 @@ _HOMES = {
     'PyramidTNT': 'backbones',
     'T2TViT': 'backbones',
     'MODELS': 'registry',
-    'load_model': 'predict.model',
+    'load_model': 'predict.load',
 }
 
 

@@ -12,6 +12,7 @@ size is enough for training.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -79,13 +80,21 @@ class PyramidLevel(nn.Module):
                 nn.Conv2d(word_channels, out_channels, merge, stride=merge),
             )
 
-    def forward(self, tapped: Tensor, words: Tensor | None, image_size: tuple[int, int]) -> Tensor:
-        """Return the level.
+    def forward(
+        self,
+        tapped: Tensor,
+        words: Tensor | None,
+        image_size: tuple[int, int],
+        *,
+        tie: bool = False,
+    ) -> Any:
+        """Return the level, and with ``tie`` also its zero (or ``None``, if all is frozen).
 
         Args:
             tapped: ``(B, C, h, w)`` map of sentences.
             words: ``(B, c, h*k, w*k)`` map of their words; used only where the level reads words.
             image_size: ``(H, W)`` of the image before it was padded, in pixels.
+            tie: Return also a scalar zero that all parameters of the level get a gradient from.
         """
         level = self.resample(tapped)
         if self.read_words is not None:
@@ -101,7 +110,22 @@ class PyramidLevel(nn.Module):
             )
             level = F.interpolate(level, size=(height, width), mode='bilinear', align_corners=False)
         height, width = (math.ceil(side / self.stride) for side in image_size)
-        return level[:, :, :height, :width].contiguous()
+        level = level[:, :, :height, :width].contiguous()
+        return (level, self._zero(level)) if tie else level
+
+    def _zero(self, level: Tensor) -> Tensor | None:
+        """Return a scalar zero with a path to all parameters of this level.
+
+        It is made in here, where FSDP has gathered the level's parameters. If a part of the level
+        gathers its own (then there is no plain parameter), the path leads through the output.
+        """
+        parameters = list(self.parameters())
+        if not parameters or any(
+            type(p) not in (Tensor, nn.Parameter) or not p.numel() for p in parameters
+        ):
+            return level.flatten()[0] * 0.0 if level.requires_grad else None
+        firsts = [p.flatten()[0].to(level.dtype) for p in parameters if p.requires_grad]
+        return torch.stack(firsts).sum() * 0.0 if firsts else None
 
 
 class Pyramid(nn.Module):
@@ -182,23 +206,24 @@ class Pyramid(nn.Module):
             ``out_indices``.
         """
         # in evaluation mode only if DDP trains in it; an exported graph does not need it
-        if torch.is_grad_enabled() and (self.training or _is_distributed()):
-            tapped = self._reach_all_levels(tapped)
-        return tuple(
-            level(tapped_map, word_map, image_size)
+        tie = torch.is_grad_enabled() and (self.training or _is_distributed())
+        found = [
+            level(tapped_map, word_map, image_size, tie=tie)
             for level, tapped_map, word_map in zip(self.levels.values(), tapped, words, strict=True)
-        )
+        ]
+        return _reach_all(found) if tie else tuple(found)
 
-    def _reach_all_levels(self, tapped: Sequence[Tensor]) -> list[Tensor]:
-        """Return the maps, tied to the parameters of all levels with a gradient of zero.
 
-        A coarse level of a ResNet passes through the finer ones, so a head that reads only level 3
-        gives all stages a gradient. Our levels are side by side. A level that is not read
-        (RetinaNet's FPN starts at level 1) would have no gradient, and DistributedDataParallel
-        stops at a parameter without a gradient.
-        """
-        parameters = [p for p in self.parameters() if p.requires_grad]
-        if not parameters:
-            return list(tapped)
-        zero = torch.stack([p.flatten()[0] for p in parameters]).sum() * 0.0
-        return [tapped_map + zero.to(tapped_map.dtype) for tapped_map in tapped]
+def _reach_all(found: Sequence[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, ...]:
+    """Return the levels, tied to the parameters of all levels with a gradient of zero.
+
+    A coarse level of a ResNet passes through the finer ones, so a head that reads only level 3
+    gives all stages a gradient. Our levels are side by side. A level that is not read (RetinaNet's
+    FPN starts at level 1) would have no gradient, and DistributedDataParallel stops at a parameter
+    without a gradient.
+    """
+    zeros = [zero for _, zero in found if zero is not None]
+    if not zeros:
+        return tuple(level for level, _ in found)
+    zero = torch.stack(zeros).sum()
+    return tuple(level + zero.to(level.dtype) for level, _ in found)

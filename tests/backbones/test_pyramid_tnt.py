@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from tnt_backbone import PyramidTNT
 
@@ -104,3 +105,26 @@ def test_parts_of_arch_are_checked():
                 'sentence_heads': (1,) * 4,
             }
         )
+
+
+@pytest.mark.parametrize('convert', ['torch', 'mmengine', 'reverted'])
+def test_norm_eval_survives_synchronised_batch_norm(convert):
+    """As in MMDetection's ResNet, whichever class of BatchNorm stands there."""
+    backbone = PyramidTNT('ti', img_size=64, norm_eval=True)
+    if convert == 'torch':
+        backbone = nn.SyncBatchNorm.convert_sync_batchnorm(backbone)
+    else:
+        model = pytest.importorskip('mmengine.model')
+        backbone = nn.SyncBatchNorm.convert_sync_batchnorm(backbone)
+        if convert == 'reverted':
+            backbone = model.revert_sync_batchnorm(backbone)
+        else:
+            backbone = model.convert_sync_batchnorm(model.revert_sync_batchnorm(backbone))
+    backbone.train()
+    norms = [m for m in backbone.modules() if isinstance(m, _BatchNorm)]
+    assert norms
+    assert not any(norm.training for norm in norms)
+    assert all(norm.weight.requires_grad for norm in norms), 'only the statistics stay'
+    before = [norm.running_mean.clone() for norm in norms]
+    backbone(torch.randn(2, 3, 64, 64))
+    assert all(torch.equal(n.running_mean, b) for n, b in zip(norms, before, strict=True))

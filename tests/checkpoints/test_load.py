@@ -186,6 +186,30 @@ def test_another_variant_is_refused_by_name(tmp_path):
         load_pretrained(backbone, str(tmp_path / 'ti.pth'))
 
 
+class ScaledTNT(TNT):
+    """A user's backbone, which needs an argument that we do not know."""
+
+    def __init__(self, arch, scale, **kwargs):
+        super().__init__(arch, **kwargs)
+        self.scale = scale
+
+
+def test_a_users_subclass_gets_the_message_about_its_weights(tmp_path):
+    torch.save(TNT('ti', img_size=32).state_dict(), tmp_path / 'w.pth')
+    with pytest.raises(ValueError, match=r'w\.pth does not fit this backbone.*allow_missing'):
+        load_pretrained(ScaledTNT(OURS, scale=2, img_size=32), str(tmp_path / 'w.pth'))
+
+
+@pytest.mark.parametrize('end', ['word_embed.proj.bias', 'sentence_pos', 'cls_token'])
+def test_a_tensor_that_is_missing_is_named_whatever_it_is(tmp_path, end):
+    state = TNT(OURS, img_size=32).state_dict()
+    torch.save({key: state[key] for key in state if key != end}, tmp_path / 'w.pth')
+    with pytest.raises(ValueError, match=rf"1 tensors are missing \['{end}'\], 0 have") as error:
+        load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'w.pth'))
+    assert 'in_channels' not in str(error.value)
+    assert 'img_size' not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ('kwargs', 'advice'),
     [

@@ -87,6 +87,8 @@ def test_coco(tiny_config, coco_root, tmp_path):
         'image has another size than the annotations say': 1,
         'image without annotation': 1,
         'image cannot be read': 1,
+        'image that is listed twice': 1,
+        'class that is never trained': 1,
     }
     assert 'ERROR image cannot be read: 1' in result.stdout
     assert '3.jpg: the JPEG is cut off' in result.stdout
@@ -235,12 +237,13 @@ def test_masks(tmp_path):
     assert result.returncode == 1
     assert found(tmp_path / 'found.json') == {
         'label out of range': 1,  # 151: ADE20K has 150 classes, counted from 1
+        'class without pixels': 1,  # most of them
         'mask without a label': 1,
         'mask has another size than its image': 1,
         'mask cannot be read': 2,
     }
     assert '2.png: [150] of classes 0 to 149' in result.stdout
-    assert '6.png: 3 channels' in result.stdout
+    assert '6.png has 3 channels' in result.stdout
 
 
 @pytest.mark.parametrize('folders', [('cat', 'dog'), ('cat', 'dog', 'emu')])

@@ -1,14 +1,18 @@
 """Options and mistakes that all commands share."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from mmengine.utils import import_modules_from_strings
+from mmengine.registry import MODELS
 
 from tnt_backbone.cli import common
 from tnt_backbone.cli.common import errors_of_the_user, make_parser, parse_cfg_options
+from tnt_backbone.run.find_config import find_config
+from tnt_backbone.variants import get_variant
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = sorted(
@@ -79,11 +83,30 @@ def test_overrides_are_read_as_mmengine_reads_them(capsys):
     assert 'KEY=VALUE' in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path, monkeypatch):
+    common.make_folder(tmp_path / 'new' / 'folder', '--out')
+    assert (tmp_path / 'new' / 'folder').is_dir()
+    (tmp_path / 'file').write_text('')
+    for path in (tmp_path / 'file', tmp_path / 'file' / 'folder'):
+        with pytest.raises(ValueError, match=rf'{path}. cannot be used.*--out'):
+            common.make_folder(path, '--out')
+    monkeypatch.setattr(common.os, 'access', lambda path, mode: False)  # root writes everywhere
+    with pytest.raises(ValueError, match=r'cannot be written to.*--out'):
+        common.make_folder(tmp_path, '--out')
+
+
+def find(config='nowhere.py'):
+    """Make a mistake that this package finds."""
+    find_config(config)
+
+
 def test_a_mistake_is_one_message_and_status_2(capsys):
     with pytest.raises(SystemExit) as exit_, errors_of_the_user('tools/train.py'):
-        raise FileNotFoundError('no such thing')
+        find()
     assert exit_.value.code == 2
-    assert capsys.readouterr().err == 'tools/train.py: error: no such thing\n'
+    message = capsys.readouterr().err
+    assert message.startswith("tools/train.py: error: The config 'nowhere.py' ")
+    assert 'Traceback' not in message
 
 
 def test_other_processes_let_the_first_speak_before_them(monkeypatch, capsys):
@@ -93,22 +116,56 @@ def test_other_processes_let_the_first_speak_before_them(monkeypatch, capsys):
     )
     monkeypatch.setenv('LOCAL_RANK', '1')
     with pytest.raises(SystemExit), errors_of_the_user('tools/train.py', launcher='pytorch'):
-        raise ValueError('alone')
+        find()
     assert said == [(common.OTHERS_WAIT, '')]
-    assert capsys.readouterr().err == 'tools/train.py: error in process 1: alone\n'
+    assert capsys.readouterr().err.startswith('tools/train.py: error in process 1: The config ')
 
 
-def test_a_module_that_cannot_be_imported_says_why(tmp_path, monkeypatch, capsys):
-    (tmp_path / 'my_hooks.py').write_text('import nowhere_to_be_found')
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(SystemExit), errors_of_the_user('tools/train.py'):
-        import_modules_from_strings(['my_hooks'])
+FAULTS = {
+    'of another class': lambda: {}['a bug'],
+    'in our own code': lambda: get_variant('s', None),
+    'of a library': lambda: np.zeros(2).reshape(3),
+    'of Python': lambda: int('x'),
+    'a file that a library misses': lambda: np.load('nowhere.npy'),
+}
+
+
+@pytest.mark.parametrize('fault', FAULTS.values(), ids=FAULTS)
+def test_a_fault_keeps_its_traceback_and_has_status_3(fault, capsys):
+    with pytest.raises(SystemExit) as exit_, errors_of_the_user('tools/train.py'):
+        fault()
+    assert exit_.value.code == 3
     message = capsys.readouterr().err
-    assert 'error: Failed to import my_hooks\n' in message
-    assert 'my_hooks.py", line 1' in message
-    assert "No module named 'nowhere_to_be_found'" in message
+    assert message.startswith('Traceback')
+    assert f'File "{__file__}"' in message
 
 
-def test_a_bug_keeps_its_traceback():
-    with pytest.raises(KeyError), errors_of_the_user('tools/train.py'):
-        raise KeyError('a bug')
+@pytest.mark.parametrize('model', [{'type': 'TNTT'}, {'arch': 's'}])
+def test_a_type_that_mmengine_does_not_know_is_a_message(model, capsys):
+    with pytest.raises(SystemExit) as exit_, errors_of_the_user('tools/train.py'):
+        MODELS.build(model)
+    assert exit_.value.code == 2
+    message = capsys.readouterr().err
+    assert 'Traceback' not in message
+    assert ('TNTT is not in the' if 'type' in model else 'must contain the key "type"') in message
+
+
+def test_a_library_that_is_not_installed_is_a_message(monkeypatch, capsys):
+    for name in [name for name in sys.modules if name.split('.')[0] == 'mmdet']:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, 'path', [])
+    with pytest.raises(SystemExit) as exit_, errors_of_the_user('tools/train.py'):
+        importlib.import_module('mmdet')
+    assert exit_.value.code == 2
+    assert 'mmdet is not installed' in capsys.readouterr().err
+
+
+def test_opencv_without_a_display_says_which_package_to_take(tmp_path, monkeypatch, capsys):
+    (tmp_path / 'cv2').mkdir()
+    (tmp_path / 'cv2/__init__.py').write_text('raise ImportError("libGL.so.1: cannot open")')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'cv2', raising=False)
+    with pytest.raises(SystemExit) as exit_, errors_of_the_user('tnt predict'):
+        import cv2  # noqa: F401
+    assert exit_.value.code == 2
+    assert 'opencv-python-headless' in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """tnt predict and tnt publish, from the command line to the files."""
 
 import json
+import socket
 import sys
 
 import numpy as np
@@ -18,7 +19,7 @@ from tnt_backbone import load_model
 from tnt_backbone.checkpoints.read import read_tensors
 from tnt_backbone.cli import tnt
 from tnt_backbone.demo.dataset import make_dataset
-from tnt_backbone.predict.model import BUILT_IN
+from tnt_backbone.predict.load import BUILT_IN
 
 DIGITS = 'tnt://digits'
 
@@ -78,6 +79,14 @@ def test_the_detector_in_the_package_knows_digits(run, scenes, tmp_path, monkeyp
     with DefaultScope.overwrite_default_scope('mmdet'):
         metrics = Runner.from_cfg(cfg).test()
     assert metrics['coco/bbox_mAP'] == pytest.approx(measured, abs=1e-3)  # it prints 3 digits
+
+
+def test_no_socket_is_opened(run, scenes, tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(socket.socket, 'connect', lambda _, address: opened.append(address))
+    monkeypatch.setattr(socket, 'create_connection', lambda address, *_: opened.append(address))
+    status, printed = run('predict', DIGITS, scenes / 'val/000000.jpg', '--out', tmp_path)
+    assert (status, opened) == (0, []), printed
 
 
 def test_a_broken_picture_is_reported_and_the_run_goes_on(run, scenes, tmp_path):
@@ -149,3 +158,23 @@ def test_a_published_checkpoint_predicts_like_the_one_it_was_made_of(run, scenes
     assert run('publish', whole, out)[0] == 2  # it exists
     assert run('publish', whole, out, '--half', '--force')[0] == 0
     assert {tensor.dtype for tensor in read_tensors(str(out)).values()} == {torch.float16}
+
+
+def test_a_checkpoint_is_enough_for_a_test(run, scenes, tmp_path, monkeypatch):
+    monkeypatch.setenv('TNT_DEMO_DATA', f'{scenes}/')
+    cfg = Config.fromfile(ROOT / 'configs/retinanet_tnt_digits.py')
+    content = torch.load(BUILT_IN[DIGITS], weights_only=True)
+    content['meta']['cfg'] = cfg.pretty_text
+    path = tmp_path / 'digits.pth'
+    torch.save(content, path)
+    options = ('--cfg-options', 'visualizer.name=one')
+    figures = []
+    for arguments in ((path,), ('retinanet_tnt_digits', path)):
+        work_dir = tmp_path / f'run{len(figures)}'
+        status, printed = run(
+            'test', *arguments, '--work-dir', work_dir, *options[: 2 * len(figures)]
+        )
+        assert status == 0, printed
+        (file,) = work_dir.glob('*/*.json')
+        figures.append(json.loads(file.read_text())['coco/bbox_mAP'])
+    assert figures[0] == figures[1] > 0.7

@@ -29,9 +29,10 @@ def run(monkeypatch, tmp_path):
     names = itertools.count()
 
     def run_tool(tool, *arguments):
-        # A second visualizer of the same name in one process writes into the first one's folder.
-        name = f'visualizer.name={folder.parent.name}{next(names)}'
-        arguments = (*arguments, '--cfg-options', name)
+        # A second visualizer or logger of the same name in one process writes where the first did.
+        name = f'{folder.parent.name}{next(names)}'
+        options = (f'visualizer.name={name}', f'experiment_name={name}')
+        arguments = (*arguments, '--cfg-options', *options)
         monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
         runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
 
@@ -181,7 +182,7 @@ def test_testing_measures_draws_and_keeps_predictions(run, tiny_config):
     assert not torch.equal(*(s[: min(map(len, scores))] for s in scores))
 
 
-def test_mistakes_are_one_message(fails, tiny_config, coco_root, tmp_path):
+def test_mistakes_are_one_message(fails, tiny_config, coco_root, checkpoint, tmp_path):
     assert "'gone.py'" in fails('train.py', 'gone.py')
     assert "'gone.pth'" in fails('test.py', tiny_config, 'gone.pth')
     page = tmp_path / 'page.pth'
@@ -189,10 +190,47 @@ def test_mistakes_are_one_message(fails, tiny_config, coco_root, tmp_path):
     assert 'mmdet tests in float32 alone' in fails('test.py', tiny_config, page, '--amp')
     assert 'web page' in fails('test.py', tiny_config, page)
     assert 'web page' in fails('train.py', tiny_config, '--resume', page)
+    for tool, key, option in (
+        ('train.py', 'optim_wrapper', '--amp'),
+        ('test.py', 'test_dataloader', '--tta'),
+        ('test.py', 'test_evaluator', '--out=a.pkl'),
+        ('test.py', 'test_cfg', '--show-dir=a'),
+    ):
+        arguments = [tiny_config, *([checkpoint] if tool == 'test.py' else []), option]
+        assert f'has no {key}' in fails(tool, *arguments, '--cfg-options', f'{key}=None')
+    for option in ('--work-dir', '--out'):
+        message = fails('test.py', tiny_config, checkpoint, option, page / 'folder' / 'a.pkl')
+        assert f'{page}/folder' in message
+        assert option in message
     coco_root.rename(tmp_path / 'elsewhere')
     message = fails('train.py', tiny_config)
     assert f'MISSING  {coco_root}/train.json' in message
     assert 'docs/datasets.md' in message
+
+
+def test_the_message_stands_last_after_a_short_log(run, tiny_config, capsys):
+    """Also if the Runner was built before: mmengine's environment and config go to the file."""
+    constructor = 'optim_wrapper.constructor=LayerDecayOptimWrapperConstructor'
+    rate = 'optim_wrapper.paramwise_cfg.layer_decay_rate=2'
+    with pytest.raises(SystemExit) as exit_:
+        run('train.py', tiny_config, '--cfg-options', constructor, rate)
+    assert exit_.value.code == 2
+    out, err = capsys.readouterr()
+    assert len(out) < 1000
+    assert err.startswith('tools/train.py: error: paramwise_cfg.layer_decay_rate=2 ')
+    assert err.count('\n') == 1
+    text = log_text('work_dirs/tiny')
+    assert all(part in text for part in ('System environment:', 'Config:', 'before_train_epoch:'))
+
+
+def test_a_fault_of_a_library_keeps_its_traceback_after_a_short_log(run, tiny_config, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        run('train.py', tiny_config, '--cfg-options', 'model.bbox_head.wrong=1')
+    assert exit_.value.code == 3
+    out, err = capsys.readouterr()
+    assert len(out) < 1000
+    assert err.startswith('Traceback')
+    assert "unexpected keyword argument 'wrong'" in err.splitlines()[-1]
 
 
 CLASSIFIER = """

@@ -60,6 +60,28 @@ def test_what_mmdet_drops_is_counted(coco_root):
     assert 'kept: 1 (3.jpg)' in note
 
 
+BOXES = {
+    'one pixel': [5, 5, 1, 1],
+    'one pixel wide': [5, 5, 1, 20],
+    'one pixel high': [5, 5, 20, 1],
+    'narrower': [5, 5, 0.99, 20],
+    'flatter': [5, 5, 20, 0.99],
+    'less than a pixel of it inside': [63.5, 63.5, 9, 9],
+    'touches the edge from outside': [64, 5, 9, 9],
+    'ends where the image begins': [-9, 5, 9, 9],
+    'begins before the image': [-9, -9, 10, 10],
+}
+
+
+@pytest.mark.parametrize('box', BOXES.values(), ids=BOXES)
+def test_the_boxes_that_are_left_out_are_mmdets(coco_root, box):
+    entry = {'id': 20, 'image_id': 0, 'category_id': 1, 'iscrowd': 0, 'bbox': box, 'area': 9}
+    edit(coco_root, lambda content: content['annotations'].append(entry))
+    theirs = dataset(coco_root, lazy_init=False).get_data_info(0)['instances']
+    left_out = any('annotation ids 20' in note for note in check_coco(dataset(coco_root)))
+    assert left_out == (len(theirs) == 1)
+
+
 def test_missing_image_files_are_counted_unless_mmdet_never_reads_them(coco_root):
     (coco_root / 'images' / '3.jpg').unlink()
     with pytest.raises(FileNotFoundError, match=r'1 of 4 images .*images.*: 3\.jpg'):

@@ -1,9 +1,12 @@
 """Annotations of scenes against the scenes themselves."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco_mask
 
 from tnt_backbone.demo.coco import annotation, semantic_mask
@@ -31,3 +34,14 @@ def test_masks_boxes_and_semantic_mask_of_scenes_agree(size):
             holes += instance.digit.label in (0, 6, 8, 9)
         np.testing.assert_array_equal(semantic_mask(scene.instances, size), classes)
     assert holes > 5
+
+
+@given(mask=arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=12)).filter(np.any))
+def test_any_mask_survives_the_file(mask):
+    instance = SimpleNamespace(mask=mask, digit=SimpleNamespace(label=3, index=0))
+    made = json.loads(json.dumps(annotation(instance, annotation_id=1, image_id=0)))
+    np.testing.assert_array_equal(coco_mask.decode(made['segmentation']), mask)
+    rows, columns = np.nonzero(mask)
+    left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    assert made['bbox'] == [left, top, right - left, bottom - top]
+    assert made['area'] == mask.sum()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.optim import AmpOptimWrapper, build_optim_wrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper, build_optim_wrapper
 from torch import nn
 
 from tnt_backbone.engine.amp import enable_amp, suit_amp_to_device
@@ -21,12 +21,6 @@ def config(**kwargs):
             }
         }
     )
-
-
-def test_amp_asks_for_mmengines_wrapper():
-    cfg = config()
-    enable_amp(cfg)
-    assert (cfg.optim_wrapper.type, cfg.optim_wrapper.loss_scale) == ('AmpOptimWrapper', 'dynamic')
 
 
 @cpu_only
@@ -72,3 +66,16 @@ def test_without_amp_nothing_changes():
     cfg = config()
     suit_amp_to_device(cfg)
     assert cfg.optim_wrapper.type == 'OptimWrapper'
+
+
+@pytest.mark.parametrize('kind', [None, 'OptimWrapper', OptimWrapper, 'AmpOptimWrapper'])
+def test_amp_replaces_the_plain_wrapper_alone(kind):
+    cfg = Config({'optim_wrapper': {'type': kind} if kind else {}})
+    enable_amp(cfg)
+    assert cfg.optim_wrapper == {'type': 'AmpOptimWrapper', 'loss_scale': 'dynamic'}
+
+
+def test_amp_keeps_no_wrapper_of_another_kind():
+    cfg = Config({'optim_wrapper': {'type': 'DeepSpeedOptimWrapper'}})
+    with pytest.raises(ValueError, match=r"--amp .*'DeepSpeedOptimWrapper'"):
+        enable_amp(cfg)

@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.ops import stochastic_depth
 
 from tnt_backbone.layers import Attention, DropPath, LayerNorm2d, Mlp, TransformerBlock
+from tnt_backbone.layers.drop_path import rising_rates
 
 
 def test_attention_equals_torchs_multihead_attention():
@@ -69,6 +70,11 @@ def test_drop_path_equals_torchvisions():
     torch.testing.assert_close(ours, stochastic_depth(branch, 0.3, 'row'))
     assert (ours.flatten(1) == 0).all(dim=1).any()
     assert torch.equal(DropPath(0.3).eval()(branch), branch)
+
+
+def test_drop_path_rates_rise_to_the_last_block():
+    assert rising_rates(0.3, 4) == pytest.approx([0.0, 0.1, 0.2, 0.3])
+    assert rising_rates(0.3, 1) == [0.0]
 
 
 def test_layer_norm_2d_normalises_channels():

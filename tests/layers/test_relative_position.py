@@ -41,6 +41,17 @@ def test_at_its_own_size_the_table_stays_as_it_is():
     assert torch.equal(queries, table[0])
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize('grids', CASES, ids=str)
+def test_a_table_of_half_precision_is_resized_in_fp32(grids, dtype):
+    torch.manual_seed(0)
+    (h, w), (hk, wk) = grids[:2]
+    table = (100 * torch.randn(1, 2, h * w, hk * wk)).to(dtype)
+    expected = factor_relative_position(table.float(), *grids)
+    for ours, precise in zip(factor_relative_position(table, *grids), expected, strict=True):
+        assert torch.equal(ours, precise.to(dtype))
+
+
 @pytest.mark.parametrize('sr_ratio', [1, 2])
 def test_attention_adds_the_table_to_its_logits(sr_ratio):
     """Against attention with the dense table, as the authors write it."""

@@ -1,5 +1,6 @@
 """The inner block: its reference against torch's own layer, the other paths against that."""
 
+import logging
 import platform
 import subprocess
 import sys
@@ -155,9 +156,15 @@ def test_without_a_compiler_a_cpu_takes_the_next_path(monkeypatch, tmp_path, com
     monkeypatch.setenv('CXX', compiler)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     native._load.cache_clear()
+    said = []
+    monkeypatch.setattr(native, 'log', lambda message, level=0: said.append((level, message)))
     words, params, arguments, _ = cases.make((16, 6, 2, False, False))
     try:
-        assert choose_backend(words, params) == 'chunked'
+        for _ in range(2):
+            assert choose_backend(words, params) == 'chunked'
+        [warning] = [message for level, message in said if level == logging.WARNING]
+        assert compiler in warning
+        assert "inner_backend='chunked'" in warning
         with pytest.raises(ValueError, match=f"'native' cannot run: .*compiled.*{compiler}"):
             inner_block(words, params, backend='native', **arguments)
     finally:

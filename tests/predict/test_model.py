@@ -10,8 +10,7 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from tnt_backbone import load_model
-from tnt_backbone.predict.model import UnreadablePictureError
-from tnt_backbone.predict.pictures import find_pictures
+from tnt_backbone.predict.pictures import UnreadablePictureError, find_pictures
 
 TASKS = ('detection', 'segmentation', 'classification')
 FOLDERS = {'classification': 'classification/val'}

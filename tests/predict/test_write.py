@@ -7,7 +7,7 @@ import pycocotools.mask
 import pytest
 from PIL import Image
 
-from tnt_backbone.predict.model import UnreadablePictureError
+from tnt_backbone.predict.pictures import UnreadablePictureError
 from tnt_backbone.predict.results import Detection, Segmentation
 from tnt_backbone.predict.write import PredictionFolder
 

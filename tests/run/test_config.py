@@ -1,5 +1,7 @@
 """Configs as the tools read them."""
 
+import sys
+
 import pytest
 from mmengine.config import Config
 
@@ -28,7 +30,11 @@ def test_missing_config_names_those_that_are_near(tmp_path):
     [
         ('README.md', '# TNT', 'cannot be read as a config'),
         ('tnt.yml', 'Collections: []', 'has no "model"'),
-        ('unclosed.py', 'model = dict(', 'cannot be read as a config: .*never closed'),
+        (
+            'unclosed.py',
+            '\nmodel = dict(',
+            r'cannot be read .*never closed.*line 2\)$',
+        ),
         ('unknown.py', '\n\nlr = base_lr * 2', "NameError: .*'base_lr'.*unknown\\.py, line 3"),
         ('broken.py', "_base_ = ['nowhere.py']", 'cannot be read as a config: .*nowhere'),
     ],
@@ -39,6 +45,31 @@ def test_a_file_that_is_no_config_is_refused(tmp_path, name, text, message):
         read(tmp_path / name, needs_model=True)
     with pytest.raises(FileNotFoundError, match='is a folder'):
         read(tmp_path)
+
+
+def test_a_model_that_is_none_is_refused(tmp_path):
+    (tmp_path / 'a.py').write_text('model = None')
+    with pytest.raises(ValueError, match='no "model"'):
+        read(tmp_path / 'a.py', needs_model=True)
+
+
+@pytest.mark.parametrize(
+    ('module', 'reason'),
+    [
+        ('import gone', r"No module named 'gone' \(.*my_hooks\.py, line 1\)"),
+        ('\nclass Hook(gone): ...', r"NameError: .*'gone'.*my_hooks\.py, line 2"),
+        ("def f():\n    {}['key']\nf()", r"KeyError: 'key' \(.*my_hooks\.py, line 2\)"),
+        (None, r"No module named 'my_hooks'.*PYTHONPATH"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_says_why_and_where(tmp_path, monkeypatch, module, reason):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'my_hooks', raising=False)
+    if module is not None:
+        (tmp_path / 'my_hooks.py').write_text(module)
+    (tmp_path / 'a.py').write_text("custom_imports = dict(imports=['my_hooks'])")
+    with pytest.raises(ValueError, match=reason):
+        read(tmp_path / 'a.py')
 
 
 @pytest.mark.parametrize(
@@ -58,6 +89,7 @@ def test_work_dir_comes_from_option_then_config_then_name(tmp_path):
     assert read(plain).work_dir == 'work_dirs/plain'
     assert read(with_dir).work_dir == 'mine'
     assert read(with_dir, work_dir='given').work_dir == 'given'
+    assert read(plain, options={'work_dir': 3}).work_dir == '3'
 
 
 def test_options_reach_lists_and_datasets(tmp_path):
@@ -83,5 +115,6 @@ def test_auto_scale_lr_needs_a_base_batch_size():
     cfg = Config({'auto_scale_lr': {'enable': False, 'base_batch_size': 16}})
     enable_auto_scale_lr(cfg)
     assert cfg.auto_scale_lr.enable
-    with pytest.raises(ValueError, match='base_batch_size'):
-        enable_auto_scale_lr(Config({}))
+    for cfg in (Config({}), Config({'auto_scale_lr': None})):
+        with pytest.raises(ValueError, match='base_batch_size'):
+            enable_auto_scale_lr(cfg)

@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from tnt_backbone.run.embedded_config import UntrustedConfigError, parse_config, trusted_config
+from tnt_backbone.run.embedded_config import (
+    UntrustedConfigError,
+    parse_config,
+    trusted_config,
+    trusted_test_config,
+)
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 SHORT = ('retinanet_tnt_digits', 'mask_rcnn_tnt_s_coco', 'dino_pyramid_tnt_s_coco')
@@ -162,3 +167,47 @@ def test_the_data_set_is_taken_out_of_its_wrappers():
     wrapped = dict(type='RepeatDataset', times=2, dataset=dict(type='Concat', datasets=[inner]))
     text = written(test_dataloader=None, val_dataloader=dict(dataset=wrapped))
     assert trusted_config(text).test_dataloader.dataset.type == 'CocoDataset'
+
+
+@pytest.mark.parametrize('name', KINDS)
+def test_data_and_metrics_of_our_configs_need_no_trust(name):
+    cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    kept = trusted_test_config(cfg.pretty_text)
+    assert kept.test_dataloader == cfg.test_dataloader
+    assert [entry.type for entry in kept.test_evaluator] == [
+        entry.type for entry in ([cfg.test_evaluator] if isinstance(cfg.test_evaluator, dict)
+                                 else cfg.test_evaluator)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('key', 'dataset', 'evaluator'),
+    [
+        ('type', dict(type='subprocess.run'), {}),
+        ('ann_file', dict(ann_file='data.pkl'), {}),
+        ('ann_file', dict(ann_file='data.yaml'), {}),
+        ('ann_file', dict(ann_file='http://example.org/a.json'), {}),
+        ('type', {}, dict(type='builtins.exec')),
+        ('ann_file', {}, dict(ann_file='data.pickle')),
+        ('collate_fn', {}, {}),
+    ],
+)
+def test_data_that_run_code_are_refused(key, dataset, evaluator):
+    loader = dict(
+        dataset=dict(type='CocoDataset', pipeline=[dict(type='LoadImageFromFile')]) | dataset
+    )
+    if key == 'collate_fn':
+        loader['collate_fn'] = dict(type='os.system')
+    text = written(test_dataloader=loader, test_evaluator=dict(type='CocoMetric') | evaluator)
+    with pytest.raises(UntrustedConfigError, match=key):
+        trusted_test_config(text)
+
+
+def test_an_evaluator_writes_no_file_of_its_own():
+    text = written(test_evaluator=dict(type='CocoMetric', outfile_prefix='/home/somebody/.bashrc'))
+    assert trusted_test_config(text).test_evaluator == [dict(type='CocoMetric')]
+
+
+def test_a_config_without_metrics_is_named():
+    with pytest.raises(UntrustedConfigError, match='test_evaluator'):
+        trusted_test_config(written())

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+import types
 
 import pytest
 from mmengine.device import get_device
@@ -58,3 +59,27 @@ def test_leaves_alone_what_a_variable_sets(monkeypatch):
 def test_leaves_a_machine_with_a_gpu_alone(monkeypatch):
     monkeypatch.setattr(freed_memory, 'get_device', lambda: 'cuda')
     assert not freed_memory.keep_freed_memory()
+
+
+@pytest.mark.parametrize(
+    ('refused', 'set_'),
+    [((), [freed_memory.MMAP_THRESHOLD, freed_memory.TRIM_THRESHOLD]),
+     ((freed_memory.MMAP_THRESHOLD,), [])],
+)  # fmt: skip
+def test_all_is_set_or_nothing(monkeypatch, refused, set_):
+    """Older versions of glibc refuse so large an MMAP_THRESHOLD."""
+    done = []
+
+    def mallopt(name, value):
+        if name not in refused:
+            done.append(name)
+        return int(name not in refused)
+
+    for name in freed_memory.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(freed_memory, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(
+        freed_memory.ctypes, 'CDLL', lambda name: types.SimpleNamespace(mallopt=mallopt)
+    )
+    assert freed_memory.keep_freed_memory() == (not refused)
+    assert done == set_

@@ -1,8 +1,10 @@
 """Mistakes are found before a run starts."""
 
 import pytest
+import torch
 from mmengine.config import Config
 
+from tnt_backbone.run.libraries import skip_validation
 from tnt_backbone.run.preflight import check_testing, check_training
 
 
@@ -18,6 +20,50 @@ def test_a_good_config_passes_and_bad_weights_do_not(tiny_config, tmp_path):
     cfg.load_from = str(tmp_path / 'epoch_1.pth')
     with pytest.raises(FileNotFoundError, match=r'epoch_1\.pth'):
         check_testing(cfg)
+
+
+def test_the_backbone_is_built_before_a_training_and_before_a_test(tiny_config, checkpoint):
+    cfg = Config.fromfile(tiny_config)
+    cfg.load_from = str(checkpoint)
+    check_testing(cfg)
+    cfg.model.backbone.frozen_stages = 99
+    for check in (check_training, check_testing):
+        with pytest.raises(ValueError, match=r'model\.backbone of the config: .*frozen_stages=99'):
+            check(cfg)
+
+
+TOGETHER = {
+    'train': ('train_dataloader', 'train_cfg', 'optim_wrapper'),
+    'val': ('val_dataloader', 'val_cfg', 'val_evaluator'),
+    'test': ('test_dataloader', 'test_cfg', 'test_evaluator'),
+}
+
+
+@pytest.mark.parametrize(
+    ('phase', 'key'), [(phase, key) for phase, keys in TOGETHER.items() for key in keys]
+)
+def test_what_the_runner_takes_together_must_be_there(tiny_config, checkpoint, phase, key):
+    cfg = Config.fromfile(tiny_config)
+    cfg.load_from = str(checkpoint)
+    cfg[key] = None
+    with pytest.raises(ValueError, match=rf'has no {key}\..*{", ".join(TOGETHER[phase])}'):
+        (check_testing if phase == 'test' else check_training)(cfg)
+
+
+def test_a_training_needs_no_validation(tiny_config):
+    cfg = Config.fromfile(tiny_config)
+    skip_validation(cfg)
+    assert check_training(cfg) == []
+
+
+def test_an_unknown_optimizer_is_refused_with_names_that_are_near(tiny_config):
+    cfg = Config.fromfile(tiny_config)
+    cfg.optim_wrapper.optimizer.type = 'AdamWW'
+    with pytest.raises(ValueError, match=r"optimizer\.type='AdamWW' .*Did you mean AdamW "):
+        check_training(cfg)
+    for known in ('SGD', 'mmpretrain.Lamb', torch.optim.AdamW):
+        cfg.optim_wrapper.optimizer.type = known
+        check_training(cfg)
 
 
 def test_heads_and_annotations_are_both_looked_at(tiny_config):

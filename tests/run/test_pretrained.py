@@ -143,3 +143,21 @@ def test_the_backbone_is_compared_with_its_weights(tmp_path, options, message):
         return
     with pytest.raises(ValueError, match=message):
         check_backbones(cfg)
+
+
+def test_a_fault_in_a_users_backbone_stays_what_it_is():
+    class Faulty(TNT):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            torch.zeros(2).view(3)
+
+    with pytest.raises(RuntimeError):
+        check_backbones(config(type=Faulty))
+
+    class Mistaken(TNT):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            int('x')
+
+    with pytest.raises(ValueError, match=r'^invalid literal'):
+        check_backbones(config(type=Mistaken))

@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 
 from tnt_backbone.run import processes as distributed
-from tnt_backbone.run.processes import init_cpu_processes
+from tnt_backbone.run.processes import LAUNCHER_VARIABLES, check_launcher, init_cpu_processes
 
 cpu_only = pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
 
@@ -71,3 +71,16 @@ def test_one_process_or_a_gpu_is_left_to_mmengine(started, monkeypatch, launcher
     assert started == []
     assert 'model_wrapper_cfg' not in cfg
     assert cfg.env_cfg.dist_cfg.backend == 'nccl'
+
+
+@pytest.mark.parametrize('launcher', LAUNCHER_VARIABLES)
+def test_a_launcher_that_did_not_start_the_process_is_refused(monkeypatch, launcher):
+    names = LAUNCHER_VARIABLES[launcher]
+    for name in names:
+        monkeypatch.setenv(name, '0')
+    check_launcher(launcher)
+    for name in names:
+        with monkeypatch.context() as without:
+            without.delenv(name)
+            with pytest.raises(ValueError, match=rf'--launcher {launcher} .* {name}\.'):
+                check_launcher(launcher)

@@ -15,7 +15,8 @@ from torch.utils.checkpoint import checkpoint
 
 from ..checkpoints import load_pretrained
 from ..checkpoints.init_cfg import load_options, split_init_cfg
-from ..layers import resize_position_table
+from ..layers import keep_paths, resize_position_table
+from ..layers.tiles import count_tiles
 from ..log import log
 from ..pyramid import Pyramid
 from .outputs import OutputPlan, Tap, to_map
@@ -292,7 +293,11 @@ class TokenBackbone(nn.Module):
                 'floats. Use the data preprocessor, or image.float()'
             )
         height, width = image.shape[-2:]
-        pad_bottom, pad_right = -height % self.pad_divisor, -width % self.pad_divisor
+        # Not -height % divisor: torch.compile cannot trace it for a size that may vary.
+        pad_bottom, pad_right = (
+            count_tiles(side, self.pad_divisor) * self.pad_divisor - side
+            for side in (height, width)
+        )
         if pad_bottom or pad_right:
             image = F.pad(image, (0, pad_right, 0, pad_bottom))
         return image
@@ -300,7 +305,11 @@ class TokenBackbone(nn.Module):
     def _run(self, block: nn.Module, *tokens: Any) -> Any:
         """Return a block's output; with ``with_cp`` the backward pass computes the block again."""
         if self.with_cp and torch.is_grad_enabled():
-            return checkpoint(block, *tokens, use_reentrant=False)
+            # A compiled graph has one path anyway, and the compiler knows no such contexts.
+            options: dict[str, Any] = (
+                {} if torch.compiler.is_compiling() else {'context_fn': keep_paths}
+            )
+            return checkpoint(block, *tokens, use_reentrant=False, **options)
         return block(*tokens)
 
     def _format_outputs(

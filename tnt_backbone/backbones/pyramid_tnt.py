@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..layers import (
     ConvStem,
@@ -360,7 +361,7 @@ class PyramidTNT(TokenBackbone):
         super().train(mode)
         if self.norm_eval:
             for module in self.stem.modules():
-                if isinstance(module, nn.BatchNorm2d):
+                if isinstance(module, _BatchNorm):  # SyncBatchNorm and mmengine's, too
                     module.eval()
         return self
 

@@ -100,7 +100,7 @@ def select_tensors(
         raise ValueError(
             f'{path} does not fit this backbone: {len(missing)} tensors are missing {missing[:4]}, '
             f'{len(mismatched)} have another shape {mismatched[:4]}. '
-            f'{_advise(backbone, found, [*missing, *misfits])} '
+            f'{_advise(backbone, found, missing, misfits)} '
             'Or set allow_missing=True in init_cfg to load what fits'
         )
     return fitting, report
@@ -122,15 +122,17 @@ def _check_family(backbone: Any, converted: Converted, path: str) -> None:
         )
 
 
-def _advise(backbone: Any, found: dict[str, Tensor], misfits: list[str]) -> str:
+def _advise(backbone: Any, found: dict[str, Tensor], missing: list[str], misfits: list[str]) -> str:
     """Return a sentence that names the argument with which the weights would fit."""
-    if misfits and all(key.endswith(POSITIONS) for key in misfits):
+    only_misfits = bool(misfits) and not missing
+    if only_misfits and all(key.endswith(POSITIONS) for key in misfits):
         return (
             'Its position tables have another size and are not of a square image. Set img_size to '
             'the (H, W) of its training; images may have any other size.'
         )
-    if misfits and all(key.startswith(STEMS) for key in misfits):
-        key = next(key for key in misfits if key.endswith('.weight'))
+    weights = [key for key in misfits if key.endswith('.weight')]
+    if only_misfits and weights and all(key.startswith(STEMS) for key in misfits):
+        key = weights[0]
         channels = found[key].numel() * backbone.in_channels // backbone.state_dict()[key].numel()
         return f'Its images have other channels. Set in_channels={channels}.'
     fitting = [
@@ -147,8 +149,11 @@ def _fits(backbone: Any, arch: str, found: dict[str, Tensor]) -> bool:
     """Return whether a variant has the tensors that were found, at any image size."""
     formulation = formulation_of(found)
     options = {'formulation': formulation} if formulation else {}
-    with torch.device('meta'):
-        state = type(backbone)(arch, out_type='raw', **options).state_dict()
+    try:
+        with torch.device('meta'):
+            state = type(backbone)(arch, out_type='raw', **options).state_dict()
+    except Exception:  # a subclass with other arguments: advice must not hide the message
+        return False
 
     def shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
         # without what the pretraining size, or the outputs that were built, decide

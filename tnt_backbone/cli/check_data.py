@@ -24,12 +24,14 @@ from typing import TYPE_CHECKING
 from .common import (
     add_cfg_options,
     errors_of_the_user,
+    make_folder,
     make_parser,
     parse_cfg_options,
     require_files,
 )
 
 if TYPE_CHECKING:
+    from mmengine.config import Config
     from mmengine.dataset import BaseDataset
 
     from ..data_checks.findings import Finding
@@ -58,26 +60,39 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, metavar='FILE.json', help='write all findings with their files to FILE'
     )
+    parser.add_argument(
+        '--json', action='store_true', help='print all findings as JSON and nothing else'
+    )
     add_cfg_options(parser)
     return parser.parse_args(argv)
 
 
-def look(dataset: 'BaseDataset', workers: int) -> list['Finding']:
+def look(dataset: 'BaseDataset', workers: int, *, is_training: bool) -> list['Finding']:
     """Return what is wrong with a data set; a terminal shows a progress bar."""
     from tqdm import tqdm
     from tqdm.contrib.concurrent import process_map
 
     from ..data_checks.files import plan_check
 
-    check = plan_check(dataset)
+    check = plan_check(dataset, is_training=is_training)
     print(f'{dataset.__class__.__name__}: {len(check.items)} images')
     if not check.items:
-        return check.found
+        return check.conclude(check.found)
     if workers > 1:
         found = process_map(check.look, check.items, max_workers=workers, chunksize=8, disable=None)
     else:
         found = [check.look(item) for item in tqdm(check.items, disable=None)]
-    return [*check.found, *chain.from_iterable(found)]
+    return check.conclude([*check.found, *chain.from_iterable(found)])
+
+
+def compare(cfg: 'Config', datasets: dict[str, list['BaseDataset']]) -> list['Finding']:
+    """Return where the data sets of a config do not fit each other."""
+    if cfg.get('default_scope') != 'mmdet':
+        return []
+    from ..data_checks.coco import find_in_orders, is_plain_coco, read_file
+
+    leaves = filter(is_plain_coco, chain.from_iterable(datasets.values()))
+    return find_in_orders((leaf, read_file(leaf)) for leaf in leaves)
 
 
 def report(problems: list['Finding']) -> bool:
@@ -101,10 +116,15 @@ def report(problems: list['Finding']) -> bool:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    out = sys.stdout
+    if args.json:
+        sys.stdout = sys.stderr  # whatever anybody prints
     everything: dict[str, list[dict[str, str]]] = {}
     failed = False
     with errors_of_the_user(TOOL):
         require_files(args.config)
+        if args.out:
+            make_folder(args.out.parent, '--out')
 
         from ..data_checks.datasets import build_leaf_datasets, check_files
         from ..run.config import read_config
@@ -126,11 +146,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         for phase, parts in datasets.items():
             for dataset in parts:
                 print(f'{phase}: ', end='')
-                problems = look(dataset, args.workers)
+                problems = look(dataset, args.workers, is_training=phase == 'train')
                 failed |= report(problems)
                 everything.setdefault(phase, []).extend(problem._asdict() for problem in problems)
+        if compared := compare(cfg, datasets):
+            print('all: ', end='')
+            failed |= report(compared)
+            everything['all'] = [problem._asdict() for problem in compared]
         if args.out:
-            args.out.parent.mkdir(parents=True, exist_ok=True)
             args.out.write_text(json.dumps(everything, indent=1))
             print(f'all findings: {args.out}')
+        if args.json:
+            sys.stdout = out
+            print(json.dumps(everything, indent=1))
     sys.exit(int(failed))

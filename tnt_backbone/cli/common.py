@@ -1,6 +1,7 @@
 """What the commands share: options, a quick check of files, and messages about mistakes."""
 
 import argparse
+import os
 import sys
 import time
 import traceback
@@ -9,9 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..errors import innermost, is_message
 from ..run.find_config import find_config
 from ..run.ranks import is_first_on_node, local_rank
 
+MISTAKE, CRASH = 2, 3  # exit status
+LIBRARIES = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain')
+BUILD = 'build_from_cfg'  # of mmengine's registries; its KeyError is about an unknown type
 OTHERS_WAIT = 5.0  # seconds; launchers end a run within them once its first process has failed
 
 
@@ -99,26 +104,73 @@ def require_checkpoint(path: str) -> None:
     )
 
 
+def make_folder(path: str | Path, option: str) -> None:
+    """Make a folder for results before they are computed.
+
+    Args:
+        path: The folder; parents are made, too.
+        option: What names it on the command line.
+
+    Raises:
+        ValueError: If it cannot be made, or not be written to.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError('it cannot be written to')
+    except OSError as error:
+        raise ValueError(
+            f'the folder {str(path)!r} cannot be used: {error}. Pass another {option}'
+        ) from error
+
+
 @contextmanager
 def errors_of_the_user(tool: str, *, launcher: str = 'none') -> Iterator[None]:
-    """Print a mistake of the user as one message without a traceback, and exit with status 2.
+    """Print a mistake of the user as one message, and everything else with its traceback.
+
+    The exit status is 2 after a message and 3 after a traceback. 1 stays for what a command finds
+    (``tools/check_data.py``).
 
     Args:
         tool: Name at the beginning of the message.
         launcher: What started the processes. If all of them fail in the same way, the first process
             of a machine prints the message, and its exit ends the others before they print.
     """
+    if sys.argv[0].startswith('tnt '):  # the same command under its other name
+        tool = sys.argv[0]
     try:
         yield
-    except (FileNotFoundError, FileExistsError, ValueError, ImportError) as error:
-        text = str(error)
-        origin = error.__cause__ or error.__context__
-        if isinstance(error, ImportError) and origin is not None:
-            # mmengine says which module of custom_imports failed, but not why
-            text += '\n' + ''.join(traceback.format_exception(origin))
+    except Exception as error:
+        sys.stdout.flush()  # the message is the last
+        if (text := message_of(error)) is None:
+            traceback.print_exception(error)
+            sys.exit(CRASH)
         if is_first_on_node(launcher):
             sys.stderr.write(f'{tool}: error: {text}\n')
         else:
             time.sleep(OTHERS_WAIT)
             sys.stderr.write(f'{tool}: error in process {local_rank(launcher)}: {text}\n')
-        sys.exit(2)
+        sys.exit(MISTAKE)
+
+
+def message_of(error: Exception) -> str | None:
+    """Return what to say to the user, or ``None`` for a fault that needs its traceback."""
+    if is_message(error):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in LIBRARIES:
+        return (
+            f'{error.name} is not installed in this environment. Run bash tools/setup_env.sh and '
+            "source .venv/bin/activate, or pip install 'tnt-backbone[openmmlab]'"
+        )
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, ImportError) and any(f'{os.sep}cv2{os.sep}' in f.filename for f in frames):
+        # opencv-python, which the libraries ask for, needs libGL and libxcb; servers have neither
+        return (
+            f'OpenCV cannot be imported: {error}. Without a display, use its other package. Run: '
+            'pip uninstall -y opencv-python opencv-python-headless; pip install '
+            "'opencv-python-headless<5'"
+        )
+    trace = innermost(error)
+    if isinstance(error, KeyError) and trace and trace.tb_frame.f_code.co_name == BUILD:
+        return f'in the config: {error.args[0]}'
+    return None

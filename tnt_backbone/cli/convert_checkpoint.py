@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from .common import errors_of_the_user, make_parser
+from .common import errors_of_the_user, make_folder, make_parser
 
 TOOL = 'tools/convert_checkpoint.py'
 OPENMMLAB = ('tnt_backbone', 'mmpretrain')  # whose tools look for the weights in 'state_dict'
@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with errors_of_the_user(TOOL):
         if args.output.exists() and not args.force:
             raise FileExistsError(f'{args.output} exists. Pass another name, or --force')
+        make_folder(args.output.parent, 'OUT')
         given = args.input
         if not (given.startswith('timm/') or '://' in given or Path(given).is_file()):
             raise FileNotFoundError(
@@ -60,17 +61,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         converted = to_ours(read_tensors(resolve_checkpoint(given)), args.prefix)
         tensors = from_ours(converted, args.to)
-    tensors = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    if args.output.suffix == '.safetensors':
-        from safetensors.torch import save_file
+        tensors = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
+        if args.output.suffix == '.safetensors':
+            from safetensors.torch import save_file
 
-        save_file(tensors, args.output)
-    else:
-        torch.save({'state_dict': tensors} if args.to in OPENMMLAB else tensors, args.output)
-    print(
-        f'{args.output}: {len(tensors)} tensors of {converted.form.family}, converted from the '
-        f'form of {converted.form.source} to the form of {args.to} '
-        f'({"with" if converted.head else "without"} a classifier). Other possible forms: '
-        + ', '.join(source for source in possible_sources(converted) if source != args.to)
-    )
+            save_file(tensors, args.output)
+        else:
+            torch.save({'state_dict': tensors} if args.to in OPENMMLAB else tensors, args.output)
+        print(
+            f'{args.output}: {len(tensors)} tensors of {converted.form.family}, converted from the '
+            f'form of {converted.form.source} to the form of {args.to} '
+            f'({"with" if converted.head else "without"} a classifier). Other possible forms: '
+            + ', '.join(source for source in possible_sources(converted) if source != args.to)
+        )

@@ -83,7 +83,7 @@ def _export(args: argparse.Namespace, part: Path) -> bool:
     from ..exported.model import ExportedModel
     from ..exported.parity import LEAST, compare
     from ..exported.to_onnx import export_onnx
-    from ..predict.model import load_model
+    from ..predict.load import load_model
 
     if pictures and len(pictures) < LEAST:
         raise ValueError(f'--pictures has {len(pictures)} pictures; a check needs {LEAST}')
@@ -93,17 +93,17 @@ def _export(args: argparse.Namespace, part: Path) -> bool:
     export_onnx(trained, part, (int(size[0]), int(size[1])))
     exported = ExportedModel(part)
     report = args.out.with_suffix('.parity.json')
-    report.unlink(missing_ok=True)  # of a file before
     if not pictures:
+        report.unlink(missing_ok=True)  # of a file before
         os.replace(part, args.out)
         print(f'{args.out}: written, not checked. Pass --pictures SOURCE to check it')
         return True
     found = compare(trained, exported, pictures)
-    report.write_text(json.dumps(found, indent=2) + '\n')
     text = f'{found["equal"]:.4%} equal on {found["pictures"]} pictures'
     if found['passed']:
         os.replace(part, args.out)
+        report.write_text(json.dumps(found, indent=2) + '\n')
         print(f'{args.out}: checked, {text}')
     else:
-        print(f'{TOOL}: not written: {text}, {found["required"]:.1%} is required ({report})')
+        print(f'{TOOL}: not written: {text}, {found["required"]:.1%} is required ({found})')
     return bool(found['passed'])

@@ -126,9 +126,13 @@ def _samples(model: 'nn.Module', shape: tuple[int, int]) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    shape = (args.shape[0], args.shape[-1])
     with errors_of_the_user(TOOL):
-        model = build(args)
+        print_table(args, build(args))
+
+
+def print_table(args: argparse.Namespace, model: 'nn.Module') -> None:
+    """Count a model, and print one line for each of its parts."""
+    shape = (args.shape[0], args.shape[-1])
     counter, not_counted = count(model, shape)
     counts = counter.get_flop_counts()
 

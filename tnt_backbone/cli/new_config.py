@@ -74,6 +74,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--images', type=Path, metavar='DIR', help='folder of the images, if --data is a JSON file'
     )
+    parser.add_argument(
+        '--val-images', type=Path, metavar='DIR', help='folder of the images of --val-data'
+    )
+    parser.add_argument(
+        '--label-map',
+        nargs='+',
+        metavar='OLD=NEW',
+        help='give other numbers to labels of label maps, such as 255=1; 255 is ignored',
+    )
     parser.add_argument('--force', action='store_true', help='overwrite OUT.py if it exists')
     return parser.parse_args(argv)
 
@@ -109,12 +118,17 @@ def set_own_data(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         ValueError: If the library of the config cannot read the data.
         FileNotFoundError: If a file or folder is missing.
     """
+    from ..data_checks.coco_file import read_coco
+    from ..data_checks.label_maps import parse_label_map
     from ..new_config.backbone import find_misfit
     from ..new_config.class_folders import set_class_folders
     from ..new_config.coco import set_coco_data, split_coco
     from ..new_config.masks import set_mask_data
+    from ..new_config.mend_coco import mend_coco
 
     scope = cfg.get('default_scope')
+    if args.label_map and scope != 'mmseg':
+        raise ValueError('--label-map is for label maps of MMSegmentation. Leave it out')
     if args.data.is_dir():
         if scope not in FOLDERS:
             raise ValueError(
@@ -126,9 +140,13 @@ def set_own_data(cfg: 'Config', args: argparse.Namespace) -> list[str]:
                 f'--data {args.data} is a folder. --val-data, --val-share and --images need a JSON '
                 'file. Leave them out'
             )
-        changes = (set_mask_data if scope == 'mmseg' else set_class_folders)(cfg, args.data)
+        if scope == 'mmseg':
+            changes = set_mask_data(cfg, args.data, parse_label_map(args.label_map or ()))
+        else:
+            changes = set_class_folders(cfg, args.data)
     elif scope == 'mmdet':
-        train, val = args.data, args.val_data
+        val = args.val_data
+        train, mended = mend_coco(args.data)
         if args.val_share:
             if val:
                 raise ValueError(
@@ -136,7 +154,12 @@ def set_own_data(cfg: 'Config', args: argparse.Namespace) -> list[str]:
                     'validation split, --val-data names it. Pass one of them'
                 )
             train, val = split_coco(train, args.val_share, overwrite=args.force)
-        changes = set_coco_data(cfg, train, val, args.images)
+        elif val:
+            if not val.is_file():
+                raise FileNotFoundError(f'--val-data {val} was not found. Pass a JSON file')
+            val, more = mend_coco(val, read_coco(train).names)
+            mended += more
+        changes = mended + set_coco_data(cfg, train, val, args.images, args.val_images)
     else:
         raise ValueError(
             f'--data {args.data} is a file, but the config is of {scope}. Pass a folder '
@@ -175,12 +198,11 @@ def check_arguments(args: argparse.Namespace) -> None:
 
 def convert(args: argparse.Namespace, source: Path) -> tuple['Config', list[str]]:
     """Return the new config and what was changed, one line each."""
-    from mmengine.config import Config
-
     from .. import engine  # noqa: F401  registers our parts, as custom_imports does
     from ..new_config.backbone import convert_config, keep_backbone
+    from ..run.config import read_file
 
-    cfg = Config.fromfile(source)
+    cfg = read_file(source)
     if 'model' not in cfg:
         raise ValueError(
             f'--from {args.source} has no "model", so it is not a config of a training. Pass one '

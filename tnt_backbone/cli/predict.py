@@ -3,7 +3,8 @@
     tnt predict work_dirs/mine/best_coco_bbox_mAP_epoch_12.pth photos/
     tnt predict best.pth 'data/**/*.jpg' film.mp4 --out predictions --score 0.5 --classes cat dog
 
-The checkpoint is enough: it has its config and the names of its classes. The command writes
+The checkpoint is enough: it has its config and the names of its classes. An ONNX file of tnt export
+works alike, without torch. The command writes
 predictions.json and pictures/ into --out; segmentation also writes label maps into labels/. A
 command that was ended goes on where it stopped when it is called again.
 """
@@ -11,16 +12,13 @@ command that was ended goes on where it stopped when it is called again.
 import argparse
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from ..predict.pictures import Picture, UnreadablePictureError, find_pictures
+from ..predict.pictures import UnreadablePictureError, find_pictures
 from ..run.find_config import find_config
 from .common import errors_of_the_user, make_parser, require_checkpoint
-
-if TYPE_CHECKING:
-    from ..predict.results import Result
 
 TOOL = 'tnt predict'
 
@@ -28,7 +26,7 @@ TOOL = 'tnt predict'
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = make_parser(__doc__)
-    parser.add_argument('checkpoint', help='checkpoint file, or .onnx of tnt export')
+    parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
         'sources',
         nargs='+',
@@ -50,13 +48,26 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--device', help='such as cuda:1 or cpu (default: a GPU if there is one)')
     parser.add_argument('--batch', type=int, default=1, help='pictures per step (default: 1)')
     parser.add_argument(
-        '--workers', type=int, default=1, help='processes that read pictures (default: 1)'
+        '--workers',
+        type=int,
+        help='processes that read pictures (default: 1 with a GPU, else 0, as the model uses all '
+        'cores)',
     )
-    parser.add_argument(
-        '--score', type=float, default=0.3, help='leave out objects below it (default: 0.3)'
-    )
+    parser.add_argument('--score', type=float, help='leave out objects below it (default: 0.3)')
     parser.add_argument(
         '--classes', nargs='+', metavar='NAME', help='leave out objects of other classes'
+    )
+    parser.add_argument(
+        '--tiles',
+        type=int,
+        metavar='PX',
+        help='cut large pictures into overlapping tiles of this side; detectors need sahi',
+    )
+    parser.add_argument(
+        '--as',
+        dest='form',
+        choices=['coco', 'yolo'],
+        help='also write the objects as labels of a data set, to be corrected by hand',
     )
     parser.add_argument('--no-pictures', action='store_true', help='do not draw the predictions')
     parser.add_argument(
@@ -64,40 +75,43 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     args = parser.parse_args(argv)
     for name, least in (('batch', 1), ('workers', 0)):
-        if getattr(args, name) < least:
-            parser.error(f'--{name} {getattr(args, name)}: {least} is the least')
-    if not 0 <= args.score <= 1:
+        if (given := getattr(args, name)) is not None and given < least:
+            parser.error(f'--{name} {given}: {least} is the least')
+    if args.score is not None and not 0 <= args.score <= 1:
         parser.error(f'--score {args.score:g}: pass a number from 0 to 1')
     return args
 
 
-Start = Callable[[list[Picture], Collection[str]], 'Iterator[Result | UnreadablePictureError]']
+def load_trained(args: argparse.Namespace) -> Any:
+    """Return the model of a checkpoint."""
+    from ..predict.load import load_model
+
+    return load_model(args.checkpoint, config=args.config, device=args.device, trust=args.trust)
 
 
-def _start_trained(args: argparse.Namespace) -> Start:
-    from ..predict.model import load_model
+def load_exported(args: argparse.Namespace) -> Any:
+    """Return the model of an ONNX file.
 
-    model = load_model(args.checkpoint, config=args.config, device=args.device, trust=args.trust)
-    return lambda pictures, done: model.stream(
-        pictures,
-        score=args.score,
-        classes=args.classes,
-        batch_size=args.batch,
-        workers=args.workers,
-        done=done,
-    )
-
-
-def _start_exported(args: argparse.Namespace) -> Start:
-    for name in ('config', 'trust', 'device', 'classes'):
+    Raises:
+        ValueError: If an option is only for checkpoints.
+    """
+    for name in ('config', 'trust', 'device', 'classes', 'tiles', 'workers', 'form'):
         if getattr(args, name):
-            raise ValueError(f'--{name} is for checkpoints; {args.checkpoint} is an ONNX file')
+            option = 'as' if name == 'form' else name
+            raise ValueError(f'--{option} is for checkpoints; {args.checkpoint} is an ONNX file')
     from ..exported.model import ExportedModel
 
-    model = ExportedModel(args.checkpoint)
-    if not args.no_pictures:
-        print('Predictions of an ONNX file are not drawn. The checkpoint draws them')
-    return lambda pictures, done: model.stream(pictures, batch_size=args.batch, done=done)
+    return ExportedModel(args.checkpoint)
+
+
+def trained_options(args: argparse.Namespace, model: Any) -> dict[str, Any]:
+    """Return what only the model of a checkpoint takes."""
+    return {
+        'score': 0.3 if args.score is None else args.score,
+        'classes': args.classes,
+        'tiles': args.tiles,
+        'workers': model.on_gpu if args.workers is None else args.workers,
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -111,10 +125,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         from tqdm import tqdm
 
+        from ..predict.labels import write_labels
         from ..predict.write import PredictionFolder
 
-        is_exported = Path(args.checkpoint).suffix == '.onnx'
-        start = _start_exported(args) if is_exported else _start_trained(args)
+        is_exported = args.checkpoint.endswith('.onnx')
+        model = load_exported(args) if is_exported else load_trained(args)
         file = Path(args.checkpoint)
         state = file.stat() if file.is_file() else None
         settings = {
@@ -123,21 +138,31 @@ def main(argv: Sequence[str] | None = None) -> None:
             'config': args.config,
             'score': args.score,
             'classes': args.classes,
+            'tiles': args.tiles,
         }
-        out = PredictionFolder(
-            args.out, settings, force=args.force, draw=not (args.no_pictures or is_exported)
-        )
-        results = start(pictures, out.done)
-    is_counted = not any(picture.is_video for picture in pictures)
-    left = sum(picture.name not in out.done for picture in pictures) if is_counted else None
+        if args.form and model.task != 'detection':
+            raise ValueError(f'--as {args.form} is for detectors, and this is for {model.task}')
+        draw = not args.no_pictures and not is_exported  # drawing needs the libraries
+        out = PredictionFolder(args.out, settings, force=args.force, draw=draw)
+        if args.score is not None and model.task != 'detection':
+            raise ValueError(
+                f'--score is for detectors, and this is for {model.task}. Leave it out'
+            )
+        options = {} if is_exported else trained_options(args, model)
+        results = model.stream(pictures, batch_size=args.batch, done=out.done, **options)
     unreadable = written = 0
-    for result in tqdm(out.write(results), total=left, unit='picture', disable=None):
-        if isinstance(result, UnreadablePictureError):
-            unreadable += 1
-            print(f'skipped: {result}', file=sys.stderr)
-        else:
-            written += 1
-    print(f'{written} pictures: {out.finish()}')
+    with errors_of_the_user(TOOL):
+        is_counted = not any(picture.is_video for picture in pictures)
+        left = sum(picture.name not in out.done for picture in pictures) if is_counted else None
+        for result in tqdm(out.write(results), total=left, unit='picture', disable=None):
+            if isinstance(result, UnreadablePictureError):
+                unreadable += 1
+                print(f'skipped: {result}', file=sys.stderr)
+            else:
+                written += 1
+        print(f'{written} pictures: {out.finish()}')
+        if args.form:
+            print(f'labels: {write_labels(args.form, out.lines(), model.classes, args.out)}')
     if unreadable:
         print(f'{unreadable} pictures could not be read. Replace them and call the command again')
         sys.exit(1)

@@ -3,13 +3,16 @@
 import argparse
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .common import (
     add_run_options,
     errors_of_the_user,
+    make_folder,
     make_parser,
     parse_cfg_options,
+    require_checkpoint,
     require_files,
 )
 
@@ -22,7 +25,12 @@ TOOL = 'tools/test.py'
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = make_parser(__doc__)
-    parser.add_argument('config', help='config file, for instance configs/retinanet_tnt_s_coco.py')
+    parser.add_argument(
+        'config',
+        nargs='?',
+        help='config file, for instance configs/retinanet_tnt_s_coco.py (default: the config in '
+        'the checkpoint)',
+    )
     parser.add_argument(
         'checkpoint', help='checkpoint file, for instance work_dirs/NAME/epoch_12.pth'
     )
@@ -53,6 +61,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         action='store_true',
         help='test in mixed precision (only MMSegmentation and MMPretrain)',
     )
+    parser.add_argument(
+        '--trust',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='types and modules that the config in the checkpoint may name although no library '
+        'of OpenMMLab has them',
+    )
     add_run_options(parser)
     return parser.parse_args(argv)
 
@@ -61,7 +77,10 @@ def read_command_line(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line, after checking that its files exist."""
     args = parse_args(argv)
     with errors_of_the_user(TOOL, launcher=args.launcher):
-        require_files(args.config, args.checkpoint)
+        if args.config is None:
+            require_checkpoint(args.checkpoint)
+        else:
+            require_files(args.config, args.checkpoint)
     return args
 
 
@@ -76,6 +95,7 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> None:
         show_predictions(cfg, show=args.show, show_dir=args.show_dir, wait_time=args.wait_time)
     if args.out:
         library_of(cfg).set_out(cfg, args.out)
+        make_folder(Path(args.out).parent, '--out')
     if args.amp:
         use_amp_for_testing(cfg)
     if args.tta:
@@ -88,25 +108,31 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.local_rank is not None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with errors_of_the_user(TOOL, launcher=args.launcher):
-        from ..run.checkpoint_file import choose_loader, fetch_checkpoint
+        from ..run.checkpoint_file import choose_loader, config_of_checkpoint, fetch_checkpoint
         from ..run.config import read_config
         from ..run.libraries import set_dataloader_defaults
-        from ..run.preflight import check_testing
-        from ..run.processes import end_cpu_processes
+        from ..run.preflight import TEST_KEYS, check_testing, require_keys
+        from ..run.processes import check_launcher, end_cpu_processes
         from ..run.ranks import is_first_on_node
         from ..run.runner import build_runner, suit_to_machine
 
-        cfg = read_config(
-            args.config,
-            options=parse_cfg_options(args.cfg_options),
-            work_dir=args.work_dir,
-            launcher=args.launcher,
-        )
+        check_launcher(args.launcher)
+        options: dict[str, Any] = {
+            'options': parse_cfg_options(args.cfg_options),
+            'work_dir': args.work_dir,
+            'launcher': args.launcher,
+        }
+        if args.config is None:
+            cfg = config_of_checkpoint(args.checkpoint, trust=args.trust, **options)
+        else:
+            cfg = read_config(args.config, **options)
+        require_keys(cfg, TEST_KEYS, 'testing')
+        make_folder(cfg.work_dir, '--work-dir')
         set_dataloader_defaults(cfg)
         apply_options(cfg, args)
         fetch_checkpoint(cfg)
         notes = check_testing(cfg) if is_first_on_node(args.launcher) else []
         choose_loader(cfg)
         suit_to_machine(cfg)
-    build_runner(cfg, notes).test()
-    end_cpu_processes()
+        build_runner(cfg, notes).test()
+        end_cpu_processes()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .common import (
     add_run_options,
     errors_of_the_user,
+    make_folder,
     make_parser,
     parse_cfg_options,
     require_files,
@@ -93,17 +94,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         from ..run.checkpoint_file import choose_loader, fetch_checkpoint
         from ..run.config import read_config
         from ..run.libraries import set_dataloader_defaults
-        from ..run.preflight import check_training
-        from ..run.processes import end_cpu_processes
+        from ..run.preflight import TRAIN_KEYS, check_training, require_keys
+        from ..run.processes import check_launcher, end_cpu_processes
         from ..run.ranks import is_first_on_node
         from ..run.runner import build_runner, suit_to_machine
 
+        check_launcher(args.launcher)
         cfg = read_config(
             args.config,
             options=parse_cfg_options(args.cfg_options),
             work_dir=args.work_dir,
             launcher=args.launcher,
         )
+        require_keys(cfg, TRAIN_KEYS, 'training')
+        make_folder(cfg.work_dir, '--work-dir')
         set_dataloader_defaults(cfg)
         notes = apply_options(cfg, args)
         fetch_checkpoint(cfg)
@@ -111,5 +115,5 @@ def main(argv: Sequence[str] | None = None) -> None:
             notes += check_training(cfg)
         choose_loader(cfg)
         suit_to_machine(cfg)
-    build_runner(cfg, notes).train()
-    end_cpu_processes()
+        build_runner(cfg, notes).train()
+        end_cpu_processes()

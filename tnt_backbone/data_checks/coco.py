@@ -2,14 +2,17 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mmdet.datasets import CocoDataset, CocoPanopticDataset, LVISV05Dataset
 from mmengine.dataset import BaseDataset
 
-from .coco_file import CocoFile, Entry, read_coco
+from .coco_file import MEND, CocoFile, Entry, read_coco
 from .findings import Finding, notes_unless_error, shorten
+
+ADVICE = 'Add them, or take them out of the annotations. See docs/datasets.md'
 
 
 def is_plain_coco(dataset: BaseDataset) -> bool:
@@ -58,21 +61,111 @@ def find_in_annotations(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
         dataset: Built with ``lazy_init=True``.
         file: What it reads.
     """
-    unlisted = [box['id'] for box in file.boxes if box['image_id'] not in file.images]
-    findings = [*find_in_classes(dataset, file)]
+    unlisted = [box for box in file.boxes if box['image_id'] not in file.images]
+    findings = [*find_in_classes(dataset, file), *_find_in_file(file)]
     if unlisted:
+        texts = {str(key): key for key in file.images}
+        also = next((b for b in unlisted if str(b['image_id']) in texts), None)
+        types = ''
+        if also:
+            listed = texts[str(also['image_id'])]
+            types = f'image_id is {also["image_id"]!r}, but the image has the id {listed!r}. {MEND}'
         text = (
             f'{len(unlisted)} annotations are of images that the file does not list (annotation '
-            f'ids {shorten(unlisted)}). Add the images or remove the annotations'
-        )
+            f'ids {shorten([box["id"] for box in unlisted])}). '
+        ) + (types or 'Add the images or remove the annotations')
         findings.append(Finding('box of an image that is not listed', file.path, text))
+    if dataset.test_mode:
+        findings += _find_in_evaluation(file)
     findings += find_in_training(dataset, file)
     return [*findings, *_find_left_out(dataset, file)]
 
 
+def _find_in_file(file: CocoFile) -> list[Finding]:
+    """Return what is wrong with a file whatever it is used for."""
+    findings = []
+    if file.has_mark:
+        text = f'it begins with a byte order mark, at which MMDetection fails. {MEND}'
+        findings.append(Finding('file that MMDetection cannot read', file.path, text))
+    times = Counter(image['file_name'] for image in file.images.values())
+    if twice := [name for name, number in times.items() if number > 1]:
+        text = (
+            f'{len(twice)} images are listed more than once, under other ids, so each is trained '
+            f'on with a part of its boxes ({shorten(twice)}). {MEND}'
+        )
+        findings.append(Finding('image that is listed twice', file.path, text))
+    if text := _looks_like_corners(file):
+        findings.append(Finding('boxes in another form', file.path, text))
+    return findings
+
+
+def _looks_like_corners(file: CocoFile) -> str:
+    """Return a message if boxes seem to be ``x1, y1, x2, y2``, not ``x, y, width, height``."""
+    over = corners = total = 0
+    for box in file.boxes:
+        image = file.images.get(box['image_id'])
+        if image is None:
+            continue
+        total += 1
+        x, y, third, fourth = box['bbox']
+        width, height = image['width'], image['height']
+        over += x + third > width + 1 or y + fourth > height + 1
+        corners += x < third <= width + 1 and y < fourth <= height + 1
+    if total < 4 or over < 0.2 * total or corners < 0.99 * total:
+        return ''
+    return (
+        f'{over} of {total} boxes reach over the edge of their image, and all of them would be '
+        'inside as [x1, y1, x2, y2]. COCO writes [x, y, width, height]. Convert them'
+    )
+
+
+def _find_in_evaluation(file: CocoFile) -> list[Finding]:
+    """Return annotations at which COCO's evaluation fails, or which it counts wrongly."""
+    crowdless = [box['id'] for box in file.boxes if 'iscrowd' not in box]
+    numberless = [
+        box['id']
+        for box in file.boxes
+        if isinstance(box['id'], bool) or not isinstance(box['id'], int | float) or box['id'] <= 0
+    ]
+    reasons = []
+    if crowdless:
+        reasons.append(f'{len(crowdless)} annotations have no iscrowd (ids {shorten(crowdless)})')
+    if numberless:
+        reasons.append(
+            f'{len(numberless)} annotations have an id that is not a number above 0, which stands '
+            f'for "none" in the evaluation (ids {shorten(numberless)})'
+        )
+    return [
+        Finding('annotation that the evaluation cannot count', file.path, f'{reason}. {MEND}')
+        for reason in reasons
+    ]
+
+
+def find_in_orders(files: Iterable[tuple[CocoDataset, CocoFile]]) -> list[Finding]:
+    """Compare the order of the categories of all data sets of a config.
+
+    Labels follow the order of each file, so a detector that was trained in one order is measured as
+    another in the other order.
+    """
+    orders: dict[tuple[str, ...], str] = {}
+    for dataset, file in files:
+        classes = set(dataset.metainfo['classes'])
+        orders.setdefault(tuple(name for name in file.names if name in classes), file.path)
+    if len(orders) < 2:
+        return []
+    (first, path), (second, other) = list(orders.items())[:2]
+    text = (
+        f'its categories are {shorten(second, most=20)}, but {path} has {shorten(first, most=20)}. '
+        f'MMDetection numbers them in the order of each file. {MEND}'
+    )
+    return [Finding('files with classes in different orders', other, text)]
+
+
 def find_in_training(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
     """Return what a training would fail on: no box at all, or boxes without their masks."""
-    kept, findings = _kept_boxes(dataset, file), []
+    kept, findings = _kept_boxes(dataset, file), _find_too_small(dataset, file)
+    if not dataset.test_mode and file.boxes:
+        findings += _find_never_trained(dataset, file, kept)
     # without filter_empty_gt, images of only the background are in use beside others
     if _drops_empty(dataset) and all(box.get('iscrowd') for box in kept):
         text = (
@@ -90,6 +183,74 @@ def find_in_training(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
             'a detector without them (RetinaNet, Faster R-CNN)'
         )
         findings.append(Finding('box without a mask', file.path, text))
+    broken = [box['id'] for box in kept if reads_masks and _mask_fault(box, file)]
+    if broken:
+        text = (
+            f'{len(broken)} of {len(kept)} boxes have a "segmentation" that is neither polygons of '
+            'at least 3 points, [[x, y, x, y, x, y, ...], ...], nor an RLE of the size of their '
+            f'image (annotation ids {shorten(broken)}). Correct or remove them'
+        )
+        findings.append(Finding('box with a mask that cannot be read', file.path, text))
+    return findings
+
+
+def _mask_fault(box: Entry, file: CocoFile) -> bool:
+    """Tell whether pycocotools fails on a segmentation, or reads another one."""
+    segmentation, image = box.get('segmentation'), file.images[box['image_id']]
+    if not segmentation:
+        return False  # told as a box without a mask
+    if isinstance(segmentation, dict):
+        return list(segmentation.get('size') or ()) != [
+            image['height'],
+            image['width'],
+        ] or not segmentation.get('counts')
+    return not isinstance(segmentation, list) or not all(
+        isinstance(polygon, list)
+        and len(polygon) >= 6
+        and len(polygon) % 2 == 0
+        and all(isinstance(value, int | float) for value in polygon)
+        for polygon in segmentation
+    )
+
+
+def _find_too_small(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
+    """Return the images that ``CocoDataset.filter_data`` leaves out because of their size."""
+    least = (dataset.filter_cfg or {}).get('min_size', 0)
+    if dataset.test_mode or not least:
+        return []
+    small = [
+        image['file_name']
+        for image in file.images.values()
+        if min(image['width'], image['height']) < least
+    ]
+    if not small:
+        return []
+    text = (
+        f'{len(small)} of {len(file.images)} images have a side under filter_cfg.min_size={least} '
+        f'pixels, left out of training ({shorten(small)}). Set filter_cfg=dict(min_size=1) in the '
+        'data set to train on them'
+    )
+    kind = 'no image to train on' if len(small) == len(file.images) else 'image that is too small'
+    return [Finding(kind, file.path, text)]
+
+
+def _find_never_trained(dataset: CocoDataset, file: CocoFile, kept: list[Entry]) -> list[Finding]:
+    names = {category['id']: category['name'] for category in file.categories}
+    given = Counter(names.get(box['category_id']) for box in file.boxes)
+    trained = {names[box['category_id']] for box in kept if not box.get('iscrowd')}
+    findings = []
+    dropped = [name for name in dataset.metainfo['classes'] if given[name] and name not in trained]
+    if dropped and trained:
+        text = (
+            f'none of the boxes of {shorten([f"{name} ({given[name]})" for name in dropped])} is '
+            'trained on: they are crowds (iscrowd=1), have no area, or lie outside their images. '
+            'Correct them, or leave the classes out'
+        )
+        findings.append(Finding('class that is never trained', file.path, text))
+    absent = [name for name in dataset.metainfo['classes'] if not given[name]]
+    if absent:
+        text = f'no box of {len(absent)} of the classes: {shorten(absent)}. They are not learned'
+        findings.append(Finding('category without a box', file.path, text))
     return findings
 
 
@@ -198,6 +359,6 @@ def _check_images(folder: str, names: list[str], ann_file: str) -> None:
     if missing:
         raise FileNotFoundError(
             f'{len(missing)} of {len(names)} images of {ann_file} are not in {folder}: '
-            f'{shorten(missing)}. Add them, or take them out of the annotations. '
-            'See docs/datasets.md'
+            f'{shorten(missing)}. '
+            + (f'Their names have backslashes. {MEND}' if '\\' in missing[0] else ADVICE)
         )

@@ -1,5 +1,6 @@
 """A file in COCO's format: read and validated once, however many look at it."""
 
+import codecs
 import functools
 import json
 import math
@@ -17,6 +18,10 @@ SECTIONS = {
     'categories': ('id', 'name'),
 }
 Entry = dict[str, Any]
+MEND = (
+    'Export the file again, or let tools/new_config.py --data FILE write a corrected copy of what '
+    'it can correct (docs/datasets.md)'
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +35,7 @@ class CocoFile:
         boxes: The annotations; none in a file without that list.
         categories: The categories.
         is_annotated: Whether there is a list of annotations; COCO's test sets have none.
+        has_mark: Whether it begins with a byte order mark, at which MMDetection fails.
     """
 
     path: str
@@ -38,6 +44,7 @@ class CocoFile:
     boxes: list[Entry]
     categories: list[Entry]
     is_annotated: bool
+    has_mark: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -65,17 +72,37 @@ def read_coco(path: str | Path) -> CocoFile:
     return _read(str(path), state.st_mtime_ns, state.st_size)
 
 
-def forget_coco_files() -> None:
-    """Free the memory of what was read: COCO's training boxes take a gigabyte."""
-    _read.cache_clear()
+def load_json(path: str | Path) -> tuple[Any, bool]:
+    """Return what a JSON file holds, and whether it begins with a byte order mark.
+
+    A file that has not changed since is not parsed again. Nobody may change what is returned.
+
+    Raises:
+        ValueError: If it is not JSON.
+        FileNotFoundError: If there is no such file.
+    """
+    state = Path(path).stat()
+    return _load(str(path), state.st_mtime_ns, state.st_size)
 
 
 @functools.lru_cache(maxsize=4)
-def _read(path: str, *_state: int) -> CocoFile:
+def _load(path: str, *_state: int) -> tuple[Any, bool]:
+    data = Path(path).read_bytes()
     try:
-        content = json.loads(Path(path).read_bytes())
+        return json.loads(data), data.startswith(codecs.BOM_UTF8)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f'{path} is not JSON ({error}); download or write it again') from error
+
+
+def forget_coco_files() -> None:
+    """Free the memory of what was read: COCO's training boxes take a gigabyte."""
+    _read.cache_clear()
+    _load.cache_clear()
+
+
+@functools.lru_cache(maxsize=4)
+def _read(path: str, *state: int) -> CocoFile:
+    content, has_mark = _load(path, *state)
     is_annotated = isinstance(content, dict) and 'annotations' in content
     for section, keys in SECTIONS.items():
         if section == 'annotations' and isinstance(content, dict) and not is_annotated:
@@ -87,7 +114,7 @@ def _read(path: str, *_state: int) -> CocoFile:
             if missing:
                 raise ValueError(
                     f'{path}: an entry of "{section}" has no {", ".join(missing)}: '
-                    f'{shorten([entry])}. See docs/datasets.md'
+                    f'{shorten([entry])}. {MEND}'
                 )
     boxes = content['annotations'] if is_annotated else []
     for section, entries in (('images', content['images']), ('annotations', boxes)):
@@ -95,15 +122,19 @@ def _read(path: str, *_state: int) -> CocoFile:
         if repeated := [key for key, number in times.items() if number > 1]:
             raise ValueError(
                 f'{path}: {len(repeated)} ids of "{section}" occur more than once '
-                f'({shorten(repeated)}), and only the last of each would be read. Number them anew'
+                f'({shorten(repeated)}), and only the last of each would be read. {MEND}'
             )
-    if broken := [box['id'] for box in boxes if not _is_box(box['bbox'])]:
+    if broken := [
+        box['id']
+        for box in boxes
+        if to_box(box['bbox']) is None or to_box(box['bbox']) != box['bbox']
+    ]:
         raise ValueError(
             f'{path}: the bbox of {len(broken)} annotations is not four finite numbers, '
-            f'[x, y, width, height] in pixels (annotation ids {shorten(broken)})'
+            f'[x, y, width, height] in pixels (annotation ids {shorten(broken)}). {MEND}'
         )
     images = {image['id']: image for image in content['images']}
-    return CocoFile(path, content, images, boxes, content['categories'], is_annotated)
+    return CocoFile(path, content, images, boxes, content['categories'], is_annotated, has_mark)
 
 
 def _no_list(path: str, section: str, content: Any) -> str:
@@ -114,9 +145,12 @@ def _no_list(path: str, section: str, content: Any) -> str:
     )
 
 
-def _is_box(bbox: Any) -> bool:
-    return (
-        isinstance(bbox, list)
-        and len(bbox) == 4
-        and all(isinstance(number, (int, float)) and math.isfinite(number) for number in bbox)
-    )
+def to_box(bbox: Any) -> list[float] | None:
+    """Return four finite numbers, also if they were written as texts; else ``None``."""
+    if not isinstance(bbox, list | tuple) or len(bbox) != 4:
+        return None
+    try:
+        numbers = [value if isinstance(value, int | float) else float(value) for value in bbox]
+    except (TypeError, ValueError):
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None

@@ -44,7 +44,7 @@ def build_leaf_datasets(cfg: Config, phases: Iterable[str]) -> dict[str, list[Ba
     Returns:
         ``{phase: data sets}``; ``ann_file`` and ``data_prefix`` are joined with ``data_root``.
     """
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    init_default_scope(cfg.get('default_scope') or 'mmengine')
     return {
         phase: [
             DATASETS.build({**copy.deepcopy(leaf), 'lazy_init': True})

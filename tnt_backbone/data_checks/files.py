@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
-import mmcv
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import list_from_file
+from PIL import Image
 
 from ..datasets.load_image import LoadImageOrSkip
 from .findings import Finding
 
+ORIENTATION = 0x0112  # EXIF's tag
+SEEN = 'label that a map holds'  # for the conclusion; never reported
 BOX_BY_BOX = (
     'box without area',
     'box of a category that is not listed',
@@ -32,19 +34,22 @@ class Check(NamedTuple):
         items: One a file; they can be sent to other processes.
         look: Item to findings.
         found: What was found before any file was opened.
+        conclude: What was found in all files to what is reported.
     """
 
     items: list[dict[str, Any]]
     look: Callable[[dict[str, Any]], list[Finding]]
     found: list[Finding]
+    conclude: Callable[[list[Finding]], list[Finding]] = list
 
 
-def plan_check(dataset: BaseDataset) -> Check:
+def plan_check(dataset: BaseDataset, *, is_training: bool = True) -> Check:
     """Decide how to look at a data set.
 
     Args:
         dataset: Built with ``lazy_init=True``: COCO's or Pascal VOC's, one of MMSegmentation with
             masks, or one of MMPretrain with one label an image.
+        is_training: Whether it is trained on.
 
     Raises:
         ValueError: If it is of another format, or its annotations cannot be read.
@@ -58,7 +63,7 @@ def plan_check(dataset: BaseDataset) -> Check:
             return _plan_voc(dataset)
         return _plan_coco(dataset)
     if 'mmseg' in library:
-        return Check([_mask_item(dataset, info) for info in _infos(dataset)], _look_at_mask, [])
+        return _plan_masks(dataset, is_training)
     if 'mmpretrain' in library:
         return _plan_classification(dataset)
     raise ValueError(f'{type(dataset).__name__} is no data set whose format is known here')
@@ -72,9 +77,33 @@ def _infos(dataset: BaseDataset) -> list[dict[str, Any]]:
 
 def _read_image(path: str) -> tuple[np.ndarray | None, list[Finding]]:
     try:
-        return LoadImageOrSkip().read(path), []
+        return LoadImageOrSkip().read(path), _look_at_header(path)
     except (OSError, ValueError, SyntaxError) as error:  # the last is Pillow's for a broken PNG
         return None, [Finding('image cannot be read', path, str(error))]
+
+
+def _look_at_header(path: str) -> list[Finding]:
+    """Return what the header says that the pixels do not show."""
+    try:
+        with Image.open(path) as image:
+            mode, turn = image.mode, image.getexif().get(ORIENTATION, 1)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return []  # OpenCV could read it
+    findings = []
+    if turn not in (0, 1):
+        text = (
+            f'EXIF turns it (orientation {turn}), and the libraries read it turned. Boxes and '
+            'masks must fit the turned picture'
+        )
+        findings.append(Finding('image that is turned by EXIF', path, text))
+    if mode.startswith(('I;16', 'I', 'F')):
+        text = (
+            f'it has more than 8 bits per channel (mode {mode}). OpenCV keeps the upper 8 of 16 '
+            'bits, so a sensor of 12 bits leaves 16 grey levels. Convert it, or load it with '
+            "type='LoadImageScaled', max_value=4095 in all pipelines (docs/datasets.md)"
+        )
+        findings.append(Finding('image of more than 8 bits', path, text))
+    return findings
 
 
 # ------------------------------------------------------------------ COCO
@@ -116,6 +145,8 @@ def _look_at_boxes(item: dict[str, Any]) -> list[Finding]:
     height, width = size
     if image is not None and image.shape[:2] != (height, width):
         text = f'{image.shape[0]}x{image.shape[1]}, not {height}x{width}'
+        if image.shape[:2] == (width, height):
+            text += '. Height and width are exchanged, as by a tool that did not look at EXIF'
         problems.append(Finding('image has another size than the annotations say', path, text))
     if not item['boxes']:
         problems.append(Finding('image without annotation', path, ''))
@@ -193,34 +224,60 @@ def _xml_text(node: ElementTree.Element, path: str) -> str:
 # ------------------------------------------------------------------ masks
 
 
-def _mask_item(dataset: Any, info: dict[str, Any]) -> dict[str, Any]:
-    return {
-        'path': info['img_path'],
-        'mask': info.get('seg_map_path'),
-        'num_classes': len(dataset.metainfo['classes']),
-        'reduce_zero_label': dataset.reduce_zero_label,
-        'ignore_index': dataset.ignore_index,
-    }
+def _plan_masks(dataset: Any, is_training: bool) -> Check:
+    from .label_maps import find_in_labels, relabelled
+
+    classes = dataset.metainfo['classes']
+    items = [
+        {
+            'path': info['img_path'],
+            'mask': info.get('seg_map_path'),
+            'num_classes': len(classes),
+            'reduce_zero_label': dataset.reduce_zero_label,
+            'new_labels': {
+                label: relabelled(label, dataset)
+                for label in range(256)
+                if relabelled(label, dataset) != label
+            },
+        }
+        for info in _infos(dataset)
+    ]
+
+    def conclude(found: list[Finding]) -> list[Finding]:
+        files: dict[int, list[str]] = {}
+        for finding in found:
+            if finding.kind == SEEN:
+                files.setdefault(int(finding.text), []).append(finding.file)
+        place = str(dataset.data_prefix.get('seg_map_path'))
+        # a subset may lack classes; labels out of range are told file by file
+        compared = find_in_labels(files, classes, place, is_training=is_training)
+        kept = [finding for finding in found if finding.kind != SEEN]
+        is_whole = not dataset._indices
+        return kept + [f for f in compared if is_whole and f.kind != 'label out of range']
+
+    return Check(items, _look_at_mask, [], conclude)
 
 
 def _look_at_mask(item: dict[str, Any]) -> list[Finding]:
+    from .label_maps import IGNORED, read_label_map
+
     image, problems = _read_image(item['path'])
     path = item['mask']
     if path is None:
         return [*problems, Finding('image without annotation', item['path'], '')]
     try:
-        mask = mmcv.imread(path, flag='unchanged', backend='pillow')
-    except (OSError, ValueError, SyntaxError) as error:
+        mask = read_label_map(path)
+    except ValueError as error:
         return [*problems, Finding('mask cannot be read', path, str(error))]
-    if mask.ndim != 2:
-        text = f'{mask.shape[2]} channels; one with the class of each pixel is wanted'
-        return [*problems, Finding('mask cannot be read', path, text)]
     if image is not None and mask.shape != image.shape[:2]:
         text = f'{mask.shape[0]}x{mask.shape[1]}, not {image.shape[0]}x{image.shape[1]}'
         problems.append(Finding('mask has another size than its image', path, text))
-    values = {int(value) for value in np.unique(mask)} - {item['ignore_index']}
+    values = {int(value) for value in np.unique(mask)}
+    values = {item['new_labels'].get(value, value) for value in values}
     if item['reduce_zero_label']:  # 0 is ignored, and 1 is the first class
-        values = {value - 1 for value in values - {0}}
+        values = {IGNORED if value in (0, IGNORED) else value - 1 for value in values}
+    problems += [Finding(SEEN, path, str(value)) for value in sorted(values)]
+    values -= {IGNORED}
     if wrong := sorted(value for value in values if value >= item['num_classes']):
         text = f'{wrong[:5]} of classes 0 to {item["num_classes"] - 1}'
         problems.append(Finding('label out of range', path, text))

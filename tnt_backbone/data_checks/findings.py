@@ -20,6 +20,15 @@ KINDS = {
     'box without a mask': True,
     'box of an image that is not listed': True,
     'class without images': True,
+    'class that is never trained': True,
+    'file that MMDetection cannot read': True,
+    'image that is listed twice': True,
+    'no image to train on': True,
+    'boxes in another form': True,
+    'box with a mask that cannot be read': True,
+    'annotation that the evaluation cannot count': True,
+    'files with classes in different orders': True,
+    'class without pixels': True,
     'classes in another order': False,
     'category that is no class': False,  # left out by MMDetection
     'box of no class': False,  # left out by MMDetection
@@ -29,6 +38,12 @@ KINDS = {
     'box reaches over the edge': False,  # clipped by MMDetection
     'image without annotation': False,
     'mask without a label': False,
+    'class without pixels to measure': False,
+    'category without a box': False,
+    'image that is too small': False,  # left out by MMDetection
+    'image that is turned by EXIF': False,
+    'image of more than 8 bits': False,
+    'file of another ending': False,
 }
 
 

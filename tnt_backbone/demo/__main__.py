@@ -2,6 +2,7 @@
 
 import argparse
 
+from ..errors import is_message
 from .dataset import make_dataset
 
 
@@ -34,6 +35,8 @@ def main() -> None:
     try:
         made = make_dataset(args.out, train=args.train, val=args.val, size=size, seed=args.seed)
     except (ValueError, FileExistsError) as error:
+        if not is_message(error):
+            raise
         parser.error(str(error))
     print(f'{"made" if made else "already there, with the same arguments"}: {args.out}')
 

@@ -1,12 +1,14 @@
 """What a config names and mmengine runs: hooks, optimizer wrappers and their constructors.
 
 Importing it registers ``CompileBackboneHook``, ``CpuAmpOptimWrapper``,
-``LayerDecayOptimWrapperConstructor``, ``LoadImageOrSkip``, ``SlowBackboneOptimWrapperConstructor``
-and the loader of ``tnt://`` checkpoints with mmengine.
+``LayerDecayOptimWrapperConstructor``, ``LoadImageOrSkip``, ``LoadImageScaled``, ``RelabelPixels``,
+``SlowBackboneOptimWrapperConstructor`` and the loader of ``tnt://`` checkpoints with mmengine.
 """
 
 from ..checkpoint_loaders import load_from_published
 from ..datasets.load_image import LoadImageOrSkip
+from ..datasets.load_scaled import LoadImageScaled
+from ..datasets.relabel import RelabelPixels
 from .amp import CpuAmpOptimWrapper
 from .compile_backbone import CompileBackboneHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
@@ -17,6 +19,8 @@ __all__ = [
     'CpuAmpOptimWrapper',
     'LayerDecayOptimWrapperConstructor',
     'LoadImageOrSkip',
+    'LoadImageScaled',
+    'RelabelPixels',
     'SlowBackboneOptimWrapperConstructor',
     'load_from_published',
 ]

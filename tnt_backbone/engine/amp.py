@@ -31,7 +31,16 @@ def enable_amp(cfg: Config) -> None:
     """Train in mixed precision (``--amp``): float16 with a dynamic loss scale, bfloat16 on a CPU.
 
     ``--cfg-options optim_wrapper.dtype=bfloat16`` asks for bfloat16 on a GPU too.
+
+    Raises:
+        ValueError: If the config has a wrapper of another kind, which would be lost.
     """
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', OptimWrapper, 'AmpOptimWrapper', AmpOptimWrapper):
+        raise ValueError(
+            f'--amp makes optim_wrapper.type AmpOptimWrapper, and the config has {kind!r}. Leave '
+            '--amp out, or set optim_wrapper.type=OptimWrapper'
+        )
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 

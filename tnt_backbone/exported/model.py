@@ -15,6 +15,8 @@ from ..predict.pictures import Picture, UnreadablePictureError, read_frames
 from ..predict.results import Classification, Result, Segmentation
 from .pipeline import prepare
 
+# What a prediction needs beside task, classes and palette
+NEEDED = ('pipeline', 'size', 'bgr_to_rgb', 'mean', 'std', 'size_divisor', 'pad_val')
 KEY = 'tnt_backbone'  # of the file's metadata, a JSON text
 
 
@@ -44,10 +46,16 @@ class ExportedModel:
                 f'{path} was not written by tnt export: its metadata has no {KEY!r}, so '
                 'classes and pipeline are not known. Write one: tnt export CHECKPOINT --out FILE'
             )
-        self.about: dict[str, Any] = json.loads(text)
-        self.task: str = self.about['task']
-        self.classes = tuple(self.about['classes'])
-        self.palette = tuple((r, g, b) for r, g, b in self.about['palette'])
+        try:
+            self.about: dict[str, Any] = json.loads(text)
+            self.task: str = self.about['task']
+            self.classes = tuple(self.about['classes'])
+            self.palette = tuple((r, g, b) for r, g, b in self.about['palette'])
+            missing = [key for key in NEEDED if key not in self.about]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f'{path} has damaged metadata ({error}). Export it again') from error
+        if missing:
+            raise ValueError(f'{path} has no {", ".join(missing)} in its metadata. Export it again')
 
     def stream(
         self, pictures: Iterable[Picture], *, batch_size: int = 1, done: Collection[str] = ()

@@ -37,7 +37,9 @@ def compare(
         if isinstance(ours, Classification) and isinstance(theirs, Classification):
             equal += ours.label == theirs.label
             total += 1
-            largest = max(largest or 0.0, float(np.abs(ours.scores - theirs.scores).max()))
+            difference = float(np.abs(ours.scores - theirs.scores).max())
+            # not max(), which drops a NaN
+            largest = difference if largest is None or not difference <= largest else largest
         elif isinstance(ours, Segmentation) and isinstance(theirs, Segmentation):
             equal += int((ours.labels == theirs.labels).sum())
             total += ours.labels.size

@@ -4,6 +4,7 @@ from .aggregation import SentenceAggregation, WordAggregation
 from .attention import Attention
 from .conv_stem import ConvStem
 from .drop_path import DropPath
+from .fusable import keep_paths
 from .mlp import Mlp
 from .norm import LayerNorm2d
 from .position import resize_position_table
@@ -40,6 +41,7 @@ __all__ = [
     'attend_in_windows',
     'cut_into_tiles',
     'factor_relative_position',
+    'keep_paths',
     'resize_position_table',
     'sinusoid_table',
     'to_word_map',

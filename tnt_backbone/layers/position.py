@@ -19,6 +19,8 @@ def resize_position_table(
         grid: ``(h, w)`` of the table.
         new_grid: ``(h', w')`` of the result.
     """
+    if not torch.is_grad_enabled():
+        table = table.detach()  # a parameter asks for gradients even so
     if grid == new_grid:
         return table
     num_prefix = table.shape[1] - grid[0] * grid[1]

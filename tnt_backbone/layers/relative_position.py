@@ -43,6 +43,8 @@ def factor_relative_position(
         times the transposed second. If the keys keep their grid, the second is ``None`` and the
         first is the table, except in what ``torch.export`` makes.
     """
+    if not torch.is_grad_enabled():
+        table = table.detach()  # a parameter's view asks for gradients even so
     queries = table[0]
     if grid != new_grid:
         heads, _, num_keys = queries.shape

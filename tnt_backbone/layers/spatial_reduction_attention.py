@@ -69,8 +69,6 @@ class SpatialReductionAttention(nn.Module):
         query_side, key_side = position
         if key_side is None:
             table = query_side.to(q.dtype).unsqueeze(0)
-            if not torch.is_grad_enabled():
-                table = table.detach()  # a parameter's view asks for gradients even so
             mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=table, dropout_p=drop_rate)
         else:
             q, k, v = _lengthen(q, k, v, query_side.to(q.dtype), key_side.to(q.dtype))

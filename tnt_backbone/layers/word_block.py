@@ -6,37 +6,28 @@ Source: paper Eq. 6 and 7 (https://arxiv.org/abs/2103.00112).
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..ops import InnerBlockParams, check_backend, inner_block
-from .attention import Attention
-from .drop_path import DropPath
-from .mlp import Mlp
-from .norm import SentenceNorm
+from .fusable import (
+    decided,
+    drops,
+    is_ordinary,
+    note,
+    say_once,
+    transforms_are_active,
+    why_not_plain,
+)
 from .transformer_block import TransformerBlock
-
-# The modules that the operation replaces. Modules of another type are called.
-PARTS = {
-    'norm1': (nn.LayerNorm, SentenceNorm),
-    'attn': (Attention,),
-    'attn.qkv': (nn.Linear,),
-    'attn.proj': (nn.Linear,),
-    'norm2': (nn.LayerNorm, SentenceNorm),
-    'mlp': (Mlp,),
-    'mlp.fc1': (nn.Linear,),
-    'mlp.act': (nn.GELU,),
-    'mlp.fc2': (nn.Linear,),
-    'drop_path': (DropPath,),
-}
-HOOKS = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
 
 
 class WordBlock(TransformerBlock):
     """A :class:`TransformerBlock` of words: ``(S, M, c) -> (S, M, c)``.
 
     Its modules hold the parameters, and one operation (``ops/``) computes the result. The modules
-    are called one by one if the operation cannot replace them: while dropout is active, or if one
-    of them has a hook or was replaced (LoRA, quantisation).
+    are called one by one if the operation cannot replace them exactly: while dropout is active, or
+    if one of them has a hook, has another ``forward`` or was replaced (LoRA, quantisation), see
+    ``fusable.py``.
 
     Args:
         dims: Channels ``c``.
@@ -57,7 +48,7 @@ class WordBlock(TransformerBlock):
 
     def forward(self, words: Tensor, *places: Any) -> Tensor:
         """Return new words; the input is not changed."""
-        if not self._is_plain():
+        if not self._is_fused(words):
             return super().forward(words, *places)
         attn: Any = self.attn
         params = InnerBlockParams(
@@ -87,14 +78,18 @@ class WordBlock(TransformerBlock):
             backend=self.backend,
         )
 
-    def _is_plain(self) -> bool:
-        """Return whether the modules do exactly what the operation does."""
-        for name, kinds in PARTS.items():
-            part = self.get_submodule(name)
-            if type(part) not in kinds or any(getattr(part, hooks) for hooks in HOOKS):
-                return False
-        attn: Any = self.attn
-        drops = (attn.attn_drop_rate and attn.training) or any(
-            drop.p and drop.training for drop in (attn.proj_drop, self.mlp.drop)
-        )
-        return not drops and self.se is None and attn.window_size is None
+    def _is_fused(self, words: Tensor) -> bool:
+        """Return whether the operation replaces the modules; say once why a change forbids it."""
+        compiling = torch.compiler.is_compiling()
+        if not compiling and (known := decided()) is not None:
+            return known
+        reason = None
+        fused = is_ordinary(words) and not transforms_are_active()
+        if fused:
+            reason = why_not_plain(self, words)
+            fused = reason is None and not drops(self)
+        if not compiling:
+            note(fused)
+            if reason:
+                say_once(reason)
+        return fused

@@ -16,7 +16,7 @@ from mmengine.registry import MODELS, init_default_scope
 from ..backbones import BACKBONES
 from ..checkpoints import PUBLISHED
 from ..engine.slow_backbone import UNDECAYED, slow_backbone_keys
-from .coco import dicts, leaf_dataset
+from .shared import dicts, leaf_dataset
 
 IMAGENET = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
 HALF = ([127.5] * 3, [127.5] * 3)

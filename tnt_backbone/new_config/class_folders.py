@@ -1,4 +1,4 @@
-"""A user's own images in a folder a class, put into a config of MMPretrain.
+"""A user's own images, one folder per class, put into a config of MMPretrain.
 
 ::
 
@@ -7,14 +7,19 @@
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from mmengine.config import Config
 
 from ..data_checks.findings import shorten
-from .coco import evaluators, finish, leaf_dataset, set_class_count
+from .shared import evaluators, finish, leaf_dataset, set_class_count
 
-SPLITS = {'train': 'train', 'val': 'val', 'test': 'val'}  # phase to folder
+# What a phase reads: the first folder that is there. Roboflow says "valid".
+SPLITS = {'train': ('train', 'training'), 'val': ('val', 'valid', 'validation', 'test')}
+KNOWN = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')  # to MMPretrain
+FURTHER = ('.webp', '.tiff', '.jp2')  # what OpenCV reads, too
 HEADS = ('LinearClsHead', 'StackedLinearClsHead')
 # RepeatAugSampler shows a third of the images three times in an epoch: not with fewer
 REPEATED = 256
@@ -41,28 +46,37 @@ def set_class_folders(cfg: Config, root: Path) -> list[str]:
             f'the model is {cfg.model["type"]} with the head {head}: class folders have one label '
             f'an image, so start from a config of ImageClassifier with {" or ".join(HEADS)}'
         )
-    for folder in ('train', 'val'):
-        if not (root / folder).is_dir():
+    folders = {}
+    for phase, names in SPLITS.items():
+        folders[phase] = next((name for name in names if (root / name).is_dir()), '')
+        if not folders[phase]:
             raise FileNotFoundError(
-                f'{root} has no folder {folder}. What is wanted: DIR/train/<class>/ and '
-                'DIR/val/<class>/. Where there is one folder a class, move some ten to twenty '
+                f'{root} has no folder {" or ".join(names)}. What is wanted: DIR/train/<class>/ '
+                'and DIR/val/<class>/. Where there is one folder a class, move some ten to twenty '
                 'percent of the images of each to DIR/val/<class>/ and the others to '
                 'DIR/train/<class>/: what was trained on cannot judge (docs/tutorial.md)'
             )
-    counts = {folder: _count(root / folder) for folder in ('train', 'val')}
-    classes = tuple(counts['train'])
-    if tuple(counts['val']) != classes:
-        odd = sorted(set(counts['val']) ^ set(classes))
-        raise ValueError(
-            f'{root}: {shorten(odd, 8)} is a class folder of train or val alone. MMPretrain '
-            'numbers the sorted folders, so both must have the same'
-        )
+    # many test splits have no class folders
+    same = _class_names(root / 'test') == _class_names(root / folders['train'])
+    folders['test'] = 'test' if same else folders['val']
+    found = {folder: _count(root / folder) for folder in dict.fromkeys(folders.values())}
+    classes = tuple(found[folders['train']].images)
+    for folder, counted in found.items():
+        if odd := sorted(set(counted.images) ^ set(classes)):
+            missing = root / (folder if odd[0] in classes else folders['train'])
+            raise ValueError(
+                f'{missing} has no class folder {shorten(odd, 8)}, which another split of {root} '
+                'has. MMPretrain numbers the sorted folders, so all splits must have the same'
+            )
     if len(classes) < 2:
-        raise ValueError(f'{root}/train has {len(classes)} class folders: two are the least')
+        trained = root / folders['train']
+        raise ValueError(f'{trained} has {len(classes)} class folders: two are the least')
 
     topk = (1, 5) if len(classes) > 5 else (1,)
     changes = [f'classes: {len(classes)} ({shorten(classes)})', *set_class_count(cfg, len(classes))]
-    for phase, folder in SPLITS.items():
+    further = sorted({suffix for counted in found.values() for suffix in counted.further})
+    extensions = {'extensions': [*KNOWN, *further]} if further else {}
+    for phase, folder in folders.items():
         leaf = leaf_dataset(cfg, phase)
         pipeline = leaf.get('pipeline', [])
         leaf.clear()
@@ -72,34 +86,65 @@ def set_class_folders(cfg: Config, root: Path) -> list[str]:
             data_prefix=folder,
             metainfo={'classes': classes},
             pipeline=pipeline,
+            **extensions,
         )
-        changes.append(f'{phase}: {sum(counts[folder].values())} images in {root / folder}')
+        changes.append(f'{phase}: {sum(found[folder].images.values())} images in {root / folder}')
         if phase != 'train':
             cfg[f'{phase}_evaluator'] = _evaluator(cfg, phase, topk)
     cfg.model['head']['topk'] = topk
     changes.append(f'measured: top-{" and top-".join(map(str, topk))}')
-    changes += _suit_to_few(cfg, sum(counts['train'].values()))
+    if further:
+        changes.append(f'images that end in {" ".join(further)} are read too (extensions)')
+    for folder, counted in found.items():
+        if counted.others:
+            endings = ', '.join(f'{n} in {s or "no ending"}' for s, n in counted.others.items())
+            changes.append(f'{root / folder}: files that are no images are left out ({endings})')
+    changes += _suit_to_few(cfg, sum(found[folders['train']].images.values()))
     return [*changes, *finish(cfg, best='accuracy/top1')]
 
 
-def _count(folder: Path) -> Counter[str]:
-    """Images of each class, as MMPretrain finds them."""
-    from mmpretrain.datasets import CustomDataset
+class Counted(NamedTuple):
+    """The files of a folder with class folders.
+
+    Attributes:
+        images: Number of images in each class.
+        further: Endings among them that MMPretrain does not read unless it is told to.
+        others: Number of files of each ending that are no images.
+    """
+
+    images: dict[str, int]
+    further: set[str]
+    others: Counter[str]
+
+
+def _class_names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+
+
+def _count(folder: Path) -> Counted:
+    """Count the files of each class; hidden files are passed over, as MMPretrain does."""
     from mmpretrain.datasets.custom import find_folders
 
     classes, _ = find_folders(str(folder))
     if hidden := [name for name in classes if name.startswith('.')]:
-        raise ValueError(f'{folder}/{hidden[0]} would count as a class: delete it')
-    looks_like_image = CustomDataset(data_root=str(folder), lazy_init=True).is_valid_file
-    counts = Counter(
-        {
-            name: sum(looks_like_image(str(file)) for file in (folder / name).rglob('*'))
-            for name in classes
-        }
-    )
-    if empty := [name for name, number in counts.items() if not number]:
+        raise ValueError(f'{folder}/{hidden[0]} would count as a class. Delete it')
+    counts = {name: Counter(_suffixes(folder / name)) for name in classes}
+    images = {
+        name: sum(number for suffix, number in suffixes.items() if suffix in (*KNOWN, *FURTHER))
+        for name, suffixes in counts.items()
+    }
+    if empty := [name for name, number in images.items() if not number]:
         raise ValueError(f'no image in {folder}/{shorten(empty)}: add some, or delete the folder')
-    return counts
+    total: Counter[str] = sum(counts.values(), Counter())
+    others = Counter({s: number for s, number in total.items() if s not in (*KNOWN, *FURTHER)})
+    return Counted(images, {suffix for suffix in FURTHER if total[suffix]}, others)
+
+
+def _suffixes(folder: Path) -> Iterator[str]:
+    for path in folder.rglob('*'):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and not any(part.startswith('.') for part in parts):
+            yield path.suffix.lower()
 
 
 def _evaluator(cfg: Config, phase: str, topk: tuple[int, ...]) -> dict[str, object]:

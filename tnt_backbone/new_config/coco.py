@@ -1,30 +1,30 @@
-"""A user's own data in COCO's format, put into a config: classes, paths, and the heads.
-
-What the other formats share with it is here too (``own_masks.py``, ``own_class_folders.py``).
-"""
+"""A user's own data in COCO's format, put into a config: classes, paths, and the heads."""
 
 import json
-from collections.abc import Iterator, Sequence
+import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mmengine.config import Config
+from PIL import Image
 
-from ..data_checks.coco import find_in_training, read_file
+from ..data_checks.coco import find_in_annotations, read_file
 from ..data_checks.coco_file import CocoFile, read_coco
 from ..data_checks.datasets import build_leaf_datasets
-from ..data_checks.findings import notes_unless_error
+from ..data_checks.findings import notes_unless_error, shorten
+from .shared import PHASES, evaluators, finish, leaf_dataset, set_class_count
 
-PHASES = ('train', 'val', 'test')
-CLASS_COUNTS = ('num_classes', 'num_things_classes')
-# What stock configs keep beside what they pass on. In the file that is written it would stand there
-# with the stock's values, and changing it would change nothing.
-LEFT_OVER = ('data_root', 'dataset_type', 'metainfo', 'classes', 'train_pipeline', 'val_pipeline')
+SAMPLED = 20  # images whose sizes are compared
 
 
 def set_coco_data(
-    cfg: Config, train: Path, val: Path | None = None, images: Path | None = None
+    cfg: Config,
+    train: Path,
+    val: Path | None = None,
+    images: Path | None = None,
+    val_images: Path | None = None,
 ) -> list[str]:
     """Let a config of MMDetection read other annotations, in place.
 
@@ -33,6 +33,7 @@ def set_coco_data(
         train: A JSON file in COCO's format.
         val: Likewise, to evaluate on; by default ``train`` again.
         images: Folder of the images of both; by default looked for beside the files.
+        val_images: Folder of the images of ``val``, if it is another.
 
     Returns:
         What was changed, a line each.
@@ -52,7 +53,8 @@ def set_coco_data(
     _require_coco(cfg)
     changes = [f'classes: {len(classes)} of {train}', *set_class_count(cfg, len(classes))]
     for phase, file in (('train', train), ('val', val or train), ('test', val or train)):
-        folder = images or _find_images(files[file])
+        given = images if phase == 'train' else (val_images or images)
+        folder = _find_images(files[file], given)
         leaf = leaf_dataset(cfg, phase)
         leaf.update(
             type='CocoDataset',
@@ -65,9 +67,10 @@ def set_coco_data(
             if 'ann_file' in evaluator:
                 evaluator['ann_file'] = str(file)
         changes.append(f'{phase}: {file}, images in {folder}')
-    for leaves in build_leaf_datasets(cfg, PHASES).values():
-        for dataset in leaves:
-            notes_unless_error(find_in_training(dataset, read_file(dataset)))
+    for phase, leaves in build_leaf_datasets(cfg, PHASES).items():
+        for dataset in leaves if phase != 'test' else ():  # as for val
+            found = find_in_annotations(dataset, read_file(dataset))
+            changes += [f'note: {note}' for note in notes_unless_error(found)]
     if val is None:
         changes.append(
             'evaluation is on the training images: give --val-data or --val-share to know better'
@@ -138,102 +141,81 @@ def _read(path: Path) -> CocoFile:
     return file
 
 
-def _find_images(file: CocoFile) -> Path:
-    """Return the folder in which the first image of a file lies."""
-    if not file.images:
-        raise ValueError(f'{file.path} lists no images')
-    name, path = next(iter(file.images.values()))['file_name'], Path(file.path)
-    for root in (path.parent, path.parent.parent):
-        for folder in (root, *sorted(child for child in root.iterdir() if child.is_dir())):
-            if (folder / name).is_file():
-                return folder
-    raise FileNotFoundError(
-        f'{name}, the first image of {path}, is not beside it: give the folder with --images'
-    )
-
-
-# ------------------------------------------------------------------ for all formats
-
-
-def leaf_dataset(cfg: Config, phase: str) -> dict[str, Any]:
-    """The data set of a phase, out of its wrappers.
-
-    Raises:
-        ValueError: If the config has none, or several.
-    """
-    dataset = (cfg.get(f'{phase}_dataloader') or {}).get('dataset')
-    while isinstance(dataset, dict):
-        several = dataset.get('datasets')
-        if several is not None and len(several) != 1:
-            raise ValueError(
-                f'the {phase} data of the config are {len(several)} data sets in a '
-                f'{dataset["type"]}: start from a config with one'
-            )
-        inner = dataset.get('dataset') or (several and several[0])
-        if inner is None:
-            return dataset
-        dataset = inner
-    raise ValueError(f'{phase}_dataloader of the config has no data set: start from another config')
-
-
-def evaluators(cfg: Config, phase: str) -> list[dict[str, Any]]:
-    """What measures in a phase; training has none."""
-    found = cfg.get(f'{phase}_evaluator')
-    return list(found) if isinstance(found, (list, tuple)) else [found] if found else []
-
-
-def set_class_count(cfg: Config, number: int) -> list[str]:
-    """Put a number of classes where the model counts those of the config's own data.
-
-    Other counts stay: an RPN's one class, for instance. Weights of a loss, one a class, become 1;
-    one more, as of DETR's "no object", is kept.
-
-    Raises:
-        ValueError: If the model counts classes, but not those of its data.
-    """
-    datasets = build_leaf_datasets(cfg, ['train'])['train']
-    classes = datasets[0].metainfo.get('classes') if datasets else None
-    parts = [cfg.model, cfg.get('data_preprocessor')]  # of MMPretrain: for mixed images
-    counted = [(node, key) for node in dicts(parts) for key in CLASS_COUNTS if key in node]
-    counts = sorted({node[key] for node, key in counted})
-    if not counted:
-        return ['the model counts no classes']
-    old = len(classes) if classes else max(counts)
-    if old not in counts:
-        raise ValueError(
-            f'the model counts {counts} classes, but the data of the config have {old}, so what to '
-            'change is not clear: start from a config whose model and data agree'
-        )
-    for node, key in counted:
-        if node[key] == old:
-            node[key] = number
-    for node in dicts(parts):
-        weights = node.get('class_weight')
-        if isinstance(weights, (list, tuple)) and len(weights) in (old, old + 1):
-            node['class_weight'] = [1.0] * number + list(weights[old:])
-    return [f'num_classes: {old} -> {number}']
-
-
-def finish(cfg: Config, *, best: str) -> list[str]:
-    """Keep the disk from filling, and drop what no longer says the truth.
+def _find_images(file: CocoFile, given: Path | None) -> Path:
+    """Return the folder that holds all images of a file, in the sizes that the file says.
 
     Args:
-        cfg: The config.
-        best: The metric by which the best checkpoint is chosen.
+        file: The annotations.
+        given: The folder that the user named.
+
+    Raises:
+        FileNotFoundError: If there is none, or the one that was named lacks images.
+        ValueError: If several folders fit.
     """
-    for key in LEFT_OVER:
-        cfg.pop(key, None)
-    hook = cfg.setdefault('default_hooks', {}).setdefault('checkpoint', {'type': 'CheckpointHook'})
-    hook.update(max_keep_ckpts=3, save_best=best)
-    return ['checkpoints: the last three and the best are kept']
+    if not file.images:
+        raise ValueError(f'{file.path} lists no images')
+    path = Path(file.path)
+    names = [image['file_name'] for image in file.images.values()]
+    if given is not None:
+        if missing := _missing(given, names):
+            raise FileNotFoundError(
+                f'{len(missing)} of {len(names)} images of {path} are not in {given}: '
+                f'{shorten(missing)}. Pass another folder with --images, or --val-images for the '
+                'validation split'
+            )
+        return given
+    holding: list[Path] = []
+    for root in (path.parent, path.parent.parent):  # what is farther away belongs to others
+        places = (root, *_folders(root, depth=2))
+        holding = holding or [
+            place for place in places if (place / names[0]).is_file() and not _missing(place, names)
+        ]
+    if not holding:
+        raise FileNotFoundError(
+            f'No folder beside {path} holds its {len(names)} images, such as {names[0]}. Pass the '
+            'folder with --images, or --val-images for the validation split'
+        )
+    fitting = [place for place in holding if _sizes_fit(place, file)] or holding
+    # annotations/instances_val.json belongs to val/, though train/ has the same names
+    words = set(re.split(r'[^a-z0-9]+', path.stem.lower()))
+    named = [place for place in fitting if place.name.lower() in words]
+    chosen = named if len(named) == 1 else fitting
+    if len(chosen) > 1:
+        raise ValueError(
+            f'Several folders hold all images of {path}: {shorten(chosen, 8)}. Name the right one '
+            'with --images, or --val-images for the validation split'
+        )
+    return chosen[0]
 
 
-def dicts(node: Any) -> Iterator[dict[str, Any]]:
-    """Every dict within a part of a config."""
-    if isinstance(node, dict):
-        yield node
-        for value in list(node.values()):
-            yield from dicts(value)
-    elif isinstance(node, Sequence) and not isinstance(node, str):
-        for value in node:
-            yield from dicts(value)
+def _folders(root: Path, *, depth: int) -> Iterator[Path]:
+    for child in sorted(root.iterdir()):
+        if child.is_dir() and not child.name.startswith('.'):
+            yield child
+            if depth > 1:
+                yield from _folders(child, depth=depth - 1)
+
+
+def _missing(folder: Path, names: list[str]) -> list[str]:
+    """List each folder once, which is quicker than asking for each file."""
+    there = {
+        Path(entry.path)
+        for parent in {(folder / name).parent for name in names}
+        if parent.is_dir()
+        for entry in os.scandir(parent)
+    }
+    return [name for name in names if folder / name not in there]
+
+
+def _sizes_fit(folder: Path, file: CocoFile) -> bool:
+    """Compare the headers of some images with the sizes in the file, turned by EXIF or not."""
+    images = list(file.images.values())
+    for image in images[:: max(1, len(images) // SAMPLED)]:
+        try:
+            with Image.open(folder / image['file_name']) as opened:
+                size = opened.size
+        except (OSError, ValueError, SyntaxError):
+            continue  # damaged, which the checks tell
+        if {size, size[::-1]}.isdisjoint({(image['width'], image['height'])}):
+            return False
+    return True

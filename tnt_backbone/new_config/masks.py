@@ -9,36 +9,48 @@
 ``IMAGES``, ``LABELS`` and ``SPLITS`` list the other names that are understood.
 """
 
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmengine.config import Config
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from tqdm import tqdm
 
-from ..data_checks.findings import shorten
-from .coco import dicts, evaluators, finish, leaf_dataset, set_class_count
+from ..data_checks.findings import Finding, notes_unless_error, shorten
+from ..data_checks.label_maps import (
+    IGNORED,
+    MEND_LABELS,
+    Pairs,
+    check_size,
+    find_in_labels,
+    labels_in,
+    pair,
+)
+from .shared import dicts, evaluators, finish, leaf_dataset, set_class_count
 
 IMAGES = ('images', 'img_dir', 'JPEGImages')
 LABELS = ('labels', 'masks', 'annotations', 'ann_dir', 'SegmentationClassPNG', 'SegmentationClass')
-SPLITS = {'train': ('train', 'training'), 'val': ('val', 'validation', 'test')}
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff')
-LOSSY = ('.jpg', '.jpeg', '.webp')
-IGNORED = 255  # MMSegmentation's ignore_index
+# What each phase reads: the first that is there. Roboflow calls the validation split "valid".
+VAL = ('val', 'validation', 'valid')
+SPLITS = {'train': ('train', 'training'), 'val': (*VAL, 'test')}
 LAYOUT = (
     'What is wanted: DIR/images/{train,val} and DIR/labels/{train,val} with label maps of the same '
     'names as .png, and the names of the classes in DIR/classes.txt (docs/tutorial.md)'
 )
 
 
-def set_mask_data(cfg: Config, root: Path) -> list[str]:
+def set_mask_data(
+    cfg: Config, root: Path, new_labels: Mapping[int, int] | None = None
+) -> list[str]:
     """Let a config of MMSegmentation read other images and label maps, in place.
 
     Args:
         cfg: A whole config.
         root: The folder; its layout is that of this file's head.
+        new_labels: Labels in the files to labels to train on, such as ``{255: 1}``.
 
     Returns:
         What was changed, a line each.
@@ -47,26 +59,37 @@ def set_mask_data(cfg: Config, root: Path) -> list[str]:
         FileNotFoundError: If a folder, or the label map of an image, is not there.
         ValueError: If the label maps are not what MMSegmentation reads as classes.
     """
+    new_labels = dict(new_labels or {})
     images, labels = _folder(root, IMAGES), _folder(root, LABELS)
-    image_suffix, label_suffix, files = '', '', {}
-    for phase, names in SPLITS.items():
-        folders = _folder(images, names), _folder(labels, names)
-        suffixes, maps = _pairs(*folders)
-        if image_suffix and suffixes != (image_suffix, label_suffix):
-            raise ValueError(
-                f'{folders[0]} has other file endings {suffixes} than the images of training '
-                f'{(image_suffix, label_suffix)}: give both the same'
-            )
-        image_suffix, label_suffix = suffixes
-        files[phase] = (*folders, maps)
-    classes, palette = _classes(root, files['train'][2])
+    folders = {
+        phase: (_folder(images, names), _folder(labels, names)) for phase, names in SPLITS.items()
+    }
+    # many test splits have no label maps
+    test = images / 'test', labels / 'test'
+    folders['test'] = test if all(folder.is_dir() for folder in test) else folders['val']
+    pairs = {place: pair(*place) for place in dict.fromkeys(folders.values())}
+    endings = {(found.image_suffix, found.label_suffix) for found in pairs.values()}
+    if len(endings) != 1:
+        raise ValueError(
+            f'The splits of {root} end in several ways, {sorted(endings)} (images, label maps). '
+            'Use the same endings in all'
+        )
+    sys.stdout.write(f'label maps of {root}:\n')
+    used = {place: _used_labels(found, new_labels) for place, found in pairs.items()}
+    trained = folders['train']
+    classes, notes = _class_names(root, used[trained])
+    findings: list[Finding] = []
+    for place, files in used.items():
+        findings += find_in_labels(files, classes, str(place[1]), is_training=place == trained)
+    notes += notes_unless_error(findings)
+    palette = _palette(pairs[trained].labels[0], len(classes)) if not new_labels else []
 
+    ((image_suffix, label_suffix),) = endings
     metainfo: dict[str, Any] = {'classes': classes}
     if palette:
         metainfo['palette'] = palette
     changes = [f'classes: {len(classes)} ({shorten(classes)})', *set_class_count(cfg, len(classes))]
-    for phase in ('train', 'val', 'test'):
-        image_folder, label_folder, maps = files['train' if phase == 'train' else 'val']
+    for phase, (image_folder, label_folder) in folders.items():
         leaf = leaf_dataset(cfg, phase)
         pipeline = leaf.get('pipeline', [])
         leaf.clear()
@@ -83,16 +106,18 @@ def set_mask_data(cfg: Config, root: Path) -> list[str]:
             reduce_zero_label=False,
             pipeline=pipeline,
         )
-        changes.append(f'{phase}: {len(maps)} images in {image_folder}, labels in {label_folder}')
+        number = len(pairs[image_folder, label_folder].images)
+        changes.append(f'{phase}: {number} images in {image_folder}, labels in {label_folder}')
         measures = evaluators(cfg, phase)
         if phase != 'train' and [measure['type'] for measure in measures] != ['IoUMetric']:
             cfg[f'{phase}_evaluator'] = {'type': 'IoUMetric', 'iou_metrics': ['mIoU']}
-    # The data set tells the pipelines that 0 is a class; an option of theirs would contradict.
-    for node in dicts([cfg[key] for key in cfg if key.endswith(('_dataloader', '_pipeline'))]):
-        if str(node.get('type')).rpartition('.')[2] == 'LoadAnnotations':
-            node.pop('reduce_zero_label', None)
+    _set_labels(cfg, new_labels)
+    if new_labels:
+        changes.append(
+            'labels: ' + ', '.join(f'{old} -> {new}' for old, new in sorted(new_labels.items()))
+        )
     changes.append(f'label 0 is {classes[0]!r}; {IGNORED} is ignored')
-    return [*changes, *finish(cfg, best='mIoU')]
+    return [*changes, *notes, *finish(cfg, best='mIoU')]
 
 
 def _folder(parent: Path, names: tuple[str, ...]) -> Path:
@@ -102,87 +127,94 @@ def _folder(parent: Path, names: tuple[str, ...]) -> Path:
     raise FileNotFoundError(f'{parent} has no folder {" or ".join(names[:3])}. {LAYOUT}')
 
 
-def _pairs(images: Path, labels: Path) -> tuple[tuple[str, str], list[Path]]:
-    """Find how the two folders' files end, and the label map of each image."""
-    found = [path for path in images.rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES]
-    suffixes = sorted({path.suffix for path in found})
-    if len(suffixes) != 1:
-        raise ValueError(
-            f'the images of {images} end in {suffixes or "nothing known"}: MMSegmentation wants '
-            'one ending for all, so convert or rename the others'
-        )
-    stems = sorted(str(path.relative_to(images).with_suffix('')) for path in found)
-    there = {str(path.relative_to(labels)) for path in labels.rglob('*') if path.is_file()}
-    endings = {name[len(stems[0]) :] for name in there if name.startswith(stems[0])} or {'.png'}
-
-    def missing(ending: str) -> list[str]:
-        return [stem + ending for stem in stems if stem + ending not in there]
-
-    ending = min(sorted(endings), key=lambda ending: len(missing(ending)))
-    if missing(ending):
-        raise FileNotFoundError(
-            f'{len(missing(ending))} of {len(stems)} images of {images} have no label map in '
-            f'{labels}: {shorten(missing(ending))}. {LAYOUT}'
-        )
-    if ending.lower().endswith(LOSSY):
-        raise ValueError(
-            f'the label maps of {labels} end in {ending}, which changes values when it is '
-            'compressed: write them as .png'
-        )
-    return (suffixes[0], ending), [labels / (stem + ending) for stem in stems]
+def _used_labels(pairs: Pairs, new_labels: Mapping[int, int]) -> dict[int, list[str]]:
+    """Read all label maps; return which ones hold each label, as it is trained on."""
+    files: dict[int, list[str]] = {}
+    for image, path in tqdm(
+        zip(pairs.images, pairs.labels, strict=True), total=len(pairs.images), disable=None
+    ):
+        check_size(image, path)
+        for label in labels_in(path):
+            files.setdefault(new_labels.get(label, label), []).append(str(path))
+    return files
 
 
-def _classes(root: Path, maps: list[Path]) -> tuple[tuple[str, ...], list[list[int]]]:
-    """Names from classes.txt, else from the labels; and the colours of the maps, if any."""
-    sys.stdout.write(f'label maps of {root}:\n')
-    used: set[int] = set()
-    for file in tqdm(maps, disable=None):  # no bar in a log
-        used |= _labels(file)
-    used -= {IGNORED}
+def _class_names(root: Path, files: Mapping[int, list[str]]) -> tuple[tuple[str, ...], list[str]]:
+    """Return the names in classes.txt, else numbers of the labels; and notes."""
+    used = set(files) - {IGNORED}
     listed = root / 'classes.txt'
+    notes = []
     if not used:
         raise ValueError(
-            f'the label maps hold nothing but {IGNORED}, which is ignored: write 0, 1, ... for the '
-            'classes'
+            f'The label maps hold nothing but {IGNORED}, which is ignored. {MEND_LABELS}'
         )
     if listed.is_file():
-        names = tuple(line.strip() for line in listed.read_text().splitlines() if line.strip())
+        lines = listed.read_text(encoding='utf-8-sig').splitlines()  # Windows marks UTF-8
+        names = tuple(filter(None, map(str.strip, lines)))
+        numbered = [re.fullmatch(r'(\d+)\s*[:;,.\t]\s*(.+)', name) for name in names]
+        matches = [match for match in numbered if match]
+        if len(matches) == len(names) and [int(m[1]) for m in matches] == list(range(len(names))):
+            names = tuple(match[2] for match in matches)
+            notes.append(f'{listed}: the numbers before the names were left out')
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f'{listed} names {shorten(twice)} twice. Give each class its own name')
         if max(used) >= len(names):
             raise ValueError(
                 f'{listed} names {len(names)} classes, labels 0 to {len(names) - 1}, but the label '
-                f'maps have {max(used)} too. The first line names label 0, such as background; '
-                f'pixels of no class are {IGNORED}'
+                f'maps have {max(used)} too ({shorten(files[max(used)])}). The first line names '
+                f'label 0, such as background; pixels of no class are {IGNORED}. {MEND_LABELS}'
             )
     else:
         names = tuple(f'class {label}' for label in range(max(used) + 1))
         if absent := sorted(set(range(max(used))) - used):
             raise ValueError(
-                f'the label maps hold {shorten(sorted(used), 8)}, but no {shorten(absent)}. Name '
-                f'all classes, a line each, in {listed}; or number them 0, 1, ... without gaps'
+                f'The label maps hold {shorten(sorted(used), 8)}, but no {shorten(absent)}. Name '
+                f'all classes, a line each, in {listed}. {MEND_LABELS}'
             )
     if len(names) < 2:
         raise ValueError(
-            f'the label maps know one class, {names[0]!r}, so there is nothing to tell apart: '
-            f'write 0 for the background, 1 for the class; {IGNORED} is ignored'
+            f'The label maps know one class, {names[0]!r}, so there is nothing to tell apart. '
+            f'Write 0 for the background and 1 for the class; {IGNORED} is ignored. {MEND_LABELS}'
         )
-    with Image.open(maps[0]) as image:
+    return names, notes
+
+
+def _palette(path: Path, number: int) -> list[list[int]]:
+    """Return the colours of a label map with a palette, one per class, or nothing."""
+    with Image.open(path) as image:
         colours = (image.getpalette() or []) if image.mode == 'P' else []
-    palette = [colours[3 * i : 3 * i + 3] for i in range(len(names))]
-    return names, palette if len(colours) >= 3 * len(names) else []
+    if len(colours) < 3 * number:
+        return []
+    return [colours[3 * i : 3 * i + 3] for i in range(number)]
 
 
-def _labels(path: Path) -> set[int]:
-    """The values of a label map, read as MMSegmentation does."""
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image)
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:  # the last: a broken PNG
-        raise ValueError(f'{path} cannot be read as an image ({error})') from error
-    if pixels.ndim != 2:
-        raise ValueError(
-            f'{path} has {pixels.shape[-1]} channels: a label map has one, with the number of the '
-            "class (colours that stand for classes must be converted; a PNG's own palette is right)"
-        )
-    if pixels.max() > IGNORED:
-        raise ValueError(f'{path} holds {pixels.max()}: labels are 0 to 254, and 255 is ignored')
-    return set(np.flatnonzero(np.bincount(pixels.astype(np.uint8).ravel())).tolist())
+def _set_labels(cfg: Config, new_labels: Mapping[int, int]) -> None:
+    """Let all pipelines read 0 as a class, and give labels their new numbers."""
+    parts = [cfg[key] for key in cfg if key.endswith(('_dataloader', '_pipeline'))]
+    for node in dicts(parts):
+        if _loads_labels(node):
+            # The data set tells the pipelines that 0 is a class; this would contradict it.
+            node.pop('reduce_zero_label', None)
+    if new_labels:
+        _insert_behind(parts, {'type': 'RelabelPixels', 'new_labels': sorted(new_labels.items())})
+
+
+def _loads_labels(node: Any) -> bool:
+    kind = node.get('type') if isinstance(node, dict) else None
+    return str(kind).rpartition('.')[2] == 'LoadAnnotations'
+
+
+def _insert_behind(node: Any, change: dict[str, Any]) -> None:
+    """Insert a transform behind each ``LoadAnnotations``, and a stage of ``TestTimeAug`` too."""
+    if isinstance(node, dict):
+        for value in node.values():
+            _insert_behind(value, change)
+    elif isinstance(node, list):
+        for number in reversed(range(len(node))):
+            part = node[number]
+            if _loads_labels(part) and change not in node:
+                node.insert(number + 1, dict(change))
+            elif isinstance(part, list) and any(map(_loads_labels, part)):
+                node.insert(number + 1, [dict(change)])
+            else:
+                _insert_behind(part, change)

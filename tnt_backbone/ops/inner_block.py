@@ -18,16 +18,19 @@ triton      on a GPU              the words
 Each lies in a file of its name, which says what it cannot do (``why_not``).
 
 All but the first are registered as one operator, ``tnt_backbone::inner_block``, which
-``torch.compile`` and ``torch.export`` take into their graph as it is. It has first derivatives in
-reverse mode, and no others.
+``torch.compile`` and ``torch.export`` take into their graph as it is. It has derivatives in reverse
+mode; second ones (a gradient penalty) are computed by the plain path.
 """
 
+import functools
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import register_flop_formula
 
 from . import chunked, native, reference, triton
@@ -205,6 +208,40 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
 
 
 _fused.register_autograd(_differentiate, setup_context=_save)
+
+
+def _save_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    grad, words, params, scales, ctx.num_heads, ctx.eps, *_ = inputs
+    ctx.save_for_backward(grad, words, scales, *params)
+
+
+def _differentiate_twice(ctx: Any, slopes: Sequence[Tensor | None]) -> tuple[Any, ...]:
+    """Return the gradients of gradients, by the plain path."""
+    grad, words, scales, *params = ctx.saved_tensors
+    again = torch.is_grad_enabled()
+    inputs = [tensor if again else tensor.detach() for tensor in (grad, words, *params)]
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
+        inputs = [t if t.requires_grad else t.requires_grad_() for t in inputs]
+        grad, words, *params = inputs
+        dtype = functools.reduce(torch.promote_types, (t.dtype for t in inputs))
+        plain = InnerBlockParams(*(p.to(dtype) for p in params))
+        with torch.autocast(words.device.type, enabled=False):
+            out = reference.forward(
+                words.to(dtype), plain, scales, num_heads=ctx.num_heads, eps=ctx.eps
+            )
+        found = torch.autograd.grad(out, [words, *params], grad.to(dtype), create_graph=True)
+        asked = [(f, s.to(f.dtype)) for f, s in zip(found, slopes, strict=True) if s is not None]
+        grad_grad, grad_words, *grad_params = torch.autograd.grad(
+            [f for f, _ in asked],
+            inputs,
+            [s for _, s in asked],
+            create_graph=again,
+            allow_unused=True,
+        )
+    return grad_grad, grad_words, grad_params, *(None,) * 5
+
+
+_fused_backward.register_autograd(_differentiate_twice, setup_context=_save_backward)
 
 
 def _count(words: Any, params: list[Any], scales: Any, num_heads: int, *_: Any, **__: Any) -> int:

@@ -8,6 +8,7 @@ That takes the compiler some seconds, once a machine: the library is kept in
 import ctypes
 import functools
 import hashlib
+import logging
 import os
 import platform
 import subprocess
@@ -99,6 +100,11 @@ def _load() -> ctypes.CDLL | str:
         # After torch's import, its own OpenMP is found first: there is one pool of threads.
         return ctypes.CDLL(str(library))
     except (OSError, RuntimeError) as error:  # the latter: there is no home
+        log(
+            f'The inner block in C++ cannot be compiled or loaded ({error}). PyTorch computes it '
+            "instead (inner_backend='chunked'), slower. Install a C++ compiler, or name one in CXX",
+            level=logging.WARNING,
+        )
         return f'it cannot be compiled or loaded ({error})'
 
 

@@ -1,6 +1,5 @@
-"""A trained model and the way of a picture through it: the way of ``tnt test``."""
+"""A trained model: pictures in, results out, in the way of ``tnt test``."""
 
-import copy
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain, groupby, islice
 from pathlib import Path
@@ -8,203 +7,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform, Compose
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.dataset import default_collate, pseudo_collate
-from mmengine.registry import DATASETS, MODELS, TRANSFORMS, DefaultScope
+from mmengine.registry import DefaultScope
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from ..checkpoints import resolve_checkpoint
-from ..checkpoints.read import read_meta, read_tensors
-from ..datasets.load_image import LoadImageOrSkip
-from ..run.config import read_config
-from ..run.embedded_config import UntrustedConfigError, test_dataset, trusted_config
-from ..run.operators import replace_missing_operators
+from ..run.embedded_config import test_dataset
 from .pictures import Picture, UnreadablePictureError, find_pictures, read_frames
+from .prepare import Preparation, PreparedPictures
 from .results import Classification, Detection, Result, Segmentation
+from .tiles import OVERLAP, detect_in_tiles, require_sahi
 
 SCORE = 0.3  # MMDetection's threshold for drawing
-# A small detector that comes with the package. It knows handwritten digits.
-BUILT_IN = {'tnt://digits': Path(__file__).with_name('digits.pth')}
 FILES = 1024  # that loader processes are started for
-# Transforms of a test pipeline that read the truth, which a prediction does not have.
-TRUTH = ('LoadAnnotations', 'LoadPanopticAnnotations', 'LoadProposals')
-
-
-def load_model(
-    checkpoint: str | Path,
-    *,
-    config: str | Path | None = None,
-    device: str | torch.device | None = None,
-    trust: Collection[str] = (),
-) -> 'TrainedModel':
-    """Return the model of a checkpoint, ready to predict.
-
-    Args:
-        checkpoint: A file that MMDetection, MMSegmentation, MMPretrain or ``tnt train`` wrote, its
-            address, or ``'tnt://digits'``, a small detector of digits that is in the package.
-        config: A config file that replaces the one in the checkpoint. It is run as Python.
-        device: Such as ``'cuda:1'`` or ``'cpu'``; by default a GPU if there is one.
-        trust: Types and modules that the checkpoint's config may name although they are of no
-            library that is known.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        UntrustedConfigError: If the checkpoint's config names what it must not.
-        ValueError: If the file is no checkpoint, has no config, or does not fit its config.
-    """
-    replace_missing_operators()
-    path = str(BUILT_IN.get(str(checkpoint)) or resolve_checkpoint(checkpoint))
-    tensors = read_tensors(path)
-    meta = read_meta(path)
-    cfg = _read_cfg(path, meta, config, trust)
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        model = MODELS.build(copy.deepcopy(cfg.model))
-        _load(model, tensors, path)
-        classes, palette = _classes(cfg, meta, path)
-    if device is None:
-        device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    return TrainedModel(model.to(device).eval(), cfg, classes, palette)
-
-
-def _read_cfg(
-    path: str, meta: dict[str, Any], config: str | Path | None, trust: Collection[str]
-) -> Config:
-    if config is not None:
-        cfg = read_config(str(config), options=None, work_dir=None, launcher='none')
-        if cfg.get('data_preprocessor'):
-            cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
-    elif isinstance(meta.get('cfg'), str):
-        try:
-            cfg = trusted_config(meta['cfg'], trust=trust)
-        except UntrustedConfigError as error:
-            raise UntrustedConfigError(f'{path}: {error}') from error
-    else:
-        raise ValueError(
-            f'{path} has weights but no config, so its model is not known. Pass the config of the '
-            'run: --config FILE'
-        )
-    if not test_dataset(cfg).get('pipeline'):
-        raise ValueError(
-            f'the config of {path} has no test pipeline (test_dataloader.dataset.pipeline), which '
-            'says how pictures are read. Pass one that has: --config FILE'
-        )
-    return cfg
-
-
-def _load(model: nn.Module, tensors: dict[str, torch.Tensor], path: str) -> None:
-    own = model.state_dict()
-    wrong = [
-        f'{key} is {tuple(tensors[key].shape)}, the model has {tuple(own[key].shape)}'
-        for key in own
-        if key in tensors and tensors[key].shape != own[key].shape
-    ]
-    missing = [key for key, _ in model.named_parameters() if key not in tensors]
-    surplus = [key for key in tensors if key not in own]
-    if wrong or missing or surplus:
-        found = [f'wrong shape: {wrong[:3]}'] if wrong else []
-        found += [f'{len(missing)} missing: {missing[:3]}'] if missing else []
-        found += [f'{len(surplus)} unknown: {surplus[:3]}'] if surplus else []
-        raise ValueError(
-            f'the weights of {path} do not fit the model of its config ({"; ".join(found)}). Pass '
-            'the config that it was trained with: --config FILE'
-        )
-    model.load_state_dict(tensors, strict=False)
-
-
-def _classes(
-    cfg: Config, meta: dict[str, Any], path: str
-) -> tuple[tuple[str, ...], list[tuple[int, int, int]]]:
-    """Return names and colours of the classes, from the first place that has them."""
-    dataset = test_dataset(cfg)
-    kind = DATASETS.get(dataset['type']) if dataset.get('type') else None
-    places = [meta.get('dataset_meta'), dataset.get('metainfo'), getattr(kind, 'METAINFO', {})]
-    lower = [{str(key).lower(): value for key, value in (p or {}).items()} for p in places]
-    known = next((place for place in lower if place.get('classes')), None)
-    if known is None:
-        raise ValueError(
-            f'{path} does not say what its classes are called. Pass a config with metainfo=dict('
-            'classes=(...)) in its test data set: --config FILE'
-        )
-    classes = tuple(map(str, known['classes']))
-    palette = known.get('palette')
-    if not isinstance(palette, list | tuple) or len(palette) < len(classes):
-        palette = _colours(len(classes))
-    return classes, [(int(r), int(g), int(b)) for r, g, b in palette]
-
-
-def _colours(number: int) -> list[tuple[int, int, int]]:
-    """Return colours that are told apart, the same ones each time; VOC's scheme."""
-    colours = []
-    for label in range(1, number + 1):
-        channels = [0, 0, 0]
-        for bit in range(8):
-            for channel in range(3):
-                channels[channel] |= ((label >> (3 * bit + channel)) & 1) << (7 - bit)
-        colours.append((channels[0], channels[1], channels[2]))
-    return colours
-
-
-class Preparation:
-    """The config's test pipeline for pictures without annotations.
-
-    Args:
-        pipeline: That of the config.
-    """
-
-    def __init__(self, pipeline: list[dict[str, Any]]) -> None:
-        first, *others = pipeline
-        name = _short(first['type'])
-        if name != 'LoadImageFromFile' and name != 'LoadImageOrSkip':
-            raise ValueError(
-                f'the test pipeline begins with {first["type"]}; LoadImageFromFile is known. Pass '
-                'a config whose test pipeline begins with it: --config FILE'
-            )
-        # Like LoadImageFromFile, but a JPEG that was cut off is an error, not half grey.
-        self.reader = LoadImageOrSkip(**{k: v for k, v in first.items() if k != 'type'})
-        kept = [part for part in others if _short(part['type']) not in TRUTH]
-        transforms: list[BaseTransform] = [TRANSFORMS.build(part) for part in kept]
-        self.transform = Compose(transforms)
-
-    def __call__(self, picture: Picture) -> dict[str, Any]:
-        """Return what the model's ``test_step`` takes for one picture.
-
-        Raises:
-            UnreadablePictureError: If it is damaged.
-        """
-        if picture.pixels is not None:
-            image = picture.pixels.astype(np.float32) if self.reader.to_float32 else picture.pixels
-        else:
-            try:
-                image = self.reader.read(picture.path)
-            except (OSError, ValueError) as error:
-                raise UnreadablePictureError(f'{picture.path}: {error}') from error
-        shape = image.shape[:2]
-        results = {'img_path': picture.path, 'img_id': 0, 'img': image}
-        return self.transform({**results, 'img_shape': shape, 'ori_shape': shape})
-
-
-def _short(kind: str) -> str:
-    return kind.rpartition('.')[2]
-
-
-class _Prepared(Dataset):
-    """Pictures made ready for the model; instead of a damaged one, the reason as a text."""
-
-    def __init__(self, pictures: list[Picture], prepare: Preparation) -> None:
-        self.pictures = pictures
-        self.prepare = prepare
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def __getitem__(self, number: int) -> tuple[Picture, dict[str, Any] | str]:
-        picture = self.pictures[number]
-        try:
-            return picture, self.prepare(picture)
-        except UnreadablePictureError as error:
-            return picture, str(error)
+TASKS = {'mmdet': 'detection', 'mmseg': 'segmentation', 'mmpretrain': 'classification'}
 
 
 class TrainedModel:
@@ -232,6 +49,11 @@ class TrainedModel:
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             self.prepare = Preparation(test_dataset(cfg)['pipeline'])
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the model is on a GPU."""
+        return next(self.model.parameters()).is_cuda
+
     def __repr__(self) -> str:
         return f'{type(self).__name__}({type(self.model).__name__}, {len(self.classes)} classes)'
 
@@ -241,6 +63,7 @@ class TrainedModel:
         *,
         score: float = SCORE,
         classes: Collection[str] | None = None,
+        tiles: int | None = None,
         batch_size: int = 1,
     ) -> Result | list[Result]:
         """Predict on one picture, or on several.
@@ -250,6 +73,7 @@ class TrainedModel:
                 a PIL image. A list of these, a folder, a pattern or a video gives a list.
             score: Objects of a lower score are left out.
             classes: Objects of other classes are left out.
+            tiles: Side in pixels of overlapping tiles that a large picture is cut into.
             batch_size: Pictures that go through the model together.
 
         Returns:
@@ -263,7 +87,9 @@ class TrainedModel:
         parts = source if isinstance(source, list | tuple) else [source]
         pictures = [picture for part in parts for picture in _pictures_of(part)]
         results = []
-        for result in self.stream(pictures, score=score, classes=classes, batch_size=batch_size):
+        for result in self.stream(
+            pictures, score=score, classes=classes, tiles=tiles, batch_size=batch_size
+        ):
             if isinstance(result, UnreadablePictureError):
                 raise result
             results.append(result)
@@ -278,6 +104,7 @@ class TrainedModel:
         *,
         score: float = SCORE,
         classes: Collection[str] | None = None,
+        tiles: int | None = None,
         batch_size: int = 1,
         workers: int = 0,
         done: Collection[str] = (),
@@ -288,41 +115,79 @@ class TrainedModel:
             pictures: From :func:`find_pictures`. A video becomes its frames, read as needed.
             score: Objects of a lower score are left out.
             classes: Objects of other classes are left out.
+            tiles: Side in pixels of overlapping tiles that a large picture is cut into.
             batch_size: Pictures that go through the model together.
             workers: Processes that read pictures while the model works; frames of videos are
                 read by this process.
             done: Names of pictures and frames to leave out.
 
         Raises:
-            ValueError: If the model has no such class.
+            ValueError: If the model has no such class, or cannot use tiles.
+            ImportError: If tiles for a detector need sahi, which is not installed.
         """
-        labels = self._labels(classes)  # a wrong name is told now, not with the first picture
-        return self._stream(pictures, score, labels, batch_size, workers, done)
-
-    def _stream(
-        self,
-        pictures: Iterable[Picture],
-        score: float,
-        labels: list[int] | None,
-        batch_size: int,
-        workers: int,
-        done: Collection[str],
-    ) -> Iterator[Result | UnreadablePictureError]:
+        # What is wrong is told now, not with the first picture.
+        labels = self._labels(classes)
+        self._set_tiles(tiles)
         frames = chain.from_iterable(
             read_frames(picture) if picture.is_video else [picture] for picture in pictures
         )
         wanted = (picture for picture in frames if picture.name not in done)
+        if tiles and self.task == 'detection':
+            return (self._detect_in_tiles(picture, tiles, score, labels) for picture in wanted)
+        return self._stream(wanted, score, labels, batch_size, workers)
+
+    def _stream(
+        self,
+        wanted: Iterator[Picture],
+        score: float,
+        labels: list[int] | None,
+        batch_size: int,
+        workers: int,
+    ) -> Iterator[Result | UnreadablePictureError]:
         for is_file, group in groupby(wanted, key=lambda picture: picture.pixels is None):
             # Loader processes are started once for many files; few frames are in memory.
             while chunk := list(islice(group, FILES if is_file else batch_size)):
                 loader = DataLoader(
-                    _Prepared(chunk, self.prepare),
+                    PreparedPictures(chunk, self.prepare),
                     batch_size=batch_size,
                     num_workers=workers if is_file else 0,
                     collate_fn=list,
                 )
                 for batch in loader:
                     yield from self._predict_batch(batch, score, labels)
+
+    def _set_tiles(self, tiles: int | None) -> None:
+        """Let a segmentor slide over the picture, or not; look for what a detector needs."""
+        if tiles is not None and self.task == 'classification':
+            raise ValueError(f'tiles={tiles}: a classifier sees the whole picture. Leave it out')
+        if tiles is not None and tiles < 32:
+            raise ValueError(f'tiles={tiles} is a side in pixels, and 32 is the least')
+        if self.task == 'segmentation':
+            stride = tiles and round(tiles * (1 - OVERLAP))
+            slide = {'mode': 'slide', 'crop_size': (tiles, tiles), 'stride': (stride, stride)}
+            self.model.test_cfg = ConfigDict(
+                {**self.cfg.model.test_cfg, **(slide if tiles else {})}
+            )
+        elif tiles is not None:
+            require_sahi()
+
+    def _detect_in_tiles(
+        self, picture: Picture, tiles: int, score: float, labels: list[int] | None
+    ) -> Result | UnreadablePictureError:
+        def detect(pixels: np.ndarray) -> Detection:
+            one = Picture(picture.name, '', pixels)
+            (result,) = self._stream(iter([one]), score, labels, 1, 0)
+            return result  # type: ignore[return-value]
+
+        try:
+            pixels = self.prepare.read(picture)
+        except UnreadablePictureError as error:
+            return error
+        objects = detect_in_tiles(detect, pixels.astype(np.uint8), tiles)
+        from mmdet.structures import DetDataSample
+
+        sample = DetDataSample(metainfo={'ori_shape': pixels.shape[:2]}, pred_instances=objects)
+        return self._result(picture, sample, score, labels)
 
     def _labels(self, classes: Collection[str] | None) -> list[int] | None:
         if classes is None:
@@ -393,9 +258,6 @@ class TrainedModel:
             labels=objects.labels.numpy(),
             masks=masks,
         )
-
-
-TASKS = {'mmdet': 'detection', 'mmseg': 'segmentation', 'mmpretrain': 'classification'}
 
 
 def _pictures_of(source: Any) -> Iterator[Picture]:

@@ -78,6 +78,8 @@ class PredictionFolder:
                 if isinstance(result, Result):
                     line = {
                         'name': result.name,
+                        'height': result.height,
+                        'width': result.width,
                         'files': self._write_pictures(result),
                         'predictions': result.to_json(),
                     }
@@ -108,18 +110,23 @@ class PredictionFolder:
         self._taken.add(place)
         return place
 
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Yield what was written for each picture."""
+        with self._lines.open(encoding='utf-8') as file:
+            next(file)  # the settings
+            for line in file:
+                yield json.loads(line)
+
     def finish(self) -> Path:
         """Write ``predictions.json`` and return its path."""
 
         def entries() -> Iterator[str]:
             separator = '['
-            with self._lines.open(encoding='utf-8') as file:
-                next(file)
-                for line in file:
-                    found = json.loads(line)['predictions']
-                    for entry in found if isinstance(found, list) else [found]:
-                        yield separator + json.dumps(entry)
-                        separator = ','
+            for line in self.lines():
+                found = line['predictions']
+                for entry in found if isinstance(found, list) else [found]:
+                    yield separator + json.dumps(entry)
+                    separator = ','
             yield ']' if separator == ',' else '[]'
 
         path = self.folder / WHOLE

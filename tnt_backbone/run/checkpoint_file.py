@@ -1,6 +1,8 @@
 """Which checkpoint a run starts from or goes on with, and a look into it before the run."""
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -9,8 +11,10 @@ from mmengine.runner import find_latest_checkpoint
 from ..checkpoints import resolve_checkpoint
 from ..checkpoints.convert import to_ours
 from ..checkpoints.published import SCHEME
-from ..checkpoints.read import read_tensors
+from ..checkpoints.read import read_meta, read_tensors
 from ..checkpoints.safe_globals import training_checkpoints_are_safe
+from .config import complete_config
+from .embedded_config import trusted_test_config
 from .pretrained import our_backbones
 
 
@@ -98,6 +102,35 @@ def check_checkpoint(path: str, *, resume: bool = False) -> None:
             f'{path} cannot be resumed from: it holds weights but no {", ".join(missing)}. To '
             f'start a new run from these weights: --cfg-options load_from={path}'
         )
+
+
+def config_of_checkpoint(
+    path: str,
+    *,
+    trust: Collection[str],
+    options: dict[str, Any] | None,
+    work_dir: str | None,
+    launcher: str,
+) -> Config:
+    """Return the config in a checkpoint, read as data, to test with it.
+
+    Args:
+        path: A local file or an address.
+        trust: Types and modules that it may name although no library has them.
+        options: ``--cfg-options``.
+        work_dir: Folder of logs; by default ``./work_dirs/<name of the checkpoint>``.
+        launcher: What started the processes.
+
+    Raises:
+        UntrustedConfigError: If it names what it must not.
+        ValueError: If the checkpoint has no config.
+    """
+    text = read_meta(resolve_checkpoint(path)).get('cfg')
+    if not isinstance(text, str):
+        raise ValueError(f'{path} has no config inside. Pass one: CONFIG {path}')
+    cfg = trusted_test_config(text, trust=trust)
+    complete_config(cfg, path, options=options, work_dir=work_dir, launcher=launcher)
+    return cfg
 
 
 def choose_loader(cfg: Config) -> None:

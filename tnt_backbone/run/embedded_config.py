@@ -16,7 +16,11 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import (
+    DATA_SAMPLERS,
     DATASETS,
+    FUNCTIONS,
+    LOOPS,
+    METRICS,
     MODELS,
     TASK_UTILS,
     TRANSFORMS,
@@ -31,6 +35,7 @@ from .libraries import LIBRARIES
 
 PACKAGES = (*LIBRARIES, 'mmcv', 'mmengine', 'tnt_backbone')  # of types and imports
 PARTS = (MODELS, TASK_UTILS, TRANSFORMS, WEIGHT_INITIALIZERS)
+TESTS = (DATASETS, DATA_SAMPLERS, FUNCTIONS, LOOPS, METRICS, TRANSFORMS)
 # Classes of these modules read files, fetch models or run other programs on the strings they get.
 REACHING_OUT = (
     'mmdet.models.detectors.d2_wrapper',
@@ -50,7 +55,14 @@ REACHING_OUT = (
 OTHER_TYPES = ('nms', 'soft_nms', 'nms_match', 'RoIAlign', 'RoIPool', 'SimpleRoIAlign')
 LONGEST = 4_000_000  # characters; mmengine's longest configs have 60,000
 # A string with one of these could be a call, a file or an address.
-SUSPICIOUS = re.compile(r'[()/\\]|__|\.(pkl|pickle|pth|pt|bin|py|npy|npz|json|ya?ml)$', re.I)
+SUSPICIOUS_IN_MODEL = re.compile(
+    r'[()/\\]|__|\.(pkl|pickle|pth|pt|bin|py|npy|npz|json|ya?ml)$', re.I
+)
+# Data have paths, but a call, an address, and a file that is unpickled or run are none of theirs.
+# mmengine reads YAML with the loader that makes any object.
+SUSPICIOUS_IN_DATA = re.compile(r'[()]|__|://|\.(pkl|pickle|pth|pt|bin|py|ya?ml)$', re.I)
+# Keys of evaluators that write files; --out asks for them.
+WRITTEN = ('outfile_prefix', 'out_file_path', 'output_dir', 'out_dir', 'format_only')
 # Keys whose strings are shown to people only, so anything may stand in them.
 TEXTS = ('classes',)
 
@@ -166,6 +178,40 @@ def trusted_config(text: str, *, trust: Collection[str] = ()) -> Config:
     )
 
 
+def trusted_test_config(text: str, *, trust: Collection[str] = ()) -> Config:
+    """Return what a test needs of a checkpoint's config: also its data and metrics.
+
+    Args:
+        text: The text in the checkpoint (``meta['cfg']``).
+        trust: As for :func:`trusted_config`.
+
+    Raises:
+        UntrustedConfigError: Like :func:`trusted_config`, or if the config has no test data.
+    """
+    cfg = trusted_config(text, trust=trust)
+    content = parse_config(text)
+    missing = [key for key in ('test_dataloader', 'test_evaluator') if not content.get(key)]
+    if missing:
+        raise UntrustedConfigError(
+            f'the config has no {" and no ".join(missing)}. Pass one that has: --config FILE'
+        )
+    evaluators = content['test_evaluator']
+    evaluators = [evaluators] if isinstance(evaluators, dict) else list(evaluators)
+    parts = {
+        'test_dataloader': content['test_dataloader'],
+        'test_evaluator': [
+            {key: value for key, value in evaluator.items() if key not in WRITTEN}
+            for evaluator in evaluators
+        ],
+        'test_cfg': content.get('test_cfg') or {},
+    }
+    for name, part in parts.items():
+        _require_trust(part, name, trust, TESTS, SUSPICIOUS_IN_DATA)
+    cfg.merge_from_dict({'test_dataloader': {'_delete_': True, **parts.pop('test_dataloader')}})
+    cfg.update(parts)
+    return cfg
+
+
 def _import_modules(custom_imports: Any, trust: Collection[str]) -> list[str]:
     """Import the modules of our own and of the libraries, and those that the user allows."""
     names = custom_imports.get('imports', []) if isinstance(custom_imports, dict) else []
@@ -234,13 +280,19 @@ def _walk(node: Any, path: str) -> Iterator[tuple[str, str, Any]]:
         yield path, path.rpartition('.')[2], node
 
 
-def _require_trust(part: Any, name: str, trust: Collection[str]) -> None:
+def _require_trust(
+    part: Any,
+    name: str,
+    trust: Collection[str],
+    registries: tuple[Registry, ...] = PARTS,
+    suspicious: re.Pattern[str] = SUSPICIOUS_IN_MODEL,
+) -> None:
     for path, key, text in _walk(part, name):
         if text in trust:
             continue
         if key == '_scope_' and text not in (*PACKAGES, 'mmcls'):
             raise UntrustedConfigError(f'{path}={text!r} is not one of {", ".join(PACKAGES)}')
-        is_known = _is_known(text) if key == 'type' else not SUSPICIOUS.search(text)
+        is_known = _is_known(text, registries) if key == 'type' else not suspicious.search(text)
         if not is_known:
             what = 'no part of the libraries' if key == 'type' else 'a file, an address or a call'
             raise UntrustedConfigError(
@@ -250,18 +302,18 @@ def _require_trust(part: Any, name: str, trust: Collection[str]) -> None:
 
 
 def _is_known(name: str, registries: tuple[Registry, ...] = PARTS) -> bool:
-    """Tell whether a type is a class that the libraries registered, without importing it."""
+    """Tell whether the libraries registered a type, without importing it."""
     if name in OTHER_TYPES:
         return True
     package, _, short = name.rpartition('.')
     for registry in registries:
         for node in _nodes(registry):
             if package in ('', node.scope) and (found := node.module_dict.get(short)):
-                return _is_harmless(found)
+                return _is_harmless(found, registry)
             # the new style of configs names classes by their whole path
             for registered in node.module_dict.values() if package.count('.') else ():
                 if _path(registered) == name or _same_class(registered, name):
-                    return _is_harmless(registered)
+                    return _is_harmless(registered, registry)
     return _is_torch_layer(name)
 
 
@@ -284,10 +336,12 @@ def _same_class(found: Any, name: str) -> bool:
     return get_object_from_string(name) is found
 
 
-def _is_harmless(found: Any) -> bool:
+def _is_harmless(found: Any, registry: Registry) -> bool:
     module = getattr(found, '__module__', '') or ''
     inside = module.partition('.')[0] in (*PACKAGES, 'torch')
-    return inspect.isclass(found) and inside and not module.startswith(REACHING_OUT)
+    # the functions of the other registries load models, or stand for what is not installed
+    kind = inspect.isfunction if registry is FUNCTIONS else inspect.isclass
+    return kind(found) and inside and not module.startswith(REACHING_OUT)
 
 
 def _is_torch_layer(name: str) -> bool:

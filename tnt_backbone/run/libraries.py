@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.fileio import join_path
 
 from .config import DATALOADERS
 
@@ -35,7 +36,30 @@ def _dump_predictions(metric: str) -> Callable[[Config, str], None]:
 def _write_label_maps(cfg: Config, out: str) -> None:
     if Path(out).suffix:
         raise ValueError(f'--out {out!r} must be a folder: label maps are written as PNG files')
-    cfg.test_evaluator = [{**evaluator, 'output_dir': out} for evaluator in _evaluators(cfg)]
+    cfg.test_evaluator = [
+        _mirrored(cfg, {**evaluator, 'output_dir': out}) for evaluator in _evaluators(cfg)
+    ]
+
+
+# What would write the results of images of one name into one file: what keeps their folders
+MIRRORED = {
+    'DetVisualizationHook': 'tnt_backbone.engine.mirrored_boxes.MirroredDetVisualizationHook',
+    'SegVisualizationHook': 'tnt_backbone.engine.mirrored_masks.MirroredSegVisualizationHook',
+    'IoUMetric': 'tnt_backbone.engine.mirrored_masks.MirroredIoUMetric',
+}
+
+
+def _mirrored(cfg: Config, part: dict[str, Any]) -> dict[str, Any]:
+    """Return a hook or metric that writes each image's results into the image's own folder."""
+    mirrored = MIRRORED.get(str(part['type']).rpartition('.')[2])
+    if mirrored is None:
+        return part
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    prefix = dataset.get('data_prefix') or {}
+    folder = prefix.get('img_path') or prefix.get('img') or ''
+    return {**part, 'type': mirrored, 'image_root': join_path(dataset.get('data_root', ''), folder)}
 
 
 def _evaluators(cfg: Config) -> list[dict[str, Any]]:
@@ -120,13 +144,14 @@ def show_predictions(cfg: Config, *, show: bool, show_dir: str | None, wait_time
     Raises:
         ValueError: If the config has no visualization hook or no visualizer.
     """
-    hook = cfg.get('default_hooks', {}).get('visualization')
+    hook = (cfg.get('default_hooks') or {}).get('visualization')
     if hook is None or not cfg.get('visualizer'):
         raise ValueError(
             '--show and --show-dir need a visualizer and default_hooks.visualization in the '
             'config, as in configs/_base_/runtimes/detection.py'
         )
     library = library_of(cfg)
+    hook.update(_mirrored(cfg, hook))
     hook[library.draw_key] = True
     hook['interval'] = 1  # the default draws each 50th image or fewer
     if show:

@@ -1,16 +1,23 @@
 """What is looked at before a run starts, so that a mistake costs seconds instead of hours."""
 
+import difflib
 import itertools
 
 from mmengine.config import Config
+from mmengine.registry import OPTIMIZERS, init_default_scope
 
 from ..data_checks.datasets import build_leaf_datasets, check_files, check_num_classes
 from .checkpoint_file import check_checkpoint
 from .pretrained import check_backbones, check_pretrained, notes_on_frozen_parts
 
+# What mmengine's Runner takes together or not at all
+TRAIN_KEYS = ('train_dataloader', 'train_cfg', 'optim_wrapper')
+VAL_KEYS = ('val_dataloader', 'val_cfg', 'val_evaluator')
+TEST_KEYS = ('test_dataloader', 'test_cfg', 'test_evaluator')
+
 
 def check_training(cfg: Config) -> list[str]:
-    """Check data, backbone and weights of a training run.
+    """Check keys, data, optimizer, backbone and weights of a training run.
 
     Returns:
         Notes for the log.
@@ -19,6 +26,10 @@ def check_training(cfg: Config) -> list[str]:
         FileNotFoundError: If a file is not there.
         ValueError: If a file or the config is not what training needs.
     """
+    require_keys(cfg, TRAIN_KEYS, 'training')
+    if any(cfg.get(key) is not None for key in VAL_KEYS):
+        require_keys(cfg, VAL_KEYS, 'validation', '. To train without validation: --no-validate')
+    _check_optimizer(cfg)
     if cfg.get('load_from'):
         check_checkpoint(cfg.load_from, resume=cfg.get('resume', False))
     notes = _check_data(cfg, ('train', 'val'))
@@ -29,10 +40,43 @@ def check_training(cfg: Config) -> list[str]:
 
 def check_testing(cfg: Config) -> list[str]:
     """Check data and checkpoint of a test run; returns and raises like :func:`check_training`."""
+    require_keys(cfg, TEST_KEYS, 'testing')
     check_checkpoint(cfg.load_from)
     notes = _check_data(cfg, ('test',))
     check_backbones(cfg)
     return notes
+
+
+def require_keys(cfg: Config, keys: tuple[str, ...], purpose: str, advice: str = '') -> None:
+    """Check that a config has what the Runner takes together.
+
+    Raises:
+        ValueError: If a key is missing or ``None``.
+    """
+    missing = [key for key in keys if cfg.get(key) is None]
+    if missing:
+        raise ValueError(
+            f'the config has no {" and no ".join(missing)}. For {purpose} it must have '
+            f'{", ".join(keys)}{advice}'
+        )
+
+
+def _check_optimizer(cfg: Config) -> None:
+    """Check that the optimizer is known: mmengine calls what it has not found."""
+    optimizer = cfg.optim_wrapper.get('optimizer')
+    kind = optimizer.get('type') if isinstance(optimizer, dict) else None
+    if not isinstance(kind, str):
+        return
+    init_default_scope(cfg.get('default_scope') or 'mmengine')
+    with OPTIMIZERS.switch_scope_and_registry(None) as registry:
+        if registry.get(kind) is not None:
+            return
+    known = sorted(OPTIMIZERS.module_dict)
+    near = difflib.get_close_matches(kind, known, n=3, cutoff=0.5)
+    raise ValueError(
+        f'optim_wrapper.optimizer.type={kind!r} is unknown. '
+        + (f'Did you mean {" or ".join(near)}?' if near else f'Known are {", ".join(known)}')
+    )
 
 
 def _check_data(cfg: Config, phases: tuple[str, ...]) -> list[str]:
@@ -44,12 +88,20 @@ def _check_data(cfg: Config, phases: tuple[str, ...]) -> list[str]:
 
         for dataset in itertools.chain.from_iterable(datasets.values()):
             check_class_folders(dataset)
-    if cfg.get('default_scope') == 'mmdet':
-        from ..data_checks.coco import check_coco, is_plain_coco
-        from ..data_checks.coco_file import forget_coco_files
+    if cfg.get('default_scope') == 'mmseg':
+        from ..data_checks.label_maps import check_label_maps
 
-        for leaf in itertools.chain.from_iterable(datasets.values()):
-            if is_plain_coco(leaf):
-                notes += check_coco(leaf)
+        for phase, leaves in datasets.items():
+            for leaf in leaves:
+                notes += check_label_maps(leaf, is_training=phase == 'train')
+    if cfg.get('default_scope') == 'mmdet':
+        from ..data_checks.coco import check_coco, find_in_orders, is_plain_coco, read_file
+        from ..data_checks.coco_file import forget_coco_files
+        from ..data_checks.findings import notes_unless_error
+
+        leaves = [*filter(is_plain_coco, itertools.chain.from_iterable(datasets.values()))]
+        for leaf in leaves:
+            notes += check_coco(leaf)
+        notes_unless_error(find_in_orders((leaf, read_file(leaf)) for leaf in leaves))
         forget_coco_files()
     return list(dict.fromkeys(notes))  # train and val say the same of the heads

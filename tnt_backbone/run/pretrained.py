@@ -1,6 +1,7 @@
 """Which weights a model starts from: found in its config, replaced, removed, and looked at."""
 
 import copy
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..backbones import BACKBONES
 from ..checkpoints import resolve_checkpoint
 from ..checkpoints.init_cfg import load_options, split_init_cfg
 from ..checkpoints.load import select_tensors
+from ..errors import is_message
 
 # mmengine fetches these itself
 FOREIGN_SCHEMES = (
@@ -119,7 +121,7 @@ def our_backbones(cfg: Config) -> dict[str, dict[str, Any]]:
     Returns:
         ``{dotted path in the config: arguments}``, the class itself as ``type``.
     """
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    init_default_scope(cfg.get('default_scope') or 'mmengine')
     found = {}
     for path, part in _dicts(cfg.model, 'model'):
         if not path.endswith('.backbone') or 'type' not in part:
@@ -144,9 +146,15 @@ def check_backbones(cfg: Config) -> None:
         options = copy.deepcopy(options)
         kind = options.pop('type')
         try:
+            inspect.signature(kind).bind(**options)
+        except TypeError as error:
+            raise ValueError(f'{path} of the config: {kind.__name__}() {error}') from error
+        try:
             with torch.device('meta'):
                 backbone = kind(**options)
         except (TypeError, ValueError) as error:
+            if not is_message(error):
+                raise
             raise ValueError(f'{path} of the config: {error}') from error
         for init in split_init_cfg(backbone.init_cfg)[0]:
             select_tensors(backbone, **load_options(init))

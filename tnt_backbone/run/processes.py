@@ -10,6 +10,32 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
+# What each launcher sets, and mmengine reads
+LAUNCHER_VARIABLES = {
+    'none': (),
+    'pytorch': ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
+    'mpi': (
+        *(f'OMPI_COMM_WORLD_{name}' for name in ('LOCAL_RANK', 'RANK', 'SIZE')),
+        'MASTER_ADDR',
+    ),
+}
+
+
+def check_launcher(launcher: str) -> None:
+    """Check that the launcher that the command line names has started this process.
+
+    Raises:
+        ValueError: If it has not.
+    """
+    missing = [name for name in LAUNCHER_VARIABLES[launcher] if name not in os.environ]
+    if missing:
+        raise ValueError(
+            f'--launcher {launcher} is for processes that it has started, but these variables are '
+            f'not set: {", ".join(missing)}. Use tools/dist_train.sh, dist_test.sh, slurm_train.sh '
+            'or slurm_test.sh, or leave --launcher out'
+        )
+
 
 def init_cpu_processes(cfg: Config) -> None:
     """Let the Runner work in several processes on the CPU; does nothing where there is a GPU.

@@ -1,5 +1,11 @@
 """From a config to a Runner that works on this machine."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
 from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.hooks import LoggerHook
@@ -29,7 +35,8 @@ def build_runner(cfg: Config, notes: list[str]) -> Runner:
         cfg: The config.
         notes: What was found before the start; goes to the log.
     """
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    with _details_in_the_log_file():
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     for hook in runner.hooks:
         # mmengine writes the figures of a test in every process, all into one file
         if isinstance(hook, LoggerHook):
@@ -37,3 +44,45 @@ def build_runner(cfg: Config, notes: list[str]) -> Runner:
     for note in notes:
         runner.logger.warning(note)
     return runner
+
+
+@contextmanager
+def _details_in_the_log_file() -> Iterator[None]:
+    """Keep what mmengine logs while it builds a Runner off the console, except for warnings.
+
+    The environment, the whole config and the order of the hooks are 15 to 30 kB. They would stand
+    before, and hide, the message about what cannot be built. The log file has them.
+    """
+    build_logger = Runner.build_logger
+    loggers: list[logging.Logger] = []
+
+    def build_quietly(runner: Runner, *args: Any, **kwargs: Any) -> logging.Logger:
+        logger = build_logger(runner, *args, **kwargs)
+        loggers.append(logger)
+        for handler in _handlers(logger, of_files=False):
+            handler.addFilter(_is_warning)
+        return logger
+
+    try:
+        with patch.object(Runner, 'build_logger', build_quietly):
+            yield
+    finally:
+        for logger in loggers:
+            for handler in _handlers(logger, of_files=False):
+                handler.removeFilter(_is_warning)
+                handler.addFilter(_is_no_parameter)
+            for file in _handlers(logger, of_files=True):
+                logger.info(f'environment, config and hooks: {file.baseFilename}')
+
+
+def _handlers(logger: logging.Logger, *, of_files: bool) -> list[Any]:
+    return [h for h in logger.handlers if isinstance(h, logging.FileHandler) == of_files]
+
+
+def _is_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
+
+
+def _is_no_parameter(record: logging.LogRecord) -> bool:
+    """Leave out mmengine's line for each option of each parameter: 20 kB before the first step."""
+    return not record.getMessage().startswith('paramwise_options')

@@ -1,0 +1,264 @@
+"""Label maps: pairs, labels and classes, and what the data sets make of them."""
+
+import json
+
+import numpy as np
+import pytest
+from mmengine.registry import DATASETS, DefaultScope
+from PIL import Image
+
+import tnt_backbone.engine  # noqa: F401 (registers RelabelPixels)
+from tests.conftest import ROOT
+from tnt_backbone.cli import check_data
+from tnt_backbone.cli.new_config import convert, find_config, parse_args
+from tnt_backbone.data_checks.datasets import build_leaf_datasets
+from tnt_backbone.data_checks.label_maps import (
+    check_label_maps,
+    find_in_labels,
+    labels_in,
+    pair,
+    parse_label_map,
+)
+
+RED = (220, 40, 40)
+CONFIG = ROOT / 'configs/fpn_tnt_s_ade20k.py'
+
+
+def write(root, split='train', number=2, *, value=1, mode='L', suffix='.png', folder=''):
+    """Write grey images with a red rectangle, and label maps with ``value`` under it."""
+    rng = np.random.default_rng(len(split))
+    for i in range(number):
+        pixels = rng.integers(90, 130, (40, 60, 3), dtype=np.uint8)
+        labels = np.zeros((40, 60), np.uint8)
+        pixels[8:24, 10:30], labels[8:24, 10:30] = RED, value
+        for kind, image, ending in (
+            ('images', Image.fromarray(pixels), '.jpg'),
+            ('labels', Image.fromarray(labels).convert(mode), suffix),
+        ):
+            path = root / kind / split / folder / f'{i}{ending}'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image.save(path, quality=95)
+
+
+def make(root, *options, classes='background\ncat\n'):
+    """Return the config that new_config makes of a folder, and what it says."""
+    if classes is not None and not (root / 'classes.txt').exists():
+        (root / 'classes.txt').write_text(classes)
+    args = parse_args(
+        [str(root / 'c.py'), '--from', str(CONFIG), '--data', str(root), '--force', *options]
+    )
+    cfg, changes = convert(args, find_config(args.source))
+    return cfg, '\n'.join(changes)
+
+
+def trained_on(cfg, phase='train'):
+    """Return the images and label maps behind loading, by MMSegmentation's own data set."""
+    loader = cfg[f'{phase}_dataloader'].dataset
+    names = ('LoadImageFromFile', 'LoadImageOrSkip', 'LoadAnnotations', 'RelabelPixels')
+    pipeline = [part for part in loader.pipeline if part['type'] in names]
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        dataset = DATASETS.build({**loader, 'pipeline': pipeline})
+    return [(sample['img'], sample['gt_seg_map']) for sample in dataset]
+
+
+def assert_red_is_one(samples):
+    assert samples
+    for image, labels in samples:
+        red = (image[..., 2] > 180) & (image[..., 1] < 90)  # BGR
+        assert red.sum() > 200
+        assert (labels[red] == 1).mean() > 0.98
+        assert (labels[~red] == 0).mean() > 0.98
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / 'data'
+
+
+def both(root, **options):
+    write(root, 'train', **options)
+    write(root, 'val', **options)
+
+
+@pytest.mark.parametrize(
+    'options', [{}, {'suffix': '.tif'}, {'suffix': '.jpg.png'}, {'folder': 'sequence'}]
+)
+def test_pixels_fit_what_lies_under_them(root, options):
+    both(root, **options)
+    cfg, _ = make(root)
+    for phase in ('train', 'val', 'test'):
+        assert_red_is_one(trained_on(cfg, phase))
+
+
+@pytest.mark.parametrize('kind', [np.uint16, np.int32, np.float32, bool])
+def test_label_maps_of_other_types(root, kind):
+    both(root)
+    for path in list((root / 'labels').rglob('*.png')):
+        labels = np.asarray(Image.open(path)).astype(kind)
+        path.unlink()
+        Image.fromarray(labels).save(path.with_suffix('.tif'))
+    cfg, _ = make(root)
+    assert_red_is_one(trained_on(cfg))
+
+
+def test_0_and_255_are_refused_or_mapped(root):
+    both(root, value=255)
+    with pytest.raises(ValueError, match=r'cat.*--label-map 255=1'):
+        make(root)
+    cfg, said = make(root, '--label-map', '255=1')
+    assert '255 -> 1' in said
+    for phase in ('train', 'val', 'test'):
+        assert_red_is_one(trained_on(cfg, phase))
+    # the checks see what the pipeline makes of the labels
+    for phase in ('train', 'val'):
+        (dataset,) = build_leaf_datasets(cfg, [phase])[phase]
+        assert check_label_maps(dataset, is_training=phase == 'train') == []
+
+
+def test_test_time_augmentation_maps_labels_too(root):
+    both(root, value=255)
+    cfg, _ = make(root, '--label-map', '255=1')
+    stages = cfg.tta_pipeline[1]['transforms']
+    (place,) = (i for i, stage in enumerate(stages) if stage[0]['type'] == 'LoadAnnotations')
+    assert stages[place + 1] == [dict(type='RelabelPixels', new_labels=[(255, 1)])]
+
+
+def test_grey_levels_are_refused_or_mapped(root):
+    both(root, value=127)
+    with pytest.raises(ValueError, match=r'127.*--label-map'):
+        make(root, classes=None)
+    cfg, _ = make(root, '--label-map', '127=1', classes=None)
+    assert cfg.train_dataloader.dataset.metainfo.classes == ('class 0', 'class 1')
+    assert_red_is_one(trained_on(cfg))
+
+
+def test_a_class_without_pixels_is_an_error_in_training_and_a_note_in_validation(root):
+    write(root, 'train', value=1)
+    write(root, 'val', value=0)
+    _, said = make(root)
+    assert 'labels/val' in said
+    assert '1 (cat)' in said
+    (root / 'classes.txt').write_text('a\nb\ndog\n')
+    with pytest.raises(ValueError, match=r'2 \(dog\)'):
+        make(root)
+
+
+def test_label_maps_of_validation_are_read_too(root):
+    write(root, 'train', value=1)
+    write(root, 'val', value=2)
+    with pytest.raises(ValueError, match=r'labels/val.* 2,'):
+        make(root)
+
+
+def test_a_label_map_of_another_size_is_named(root):
+    both(root)
+    path = root / 'labels/val/0.png'
+    Image.open(path).resize((30, 20), 0).save(path)
+    with pytest.raises(ValueError, match=r'val/0\.png has 30x20'):
+        make(root)
+
+
+def test_a_label_map_larger_than_pillow_reads_is_named(root, monkeypatch):
+    both(root)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)
+    with pytest.raises(ValueError, match=r'train/0\.png'):
+        make(root)
+
+
+@pytest.mark.parametrize('beside', ['.json', '.jpg', '._', '.txt'])
+def test_only_lossless_pictures_are_label_maps(root, beside):
+    both(root)
+    for path in list((root / 'labels').rglob('*.png')) + list((root / 'images').rglob('*.jpg')):
+        if beside == '._':
+            (path.parent / f'._{path.name}').write_bytes(b'\x00\x05\x16\x07')
+        elif path.suffix == '.png':
+            if beside == '.jpg':
+                Image.open(path).save(path.with_suffix('.jpg'))
+            else:
+                path.with_suffix(beside).write_text('{}')
+    cfg, _ = make(root)
+    assert cfg.train_dataloader.dataset.seg_map_suffix == '.png'
+    assert_red_is_one(trained_on(cfg))
+
+
+def test_the_exact_name_comes_before_longer_ones(root):
+    both(root)
+    for path in list((root / 'labels').rglob('*.png')):
+        Image.fromarray(np.zeros((40, 60), np.uint8)).save(path.with_name(f'{path.stem}_color.png'))
+    assert pair(root / 'images/train', root / 'labels/train').label_suffix == '.png'
+
+
+def test_splits_by_other_names(root):
+    for split in ('train', 'valid', 'test'):
+        write(root, split)
+    cfg, _ = make(root)
+    folders = [cfg[f'{p}_dataloader'].dataset.data_prefix.img_path for p in ('val', 'test')]
+    assert folders == ['images/valid', 'images/test']
+    for path in (root / 'labels/test').iterdir():
+        path.unlink()
+    (root / 'labels/test').rmdir()  # a test split without label maps
+    cfg, _ = make(root)
+    assert cfg.test_dataloader.dataset.data_prefix.img_path == 'images/valid'
+
+
+@pytest.mark.parametrize(
+    ('text', 'names'),
+    [
+        ('\ufeffbackground\r\ncat\r\n', ('background', 'cat')),
+        ('0: background\n1: cat\n', ('background', 'cat')),
+        ('0\n1\n', ('0', '1')),
+    ],
+)
+def test_lists_of_classes(root, text, names):
+    both(root)
+    (root / 'classes.txt').write_bytes(text.encode())
+    assert make(root)[0].train_dataloader.dataset.metainfo.classes == names
+
+
+def test_a_name_that_stands_twice_is_refused(root):
+    both(root)
+    with pytest.raises(ValueError, match='cat'):
+        make(root, classes='cat\ncat\n')
+
+
+def test_check_data_and_the_look_before_training_say_the_same(root, capsys):
+    both(root)
+    cfg, _ = make(root)
+    cfg.dump(root / 'c.py')
+    for path in (root / 'labels/train').iterdir():  # the user writes them again
+        labels = np.array(Image.open(path))
+        Image.fromarray(labels * 255).save(path)
+    out = root / 'found.json'
+    with pytest.raises(SystemExit) as exit_:
+        check_data.main([str(root / 'c.py'), '--out', str(out), '--workers', '1'])
+    assert exit_.value.code == 1
+    found = json.loads(out.read_text())
+    assert [entry['kind'] for entry in found['train']] == ['class without pixels']
+    assert found['val'] == []
+    (dataset,) = build_leaf_datasets(cfg, ['train'])['train']
+    with pytest.raises(ValueError, match='cat'):
+        check_label_maps(dataset, is_training=True)
+
+
+def test_findings_name_place_count_and_mending():
+    files = {0: ['a', 'b'], 7: ['b'], 255: ['a']}
+    first, second = find_in_labels(files, ('x', 'y', 'z'), 'labels', is_training=True)
+    assert (first.kind, second.kind) == ('label out of range', 'class without pixels')
+    assert '1 label maps hold 7' in first.text
+    assert '--label-map' in first.text
+    assert '1 (y), 2 (z)' in second.text
+    assert find_in_labels({0: ['a']}, ('x', 'y'), 'p', is_training=True, is_whole=False) == []
+
+
+def test_labels_are_counted_as_mmsegmentation_reads_them(tmp_path):
+    path = tmp_path / 'a.png'
+    Image.fromarray(np.array([[0, 3, 3, 255]], np.uint8)).save(path)
+    assert labels_in(path) == {0: 1, 3: 2, 255: 1}
+
+
+@pytest.mark.parametrize('text', ['255', '255=', '=1', '300=1', '1=300', '-1=1', 'a=b'])
+def test_bad_label_maps_of_the_command_line(text):
+    with pytest.raises(ValueError, match='--label-map'):
+        parse_label_map([text])
+    with pytest.raises(ValueError, match='twice'):
+        parse_label_map(['1=2', '1=3'])

@@ -1,0 +1,43 @@
+"""The backbones in transformers: built, saved, loaded, with equal maps."""
+
+import pytest
+import torch
+
+transformers = pytest.importorskip('transformers', reason='an extra')
+
+from transformers import AutoBackbone, AutoConfig  # noqa: E402
+
+from tnt_backbone.backbones import BACKBONES  # noqa: E402
+from tnt_backbone.doors.transformers import TokenBackboneConfig, TokenBackboneModel  # noqa: E402
+
+SMALLEST = {'TNT': 'ti', 'PyramidTNT': 'ti', 'T2TViT': '7'}
+
+
+@pytest.mark.parametrize('family', BACKBONES)
+def test_saved_and_loaded_maps_are_equal(tmp_path, family):
+    arch = SMALLEST[family.__name__]
+    config = TokenBackboneConfig(family.__name__, arch, {'img_size': 64}, out_indices=[2, 4])
+    torch.manual_seed(0)
+    model = AutoBackbone.from_config(config).eval()
+    images = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        maps = model(pixel_values=images).feature_maps
+        model.save_pretrained(tmp_path)
+        loaded = TokenBackboneModel.from_pretrained(tmp_path).eval()
+        again = loaded(pixel_values=images).feature_maps
+
+        plain = family(arch, img_size=64, out_indices=(1, 3)).eval()
+        plain.load_state_dict(model.backbone.state_dict())
+        expected = plain(images)
+    assert loaded.channels == [level.shape[1] for level in maps]
+    for first, second, third in zip(maps, again, expected, strict=True):
+        torch.testing.assert_close(first, second, rtol=0, atol=0)
+        torch.testing.assert_close(first, third, rtol=0, atol=0)
+    assert AutoConfig.from_pretrained(tmp_path).out_features == ['level2', 'level4']
+
+
+def test_bad_configs_are_named():
+    with pytest.raises(ValueError, match='family'):
+        TokenBackboneConfig(family='ViT')
+    with pytest.raises(ValueError, match='out_indices'):
+        AutoBackbone.from_config(TokenBackboneConfig('TNT', 'ti', out_indices=[0, 1]))

@@ -1,0 +1,386 @@
+"""COCO files as tools export them: every box of the config that is made fits what lies under it."""
+
+import copy
+import json
+
+import numpy as np
+import pycocotools.mask
+import pytest
+from mmengine.registry import DATASETS, DefaultScope
+from PIL import Image
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from tests.conftest import ROOT
+from tnt_backbone.cli import check_data
+from tnt_backbone.cli.new_config import convert, find_config, parse_args
+from tnt_backbone.data_checks.coco import find_in_annotations, find_in_orders, read_file
+from tnt_backbone.data_checks.coco_file import forget_coco_files
+from tnt_backbone.data_checks.datasets import build_leaf_datasets
+
+COLOURS = {'cat': (220, 40, 40), 'dog': (40, 200, 40), 'bird': (40, 40, 220)}
+BOXES = ROOT / 'configs/retinanet_tnt_s_coco.py'
+MASKS = ROOT / 'configs/mask_rcnn_tnt_s_coco.py'
+
+
+def make(root, folder='images', *, names=('cat', 'dog'), number=4, size=(96, 64), seed=0):
+    """Write grey images with two coloured rectangles each; return COCO's dict."""
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    width, height = size
+    content = {
+        'images': [],
+        'annotations': [],
+        'categories': [{'id': i, 'name': name} for i, name in enumerate(names, 1)],
+    }
+    for i in range(number):
+        pixels = rng.integers(90, 130, (height, width, 3), dtype=np.uint8)
+        content['images'].append(
+            {'id': i + 1, 'file_name': f'{i:03d}.png', 'width': width, 'height': height}
+        )
+        for k in range(2):
+            w, h = (int(value) for value in rng.integers(14, 22, 2))
+            # side by side, so that none hides another
+            x = int(rng.integers(0, width // 2 - w)) + k * width // 2
+            y = int(rng.integers(0, height - h))
+            name = names[(i + k) % len(names)]
+            pixels[y : y + h, x : x + w] = COLOURS[name]
+            content['annotations'].append(
+                {
+                    'id': len(content['annotations']) + 1,
+                    'image_id': i + 1,
+                    'category_id': names.index(name) + 1,
+                    'bbox': [x, y, w, h],
+                    'area': w * h,
+                    'iscrowd': 0,
+                    'segmentation': [[x, y, x + w, y, x + w, y + h, x, y + h]],
+                }
+            )
+        Image.fromarray(pixels).save(root / folder / f'{i:03d}.png')
+    return content
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+    return path
+
+
+def configure(train, *options, config=BOXES):
+    """Return the config that new_config makes, and what it says."""
+    forget_coco_files()
+    args = parse_args(
+        [str(train.parent / 'c.py'), '--from', str(config), '--data', str(train), *options]
+    )
+    cfg, changes = convert(args, find_config(args.source))
+    return cfg, '\n'.join(changes)
+
+
+def assert_boxes_fit(cfg, phase='train', boxes=8):
+    """Compare each box that MMDetection's own data set gives with the colour in the image."""
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        dataset = DATASETS.build({**cfg[f'{phase}_dataloader'].dataset, 'pipeline': []})
+    names, seen = dataset.metainfo['classes'], 0
+    for i in range(len(dataset)):
+        info = dataset.get_data_info(i)
+        pixels = np.asarray(Image.open(info['img_path']).convert('RGB')).astype(int)
+        for instance in info['instances']:
+            x1, y1, x2, y2 = (round(value) for value in instance['bbox'])
+            inside = pixels[y1:y2, x1:x2].reshape(-1, 3)
+            colour = COLOURS[names[instance['bbox_label']]]
+            assert (abs(inside - colour) < 10).all(), (info['img_path'], instance)
+            seen += 1
+    assert seen == boxes
+
+
+def assert_perfect(path):
+    """Measure the truth as predictions: COCO's AP must be 1."""
+    truth = COCO(str(path))
+    results = [
+        {key: entry[key] for key in ('image_id', 'category_id', 'bbox')} | {'score': 0.9}
+        for entry in truth.dataset['annotations']
+    ]
+    evaluation = COCOeval(truth, truth.loadRes(results), 'bbox')
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    assert evaluation.stats[0] == pytest.approx(1.0)
+
+
+def no_iscrowd(content):
+    for entry in content['annotations']:
+        del entry['iscrowd']
+
+
+def ids_from_0(content):
+    for number, entry in enumerate(content['annotations']):
+        entry['id'] = number
+
+
+def ids_as_texts(content):
+    for number, entry in enumerate(content['annotations']):
+        entry['id'] = f'a{number}-4f2e'
+
+
+def image_ids_as_texts(content):
+    for entry in content['annotations']:
+        entry['image_id'] = str(entry['image_id'])
+
+
+def category_ids_as_texts(content):
+    for entry in content['annotations']:
+        entry['category_id'] = str(entry['category_id'])
+
+
+def image_ids_as_numbers(content):
+    for image in content['images']:
+        image['id'] = str(image['id'])
+
+
+def no_area(content):
+    for entry in content['annotations']:
+        del entry['area']
+
+
+def no_box(content):
+    for entry, value in zip(content['annotations'], [None, [], 'x'] * 3, strict=False):
+        entry['bbox'] = value
+    del content['annotations'][-1]['bbox']
+
+
+def boxes_as_texts(content):
+    for entry in content['annotations']:
+        entry['bbox'] = [str(value) for value in entry['bbox']]
+
+
+def backslashes(content):
+    for image in content['images']:
+        image['file_name'] = f'images\\{image["file_name"]}'
+
+
+def flat_polygons(content):
+    for entry in content['annotations']:
+        entry['segmentation'] = entry['segmentation'][0]
+
+
+def images_twice(content):
+    content['images'] += [{**image, 'id': image['id'] + 100} for image in content['images']]
+    for entry in content['annotations']:
+        if entry['category_id'] == 2:
+            entry['image_id'] += 100
+
+
+def a_category_that_groups(content):
+    for category in content['categories']:
+        category['supercategory'] = 'animals'
+    content['categories'].insert(0, {'id': 0, 'name': 'animals', 'supercategory': 'none'})
+
+
+def a_category_of_the_same_name(content):
+    content['categories'].insert(0, {'id': 0, 'name': 'cat', 'supercategory': 'none'})
+
+
+def nothing(content):
+    pass
+
+
+def no_info(content):
+    content['licenses'] = []
+
+
+def floats(content):
+    for entry in content['annotations']:
+        entry.update({key: float(entry[key]) for key in ('id', 'image_id', 'category_id')})
+
+
+def texts_of_images(content):
+    for image in content['images']:
+        image['id'] = f'img-{image["id"]}'
+    for entry in content['annotations']:
+        entry['image_id'] = f'img-{entry["image_id"]}'
+
+
+MENDED = [
+    no_iscrowd, ids_from_0, ids_as_texts, image_ids_as_texts, category_ids_as_texts,
+    image_ids_as_numbers, no_area, no_box, boxes_as_texts, backslashes, flat_polygons, images_twice,
+    a_category_that_groups, a_category_of_the_same_name,
+]  # fmt: skip
+RIGHT = [nothing, no_info, floats, texts_of_images]
+
+
+@pytest.mark.parametrize('spoil', [*MENDED, *RIGHT], ids=lambda spoil: spoil.__name__)
+def test_boxes_fit_and_the_truth_is_perfect(tmp_path, spoil):
+    content = make(tmp_path)
+    spoil(content)
+    path = write(tmp_path / 'all.json', content)
+    before = path.read_bytes()
+    cfg, said = configure(path)
+    used = cfg.train_dataloader.dataset.ann_file
+    assert path.read_bytes() == before
+    assert used.endswith('all_mended.json' if spoil in MENDED else 'all.json')
+    assert ('all_mended.json' in said) == (spoil in MENDED)
+    assert cfg.train_dataloader.dataset.metainfo.classes == ('cat', 'dog')
+    for phase in ('train', 'val'):
+        assert_boxes_fit(cfg, phase)
+    assert_perfect(cfg.val_evaluator.ann_file)
+    # what was mended needs nothing more, in any eyes
+    again, said = configure(tmp_path / used.rpartition('/')[2])
+    assert again.train_dataloader.dataset.ann_file == used
+    assert 'note:' not in said
+
+
+def test_a_mark_of_windows(tmp_path):
+    path = write(tmp_path / 'all.json', make(tmp_path))
+    path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes())
+    cfg, _ = configure(path)
+    assert_boxes_fit(cfg)
+
+
+@pytest.mark.parametrize('names', [('bird', 'cat', 'dog'), ('dog', 'bird')])
+def test_a_validation_file_gets_the_categories_of_training(tmp_path, names):
+    train = make(tmp_path, names=('cat', 'dog', 'bird'), number=6)
+    val = copy.deepcopy(train)
+    by_name = {category['name']: category for category in val['categories']}
+    val['categories'] = [by_name[name] for name in names]
+    ids = {by_name[name]['id'] for name in names}
+    val['annotations'] = [e for e in val['annotations'] if e['category_id'] in ids]
+    paths = write(tmp_path / 'train.json', train), write(tmp_path / 'val.json', val)
+    cfg, said = configure(paths[0], '--val-data', str(paths[1]))
+    assert 'val_mended.json' in said
+    assert_boxes_fit(cfg, 'train', 12)
+    assert_boxes_fit(cfg, 'val', len(val['annotations']))
+
+    # by hand: the look before training and check_data refuse it
+    if len(names) == 3:
+        cfg.val_dataloader.dataset.ann_file = cfg.val_evaluator.ann_file = str(paths[1])
+        cfg.dump(tmp_path / 'hand.py')
+        leaves = [
+            leaf for found in build_leaf_datasets(cfg, ('train', 'val')).values() for leaf in found
+        ]
+        (finding,) = find_in_orders((leaf, read_file(leaf)) for leaf in leaves)
+        assert finding.is_error
+        with pytest.raises(SystemExit) as exit_:
+            check_data.main([str(tmp_path / 'hand.py'), '--workers', '1'])
+        assert exit_.value.code == 1
+
+
+def all_crowds_of_a_class(content):
+    for entry in content['annotations']:
+        entry['iscrowd'] = int(entry['category_id'] == 2)
+
+
+def corners(content):
+    for entry in content['annotations']:
+        x, y, w, h = entry['bbox']
+        entry['bbox'] = [x, y, x + w, y + h]
+
+
+def one_point(content):
+    content['annotations'][0]['segmentation'] = [[10, 10]]
+
+
+def odd(content):
+    content['annotations'][0]['segmentation'] = [[10, 10, 30, 10, 30, 30, 5]]
+
+
+def a_text(content):
+    content['annotations'][0]['segmentation'] = '10,10,30,10,30,30'
+
+
+def rle_of_another_size(content):
+    mask = np.asfortranarray(np.ones((32, 48), np.uint8))
+    rle = pycocotools.mask.encode(mask)
+    content['annotations'][0]['segmentation'] = {**rle, 'counts': rle['counts'].decode()}
+
+
+def no_image_id(content):
+    del content['annotations'][0]['image_id']
+
+
+REFUSED = {
+    all_crowds_of_a_class: 'dog',
+    corners: 'x1, y1, x2, y2',
+    one_point: 'segmentation',
+    odd: 'segmentation',
+    a_text: 'segmentation',
+    rle_of_another_size: 'segmentation',
+    no_image_id: 'image_id',
+}
+
+
+@pytest.mark.parametrize('spoil', REFUSED, ids=lambda spoil: spoil.__name__)
+def test_what_could_be_meant_otherwise_is_refused(tmp_path, spoil):
+    content = make(tmp_path)
+    spoil(content)
+    with pytest.raises(ValueError, match=REFUSED[spoil]):
+        configure(write(tmp_path / 'all.json', content), config=MASKS)
+
+
+def test_masks_of_the_right_kinds_pass(tmp_path):
+    content = make(tmp_path)
+    mask = np.zeros((64, 96), np.uint8)
+    x, y, w, h = content['annotations'][0]['bbox']
+    mask[y : y + h, x : x + w] = 1
+    rle = pycocotools.mask.encode(np.asfortranarray(mask))
+    content['annotations'][0]['segmentation'] = {**rle, 'counts': rle['counts'].decode()}
+    cfg, said = configure(write(tmp_path / 'all.json', content), config=MASKS)
+    assert_boxes_fit(cfg)
+    assert 'mended' not in said
+
+
+def test_images_of_training_and_validation_have_the_same_names(tmp_path):
+    train, val = make(tmp_path, 'train', seed=1), make(tmp_path, 'val', number=3, seed=2)
+    folder = tmp_path / 'annotations'
+    paths = write(folder / 'train.json', train), write(folder / 'val.json', val)
+    cfg, _ = configure(paths[0], '--val-data', str(paths[1]))
+    assert_boxes_fit(cfg, 'train')
+    assert_boxes_fit(cfg, 'val', 6)
+
+
+def test_images_below_images(tmp_path):
+    train = make(tmp_path, 'images/train', seed=1)
+    val = make(tmp_path, 'images/val', number=3, seed=2)
+    folder = tmp_path / 'annotations'
+    paths = write(folder / 'a.json', train), write(folder / 'b.json', val)
+    with pytest.raises(ValueError, match='--val-images'):
+        configure(paths[0], '--val-data', str(paths[1]))
+    options = ('--images', str(tmp_path / 'images/train'))
+    options += ('--val-images', str(tmp_path / 'images/val'))
+    cfg, _ = configure(paths[0], '--val-data', str(paths[1]), *options)
+    assert_boxes_fit(cfg, 'val', 6)
+    wrong = ('--images', str(tmp_path / 'images/val'))
+    with pytest.raises(FileNotFoundError, match='--images'):
+        configure(paths[0], *wrong)
+
+
+def test_a_folder_of_other_pictures_with_the_same_names(tmp_path):
+    make(tmp_path, 'depth', seed=9)
+    path = write(tmp_path / 'all.json', make(tmp_path, 'rgb'))
+    with pytest.raises(ValueError, match=r'depth.*rgb.*--images'):
+        configure(path)
+    make(tmp_path, 'depth', size=(48, 32), seed=9)  # thumbnails: the sizes do not fit
+    cfg, _ = configure(path)
+    assert_boxes_fit(cfg)
+
+
+def test_small_images_are_told_before_the_run(tmp_path):
+    path = write(tmp_path / 'all.json', make(tmp_path, size=(48, 30)))
+    with pytest.raises(ValueError, match='min_size=32'):
+        configure(path)
+
+
+def test_each_look_says_the_same_of_a_file_that_was_not_mended(tmp_path):
+    cfg, _ = configure(write(tmp_path / 'all.json', make(tmp_path)))
+    for spoil in (no_iscrowd, ids_from_0, images_twice, corners, all_crowds_of_a_class):
+        content = make(tmp_path)
+        spoil(content)
+        write(tmp_path / 'all.json', content)
+        forget_coco_files()
+        found = [
+            finding.kind
+            for leaves in build_leaf_datasets(cfg, ('train', 'val')).values()
+            for leaf in leaves
+            for finding in find_in_annotations(leaf, read_file(leaf))
+            if finding.is_error
+        ]
+        assert found, spoil.__name__

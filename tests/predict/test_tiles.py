@@ -1,0 +1,76 @@
+"""Large pictures in tiles: boxes where the digits are, label maps like the sliding window's."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+from PIL import Image
+from torchvision.ops import box_iou
+
+from tnt_backbone import load_model
+from tnt_backbone.demo.dataset import make_dataset
+from tnt_backbone.predict.pictures import Picture
+from tnt_backbone.predict.tiles import require_sahi
+
+
+def test_a_detector_finds_in_tiles_what_it_finds_in_scenes(tmp_path):
+    pytest.importorskip('sahi', reason='sahi is an extra')
+    make_dataset(tmp_path / 'data', train=1, val=4)
+    content = json.loads((tmp_path / 'data/annotations/instances_val.json').read_text())
+    scenes = [np.asarray(Image.open(tmp_path / f'data/val/{i:06d}.jpg')) for i in range(4)]
+    side = scenes[0].shape[0]
+    picture = np.concatenate(
+        [np.concatenate(scenes[:2], axis=1), np.concatenate(scenes[2:], axis=1)]
+    )[..., ::-1]
+    numbers = {image['id']: i for i, image in enumerate(content['images'])}
+    names = {entry['id']: entry['name'] for entry in content['categories']}
+    truth, kinds = [], []
+    for entry in content['annotations']:
+        i = numbers[entry['image_id']]
+        x, y, w, h = entry['bbox']
+        left, top = x + side * (i % 2), y + side * (i // 2)
+        truth.append([left, top, left + w, top + h])
+        kinds.append(names[entry['category_id']])
+
+    model = load_model('tnt://digits')
+    result = model.predict(picture, tiles=side, score=0.5)
+    assert (result.height, result.width) == picture.shape[:2]
+    overlap = box_iou(torch.tensor(truth).float(), torch.from_numpy(result.boxes))
+    found = [
+        result.names[int(row.argmax())] == kind and float(row.max()) > 0.5
+        for row, kind in zip(overlap, kinds, strict=True)
+    ]
+    assert sum(found) >= len(truth) - 2
+    assert len(result.boxes) <= len(truth) + 2
+    assert result.draw().shape == picture.shape
+
+
+def test_a_segmentor_slides(make_checkpoint):
+    path, _ = make_checkpoint('segmentation')
+    model = load_model(path)
+    pixels = np.random.default_rng(1).integers(0, 256, (160, 192, 3), dtype=np.uint8)
+    labels = model.predict(pixels, tiles=64).labels
+    network = load_model(path).model
+    network.test_cfg.update(mode='slide', crop_size=(64, 64), stride=(51, 51))
+    data = model.prepare(Picture('a', '', pixels))
+    with torch.no_grad(), DefaultScope.overwrite_default_scope('mmseg'):
+        (sample,) = network.test_step({key: [value] for key, value in data.items()})
+    np.testing.assert_array_equal(labels, sample.pred_sem_seg.data[0])
+    assert (labels != load_model(path).predict(pixels).labels).any()
+    # the next picture is taken whole again
+    np.testing.assert_array_equal(
+        model.predict(pixels).labels, load_model(path).predict(pixels).labels
+    )
+
+
+def test_what_tiles_cannot_do_is_said(make_checkpoint, monkeypatch):
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    with pytest.raises(ValueError, match='tiles=64'):
+        load_model(make_checkpoint('classification')[0]).predict(pixels, tiles=64)
+    with pytest.raises(ValueError, match='tiles=8'):
+        load_model('tnt://digits').predict(pixels, tiles=8)
+    monkeypatch.setattr('tnt_backbone.predict.tiles.find_spec', lambda _: None)
+    with pytest.raises(ImportError, match='sahi'):
+        require_sahi()

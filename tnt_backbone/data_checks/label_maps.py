@@ -1,0 +1,269 @@
+"""Label maps: how they pair with images, which labels they hold, and whether classes fit these."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import mmcv
+import numpy as np
+from mmengine.dataset import BaseDataset
+from PIL import Image
+
+from .findings import Finding, notes_unless_error, shorten
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+LOSSY = ('.jpg', '.jpeg', '.webp')
+IGNORED = 255  # MMSegmentation's ignore_index
+READ_BEFORE_A_RUN = 200  # label maps; about a second
+# What Pillow raises for files that are no picture, damaged, or larger than it accepts
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+MEND_LABELS = (
+    'Give other numbers to labels with tools/new_config.py --label-map OLD=NEW ..., such as '
+    '--label-map 255=1, or write the label maps again with 0, 1, ... for the classes and 255 for '
+    'pixels of no class'
+)
+
+
+class Pairs(NamedTuple):
+    """Images and their label maps.
+
+    Attributes:
+        image_suffix: How the names of all images end.
+        label_suffix: What stands behind the rest of an image's name in its label map's name.
+        images: The images.
+        labels: The label map of each.
+    """
+
+    image_suffix: str
+    label_suffix: str
+    images: list[Path]
+    labels: list[Path]
+
+
+def pair(images: Path, labels: Path) -> Pairs:
+    """Find the label map of each image of a folder.
+
+    Hidden files are passed over, as MMSegmentation does. Of several files that could be label maps,
+    lossless ones come before JPEGs, then the one with the image's own name, then ``.png``.
+
+    Args:
+        images: Folder with the images, which may lie in folders of their own.
+        labels: Folder with the label maps, in the same folders.
+
+    Raises:
+        FileNotFoundError: If there are no images, or one has no label map.
+        ValueError: If the images end in several ways, or the label maps are JPEGs.
+    """
+    found = sorted(path for path in _pictures(images))
+    suffixes = Counter(path.suffix for path in found)
+    if not found:
+        raise FileNotFoundError(f'{images} has no images. Endings: {" ".join(IMAGE_SUFFIXES)}')
+    if len(suffixes) != 1:
+        counts = ', '.join(f'{number} in {ending}' for ending, number in suffixes.items())
+        raise ValueError(
+            f'The images of {images} end in several ways ({counts}). MMSegmentation reads one '
+            'ending. Rename or convert the others'
+        )
+    (suffix,) = suffixes
+    stems = [str(path.relative_to(images))[: -len(suffix)] for path in found]
+    there = {str(path.relative_to(labels)) for path in _pictures(labels)}
+    endings = {name[len(stem) :] for stem in stems[:1] for name in there if name.startswith(stem)}
+
+    def missing(ending: str) -> list[str]:
+        return [stem + ending for stem in stems if stem + ending not in there]
+
+    def preference(ending: str) -> tuple[Any, ...]:
+        is_lossy = ending.lower().endswith(LOSSY)
+        is_exact = ending.count('.') == 1 and ending.startswith('.')
+        return len(missing(ending)), is_lossy, not is_exact, ending.lower() != '.png', ending
+
+    ending = min(endings or {'.png'}, key=preference)
+    if absent := missing(ending):
+        raise FileNotFoundError(
+            f'{len(absent)} of {len(stems)} images of {images} have no label map in {labels}: '
+            f'{shorten(absent)}. Add the label maps, or take out the images'
+        )
+    if ending.lower().endswith(LOSSY):
+        raise ValueError(
+            f'The label maps of {labels} end in {ending}, which changes values when it is '
+            'compressed. Write them as .png'
+        )
+    return Pairs(suffix, ending, found, [labels / (stem + ending) for stem in stems])
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in folder.rglob('*')
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not any(part.startswith('.') for part in path.relative_to(folder).parts)
+        and path.is_file()
+    ]
+
+
+def read_label_map(path: str | Path) -> np.ndarray:
+    """Return the labels of a map ``(H, W)``, 0 to 255, as MMSegmentation reads them.
+
+    Raises:
+        ValueError: If it cannot be read, has several channels, or has labels above 255.
+    """
+    try:
+        pixels = mmcv.imread(str(path), flag='unchanged', backend='pillow')
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f'{path} is larger than Pillow reads ({error}), in training too. Cut the picture and '
+            'its label map into tiles'
+        ) from error
+    except UNREADABLE as error:
+        raise ValueError(f'{path} cannot be read as a picture ({error}). Write it again') from error
+    if pixels.ndim != 2:
+        raise ValueError(
+            f'{path} has {pixels.shape[-1]} channels. A label map has one, with the number of the '
+            "class. Convert colours that stand for classes; a PNG's own palette is right"
+        )
+    if pixels.max(initial=0) > IGNORED:
+        raise ValueError(f'{path} holds {pixels.max()}. Labels are 0 to 254, and 255 is ignored')
+    return pixels.astype(np.uint8)
+
+
+def labels_in(path: str | Path) -> dict[int, int]:
+    """Return how many pixels each label of a map has.
+
+    Raises:
+        ValueError: Like :func:`read_label_map`.
+    """
+    counts = np.bincount(read_label_map(path).ravel(), minlength=1)
+    return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
+
+
+def check_size(image: Path, label_map: Path) -> None:
+    """Compare the size of a label map with its image's, reading only their headers.
+
+    Raises:
+        ValueError: If they differ.
+    """
+    try:
+        with Image.open(image) as first, Image.open(label_map) as second:
+            sizes = first.size, second.size
+    except UNREADABLE:  # it is told where the file is read
+        return
+    if sizes[0] != sizes[1]:
+        raise ValueError(
+            f'{label_map} has {sizes[1][0]}x{sizes[1][1]} pixels, but {image} has '
+            f'{sizes[0][0]}x{sizes[0][1]}. Both must have the same size. Make the label map again'
+        )
+
+
+def find_in_labels(
+    files: Mapping[int, Sequence[str]],
+    classes: Sequence[str],
+    place: str,
+    *,
+    is_training: bool,
+    is_whole: bool = True,
+) -> list[Finding]:
+    """Compare the labels that were found with the classes.
+
+    Args:
+        files: Label to the label maps that hold it, as the pipeline passes it on.
+        classes: Names of the classes; label 0 is the first.
+        place: The folder of the label maps.
+        is_training: Whether they are trained on.
+        is_whole: Whether all label maps were read.
+    """
+    findings = []
+    used = set(files) - {IGNORED}
+    outside = sorted(label for label in used if label >= len(classes))
+    absent = [i for i in range(len(classes)) if i not in used]
+    if outside:
+        paths = sorted({path for label in outside for path in files[label]})
+        text = (
+            f'{len(paths)} label maps hold {shorten(outside, 8)}, but the {len(classes)} classes '
+            f'have the labels 0 to {len(classes) - 1} ({shorten(paths)}). {MEND_LABELS}'
+        )
+        findings.append(Finding('label out of range', place, text))
+    if not used:
+        text = f'the label maps hold nothing but {IGNORED}, which is ignored. {MEND_LABELS}'
+        findings.append(Finding('class without pixels', place, text))
+    elif absent and is_whole:
+        names = shorten([f'{i} ({classes[i]})' for i in absent])
+        text = f'no label map has a pixel of {len(absent)} of {len(classes)} classes: {names}. '
+        if is_training:
+            if IGNORED in files:
+                text += f'{len(files[IGNORED])} maps hold {IGNORED}, which is ignored. '
+            text += f'{MEND_LABELS}. Or take the class out of the list of classes'
+            findings.append(Finding('class without pixels', place, text))
+        else:
+            text += 'They are not measured'
+            findings.append(Finding('class without pixels to measure', place, text))
+    return findings
+
+
+def relabelled(label: int, dataset: BaseDataset) -> int:
+    """Return the label that the pipeline of a data set makes of one in a file."""
+    for transform in getattr(dataset.pipeline, 'transforms', ()):
+        mapping = getattr(transform, 'new_labels', None)
+        if mapping is not None:
+            return mapping.get(label, label)
+    return label
+
+
+def check_label_maps(dataset: BaseDataset, *, is_training: bool) -> list[str]:
+    """Look at some label maps of a data set of MMSegmentation before a run starts.
+
+    Args:
+        dataset: Built with ``lazy_init=True``; its files exist.
+        is_training: Whether it is trained on.
+
+    Returns:
+        Notes for the log.
+
+    Raises:
+        ValueError: If a label map cannot be read or does not fit the classes.
+    """
+    from mmseg.datasets import BaseSegDataset
+
+    is_known = isinstance(dataset, BaseSegDataset) and not dataset.reduce_zero_label
+    if not is_known or dataset.backend_args or dataset.label_map:
+        return []
+    paths = [info['seg_map_path'] for info in dataset.load_data_list() if 'seg_map_path' in info]
+    step = max(1, len(paths) // READ_BEFORE_A_RUN)
+    files: dict[int, list[str]] = {}
+    for path in paths[::step]:
+        for label in labels_in(path):
+            files.setdefault(relabelled(label, dataset), []).append(path)
+    place = str(dataset.data_prefix.get('seg_map_path'))
+    return notes_unless_error(
+        find_in_labels(
+            files,
+            dataset.metainfo['classes'],
+            place,
+            is_training=is_training,
+            is_whole=step == 1,
+        )
+        if files
+        else []
+    )
+
+
+def parse_label_map(pairs: Iterable[str]) -> dict[int, int]:
+    """Return ``--label-map`` as a dict.
+
+    Args:
+        pairs: Such as ``'255=1'``: label in the files, label to train on.
+
+    Raises:
+        ValueError: If one is not two labels from 0 to 255, or a label is named twice.
+    """
+    mapping: dict[int, int] = {}
+    for text in pairs:
+        old, separator, new = text.partition('=')
+        if not (separator and old.isdecimal() and new.isdecimal()):
+            raise ValueError(f'--label-map {text} is not of the form OLD=NEW, such as 255=1')
+        if max(int(old), int(new)) > IGNORED:
+            raise ValueError(f'--label-map {text}: labels are 0 to 255, and 255 is ignored')
+        if int(old) in mapping:
+            raise ValueError(f'--label-map names {old} twice')
+        mapping[int(old)] = int(new)
+    return mapping

@@ -1,0 +1,227 @@
+"""COCO files as tools really export them, and a copy in which MMDetection reads what was meant.
+
+Only what has one meaning is corrected. What could be meant in two ways is left for
+``data_checks/coco.py``, which refuses it.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data_checks.coco_file import load_json, to_box
+from ..data_checks.findings import shorten
+
+Content = dict[str, Any]
+
+
+def mend_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path, list[str]]:
+    """Write a corrected copy beside a COCO file, if it needs one.
+
+    Args:
+        path: The file.
+        classes: Names and order of the categories that the file shall have: those of the training
+            file.
+
+    Returns:
+        The file to use: ``path`` itself, or ``NAME_mended.json``. And what was changed, a line
+        each.
+
+    Raises:
+        ValueError: If the file is not JSON, or not in COCO's format.
+    """
+    content, has_mark = load_json(path)
+    lists = ('images', 'annotations', 'categories')
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(name), list) and all(isinstance(e, dict) for e in content[name])
+        for name in lists
+    ):
+        return path, []  # the reader says what is missing
+    # others look at the same content
+    content = {**content, **{name: [dict(entry) for entry in content[name]] for name in lists}}
+    changes = ['the byte order mark of Windows was taken away'] if has_mark else []
+    for mend in MENDS:
+        changes += mend(content)
+    changes += _set_classes(content, classes)
+    if not changes:
+        return path, []
+    mended = path.with_name(f'{path.stem}_mended.json')
+    part = mended.with_name(f'.{mended.name}.part')
+    part.write_text(json.dumps(content), encoding='utf-8')
+    os.replace(part, mended)
+    return mended, [f'{mended}: {change}' for change in changes]
+
+
+def _paths_of_windows(content: Content) -> list[str]:
+    images = [image for image in content['images'] if '\\' in str(image.get('file_name', ''))]
+    for image in images:
+        image['file_name'] = image['file_name'].replace('\\', '/')
+    return [f'{len(images)} file names had backslashes'] if images else []
+
+
+def _types_of_ids(content: Content) -> list[str]:
+    """Give ids the type of what they refer to: "1" and 1 are not equal for MMDetection."""
+    changes = []
+    for section, key in (('images', 'image_id'), ('categories', 'category_id')):
+        known = {entry.get('id') for entry in content[section]}
+        by_text = {str(value): value for value in known}
+        wrong = [
+            entry
+            for entry in content['annotations']
+            if entry.get(key) not in known and str(entry.get(key)) in by_text
+        ]
+        for entry in wrong:
+            entry[key] = by_text[str(entry[key])]
+        if wrong:
+            changes.append(f'{len(wrong)} annotations had {key} of another type than the ids')
+    return changes
+
+
+def _annotation_ids(content: Content) -> list[str]:
+    """COCO's evaluation takes id 0 for "none", compares ids as numbers, and needs each once."""
+    ids = [entry.get('id') for entry in content['annotations']]
+    usable = all(
+        isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+        for value in ids
+    )
+    if usable and len(set(ids)) == len(ids):
+        return []
+    for number, entry in enumerate(content['annotations'], 1):
+        entry['id'] = number
+    return ['the annotations were numbered anew, from 1 (ids were 0, texts, missing or not unique)']
+
+
+def _crowds(content: Content) -> list[str]:
+    """COCO's evaluation asks every annotation."""
+    missing = [entry for entry in content['annotations'] if 'iscrowd' not in entry]
+    for entry in missing:
+        entry['iscrowd'] = 0
+    return [f'{len(missing)} annotations got iscrowd=0'] if missing else []
+
+
+def _boxes(content: Content) -> list[str]:
+    changes: Counter[str] = Counter()
+    for entry in content['annotations']:
+        box = to_box(entry.get('bbox'))
+        if box is not None:
+            if box != entry['bbox']:
+                changes['annotations had a bbox that was not written as numbers'] += 1
+        elif (box := _box_of_polygons(entry.get('segmentation'))) is not None:
+            changes['annotations got the bbox of their polygons'] += 1
+        else:
+            continue  # refused by the reader
+        entry['bbox'] = box
+        if not isinstance(entry.get('area'), int | float) or isinstance(entry['area'], bool):
+            entry['area'] = box[2] * box[3]
+            changes['annotations got the area of their bbox'] += 1
+    return [f'{number} {text}' for text, number in changes.items()]
+
+
+def _box_of_polygons(polygons: Any) -> list[float] | None:
+    try:
+        points = np.concatenate([np.asarray(part, float).reshape(-1, 2) for part in polygons])
+    except (TypeError, ValueError):
+        return None
+    if len(points) < 3 or not np.isfinite(points).all():
+        return None
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return [left, top, right - left, bottom - top]
+
+
+def _flat_polygons(content: Content) -> list[str]:
+    """``[x, y, x, y, ...]`` is one polygon; COCO wants a list of polygons."""
+    flat = [
+        entry
+        for entry in content['annotations']
+        if isinstance(found := entry.get('segmentation'), list)
+        and len(found) >= 6
+        and len(found) % 2 == 0
+        and all(isinstance(value, int | float) for value in found)
+    ]
+    for entry in flat:
+        entry['segmentation'] = [entry['segmentation']]
+    return [f'{len(flat)} segmentations were a flat list of one polygon'] if flat else []
+
+
+def _images_listed_twice(content: Content) -> list[str]:
+    """One file under several ids would be trained on with a part of its boxes each time."""
+    first: dict[Any, Any] = {}
+    other: dict[Any, Any] = {}
+    for image in content['images']:
+        name = image.get('file_name')
+        if name in first:
+            other[image.get('id')] = first[name]
+        else:
+            first[name] = image.get('id')
+    if not other:
+        return []
+    content['images'] = [image for image in content['images'] if image.get('id') not in other]
+    for entry in content['annotations']:
+        entry['image_id'] = other.get(entry.get('image_id'), entry.get('image_id'))
+    return [f'{len(other)} images were listed again under another id; their boxes were joined']
+
+
+def _categories_of_one_name(content: Content) -> list[str]:
+    """Roboflow writes a category 0 that may have the name of a class; MMDetection counts it."""
+    changes = []
+    used = Counter(entry.get('category_id') for entry in content['annotations'])
+    names = Counter(category.get('name') for category in content['categories'])
+    twice = [name for name, number in names.items() if number > 1]
+    if twice:
+        keep: dict[Any, Any] = {}
+        ids: dict[Any, Any] = {}
+        for category in sorted(content['categories'], key=lambda c: not used[c.get('id')]):
+            name = category.get('name')
+            keep.setdefault(name, category.get('id'))
+            ids[category.get('id')] = keep[name]
+        content['categories'] = [
+            category for category in content['categories'] if category['id'] in keep.values()
+        ]
+        for entry in content['annotations']:
+            entry['category_id'] = ids.get(entry.get('category_id'), entry.get('category_id'))
+        changes.append(f'categories of one name were joined: {shorten(twice)}')
+    parents = {category.get('supercategory') for category in content['categories']}
+    groups = [
+        category
+        for category in content['categories']
+        if category.get('name') in parents
+        and not used[category.get('id')]
+        and category.get('name') != category.get('supercategory')
+    ]
+    if groups and len(groups) < len(content['categories']):
+        content['categories'] = [c for c in content['categories'] if c not in groups]
+        names_of = shorten([category['name'] for category in groups])
+        changes.append(f'categories that only group others were left out: {names_of}')
+    return changes
+
+
+def _set_classes(content: Content, classes: Sequence[str] | None) -> list[str]:
+    """Give a validation file the categories of the training file, in their order."""
+    if classes is None:
+        return []
+    names = [category.get('name') for category in content['categories']]
+    if names == list(classes) or not set(names) <= set(classes):
+        return []  # equal, or refused later
+    by_name = {category['name']: category for category in content['categories']}
+    taken = {category['id'] for category in content['categories']}
+    free = iter(number for number in range(1, 10**9) if number not in taken)
+    content['categories'] = [
+        by_name.get(name) or {'id': next(free), 'name': name} for name in classes
+    ]
+    return ['the categories were put into the order of the training file, missing ones added']
+
+
+MENDS: tuple[Callable[[Content], list[str]], ...] = (
+    _paths_of_windows,
+    _types_of_ids,
+    _annotation_ids,
+    _crowds,
+    _flat_polygons,
+    _boxes,
+    _images_listed_twice,
+    _categories_of_one_name,
+)

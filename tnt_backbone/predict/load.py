@@ -1,0 +1,135 @@
+"""From a checkpoint to a model with its weights, its test pipeline and the names of its classes."""
+
+import copy
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS, MODELS, DefaultScope
+from torch import nn
+
+from ..checkpoints import resolve_checkpoint
+from ..checkpoints.read import read_meta, read_tensors
+from ..run.config import read_config
+from ..run.embedded_config import UntrustedConfigError, test_dataset, trusted_config
+from ..run.operators import replace_missing_operators
+from .model import TrainedModel
+
+# A small detector that comes with the package. It knows handwritten digits.
+BUILT_IN = {'tnt://digits': Path(__file__).with_name('digits.pth')}
+
+
+def load_model(
+    checkpoint: str | Path,
+    *,
+    config: str | Path | None = None,
+    device: str | torch.device | None = None,
+    trust: Collection[str] = (),
+) -> TrainedModel:
+    """Return the model of a checkpoint, ready to predict.
+
+    Args:
+        checkpoint: A file that MMDetection, MMSegmentation, MMPretrain or ``tnt train`` wrote, its
+            address, or ``'tnt://digits'``, a small detector of digits that is in the package.
+        config: A config file that replaces the one in the checkpoint. It is run as Python.
+        device: Such as ``'cuda:1'`` or ``'cpu'``; by default a GPU if there is one.
+        trust: Types and modules that the checkpoint's config may name although they are of no
+            library that is known.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        UntrustedConfigError: If the checkpoint's config names what it must not.
+        ValueError: If the file is no checkpoint, has no config, or does not fit its config.
+    """
+    replace_missing_operators()
+    path = str(BUILT_IN.get(str(checkpoint)) or resolve_checkpoint(checkpoint))
+    tensors = read_tensors(path)
+    meta = read_meta(path)
+    cfg = _read_cfg(path, meta, config, trust)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(copy.deepcopy(cfg.model))
+        _load(model, tensors, path)
+        classes, palette = _classes(cfg, meta, path)
+    if device is None:
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    return TrainedModel(model.to(device).eval(), cfg, classes, palette)
+
+
+def _read_cfg(
+    path: str, meta: dict[str, Any], config: str | Path | None, trust: Collection[str]
+) -> Config:
+    if config is not None:
+        cfg = read_config(str(config), options=None, work_dir=None, launcher='none')
+        if cfg.get('data_preprocessor'):
+            cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    elif isinstance(meta.get('cfg'), str):
+        try:
+            cfg = trusted_config(meta['cfg'], trust=trust)
+        except UntrustedConfigError as error:
+            raise UntrustedConfigError(f'{path}: {error}') from error
+    else:
+        raise ValueError(
+            f'{path} has weights but no config, so its model is not known. Pass the config of the '
+            'run: --config FILE'
+        )
+    if not test_dataset(cfg).get('pipeline'):
+        raise ValueError(
+            f'the config of {path} has no test pipeline (test_dataloader.dataset.pipeline), which '
+            'says how pictures are read. Pass one that has: --config FILE'
+        )
+    return cfg
+
+
+def _load(model: nn.Module, tensors: dict[str, torch.Tensor], path: str) -> None:
+    own = model.state_dict()
+    wrong = [
+        f'{key} is {tuple(tensors[key].shape)}, the model has {tuple(own[key].shape)}'
+        for key in own
+        if key in tensors and tensors[key].shape != own[key].shape
+    ]
+    missing = [key for key, _ in model.named_parameters() if key not in tensors]
+    surplus = [key for key in tensors if key not in own]
+    if wrong or missing or surplus:
+        found = [f'wrong shape: {wrong[:3]}'] if wrong else []
+        found += [f'{len(missing)} missing: {missing[:3]}'] if missing else []
+        found += [f'{len(surplus)} unknown: {surplus[:3]}'] if surplus else []
+        raise ValueError(
+            f'the weights of {path} do not fit the model of its config ({"; ".join(found)}). Pass '
+            'the config that it was trained with: --config FILE'
+        )
+    model.load_state_dict(tensors, strict=False)
+
+
+def _classes(
+    cfg: Config, meta: dict[str, Any], path: str
+) -> tuple[tuple[str, ...], list[tuple[int, int, int]]]:
+    """Return names and colours of the classes, from the first place that has them."""
+    dataset = test_dataset(cfg)
+    kind = DATASETS.get(dataset['type']) if dataset.get('type') else None
+    places = [meta.get('dataset_meta'), dataset.get('metainfo'), getattr(kind, 'METAINFO', {})]
+    lower = [{str(key).lower(): value for key, value in (p or {}).items()} for p in places]
+    known = next((place for place in lower if place.get('classes')), None)
+    if known is None:
+        raise ValueError(
+            f'{path} does not say what its classes are called. Pass a config with metainfo=dict('
+            'classes=(...)) in its test data set: --config FILE'
+        )
+    classes = tuple(map(str, known['classes']))
+    palette = known.get('palette')
+    if not isinstance(palette, list | tuple) or len(palette) < len(classes):
+        palette = _colours(len(classes))
+    return classes, [(int(r), int(g), int(b)) for r, g, b in palette]
+
+
+def _colours(number: int) -> list[tuple[int, int, int]]:
+    """Return colours that are told apart, the same ones each time; VOC's scheme."""
+    colours = []
+    for label in range(1, number + 1):
+        channels = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                channels[channel] |= ((label >> (3 * bit + channel)) & 1) << (7 - bit)
+        colours.append((channels[0], channels[1], channels[2]))
+    return colours

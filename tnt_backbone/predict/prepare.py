@@ -1,0 +1,83 @@
+"""From a picture file to what the model takes: the config's own test pipeline."""
+
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import Compose
+from mmengine.registry import TRANSFORMS
+from torch.utils.data import Dataset
+
+from ..datasets.load_image import LoadImageOrSkip
+from .pictures import Picture, UnreadablePictureError
+
+# Transforms of a test pipeline that read the truth, which a prediction does not have.
+TRUTH = ('LoadAnnotations', 'LoadPanopticAnnotations', 'LoadProposals')
+
+
+class Preparation:
+    """The config's test pipeline for pictures without annotations.
+
+    Args:
+        pipeline: That of the config.
+    """
+
+    def __init__(self, pipeline: list[dict[str, Any]]) -> None:
+        first, *others = pipeline
+        name = _short(first['type'])
+        if name != 'LoadImageFromFile' and name != 'LoadImageOrSkip':
+            raise ValueError(
+                f'the test pipeline begins with {first["type"]}; LoadImageFromFile is known. Pass '
+                'a config whose test pipeline begins with it: --config FILE'
+            )
+        # Like LoadImageFromFile, but a JPEG that was cut off is an error, not half grey.
+        self.reader = LoadImageOrSkip(**{k: v for k, v in first.items() if k != 'type'})
+        kept = [part for part in others if _short(part['type']) not in TRUTH]
+        transforms = [TRANSFORMS.build(part) for part in kept]
+        self.transform = Compose(transforms)
+
+    def read(self, picture: Picture) -> np.ndarray:
+        """Return the pixels of a picture ``(H, W, 3)``, BGR.
+
+        Raises:
+            UnreadablePictureError: If it is damaged.
+        """
+        if picture.pixels is not None:
+            to_float = self.reader.to_float32
+            return picture.pixels.astype(np.float32) if to_float else picture.pixels
+        try:
+            return self.reader.read(picture.path)
+        except (OSError, ValueError) as error:
+            raise UnreadablePictureError(f'{picture.path}: {error}') from error
+
+    def __call__(self, picture: Picture) -> dict[str, Any]:
+        """Return what the model's ``test_step`` takes for one picture.
+
+        Raises:
+            UnreadablePictureError: If it is damaged.
+        """
+        image = self.read(picture)
+        shape = image.shape[:2]
+        results = {'img_path': picture.path, 'img_id': 0, 'img': image}
+        return self.transform({**results, 'img_shape': shape, 'ori_shape': shape})
+
+
+def _short(kind: str) -> str:
+    return kind.rpartition('.')[2]
+
+
+class PreparedPictures(Dataset):
+    """Pictures made ready for the model; instead of a damaged one, the reason as a text."""
+
+    def __init__(self, pictures: list[Picture], prepare: Preparation) -> None:
+        self.pictures = pictures
+        self.prepare = prepare
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, number: int) -> tuple[Picture, dict[str, Any] | str]:
+        picture = self.pictures[number]
+        try:
+            return picture, self.prepare(picture)
+        except UnreadablePictureError as error:
+            return picture, str(error)
