@@ -1,7 +1,28 @@
-"""JPEG files that were cut off: OpenCV reads them without an error and fills the rest with grey."""
+"""Whether a JPEG was cut off, which OpenCV does not tell: it fills the rest with grey."""
+
+import io
+
+START = b'\xff\xd8'
+SCAN, END = b'\xff\xda', b'\xff\xd9'  # start of a scan, end of the picture
 
 
 def is_cut_off(data: bytes) -> bool:
-    """Return whether the content of a picture's file is a JPEG without its end."""
-    # A JPEG's last scan is followed by an end marker; neither occurs inside compressed data.
-    return data[:2] == b'\xff\xd8' and data.rfind(b'\xff\xd9') < data.rfind(b'\xff\xda')
+    """Return whether a JPEG lacks a part of its picture.
+
+    The last scan of a whole JPEG is followed by an end marker, and neither marker occurs inside
+    compressed data. Phones write more behind the picture, such as a video, where any bytes may
+    stand. So a file that looks cut off is decoded by Pillow, which takes some milliseconds.
+
+    Args:
+        data: A file. Other formats are never cut off here.
+    """
+    if data[:2] != START or data.rfind(END) >= data.rfind(SCAN):
+        return False
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return True
+    return False
