@@ -268,7 +268,7 @@ def test_two_processes_train_resume_and_test(tiny_config, tmp_path):
 def test_a_mistake_is_said_once_and_its_status_is_returned(tmp_path):
     status, output = run('dist_train.sh', 'gone.py', 2, cwd=tmp_path)
     assert status == 2
-    assert output.count("the config 'gone.py' does not exist") == 1
+    assert output.count("The config 'gone.py' does not exist") == 1
     assert 'Traceback' not in output
 
 

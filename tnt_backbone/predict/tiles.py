@@ -48,6 +48,10 @@ def detect_in_tiles(
     from sahi.utils.cv import get_coco_segmentation_from_bool_mask
 
     class Tiled(DetectionModel):
+        def set_device(self, device: str | None = None) -> None:
+            # sahi's own hides the GPUs from the whole process; the model is where it is
+            self.device = device
+
         def load_model(self) -> None:
             pass
 
@@ -84,7 +88,7 @@ def detect_in_tiles(
 
     merged = get_sliced_prediction(
         pixels,
-        Tiled(device='cpu', confidence_threshold=0.0),
+        Tiled(confidence_threshold=0.0),
         slice_height=tile,
         slice_width=tile,
         overlap_height_ratio=OVERLAP,
