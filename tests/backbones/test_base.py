@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tnt_backbone.backbones import BACKBONES
+from tnt_backbone.backbones import BACKBONES, TNT
 
 sides = st.integers(1, 70)
 
@@ -46,3 +46,25 @@ def test_what_is_padded_by_hand_has_the_same_maps(backbone_class, height, width)
         rows, columns = -(-height // stride), -(-width // stride)
         assert level.shape[-2:] == (rows, columns)
         torch.testing.assert_close(level, padded[..., :rows, :columns])
+
+
+@pytest.mark.parametrize('value', [True, 1.0, '1'])
+@pytest.mark.parametrize('name', ['out_indices', 'taps', 'frozen_stages', 'img_size'])
+def test_numbers_of_blocks_are_integers(name, value):
+    numbers = (value,) * 4 if name == 'taps' else (value,) if name == 'out_indices' else value
+    with pytest.raises(ValueError, match=name):
+        TNT('ti', **{name: numbers})
+
+
+@pytest.mark.parametrize('value', [True, 1, 's3://bucket/tnt_s.pth', 'ftp://host/a.pth'])
+@pytest.mark.parametrize('family', BACKBONES)
+def test_pretrained_that_names_no_weights_is_refused(family, value):
+    with pytest.raises(ValueError, match='pretrained='):
+        family(pretrained=value)
+    for zoo in ('open-mmlab://resnet50', 'torchvision://resnet50', None, False):
+        assert family(pretrained=zoo).init_cfg is None
+
+
+def test_a_table_of_other_channels_is_not_called_resized():
+    small, large = TNT('ti', img_size=32), TNT('s', img_size=32)
+    assert large.fit_position_tables(small.state_dict()) == {}

@@ -12,17 +12,22 @@ def check_rates(**rates: float) -> None:
             raise ValueError(f'{name}={rate!r} must be a number in [0, 1)')
 
 
+def is_whole(value: Any) -> bool:
+    """Return whether a value is an integer; ``True`` and ``1.0`` are not."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def check_sizes(**sizes: int) -> None:
     """Check that sizes are positive integers."""
     for name, size in sizes.items():
-        if not isinstance(size, Integral) or size < 1:
+        if not is_whole(size) or size < 1:
             raise ValueError(f'{name}={size!r} must be a positive integer')
 
 
 def parse_img_size(img_size: int | Sequence[int], smallest: int) -> tuple[int, int]:
     """Return ``(H, W)`` in pixels, given as such or as one side of a square."""
     sides = img_size if isinstance(img_size, (tuple, list)) else (img_size, img_size)
-    if len(sides) != 2 or not all(isinstance(side, Integral) for side in sides):
+    if len(sides) != 2 or not all(map(is_whole, sides)):
         raise ValueError(f'img_size={img_size!r} must be an integer or (H, W), in pixels')
     height, width = (int(side) for side in sides)
     if height < smallest or width < smallest:
@@ -35,7 +40,8 @@ def parse_img_size(img_size: int | Sequence[int], smallest: int) -> tuple[int, i
 def check_blocks(name: str, blocks: Any, depth: int) -> tuple[int, ...]:
     """Return numbers of blocks, counted from 0, after checking their range."""
     numbers = tuple(blocks) if isinstance(blocks, Iterable) else ()
-    if not isinstance(blocks, Iterable) or not set(numbers) <= set(range(depth)):
+    in_range = all(is_whole(number) and 0 <= number < depth for number in numbers)
+    if not isinstance(blocks, Iterable) or not in_range:
         raise ValueError(
             f'{name}={blocks!r} must be a sequence of block numbers from 0 to {depth - 1}'
         )

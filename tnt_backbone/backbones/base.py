@@ -6,6 +6,7 @@ import math
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -19,7 +20,11 @@ from ..layers import keep_paths, resize_position_table
 from ..layers.tiles import count_tiles
 from ..log import log
 from ..pyramid import Pyramid
+from .arguments import is_whole
 from .outputs import OutputPlan, Tap, to_map
+
+# Schemes of weights in stock configs, which are those of other backbones
+MODEL_ZOOS = ('torchvision', 'modelzoo', 'open-mmlab', 'openmmlab', 'mmcls')
 
 
 class TokenBackbone(nn.Module):
@@ -91,7 +96,7 @@ class TokenBackbone(nn.Module):
         Raises:
             ValueError: If ``frozen_stages`` is out of its range.
         """
-        if not isinstance(frozen_stages, int) or not -1 <= frozen_stages <= plan.num_stages:
+        if not is_whole(frozen_stages) or not -1 <= frozen_stages <= plan.num_stages:
             raise ValueError(
                 f'frozen_stages={frozen_stages!r} must be an integer from -1 to {plan.num_stages}: '
                 '-1 freezes nothing, 0 the embedding, '
@@ -167,7 +172,19 @@ class TokenBackbone(nn.Module):
         """
         if pretrained is None or pretrained is False:
             return
-        if re.match(r'(?!tnt:|https?:)[\w-]+://', str(pretrained)):
+        if not isinstance(pretrained, str | Path):
+            raise ValueError(
+                f'pretrained={pretrained!r} does not say which weights. Pass a name such as '
+                "'tnt://tnt_s', a URL or a path. In plain PyTorch, also call init_weights(), or "
+                "use tnt_backbone.checkpoints.load_pretrained(backbone, 'tnt://tnt_s')"
+            )
+        scheme = str(pretrained).partition('://')[0] if '://' in str(pretrained) else ''
+        if scheme not in ('', 'tnt', 'http', 'https', *MODEL_ZOOS):
+            raise ValueError(
+                f'pretrained={pretrained!r} cannot be fetched here. Download the file and pass its '
+                'path, or pass a name such as tnt://tnt_s or a URL'
+            )
+        if scheme in MODEL_ZOOS:
             log(
                 f'pretrained={pretrained!r} names weights of another backbone and is ignored. '
                 f'{type(self).__name__} starts from random weights. For pretrained weights, pass '
@@ -180,7 +197,7 @@ class TokenBackbone(nn.Module):
                 'only init_cfg'
             )
         else:
-            self.init_cfg = {'type': 'Pretrained', 'checkpoint': pretrained}
+            self.init_cfg = {'type': 'Pretrained', 'checkpoint': str(pretrained)}
 
     def init_weights(self) -> None:
         """Apply ``init_cfg``; ``type='Pretrained'`` calls ``load_pretrained``."""
@@ -217,6 +234,8 @@ class TokenBackbone(nn.Module):
         name = prefix + self.POSITION_TABLE
         own, found = getattr(self, self.POSITION_TABLE, None), tensors.get(name)
         if own is None or found is None or found.shape == own.shape:
+            return {}
+        if found.shape[2:] != own.shape[2:]:  # other channels, which the report names
             return {}
         num_prefix = own.shape[1] - self.grid[0] * self.grid[1]
         side = math.isqrt(max(found.shape[1] - num_prefix, 0))

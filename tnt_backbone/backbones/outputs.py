@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from .arguments import is_whole
+
 
 class Tap(NamedTuple):
     """The tokens and words after a block.
@@ -84,7 +86,7 @@ def plan_outputs(
     elif not isinstance(out_indices, Iterable):
         out_indices = (out_indices,)
     given = tuple(out_indices)
-    if not given or any(not isinstance(i, int) or not -levels <= i < levels for i in given):
+    if not given or any(not is_whole(i) or not -levels <= i < levels for i in given):
         raise ValueError(
             f'out_indices={given} must be levels from 0 to {levels - 1}. They count the levels of '
             'the pyramid, not the blocks'
