@@ -50,6 +50,18 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Add ``--trust`` to a parser."""
+    parser.add_argument(
+        '--trust',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='types and modules that the config in the checkpoint may name although no library '
+        'of OpenMMLab has them',
+    )
+
+
 def parse_cfg_options(pairs: list[str] | None) -> dict[str, Any] | None:
     """Return the overrides as a dict, read in the same way as mmengine's tools do."""
     if pairs is None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..predict.pictures import find_pictures
 from ..run.find_config import find_config
-from .common import errors_of_the_user, make_parser, require_checkpoint
+from .common import add_trust, errors_of_the_user, make_parser, require_checkpoint
 
 TOOL = 'tnt export'
 
@@ -38,14 +38,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='of the pictures after the test pipeline (default: of the first one of --pictures)',
     )
     parser.add_argument('--config', help='config file instead of the one in the checkpoint')
-    parser.add_argument(
-        '--trust',
-        nargs='+',
-        default=[],
-        metavar='NAME',
-        help='types and modules that the config in the checkpoint may name although no library '
-        'of OpenMMLab has them',
-    )
+    add_trust(parser)
     parser.add_argument('--force', action='store_true', help='overwrite the file if it exists')
     args = parser.parse_args(argv)
     if args.size and min(args.size) < 1:

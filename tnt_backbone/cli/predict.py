@@ -18,7 +18,7 @@ from typing import Any
 
 from ..predict.pictures import UnreadablePictureError, find_pictures
 from ..run.find_config import find_config
-from .common import errors_of_the_user, make_parser, require_checkpoint
+from .common import add_trust, errors_of_the_user, make_parser, require_checkpoint
 
 TOOL = 'tnt predict'
 
@@ -37,14 +37,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--out', type=Path, default=Path('predictions'), help='folder (default: predictions)'
     )
     parser.add_argument('--config', help='config file instead of the one in the checkpoint')
-    parser.add_argument(
-        '--trust',
-        nargs='+',
-        default=[],
-        metavar='NAME',
-        help='types and modules that the config in the checkpoint may name although no library '
-        'of OpenMMLab has them',
-    )
+    add_trust(parser)
     parser.add_argument('--device', help='such as cuda:1 or cpu (default: a GPU if there is one)')
     parser.add_argument('--batch', type=int, default=1, help='pictures per step (default: 1)')
     parser.add_argument(

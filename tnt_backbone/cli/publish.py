@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from .common import errors_of_the_user, make_parser, require_checkpoint
+from .common import add_trust, errors_of_the_user, make_parser, require_checkpoint
 
 TOOL = 'tnt publish'
 KEPT = ('cfg', 'dataset_meta', 'mmengine_version', 'epoch', 'iter')  # of the meta data
@@ -26,14 +26,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--half', action='store_true', help='store float32 as float16: half the size'
     )
-    parser.add_argument(
-        '--trust',
-        nargs='+',
-        default=[],
-        metavar='NAME',
-        help='types and modules that the config in the checkpoint may name although no library '
-        'of OpenMMLab has them',
-    )
+    add_trust(parser)
     parser.add_argument('--force', action='store_true', help='overwrite OUT.pth if it exists')
     return parser.parse_args(argv)
 

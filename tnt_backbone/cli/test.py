@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .common import (
     add_run_options,
+    add_trust,
     errors_of_the_user,
     make_folder,
     make_parser,
@@ -61,14 +62,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         action='store_true',
         help='test in mixed precision (only MMSegmentation and MMPretrain)',
     )
-    parser.add_argument(
-        '--trust',
-        nargs='+',
-        default=[],
-        metavar='NAME',
-        help='types and modules that the config in the checkpoint may name although no library '
-        'of OpenMMLab has them',
-    )
+    add_trust(parser)
     add_run_options(parser)
     return parser.parse_args(argv)
 
