@@ -1,6 +1,8 @@
 """A data set of four images in COCO format, and a detector that trains on it in seconds."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -99,6 +101,19 @@ def default_scope():
     DefaultScope._instance_dict.clear()
     yield
     DefaultScope._instance_dict.clear()
+
+
+def run_two_processes(script: str, folder: Path) -> list:
+    """Run a test's file as processes 0 and 1; return what each saved as ``<rank>.pth``."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, script, str(rank), str(folder)], stderr=subprocess.PIPE, text=True
+        )
+        for rank in (0, 1)
+    ]
+    errors = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
+    return [torch.load(folder / f'{rank}.pth') for rank in (0, 1)]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Two processes, as OpenMMLab sets them up: DDP with ``find_unused_parameters=False``."""
 
 import inspect
-import subprocess
 import sys
 
 import pytest
@@ -51,16 +50,9 @@ def train_two_steps(rank, folder):
 
 @pytest.fixture(scope='module')
 def gradients(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('ddp')
-    processes = [
-        subprocess.Popen(
-            [sys.executable, __file__, str(rank), folder], stderr=subprocess.PIPE, text=True
-        )
-        for rank in (0, 1)
-    ]
-    errors = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], errors
-    return [torch.load(folder / f'{rank}.pth') for rank in (0, 1)]
+    from tests.conftest import run_two_processes  # the processes have no tests package
+
+    return run_two_processes(__file__, tmp_path_factory.mktemp('ddp'))
 
 
 @pytest.mark.parametrize('mode', MODES)

@@ -1,6 +1,5 @@
 """Two processes that shard the parameters (FSDP), equal to one process."""
 
-import subprocess
 import sys
 
 import pytest
@@ -63,16 +62,9 @@ def work(rank, folder):
 
 @pytest.fixture(scope='module')
 def found(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('fsdp')
-    processes = [
-        subprocess.Popen(
-            [sys.executable, __file__, str(rank), folder], stderr=subprocess.PIPE, text=True
-        )
-        for rank in (0, 1)
-    ]
-    errors = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], errors
-    return [torch.load(folder / f'{rank}.pth') for rank in (0, 1)]
+    from tests.conftest import run_two_processes  # the processes have no tests package
+
+    return run_two_processes(__file__, tmp_path_factory.mktemp('fsdp'))
 
 
 @pytest.mark.parametrize('mode', MODES)

@@ -18,8 +18,6 @@ from ..checkpoints import PUBLISHED
 from ..engine.slow_backbone import UNDECAYED, slow_backbone_keys
 from .shared import dicts, leaf_dataset
 
-IMAGENET = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
-HALF = ([127.5] * 3, [127.5] * 3)
 FAMILIES = {'tnt': 'TNT', 'pyramid_tnt': 'PyramidTNT', 't2t_vit': 'T2TViT'}
 RESNETS = ('ResNet', 'ResNetV1c', 'ResNetV1d', 'ResNeXt')
 # learning rate and weight decay where the stock config has SGD. Detection: PyramidTNT on COCO, for
@@ -325,7 +323,8 @@ def _say_weights(name: str | None) -> str:
 
 
 def _set_pixels(cfg: Config, family: str) -> list[str]:
-    mean, std = IMAGENET if family == 'T2TViT' else HALF
+    row = next(row for row in PUBLISHED.values() if row.family == family)
+    mean, std = list(row.mean), list(row.std)
     order = 'to_rgb' if cfg.default_scope == 'mmpretrain' else 'bgr_to_rgb'
     for node in dicts([cfg.model, {'data_preprocessor': cfg.get('data_preprocessor')}]):
         if node.get('data_preprocessor'):
