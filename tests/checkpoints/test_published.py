@@ -2,8 +2,12 @@
 
 import functools
 import http.server
+import os
 import runpy
+import subprocess
+import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,3 +138,47 @@ def test_the_page_says_what_the_table_says():
     module = runpy.run_path(str(tool))
     page = module['PAGE'].read_text()
     assert module['fill'](page) == page
+
+
+def test_processes_that_start_together_download_once(tmp_path):
+    """Three processes ask one slow server for the same weights."""
+    weights = tmp_path / 'w.pth'
+    torch.save({'weight': torch.ones(2)}, weights)
+    requests = []
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            requests.append(self.path)
+            time.sleep(1)
+            content = weights.read_bytes()
+            self.send_response(200)
+            self.send_header('Content-Length', str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    code = (
+        'import sys; from tnt_backbone.checkpoints import resolve_checkpoint; '
+        'print(resolve_checkpoint(sys.argv[1]))'
+    )
+    url = f'http://127.0.0.1:{server.server_port}/w.pth'
+    environment = {**os.environ, 'TORCH_HOME': str(tmp_path / 'hub'), 'OMP_NUM_THREADS': '1'}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, '-c', code, url],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    paths = {process.communicate(timeout=120)[0].strip().splitlines()[-1] for process in processes}
+    server.shutdown()
+    assert len(requests) == 1
+    (path,) = paths
+    assert torch.load(path, weights_only=True)['weight'].tolist() == [1, 1]
+    assert not list(Path(path).parent.glob('*.part'))

@@ -41,3 +41,25 @@ def test_bad_configs_are_named():
         TokenBackboneConfig(family='ViT')
     with pytest.raises(ValueError, match='out_indices'):
         AutoBackbone.from_config(TokenBackboneConfig('TNT', 'ti', out_indices=[0, 1]))
+
+
+@pytest.mark.parametrize('family', BACKBONES)
+def test_a_file_without_the_pyramid_keeps_what_it_has_and_starts_the_pyramid(tmp_path, family):
+    arch = SMALLEST[family.__name__]
+    config = TokenBackboneConfig(family.__name__, arch, {'img_size': 64}, out_indices=[2, 4])
+    torch.manual_seed(0)
+    model = AutoBackbone.from_config(config)
+    state = {
+        key: torch.rand_like(value) if value.is_floating_point() else value + 7
+        for key, value in model.state_dict().items()
+        if '.pyramid.' not in key
+    }
+    model.save_pretrained(tmp_path, state_dict=dict(state))  # it empties what it gets
+    loaded = TokenBackboneModel.from_pretrained(tmp_path).state_dict()
+    for key, value in state.items():
+        torch.testing.assert_close(loaded[key], value, rtol=0, atol=0)
+    for key in loaded.keys() - state.keys():
+        if loaded[key].ndim == 1 and key.endswith('weight'):  # a norm
+            assert loaded[key].eq(1).all(), key
+        else:
+            assert loaded[key].abs().max() < 0.2, key

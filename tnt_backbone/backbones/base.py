@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from ..checkpoints import load_pretrained
+from ..checkpoints.convert import saved_grid
 from ..checkpoints.init_cfg import load_options, split_init_cfg
 from ..layers import keep_paths, resize_position_table
 from ..layers.tiles import count_tiles
@@ -57,6 +58,8 @@ class TokenBackbone(nn.Module):
     num_layers: int
     in_channels: int
     pad_divisor: int  # pixels; images are padded to multiples
+    _awaits_weights = False  # init_cfg names weights that nobody has loaded
+    _is_unset = False  # the tensors are on the meta device, or were moved from it
 
     def __init__(
         self,
@@ -68,6 +71,9 @@ class TokenBackbone(nn.Module):
         self.init_cfg = copy.deepcopy(init_cfg)
         self.is_init = False
         self._accept_pretrained(pretrained)
+        self._awaits_weights = bool(split_init_cfg(self.init_cfg)[0])
+        # mmengine saves with a function of its own, which calls these hooks, too
+        self.register_state_dict_post_hook(_note_grid)
 
     def _complete(
         self,
@@ -127,7 +133,9 @@ class TokenBackbone(nn.Module):
             self.norm = nn.LayerNorm(self.embed_dims)
         self.out_channels = tuple(in_channels[i] for i in plan.out_indices)
         self.out_strides = tuple(in_strides[i] for i in plan.out_indices)
-        self.reset_parameters()
+        self._is_unset = any(tensor.is_meta for tensor in self.parameters())
+        for module in self.modules():
+            self._init_module(module)
         self._freeze()
 
     @property
@@ -154,15 +162,32 @@ class TokenBackbone(nn.Module):
         """Return the stages that ``frozen_stages`` counts."""
 
     def reset_parameters(self) -> None:
-        """Initialise as the authors do: truncated normals (std 0.02) for linear layers, tables."""
+        """Initialise all parameters and buffers anew, also those that were on ``meta``."""
         for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        for table in self._embedding():
-            if isinstance(table, nn.Parameter):
-                nn.init.trunc_normal_(table, std=0.02)
+            reset = getattr(module, 'reset_parameters', None)
+            if module is not self and callable(reset):
+                reset()
+            self._init_module(module)
+        self._is_unset = False
+
+    def initialise_if_unset(self) -> None:
+        """Initialise a backbone that was built on ``meta`` and holds unset memory."""
+        if self._is_unset and not any(tensor.is_meta for tensor in self.parameters()):
+            self.reset_parameters()
+
+    def _init_module(self, module: nn.Module) -> None:
+        """Initialise a module's own tensors as the authors do, where PyTorch does otherwise.
+
+        Linear layers and tables start from truncated normals (std 0.02).
+        """
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif module is self:
+            for table in self._embedding():
+                if isinstance(table, nn.Parameter):
+                    nn.init.trunc_normal_(table, std=0.02)
 
     def _accept_pretrained(self, pretrained: str | None) -> None:
         """Use the ``pretrained`` that MMSegmentation passes from ``model`` to the backbone.
@@ -207,6 +232,7 @@ class TokenBackbone(nn.Module):
                 level=logging.WARNING,
             )
             return
+        self.initialise_if_unset()
         pretrained, others = split_init_cfg(self.init_cfg)
         if others:
             from mmengine.model import initialize  # such a config comes with mmengine
@@ -215,9 +241,10 @@ class TokenBackbone(nn.Module):
         for cfg in pretrained:
             load_pretrained(self, **load_options(cfg))
         self.is_init = True
+        self._awaits_weights = False
 
     def fit_position_tables(
-        self, tensors: Mapping[str, Tensor], prefix: str = ''
+        self, tensors: Mapping[str, Tensor], prefix: str = '', grid: tuple[int, int] | None = None
     ) -> dict[str, Tensor]:
         """Return position tables of a checkpoint, resized to this backbone's ``img_size``.
 
@@ -227,33 +254,70 @@ class TokenBackbone(nn.Module):
         Args:
             tensors: A checkpoint under our names.
             prefix: What comes before them, such as ``'backbone.'``.
+            grid: ``(h, w)`` of the file's table, if it says it. Otherwise the images were square,
+                as those of all authors, or a table of this backbone's size has its grid.
 
         Returns:
-            The tables that had to be resized. A table that is not of a square image is left out.
+            The tables that had to be resized. A table whose grid is not known is left out.
         """
-        name = prefix + self.POSITION_TABLE
-        own, found = getattr(self, self.POSITION_TABLE, None), tensors.get(name)
-        if own is None or found is None or found.shape == own.shape:
-            return {}
-        if found.shape[2:] != own.shape[2:]:  # other channels, which the report names
-            return {}
+        own = getattr(self, self.POSITION_TABLE, None)
+        found = tensors.get(prefix + self.POSITION_TABLE)
+        if own is None or found is None or found.ndim != 3 or found.shape[2:] != own.shape[2:]:
+            return {}  # other channels, which the report names
         num_prefix = own.shape[1] - self.grid[0] * self.grid[1]
-        side = math.isqrt(max(found.shape[1] - num_prefix, 0))
-        if num_prefix + side**2 != found.shape[1] or side == 0:
+        grid = self._grid_of_table(found.shape[1] - num_prefix, grid)
+        if grid is None or grid == self.grid:
             return {}
-        log(
-            f'{name}: position tables resized from {side}x{side} to {self.grid[0]}x{self.grid[1]}, '
-            'because the file has another img_size',
-        )
         with torch.no_grad():
-            return {name: resize_position_table(found, (side, side), self.grid)}
+            resized = self._resize_tables(tensors, prefix, grid)
+        log(
+            f'{", ".join(resized)}: position tables resized from {grid[0]}x{grid[1]} to '
+            f'{self.grid[0]}x{self.grid[1]}, because the file has another img_size',
+        )
+        return resized
+
+    def _grid_of_table(self, rows: int, grid: tuple[int, int] | None) -> tuple[int, int] | None:
+        """Return the grid of a file's table of so many rows; ``None`` if it is not known."""
+        if grid is not None and grid[0] * grid[1] == rows:
+            return grid
+        side = math.isqrt(max(rows, 0))
+        square = (side, side) if side > 0 and side**2 == rows else None
+        if rows != self.grid[0] * self.grid[1]:
+            return square
+        if square not in (None, self.grid):
+            log(
+                f'{self.POSITION_TABLE}: the file does not say whether its {rows} rows are a grid '
+                f'of {side}x{side} or of {self.grid[0]}x{self.grid[1]}, which is that of img_size. '
+                'The second is assumed. If the images of its training were square, load it into a '
+                'backbone with their img_size, save that, and load the new file',
+                level=logging.WARNING,
+            )
+        return self.grid
+
+    def _resize_tables(
+        self, tensors: Mapping[str, Tensor], prefix: str, grid: tuple[int, int]
+    ) -> dict[str, Tensor]:
+        """Return a checkpoint's position tables of a grid, resized to that of this backbone."""
+        name = prefix + self.POSITION_TABLE
+        return {name: resize_position_table(tensors[name], grid, self.grid)}
 
     def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         """Load a state dict; position tables of another ``img_size`` are resized first."""
-        state_dict.update(self.fit_position_tables(state_dict, prefix))
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        grid = saved_grid(local_metadata)
+        state_dict.update(self.fit_position_tables(state_dict, prefix, grid))
+        self._awaits_weights = False
+        if local_metadata.get('assign_to_params_buffers') or not any(
+            tensor.is_meta for tensor in self.parameters()
+        ):
+            self._is_unset = False
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args, **kwargs)
 
     def _freeze(self) -> None:
         if self.frozen_stages < 0:
@@ -311,6 +375,13 @@ class TokenBackbone(nn.Module):
                 f'The image is of {image.dtype}, but {type(self).__name__} needs normalised '
                 'floats. Use the data preprocessor, or image.float()'
             )
+        if self._awaits_weights and not torch.compiler.is_compiling():
+            self._awaits_weights = False
+            log(
+                f'{type(self).__name__} computes with random weights: init_cfg names weights, but '
+                'they were not loaded. Call init_weights(), as the Runner of mmengine does',
+                level=logging.WARNING,
+            )
         height, width = image.shape[-2:]
         # Not -height % divisor: torch.compile cannot trace it for a size that may vary.
         pad_bottom, pad_right = (
@@ -363,3 +434,10 @@ class TokenBackbone(nn.Module):
         if self.out_type == 'featmap':
             return to_map(placed, grid).contiguous()
         return tokens
+
+
+def _note_grid(
+    backbone: TokenBackbone, state_dict: Any, prefix: str, local_metadata: dict[str, Any]
+) -> None:
+    """Write the position table's grid beside the state dict: 4x16 and 8x8 tokens are 64 rows."""
+    local_metadata['grid'] = list(backbone.grid)

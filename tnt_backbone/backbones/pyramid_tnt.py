@@ -317,17 +317,16 @@ class PyramidTNT(TokenBackbone):
             with_cp=with_cp,
         )
 
-    def reset_parameters(self) -> None:
+    def _init_module(self, module: nn.Module) -> None:
         """Initialise as the authors do: He for convolutions, a normal (std 1) for relative_pos."""
-        super().reset_parameters()
-        for part in (self.stem, *self.stages):
-            for module in part.modules():
-                if isinstance(module, nn.Conv2d) and module.bias is not None:
-                    nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
-                    nn.init.zeros_(module.bias)
-        for name, parameter in self.named_parameters():
-            if name.endswith('relative_pos'):
-                nn.init.normal_(parameter)
+        super()._init_module(module)
+        if isinstance(module, PyramidTNTStage):
+            nn.init.normal_(module.relative_pos)
+        elif isinstance(module, nn.Conv2d) and module.bias is not None:
+            in_pyramid = set() if self.pyramid is None else set(self.pyramid.modules())
+            if module not in in_pyramid:
+                nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
+                nn.init.zeros_(module.bias)
 
     def _embedding(self) -> Iterable[nn.Module | nn.Parameter]:
         return self.stem, self.word_pos, self.sentence_pos, self.pos_drop
@@ -340,20 +339,20 @@ class PyramidTNT(TokenBackbone):
         # What is before a stage's blocks counts as its first block.
         return sum(self.depths[: int(match[1])]) + int(match[2] or 0) + 1 if match else 0
 
-    def fit_position_tables(
-        self, tensors: Mapping[str, Tensor], prefix: str = ''
+    def _resize_tables(
+        self, tensors: Mapping[str, Tensor], prefix: str, grid: Grid
     ) -> dict[str, Tensor]:
         """Return resized position tables, including those of the stages for queries and keys."""
-        resized = super().fit_position_tables(tensors, prefix)
+        resized = super()._resize_tables(tensors, prefix, grid)
         stage: Any
         for i, stage in enumerate(self.stages):
+            key_grid = (grid[0] // stage.sr_ratio, grid[1] // stage.sr_ratio)
             name = f'{prefix}stages.{i}.relative_pos'
             found = tensors.get(name)
-            if found is None or found.shape == stage.relative_pos.shape:
-                continue
-            side, key_side = (math.isqrt(number) for number in found.shape[-2:])
-            if (side**2, key_side**2) == tuple(found.shape[-2:]):
-                resized[name] = stage.resize_relative_pos(found, (side, side), (key_side, key_side))
+            rows = (math.prod(grid), math.prod(key_grid))
+            if found is not None and tuple(found.shape[2:]) == rows:  # else the report names it
+                resized[name] = stage.resize_relative_pos(found, grid, key_grid)
+            grid = (count_tiles(grid[0], 2), count_tiles(grid[1], 2))
         return resized
 
     def train(self, mode: bool = True) -> 'PyramidTNT':

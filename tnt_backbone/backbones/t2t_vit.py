@@ -175,7 +175,7 @@ class T2TViT(TokenBackbone):
         if last_tap >= 0:
             self.cls_token = nn.Parameter(torch.zeros(1, 1, variant.embed_dims))
             num_tokens = 1 + self.grid[0] * self.grid[1]
-            self.register_buffer('token_pos', sinusoid_table(num_tokens, variant.embed_dims))
+            self.register_buffer('token_pos', torch.empty(1, num_tokens, variant.embed_dims))
         drop_paths = rising_rates(drop_path_rate, variant.depth)
         self.blocks = nn.ModuleList(
             TransformerBlock(
@@ -208,6 +208,13 @@ class T2TViT(TokenBackbone):
 
     def _stages(self) -> Iterable[nn.Module]:
         return self.blocks
+
+    def _init_module(self, module: nn.Module) -> None:
+        """Initialise as the authors do; the position table is fixed."""
+        super()._init_module(module)
+        if module is self and self.cls_token is not None:
+            _, length, dims = self.token_pos.shape
+            self.token_pos.copy_(sinusoid_table(length, dims))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs that ``out_type`` and ``out_indices`` name.

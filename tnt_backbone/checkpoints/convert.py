@@ -1,10 +1,13 @@
 """Conversion of checkpoints: recognise the form by its keys, convert to ours and to other forms."""
 
 import re
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
+from ..log import log
 from . import mmpretrain, official, timm
 from .form import OUR_HEAD, Form, Tensors
+from .read import unwrapped_name
 
 OURS = (
     ('TNT', r'word_embed\.proj\.weight'),
@@ -27,6 +30,8 @@ FORMS = (
     *timm.FORMS,
     *mmpretrain.FORMS,
 )
+# Parts of a prefix that mark the average of another model's weights.
+AVERAGES = ('ema', 'ema_model', 'model_ema', 'averaged_model', 'teacher', 'teacher_model')
 
 
 class Converted(NamedTuple):
@@ -36,11 +41,13 @@ class Converted(NamedTuple):
         form: The form before the conversion.
         backbone: The backbone's tensors under its own names.
         head: ``weight`` and ``bias`` of a linear classifier, if the file has one.
+        grid: ``(h, w)`` of the position table, if the file says it.
     """
 
     form: Form
     backbone: Tensors
     head: Tensors
+    grid: tuple[int, int] | None
 
 
 def to_ours(tensors: Tensors, prefix: str | None = None) -> Converted:
@@ -48,38 +55,78 @@ def to_ours(tensors: Tensors, prefix: str | None = None) -> Converted:
 
     Args:
         tensors: What :func:`read_tensors` returned.
-        prefix: Use only the tensors below this prefix. Default: ``backbone.`` for a full detector,
-            segmentor or classifier of OpenMMLab.
+        prefix: Use only the tensors below this prefix. Default: the place where a backbone of a
+            known form begins, such as ``backbone.`` of a detector of OpenMMLab. If there are
+            several: the file itself or ``backbone.``, otherwise the one that ``AVERAGES`` names
+            (the log says which).
 
     Raises:
-        ValueError: If no key starts with ``prefix``, or the form of the keys is unknown.
+        ValueError: If no key starts with ``prefix``, the form of the keys is unknown, or there are
+            several backbones of which none comes first.
     """
-    whole = tensors
-    if prefix is None and any(key.startswith('backbone.') for key in tensors):
-        prefix = 'backbone.'
-    if prefix:
-        prefix = prefix.rstrip('.') + '.'
-        tensors = _below(prefix, whole)
-        if not tensors:
-            raise ValueError(
-                f'No key starts with prefix={prefix!r}. The keys are {_some(whole)}. Pass another '
-                'prefix, or none'
-            )
+    prefix = _find_prefix(tensors) if prefix is None else unwrapped_name(prefix.rstrip('.') + '.')
+    prefix = prefix.lstrip('.')
+    below = _below(prefix, tensors)
+    if not below:
+        raise ValueError(
+            f'No key starts with prefix={prefix!r}. The keys are {_some(tensors)}. Pass another '
+            'prefix, or none'
+        )
     for form in FORMS:
-        if not any(re.fullmatch(form.recognise, key) for key in tensors):
+        if not any(re.fullmatch(form.recognise, key) for key in below):
             continue
-        head = _below(form.head, whole)
+        head = _below(prefix.removesuffix('backbone.') + form.head, tensors)
         if head.keys() != {'weight', 'bias'}:  # another head, of a detector or with more layers
             head = {}
-        if not form.names:
-            heads = tuple(key for key in tensors if key.startswith('head.'))
-            return Converted(form, {key: tensors[key] for key in tensors if key not in heads}, head)
-        return Converted(form, form.to_ours(tensors), head)
+        if form.names:
+            return Converted(form, form.to_ours(below), head, None)
+        backbone = {key: below[key] for key in below if not key.startswith('head.')}
+        metadata = getattr(tensors, '_metadata', {}).get(prefix.removesuffix('.'), {})
+        return Converted(form, backbone, head, saved_grid(metadata))
     raise ValueError(
         'These are not weights of TNT, PyramidTNT or T2T-ViT in a known form '
         f'({", ".join(dict.fromkeys(form.source for form in FORMS))}). The keys are '
-        f'{_some(whole)}. Pass another file, or prefix if the backbone has one in it'
+        f'{_some(tensors)}. Pass another file, or prefix if the backbone has one in it'
     )
+
+
+def saved_grid(metadata: Any) -> tuple[int, int] | None:
+    """Return the grid ``(h, w)`` of a backbone's position table, if its metadata has one."""
+    grid = metadata.get('grid') if isinstance(metadata, dict) else None
+    if not isinstance(grid, list | tuple) or [type(side) for side in grid] != [int, int]:
+        return None
+    return (grid[0], grid[1])
+
+
+def _find_prefix(tensors: Tensors) -> str:
+    """Return what comes before the keys of the backbone."""
+    found: dict[str, None] = {}
+    for key in tensors:
+        # The shortest: a key of PyramidTNT ends as one of TNT does.
+        matches = [_at_the_end(form.recognise).search(key) for form in FORMS]
+        starts = [match.start(1) for match in matches if match]
+        if starts:
+            found[key[: min(starts)]] = None
+    prefixes = list(found)
+    if len(prefixes) > 1:
+        averages = [prefix for prefix in prefixes if set(prefix.split('.')) & set(AVERAGES)]
+        first = [prefix for prefix in ('', 'backbone.') if prefix in found] or averages
+        if not first or (first == averages and len(averages) > 1):
+            raise ValueError(
+                f'The file holds {len(prefixes)} backbones, below {prefixes}. Say which one: '
+                f'prefix={prefixes[0]!r}'
+            )
+        others = [prefix for prefix in prefixes if prefix != first[0]]
+        log(f'Of the backbones in the file, {first[0]!r} is used, not {others}; prefix= chooses')
+        return first[0]
+    if prefixes:
+        return prefixes[0]
+    return 'backbone.' if any(key.startswith('backbone.') for key in tensors) else ''
+
+
+@cache
+def _at_the_end(recognise: str) -> re.Pattern[str]:
+    return re.compile(rf'(?:^|\.)({recognise})$')
 
 
 def from_ours(converted: Converted, source: str) -> Tensors:

@@ -1,5 +1,6 @@
 """Loading of weights into a backbone, with a report of every tensor."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,20 @@ from .read import read_tensors
 
 # tables that depend on the size of the images
 POSITIONS = ('sentence_pos', 'token_pos', 'relative_pos')
-# what sees the channels of the image
+# What sees the channels of the image. T2T-ViT's tensors run over channels, then over the 7x7 pixels
+# of a soft split.
 STEMS = ('word_embed.proj.', 'stem.common.0.', 'tokens_to_token.attend1.')
+QUERIES = 'tokens_to_token.attend1.qkv.weight'  # and keys and values
+NORMS = ('tokens_to_token.attend1.norm1.weight', 'tokens_to_token.attend1.norm1.bias')
 
 
 def load_pretrained(
-    backbone: Any, checkpoint: str | Path, *, prefix: str | None = None, allow_missing: bool = False
+    backbone: Any,
+    checkpoint: str | Path,
+    *,
+    prefix: str | None = None,
+    allow_missing: bool = False,
+    adapt_in_channels: bool = False,
 ) -> None:
     """Load weights into a backbone, as ``init_cfg=dict(type='Pretrained', ...)`` does.
 
@@ -28,28 +37,54 @@ def load_pretrained(
     tensors were loaded, and names the others.
 
     Args:
-        backbone: One of ours, such as :class:`tnt_backbone.TNT`.
+        backbone: One of ours, such as :class:`tnt_backbone.TNT`, also inside ``torch.compile`` or
+            ``DistributedDataParallel``.
         checkpoint: ``tnt://<name>``, ``timm/<name>``, a URL or a path; see
             :func:`resolve_checkpoint`.
         prefix: Prefix of the backbone's keys in the file, such as ``'backbone.'``. Default:
             recognised.
         allow_missing: Accept a file in which tensors of the backbone are missing or have another
             shape.
+        adapt_in_channels: Fit weights for RGB images to the backbone's ``in_channels``, as timm
+            does; see :func:`adapt_channels`.
 
     Raises:
         FileNotFoundError: If the file was not found and could not be downloaded.
         ValueError: If the weights are of another family, formulation or variant, or if tensors of
             the backbone are missing and ``allow_missing`` is not set.
     """
+    backbone = _unwrapped(backbone)
     fitting, report = select_tensors(
-        backbone, checkpoint, prefix=prefix, allow_missing=allow_missing
+        backbone,
+        checkpoint,
+        prefix=prefix,
+        allow_missing=allow_missing,
+        adapt_in_channels=adapt_in_channels,
     )
     log(report)
+    backbone.initialise_if_unset()
     backbone.load_state_dict(fitting, strict=False)
 
 
+def _unwrapped(backbone: Any) -> Any:
+    """Return the backbone inside ``torch.compile`` and ``DistributedDataParallel``."""
+    while inner := {'_orig_mod', 'module'} & dict(backbone.named_children()).keys():
+        backbone = getattr(backbone, inner.pop())
+    if not hasattr(backbone, 'fit_position_tables'):
+        raise ValueError(
+            f'backbone={type(backbone).__name__} is not one of TNT, PyramidTNT and T2TViT. Pass '
+            'the backbone itself, for example model.backbone'
+        )
+    return backbone
+
+
 def select_tensors(
-    backbone: Any, checkpoint: str | Path, *, prefix: str | None = None, allow_missing: bool = False
+    backbone: Any,
+    checkpoint: str | Path,
+    *,
+    prefix: str | None = None,
+    allow_missing: bool = False,
+    adapt_in_channels: bool = False,
 ) -> tuple[dict[str, Tensor], str]:
     """Return what :func:`load_pretrained` would load; the backbone may be on ``meta``.
 
@@ -61,9 +96,17 @@ def select_tensors(
     path = resolve_checkpoint(checkpoint)
     converted = to_ours(read_tensors(path), prefix)
     _check_family(backbone, converted, path)
-    found = {**converted.backbone, **backbone.fit_position_tables(converted.backbone)}
+    resized = backbone.fit_position_tables(converted.backbone, grid=converted.grid)
+    found = {**converted.backbone, **resized}
 
     wanted = backbone.state_dict()
+    adapted = []
+    if adapt_in_channels:
+        for key in found:
+            if key in wanted and found[key].shape != wanted[key].shape and key.startswith(STEMS):
+                change = f'{key} from {tuple(found[key].shape)} to {tuple(wanted[key].shape)}'
+                found[key] = adapt_channels(key, found[key], backbone.in_channels)
+                adapted.append(change)
     fitting = {
         key: value
         for key, value in found.items()
@@ -87,6 +130,7 @@ def select_tensors(
         f'({converted.form.source})'
     )
     for title, keys in (
+        ('adapted from RGB', adapted),
         ('not in the file, new', new),
         ('of another shape in the file, new', new_widths),
         ('MISSING in the file', missing),
@@ -104,6 +148,51 @@ def select_tensors(
             'Or set allow_missing=True in init_cfg to load what fits'
         )
     return fitting, report
+
+
+def adapt_channels(key: str, tensor: Tensor, in_channels: int) -> Tensor:
+    """Return a tensor of a stem for RGB images, fitted to another number of channels.
+
+    The rule is timm's: for one channel the sum over R, G and B; for ``n`` channels R, G, B, R, ...
+    times ``3 / n``. So an image whose channels are equal gives what a grey RGB image gives. The
+    first norm of T2T-ViT, whose weights stand for single numbers, takes the mean, or repeats
+    without a factor; there the outputs are equal only if its weights for R, G and B are. The
+    queries of its Transformer take the factor that its attention loses with the input's width.
+
+    Source: ``adapt_input_conv`` of
+    https://github.com/huggingface/pytorch-image-models/blob/v1.0.22/timm/models/_manipulate.py.
+
+    Args:
+        key: Its name, which begins with one of ``STEMS``.
+        tensor: ``(C', 3, h, w)`` of a convolution, ``(C', 3 * 49)`` of a linear layer or
+            ``(3 * 49,)`` of a norm.
+        in_channels: The number ``n``.
+
+    Raises:
+        ValueError: If the tensor is not for three channels.
+    """
+    pixels = math.prod(tensor.shape[2:]) if tensor.ndim == 4 else 49
+    channel_dim = 0 if key in NORMS else 1
+    if tensor.ndim not in (channel_dim + 1, 4) or tensor[(0,) * channel_dim].numel() != 3 * pixels:
+        raise ValueError(
+            f'{key} has the shape {tuple(tensor.shape)}, so it is not for RGB images. Leave '
+            'adapt_in_channels out'
+        )
+    split = tensor.reshape(*tensor.shape[:channel_dim], 3, pixels)
+    split = split.to(torch.promote_types(tensor.dtype, torch.float32))
+    if in_channels == 1:
+        split = split.sum(channel_dim, keepdim=True)
+        scale = 1 / 3 if key in NORMS else 1.0
+    else:
+        picked = [channel % 3 for channel in range(in_channels)]
+        split = split.index_select(channel_dim, torch.tensor(picked))
+        scale = 1.0 if key in NORMS else 3 / in_channels
+    split = split * scale
+    if key == QUERIES:  # their products with keys are divided by the root of the input's width
+        split[: len(split) // 3] *= math.sqrt(in_channels / 3)
+    shape = list(tensor.shape)
+    shape[channel_dim] = shape[channel_dim] // 3 * in_channels
+    return split.reshape(shape).to(tensor.dtype)
 
 
 def _check_family(backbone: Any, converted: Converted, path: str) -> None:
@@ -134,7 +223,10 @@ def _advise(backbone: Any, found: dict[str, Tensor], missing: list[str], misfits
     if only_misfits and weights and all(key.startswith(STEMS) for key in misfits):
         key = weights[0]
         channels = found[key].numel() * backbone.in_channels // backbone.state_dict()[key].numel()
-        return f'Its images have other channels. Set in_channels={channels}.'
+        return (
+            f'Its images have other channels. Set in_channels={channels}, or set '
+            'adapt_in_channels=True in init_cfg to start from the weights for RGB.'
+        )
     fitting = [
         f'arch={name!r}'
         for name, variant in backbone.VARIANTS.items()

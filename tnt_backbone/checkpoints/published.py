@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock  # torch requires it
 
 from ..log import log
 from .read import read_tensors
@@ -128,22 +129,15 @@ def _fetch(file_name: str, places: Sequence[str], by_hand: Sequence[str] = ()) -
     if cached.is_file():
         return str(cached)
     failures = []
-    for place in places:
+    if places:
         cache.mkdir(parents=True, exist_ok=True)
-        log(f'downloading {place}')
-        # Download under another name, check, then rename: the cache never holds half a file.
-        handle, part = tempfile.mkstemp(prefix=f'{file_name}.', suffix='.part', dir=cache)
-        os.close(handle)
-        try:
-            with _socket_timeout(TIMEOUT):
-                torch.hub.download_url_to_file(place, part)
-            read_tensors(part)
-            os.replace(part, cached)
-            return str(cached)
-        except (urllib.error.URLError, OSError, HTTPException, ValueError, RuntimeError) as error:
-            failures.append(f'  {place}\n    {type(error).__name__}: {error}')
-        finally:
-            Path(part).unlink(missing_ok=True)
+        with _one_process_at_a_time(cache / f'.{file_name}.lock'):
+            if cached.is_file():  # another process was first
+                return str(cached)
+            for place in places:
+                if (failure := _download(place, cached)) is None:
+                    return str(cached)
+                failures.append(failure)
     tried = ' and could not be downloaded from\n' + '\n'.join(failures) if places else ''
     elsewhere = ''.join(f'\n  by hand: {place}' for place in by_hand)
     raise FileNotFoundError(
@@ -151,6 +145,39 @@ def _fetch(file_name: str, places: Sequence[str], by_hand: Sequence[str] = ()) -
         f'Download the file by hand and save it as {cached}, or pass --weights FILE (any published '
         'form of these weights), or pass --from-scratch to train without weights.'
     )
+
+
+def _download(place: str, cached: Path) -> str | None:
+    """Download a file and return ``None``, or return why it failed."""
+    log(f'downloading {place}')
+    # Download under another name, check, then rename: the cache never holds half a file.
+    handle, part = tempfile.mkstemp(prefix=f'{cached.name}.', suffix='.part', dir=cached.parent)
+    os.close(handle)
+    try:
+        with _socket_timeout(TIMEOUT):
+            torch.hub.download_url_to_file(place, part)
+        read_tensors(part)
+        os.replace(part, cached)
+    except (urllib.error.URLError, OSError, HTTPException, ValueError, RuntimeError) as error:
+        return f'  {place}\n    {type(error).__name__}: {error}'
+    finally:
+        Path(part).unlink(missing_ok=True)
+    return None
+
+
+@contextmanager
+def _one_process_at_a_time(path: Path) -> Iterator[None]:
+    """Wait until no other process of this machine holds the lock."""
+    lock = FileLock(path)
+    try:
+        lock.acquire()
+    except (NotImplementedError, OSError):  # a file system without locks: each downloads
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

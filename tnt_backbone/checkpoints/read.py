@@ -4,28 +4,43 @@ import pickle
 import re
 import struct
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from .safe_globals import training_checkpoints_are_safe
 
 # Keys under which training tools keep the weights, in order of preference. An average of the
 # weights comes first, because it is what was evaluated.
 WRAPPERS = ('state_dict_ema', 'model_ema', 'state_dict', 'model')
+# Parts of a name that torch adds for torch.compile, activation checkpointing and FSDP.
+WRAPPED = re.compile(r'\b(?:_orig_mod|_checkpoint_wrapped_module|_fsdp_wrapped_module)\.')
+# What averages of the weights keep beside ``module.``: torch's counter and mmengine's.
+COUNTERS = ('n_averaged', 'steps')
+
+
+def unwrapped_name(name: str) -> str:
+    """Return a tensor's name, or a prefix, without the parts that torch's wrappers add."""
+    return WRAPPED.sub('', name)
 
 
 def read_tensors(path: str) -> dict[str, Tensor]:
     """Return the tensors of a checkpoint.
 
-    Pickles are read with ``weights_only=True``, ``.safetensors`` with safetensors. Wrappers
-    (``state_dict``, ``state_dict_ema``, ``model``) and the prefix ``module.`` are removed.
+    Pickles are read with ``weights_only=True``, ``.safetensors`` with safetensors. The weights are
+    the first entry of ``WRAPPERS`` that the file has, or the file itself. A file that holds several
+    models in other entries (``teacher``, ``student``) gives all of them, with the entry's name
+    before their own. What torch's wrappers add to the names is removed: ``module.``,
+    ``_orig_mod.``, ``_checkpoint_wrapped_module.``, ``_fsdp_wrapped_module.``.
 
     Args:
         path: A local file.
+
+    Returns:
+        The tensors. The attribute ``_metadata`` is torch's: what each module says of itself.
 
     Raises:
         ValueError: If the file holds no tensors, or more than data. The message says what the file
@@ -40,19 +55,44 @@ def read_tensors(path: str) -> dict[str, Tensor]:
     for wrapper in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
-    tensors = (
-        {key: value for key, value in content.items() if isinstance(value, Tensor)}
-        if isinstance(content, dict)
-        else {}
-    )
+    tensors = _tensors_of(content)
     if not tensors:
         raise ValueError(
             f'{path} holds no weights: it is {_describe(content)}, not a dict of tensors. Pass a '
             'checkpoint'
         )
-    if all(key.startswith('module.') for key in tensors):
-        consume_prefix_in_state_dict_if_present(tensors, 'module.')
-    return tensors
+    names = {key: unwrapped_name(key) for key in tensors}
+    metadata = {
+        unwrapped_name(f'{key}.').removesuffix('.'): value
+        for key, value in getattr(content, '_metadata', {}).items()
+    }
+    while all(name.startswith('module.') or name in COUNTERS for name in names.values()):
+        names = {
+            key: name.removeprefix('module.')
+            for key, name in names.items()
+            if name.startswith('module.')
+        }
+        metadata = {key.removeprefix('module').lstrip('.'): metadata[key] for key in metadata}
+    found: OrderedDict[str, Tensor] = OrderedDict(
+        (name, tensors[key]) for key, name in names.items()
+    )
+    found._metadata = metadata  # type: ignore[attr-defined]
+    return found
+
+
+def _tensors_of(content: Any) -> dict[str, Tensor]:
+    """Return the tensors of a state dict, or those of all state dicts of a dict."""
+    if not isinstance(content, dict):
+        return {}
+    if tensors := {key: value for key, value in content.items() if isinstance(value, Tensor)}:
+        return tensors
+    return {
+        f'{entry}.{key}': value
+        for entry, part in content.items()
+        if isinstance(part, dict)
+        for key, value in part.items()
+        if isinstance(value, Tensor)
+    }
 
 
 def read_meta(path: str) -> dict[str, Any]:

@@ -78,9 +78,14 @@ class TokenBackboneModel(BackboneMixin, PreTrainedModel):
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Initialise what transformers built without memory; called for each module."""
-        if module is self.backbone:
-            self.backbone.reset_parameters()
+        """Initialise a module that a file has not, or not in whole.
+
+        transformers built it without memory. It calls this for each such module, inner ones first.
+        """
+        reset = getattr(module, 'reset_parameters', None)
+        if callable(reset) and module is not self.backbone:
+            reset()
+        self.backbone._init_module(module)
 
     def forward(self, pixel_values: Tensor, **_: Any) -> BackboneOutput:
         """Map images ``(B, C, H, W)`` to feature maps, the finest first."""

@@ -75,8 +75,11 @@ class TokenPerformer(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(dims, dims), nn.GELU(), nn.Linear(dims, dims), nn.Dropout(drop_rate)
         )
-        directions = nn.init.orthogonal_(torch.empty(num_features, dims)) * math.sqrt(num_features)
-        self.register_buffer('features', directions)  # (m, C'), never trained
+        self.register_buffer('features', _random_features(num_features, dims))  # never trained
+
+    def reset_parameters(self) -> None:
+        """Draw the random features anew."""
+        self.features.copy_(_random_features(*self.features.shape))
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the tokens after attention, with fewer channels."""
@@ -100,3 +103,13 @@ class TokenPerformer(nn.Module):
         half_square = x.square().sum(dim=-1, keepdim=True) / 2
         directions = self.features.to(x.dtype)
         return torch.exp(x @ directions.T - half_square) / math.sqrt(len(directions))
+
+
+def _random_features(number: int, dims: int) -> Tensor:
+    """Return orthogonal directions ``(m, C')`` on the default device, in the default dtype.
+
+    They are drawn on the CPU in fp32: PyTorch has no orthogonal matrices in half precision.
+    """
+    directions = torch.empty(number, dims, dtype=torch.float32, device='cpu')
+    directions = nn.init.orthogonal_(directions) * math.sqrt(number)
+    return directions.to(torch.get_default_device(), torch.get_default_dtype())
