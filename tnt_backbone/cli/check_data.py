@@ -86,13 +86,18 @@ def look(dataset: 'BaseDataset', workers: int, *, is_training: bool) -> list['Fi
 
 
 def compare(cfg: 'Config', datasets: dict[str, list['BaseDataset']]) -> list['Finding']:
-    """Return where the data sets of a config do not fit each other."""
-    if cfg.get('default_scope') != 'mmdet':
-        return []
+    """Return where the data sets of a config do not fit each other, and names for no font."""
     from ..data_checks.coco import find_in_orders, is_plain_coco, read_file
+    from ..data_checks.findings import Finding
+    from ..run.fonts import use_font_for
 
-    leaves = filter(is_plain_coco, chain.from_iterable(datasets.values()))
-    return find_in_orders((leaf, read_file(leaf)) for leaf in leaves)
+    leaves = list(chain.from_iterable(datasets.values()))
+    names = {tuple(leaf.metainfo.get('classes') or ()) for leaf in leaves}
+    notes = [note for classes in sorted(names) if (note := use_font_for(classes))]
+    found = [Finding('class name that cannot be drawn', 'classes', note) for note in notes]
+    if cfg.get('default_scope') != 'mmdet':
+        return found
+    return found + find_in_orders((leaf, read_file(leaf)) for leaf in leaves if is_plain_coco(leaf))
 
 
 def report(problems: list['Finding']) -> bool:

@@ -102,8 +102,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.local_rank is not None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with errors_of_the_user(TOOL, launcher=args.launcher):
+        from ..data_checks.datasets import build_leaf_datasets
         from ..run.checkpoint_file import choose_loader, config_of_checkpoint, fetch_checkpoint
         from ..run.config import read_config
+        from ..run.fonts import use_font_for
         from ..run.libraries import set_dataloader_defaults
         from ..run.preflight import TEST_KEYS, check_testing, require_keys
         from ..run.processes import check_launcher, end_cpu_processes
@@ -126,6 +128,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         apply_options(cfg, args)
         fetch_checkpoint(cfg)
         notes = check_testing(cfg) if is_first_on_node(args.launcher) else []
+        if args.show or args.show_dir:
+            for dataset in build_leaf_datasets(cfg, ['test'])['test']:
+                use_font_for(tuple(dataset.metainfo.get('classes') or ()))
         choose_loader(cfg)
         suit_to_machine(cfg)
         build_runner(cfg, notes).test()

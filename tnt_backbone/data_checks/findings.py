@@ -44,6 +44,7 @@ KINDS = {
     'image that is turned by EXIF': False,
     'image of more than 8 bits': False,
     'file of another ending': False,
+    'class name that cannot be drawn': False,
 }
 
 

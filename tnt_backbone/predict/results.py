@@ -107,6 +107,9 @@ class Detection(Result):
         """Return the picture with boxes, masks, names and scores, ``(H, W, 3)``, RGB."""
         from mmdet.visualization import DetLocalVisualizer
 
+        from ..run.fonts import use_font_for
+
+        use_font_for(self.classes)
         visualizer = DetLocalVisualizer()
         visualizer.dataset_meta = {'classes': self.classes, 'palette': list(self.palette)}
         visualizer.add_datasample(
@@ -182,6 +185,9 @@ class Classification(Result):
         """Return the picture with class and score, ``(H, W, 3)``, RGB."""
         from mmpretrain.visualization import UniversalVisualizer
 
+        from ..run.fonts import use_font_for
+
+        use_font_for(self.classes)
         visualizer = UniversalVisualizer()
         visualizer.dataset_meta = {'classes': self.classes}
         visualizer.visualize_cls(self.pixels, self._sample, draw_gt=False)
