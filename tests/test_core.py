@@ -66,7 +66,8 @@ def test_every_room_is_listed():
 
 @pytest.mark.parametrize('room', CORE)
 def test_the_core_imports_torch_only(room):
-    allowed = {*sys.stdlib_module_names, 'torch', 'tnt_backbone'}
+    # torch requires filelock
+    allowed = {*sys.stdlib_module_names, 'torch', 'filelock', 'tnt_backbone'}
     # Where they are installed: the kernels' compiler, a file format, arrays in a checkpoint.
     optional = {'ops': {'triton'}, 'checkpoints': {'safetensors', 'numpy'}}
     # mmengine's own initialisations, for those who ask for them in init_cfg

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock  # torch requires it
 
 from ..log import log
 from .read import read_tensors
@@ -131,7 +130,7 @@ def _fetch(file_name: str, places: Sequence[str], by_hand: Sequence[str] = ()) -
     failures = []
     if places:
         cache.mkdir(parents=True, exist_ok=True)
-        with _one_process_at_a_time(cache / f'.{file_name}.lock'):
+        with _one_process_at_a_time(cache.with_name('locks') / f'{file_name}.lock'):
             if cached.is_file():  # another process was first
                 return str(cached)
             for place in places:
@@ -168,6 +167,9 @@ def _download(place: str, cached: Path) -> str | None:
 @contextmanager
 def _one_process_at_a_time(path: Path) -> Iterator[None]:
     """Wait until no other process of this machine holds the lock."""
+    from filelock import FileLock  # torch requires it
+
+    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
         lock.acquire()

@@ -10,7 +10,7 @@ REGULAR = ('400', 'normal', 'regular')  # weights as matplotlib notes them
 
 @cache
 def use_font_for(names: tuple[str, ...]) -> str | None:
-    """Let matplotlib, with which OpenMMLab writes into pictures, use a font that has the characters.
+    """Let matplotlib, with which OpenMMLab writes into pictures, use a font that has the names.
 
     matplotlib's own font has no Chinese, Japanese or Korean characters. It draws empty boxes.
 
