@@ -19,6 +19,7 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 from .layers import LayerNorm2d
+from .ops.constant import traces_any_size
 
 
 def _is_distributed() -> bool:
@@ -110,7 +111,10 @@ class PyramidLevel(nn.Module):
             )
             level = F.interpolate(level, size=(height, width), mode='bilinear', align_corners=False)
         height, width = (math.ceil(side / self.stride) for side in image_size)
-        level = level[:, :, :height, :width].contiguous()
+        level = level[:, :, :height, :width]
+        if traces_any_size():  # contiguous() would ask whether anything was cut off
+            level = level.clone(memory_format=torch.contiguous_format)
+        level = level.contiguous()
         return (level, self._zero(level)) if tie else level
 
     def _zero(self, level: Tensor) -> Tensor | None:

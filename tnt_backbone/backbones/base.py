@@ -388,7 +388,7 @@ class TokenBackbone(nn.Module):
             count_tiles(side, self.pad_divisor) * self.pad_divisor - side
             for side in (height, width)
         )
-        if pad_bottom or pad_right:
+        if pad_bottom + pad_right:  # one condition for torch.compile, not three
             image = F.pad(image, (0, pad_right, 0, pad_bottom))
         return image
 

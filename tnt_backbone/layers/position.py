@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..ops.constant import traces_any_size
+
 
 def resize_position_table(
     table: Tensor, grid: tuple[int, int], new_grid: tuple[int, int]
@@ -21,7 +23,8 @@ def resize_position_table(
     """
     if not torch.is_grad_enabled():
         table = table.detach()  # a parameter asks for gradients even so
-    if grid == new_grid:
+    # torch.compile resizes always: at the same size that changes nothing, and one graph serves all.
+    if not traces_any_size() and grid == new_grid:
         return table
     num_prefix = table.shape[1] - grid[0] * grid[1]
     prefix, positions = table[:, :num_prefix], table[:, num_prefix:]

@@ -46,15 +46,17 @@ def factor_relative_position(
     if not torch.is_grad_enabled():
         table = table.detach()  # a parameter's view asks for gradients even so
     queries = table[0]
-    if grid != new_grid:
+    # One comparison, so that torch.compile makes two graphs, and not one for each that may differ.
+    is_same = sum(abs(a - b) for a, b in zip((*grid, *key_grid), (*new_grid, *new_key_grid))) == 0
+    if not is_same:
         heads, _, num_keys = queries.shape
         maps = queries.transpose(1, 2).reshape(1, heads * num_keys, *grid)
         queries = _resize(maps, new_grid).reshape(heads, num_keys, -1).transpose(1, 2)
     # ONNX's exporter traces attention with a mask once as fused and once as plain, and fails
-    if key_grid == new_key_grid and not is_exporting():
+    if is_same and not is_exporting():
         return queries, None
     keys = torch.eye(table.shape[-1], dtype=table.dtype, device=table.device)
-    if key_grid != new_key_grid:
+    if not is_same:
         keys = _resize(keys.unflatten(1, key_grid).unsqueeze(0), new_key_grid)[0].flatten(1).T
     return queries, keys
 

@@ -21,3 +21,12 @@ def constant(function: Function) -> Function:
 def is_exporting() -> bool:
     """Whether ``torch.export`` is at work."""
     return torch.compiler.is_exporting()
+
+
+def traces_any_size() -> bool:
+    """Whether ``torch.compile`` traces a graph that should serve images of many sizes.
+
+    A comparison of sizes there becomes a condition of the graph. An image for which it is false
+    costs another compilation.
+    """
+    return torch.compiler.is_compiling() and not is_exporting()
