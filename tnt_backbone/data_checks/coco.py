@@ -328,12 +328,13 @@ def _empty_images(file: CocoFile) -> list[str]:
 
 def _kept_boxes(dataset: CocoDataset, file: CocoFile) -> list[Entry]:
     """Return what ``CocoDataset.parse_data_info`` makes instances of."""
-    names = {category['id']: category['name'] for category in file.categories}
+    classes = set(dataset.metainfo['classes'])  # once: metainfo makes a copy each time
+    trained = {category['id'] for category in file.categories if category['name'] in classes}
     return [
         box
         for box in file.boxes
         if box['image_id'] in file.images
-        and names.get(box['category_id']) in dataset.metainfo['classes']
+        and box['category_id'] in trained
         and not box.get('ignore')
         and not _is_flat(box, file.images[box['image_id']])
     ]

@@ -47,7 +47,10 @@ def factor_relative_position(
         table = table.detach()  # a parameter's view asks for gradients even so
     queries = table[0]
     # One comparison, so that torch.compile makes two graphs, and not one for each that may differ.
-    is_same = sum(abs(a - b) for a, b in zip((*grid, *key_grid), (*new_grid, *new_key_grid))) == 0
+    is_same = (
+        sum(abs(a - b) for a, b in zip((*grid, *key_grid), (*new_grid, *new_key_grid), strict=True))
+        == 0
+    )
     if not is_same:
         heads, _, num_keys = queries.shape
         maps = queries.transpose(1, 2).reshape(1, heads * num_keys, *grid)
