@@ -29,6 +29,8 @@ KINDS = {
     'annotation that the evaluation cannot count': True,
     'files with classes in different orders': True,
     'class without pixels': True,
+    'class id without a name': True,
+    'too many images left out': True,
     'classes in another order': False,
     'category that is no class': False,  # left out by MMDetection
     'box of no class': False,  # left out by MMDetection
@@ -44,6 +46,10 @@ KINDS = {
     'image that is turned by EXIF': False,
     'image of more than 8 bits': False,
     'file of another ending': False,
+    'image left out': False,  # by tools/new_config.py, from what it writes
+    'image in two splits': False,
+    'image without a label file': False,
+    'label file without an image': False,
 }
 
 

@@ -1,0 +1,65 @@
+"""Which format a folder of a user's own data has."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .data_folder import list_files
+from .voc import is_voc
+
+SAMPLED = 20  # files of each folder that are opened
+
+
+def recognise(root: Path, given: str | None = None) -> str:
+    """Return the format of a folder with boxes or masks for MMDetection.
+
+    Args:
+        root: The folder.
+        given: The format that the user named, which is not questioned.
+
+    Raises:
+        ValueError: If the folder fits none of the formats, or several.
+    """
+    if given:
+        return given
+    files = list_files(root)
+    found = {name: evidence for name, look in SIGNS.items() if (evidence := look(root, files))}
+    if len(found) == 1:
+        return next(iter(found))
+    if found:
+        listed = '; '.join(f'{name}: {evidence}' for name, evidence in found.items())
+        raise ValueError(
+            f'--data {root} fits several formats ({listed}). Pass --format with one of '
+            f'{", ".join(found)}'
+        )
+    raise ValueError(
+        f'--data {root} fits none of the formats that a config of MMDetection can have here. '
+        f'Looked for: {"; ".join(LOOKED_FOR.values())}. Found: {_describe(files)}. See '
+        'docs/tutorial.md'
+    )
+
+
+def _voc(root: Path, files: list[Path]) -> str:
+    found = [file for file in files if file.suffix.lower() == '.xml']
+    known = [file for file in _some_of_each_folder(found) if is_voc(file)]
+    return f'{len(found)} XML files, such as {known[0].relative_to(root)}' if known else ''
+
+
+def _some_of_each_folder(files: list[Path]) -> list[Path]:
+    some: dict[Path, list[Path]] = {}
+    for file in files:
+        listed = some.setdefault(file.parent, [])
+        if len(listed) < SAMPLED:
+            listed.append(file)
+    return [file for listed in some.values() for file in listed]
+
+
+def _describe(files: list[Path]) -> str:
+    endings: dict[str, int] = {}
+    for file in files:
+        endings[file.suffix.lower() or 'no ending'] = endings.get(file.suffix.lower(), 0) + 1
+    return ', '.join(f'{n} files in {ending}' for ending, n in sorted(endings.items())) or 'no file'
+
+
+# What shows that a folder has a format: the evidence in words, or nothing
+SIGNS: dict[str, Callable[[Path, list[Path]], str]] = {'voc': _voc}
+LOOKED_FOR = {'voc': "Pascal VOC's XML files (voc)"}

@@ -1,0 +1,140 @@
+"""A user's own data, put into a config: which format it has, and who reads it."""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..data_checks.coco_file import read_coco
+from ..data_checks.label_maps import parse_label_map
+from .backbone import find_misfit
+from .class_folders import set_class_folders
+from .coco import set_coco_data, split_coco
+from .formats import recognise
+from .labelled import require_own, write_coco
+from .masks import set_mask_data
+from .mend_coco import mend_coco
+from .voc import read_voc
+
+# Formats of folders that each library can read here
+FORMATS = {
+    'mmdet': ('coco', 'yolo', 'voc', 'labelme'),
+    'mmseg': ('masks',),
+    'mmpretrain': ('folders',),
+}
+READERS = {'voc': read_voc}
+
+
+def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
+    """Put ``--data`` into a config, and return the changes, one line each.
+
+    Args:
+        cfg: The whole config.
+        args: The command line of ``tools/new_config.py``.
+
+    Raises:
+        ValueError: If the library of the config cannot read the data.
+        FileNotFoundError: If a file or folder is missing.
+        FileExistsError: If a file would be overwritten.
+    """
+    scope = cfg.get('default_scope')
+    _check_options(args, scope)
+    if scope == 'mmseg':
+        changes = set_mask_data(cfg, args.data, parse_label_map(args.label_map or ()))
+    elif scope == 'mmpretrain':
+        changes = set_class_folders(cfg, args.data)
+    elif args.data.is_dir():
+        changes = _set_folder(cfg, args)
+    else:
+        changes = _set_coco_files(cfg, args)
+    if misfit := find_misfit(cfg):
+        raise ValueError(
+            f'The model does not run with the number of classes in --data {args.data} ({misfit}). '
+            'Start --from another config'
+        )
+    return changes
+
+
+def _check_options(args: argparse.Namespace, scope: str | None) -> None:
+    """Check that the options fit the library of the config.
+
+    Raises:
+        ValueError: If they do not.
+    """
+    known = FORMATS.get(scope or '', ())
+    if not known:
+        raise ValueError(f'The config is of {scope}. --data is for configs of {", ".join(FORMATS)}')
+    if args.label_map and scope != 'mmseg':
+        raise ValueError('--label-map is for label maps of MMSegmentation. Leave it out')
+    if args.format and args.format not in known:
+        readers = [library for library, names in FORMATS.items() if args.format in names]
+        raise ValueError(
+            f'--format {args.format} is for configs of {", ".join(readers)}, but the config is of '
+            f'{scope}. Pass one of {", ".join(known)}, or start --from another config'
+        )
+    if scope == 'mmdet':
+        return
+    if not args.data.is_dir():
+        raise ValueError(
+            f'--data {args.data} is a file, but the config is of {scope}. Pass a folder '
+            '(docs/tutorial.md). Only configs of mmdet read a file'
+        )
+    if args.val_data or args.images or args.val_share:
+        raise ValueError(
+            f'--val-data, --val-share and --images are for configs of mmdet, but the config is of '
+            f'{scope}, and --data {args.data} is a folder. Leave them out'
+        )
+
+
+def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
+    """Write the labels of a folder as files in COCO's format, and use these."""
+    if args.val_data or args.images or args.val_images:
+        raise ValueError(
+            f'--data {args.data} is a folder. --val-data, --images and --val-images need a JSON '
+            'file. Leave them out'
+        )
+    name = recognise(args.data, args.format)
+    data = READERS[name](args.data)
+    parted = bool(args.val_share) and 'val' not in data.splits
+    if args.val_share and not parted:
+        raise ValueError(
+            f'--data {args.data} has a validation split of {len(data.splits["val"])} images. Leave '
+            'out --val-share'
+        )
+    stem = args.output.with_suffix('')
+    names = stem.with_name(f'{stem.name}_coco')
+    if parted and not args.force:
+        for part in ('train', 'val'):
+            require_own(names.with_name(f'{names.name}_{part}.json'))
+    written = write_coco(data, stem, overwrite=args.force)
+    train, val = written.files['train'], written.files.get('val')
+    test = written.files.get('test')
+    changes = [f'format: {name}', *written.notes]
+    if parted:
+        train, val = split_coco(train, args.val_share, overwrite=True)
+    elif val is None and test is not None:
+        val = test
+        changes.append('evaluation is on the test split: there is no validation split')
+    return changes + set_coco_data(
+        cfg, train, val, written.images, test=test, keeps_background=True
+    )
+
+
+def _set_coco_files(cfg: Config, args: argparse.Namespace) -> list[str]:
+    if args.format not in (None, 'coco'):
+        raise ValueError(f'--format {args.format} needs a folder, but --data {args.data} is a file')
+    val: Path | None = args.val_data
+    train, mended = mend_coco(args.data)
+    if args.val_share:
+        if val:
+            raise ValueError(
+                '--val-share and --val-data exclude each other: --val-share writes the '
+                'validation split, --val-data names it. Pass one of them'
+            )
+        train, val = split_coco(train, args.val_share, overwrite=args.force)
+    elif val:
+        if not val.is_file():
+            raise FileNotFoundError(f'--val-data {val} was not found. Pass a JSON file')
+        val, more = mend_coco(val, read_coco(train).names)
+        mended += more
+    return mended + set_coco_data(cfg, train, val, args.images, args.val_images)

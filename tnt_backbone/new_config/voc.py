@@ -1,0 +1,306 @@
+"""A user's own data in Pascal VOC's format: an XML file per image, with boxes.
+
+::
+
+    DIR/Annotations/a.xml   DIR/JPEGImages/a.jpg   DIR/ImageSets/Main/{train,val,test}.txt   VOC
+    DIR/annots/a.xml        DIR/images/a.jpg                                    any folders
+    DIR/train/a.xml         DIR/train/a.jpg        DIR/valid/...                Roboflow
+    DIR/a.xml               DIR/a.jpg                                           LabelImg
+
+Boxes are those of MMDetection's ``XMLDataset``, which counts pixels from 1 and subtracts 1 from
+each coordinate. Fractions of pixels, which it cuts off, are kept.
+"""
+
+import itertools
+import math
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+from ..data_checks.findings import Finding, shorten
+from .data_folder import by_stem, is_image, list_files, read_class_names, read_text, split_of
+from .labelled import (
+    Item,
+    LabelledImages,
+    Labels,
+    Shape,
+    Size,
+    UnusableError,
+    find_without_partner,
+    left_out_kind,
+)
+
+LISTS = {'train': ('train', 'trainval'), 'val': ('val',), 'test': ('test',)}  # in ImageSets/Main
+IMAGE_FOLDERS = ('JPEGImages', 'images')
+CLASS_FILES = ('classes.txt', 'labels.txt', 'predefined_classes.txt')
+
+
+def is_voc(path: Path) -> bool:
+    """Return whether an XML file is an annotation of Pascal VOC."""
+    try:
+        return next(ElementTree.iterparse(path, ['start']))[1].tag == 'annotation'
+    except (ElementTree.ParseError, OSError, StopIteration):
+        return False
+
+
+def read_voc(root: Path) -> LabelledImages:
+    """Return the images and boxes of a folder.
+
+    Raises:
+        ValueError: If the lists of splits or the names of classes do not fit the XML files.
+    """
+    files = list_files(root)
+    labels: dict[Path, Labels | UnusableError] = {}
+    names_in: dict[Path, str] = {}  # <filename>
+    for path in (file for file in files if file.suffix.lower() == '.xml'):
+        try:
+            tree = ElementTree.parse(path).getroot()
+        except ElementTree.ParseError as error:
+            labels[path] = UnusableError('label cannot be read', f'it is not XML ({error})')
+            continue
+        if tree.tag != 'annotation':
+            continue
+        names_in[path] = (tree.findtext('filename') or '').strip().replace('\\', '/')
+        try:
+            labels[path] = _read_xml(tree)
+        except UnusableError as error:
+            labels[path] = error
+    images = [file for file in files if is_image(file)]
+    items, findings, notes = _pair(labels, names_in, images)
+    shift, note = _count_from(labels)
+    classes, more = _classes(root, labels)
+
+    def read(path: Path, size: Size) -> Labels:
+        found = labels[path]
+        if isinstance(found, UnusableError):
+            raise found
+        return Labels([_shifted(shape, shift) for shape in found.shapes], found.size)
+
+    splits, unlisted = _split(root, items)
+    notes = [note, *more, *notes]
+    return LabelledImages(root, splits, read, classes, notes, [*findings, *unlisted])
+
+
+def _shifted(shape: Shape, shift: int) -> Shape:
+    left, top, right, bottom = shape.box
+    return shape._replace(box=(left - shift, top - shift, right - shift, bottom - shift))
+
+
+def _read_xml(tree: ElementTree.Element) -> Labels:
+    """Return the objects with boxes as they are written."""
+    shapes = []
+    for number, node in enumerate(tree.findall('object'), 1):
+        name = (node.findtext('name') or '').strip()
+        texts = [node.findtext(f'bndbox/{key}') for key in ('xmin', 'ymin', 'xmax', 'ymax')]
+        try:
+            left, top, right, bottom = (float(value or 'nan') for value in texts)
+        except ValueError:
+            left = top = right = bottom = math.nan
+        if not name or not math.isfinite(left + top + right + bottom):
+            text = f'object {number} has the <name> {name!r} and the <bndbox> {texts}'
+            raise UnusableError('label cannot be read', text)
+        if left > right or top > bottom:
+            text = (
+                f'object {number} has a maximum under its minimum: {texts} (xmin, ymin, xmax, ymax)'
+            )
+            raise UnusableError('label cannot be read', text)
+        difficult = (node.findtext('difficult') or '0').strip().lower() in ('1', 'true')
+        shapes.append(Shape(name, (left, top, right, bottom), is_ignored=difficult))
+    try:
+        width, height = (int(float(tree.findtext(f'size/{k}') or 0)) for k in ('width', 'height'))
+    except ValueError:
+        width = height = 0
+    return Labels(shapes, (width, height) if width > 0 and height > 0 else None)
+
+
+def _count_from(labels: dict[Path, Labels | UnusableError]) -> tuple[int, str]:
+    """Return 1 if coordinates count from 1, as VOC's do, else 0; and a note."""
+    lowest = [
+        (min(shape.box[:2]), path)
+        for path, found in labels.items()
+        if isinstance(found, Labels)
+        for shape in found.shapes
+    ]
+    if lowest and min(lowest)[0] < 1:
+        value, path = min(lowest)
+        return 0, (
+            f'coordinates count from 0, since there is {value:g} (in {path}): nothing was '
+            "subtracted, other than in MMDetection's XMLDataset"
+        )
+    return 1, (
+        "coordinates count from 1, as Pascal VOC's: 1 was subtracted from each, as MMDetection's "
+        'XMLDataset does'
+    )
+
+
+def _pair(
+    labels: dict[Path, Labels | UnusableError], names_in: dict[Path, str], images: list[Path]
+) -> tuple[list[Item], list[Finding], list[str]]:
+    """Find the image of each XML file: the one of the file's own name, else of ``<filename>``."""
+    stems = by_stem(images)
+    items: list[Item] = []
+    lone: list[Path] = []
+    names: dict[str, list[Path]] = {}
+    for image in images:
+        names.setdefault(image.name.lower(), []).append(image)
+    renamed = []
+    for path in labels:
+        inside = names_in.get(path, '').rpartition('/')[2]
+        own = nearest(stems.get(path.stem, []), path, inside)
+        found = own or nearest(names.get(inside.lower(), []), path)
+        if found is None:
+            lone.append(path)
+            continue
+        if inside and inside.lower() != found.name.lower():
+            renamed.append(f'{path} (<filename> {inside})')
+        items.append(Item(found, path))
+    times = Counter(str(item.image) for item in items)
+    twice = [name for name, number in times.items() if number > 1]
+    if twice:
+        raise ValueError(
+            f'{len(twice)} images have several XML files: {shorten(twice)}. Keep one for each'
+        )
+    notes = []
+    if renamed:
+        notes.append(
+            f'{len(renamed)} XML files name another image in <filename> ({shorten(renamed)}): the '
+            'image that has the name of the XML file is taken, as MMDetection does'
+        )
+    used = {item.image for item in items}
+    # SegmentationClass/ and its like hold other pictures of the same names
+    folders = {image.parent for image in used}
+    bare = [image for image in images if image not in used and image.parent in folders]
+    advice = 'If they show none of the classes, add an XML file without <object>'
+    return items, find_without_partner(bare, lone, 'left out', advice), notes
+
+
+def nearest(images: list[Path], labels: Path, name: str = '') -> Path | None:
+    """Return the image that belongs to a label file, of several with its name.
+
+    It shares the most folders with the label file, counted from both ends of the paths, so that
+    ``annots/a/1.xml`` belongs to ``images/a/1.jpg``. Of equal ones, it lies in a folder that is
+    named for images (VOC has masks of the same names beside them), or has the given name.
+
+    Raises:
+        ValueError: If several fit as well.
+    """
+    if len(images) < 2:
+        return images[0] if images else None
+
+    def fit(image: Path) -> tuple[int, bool, bool]:
+        parts, own = image.parent.parts, labels.parent.parts
+        alike = _common(parts, own) + _common(parts[::-1], own[::-1])
+        return alike, any(part in IMAGE_FOLDERS for part in parts), image.name == name
+
+    best = max(map(fit, images))
+    fitting = [image for image in images if fit(image) == best]
+    if len(fitting) > 1:
+        raise ValueError(
+            f'Several images fit {labels}: {shorten(fitting)}. Keep one, or pass a --data folder '
+            'that holds one of them'
+        )
+    return fitting[0]
+
+
+def _common(parts: tuple[str, ...], others: tuple[str, ...]) -> int:
+    """Return how many parts are equal, from the first on."""
+    pairs = zip(parts, others, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _classes(root: Path, labels: dict[Path, Labels | UnusableError]) -> tuple[list[str], list[str]]:
+    """Return the names in a list of classes, else those in the XML files, sorted; and a note."""
+    times = Counter(
+        shape.name
+        for found in labels.values()
+        if isinstance(found, Labels)
+        for shape in found.shapes
+    )
+    return choose_classes(root, times, CLASS_FILES)
+
+
+def choose_classes(
+    root: Path, times: Counter[str], class_files: tuple[str, ...]
+) -> tuple[list[str], list[str]]:
+    """Return the names and the order of the classes of a format that writes names.
+
+    Args:
+        root: The folder; a file with one class name per line in it gives the order.
+        times: How often each name occurs in the labels.
+        class_files: Names of such a file.
+
+    Returns:
+        The names, and notes.
+
+    Raises:
+        ValueError: If there is no name, or the labels have one that the file lacks.
+    """
+    if not times:
+        raise ValueError(f'The label files of {root} hold no object. Pass another --data folder')
+    listed = next((root / name for name in class_files if (root / name).is_file()), None)
+    names = read_class_names(listed) if listed else sorted(times)
+    if unknown := [f'{name} ({times[name]} times)' for name in sorted(set(times) - set(names))]:
+        raise ValueError(
+            f'{listed} does not name the classes {shorten(unknown, 8)}, which the labels have. '
+            'Add them, or correct the labels'
+        )
+    order = f'in the order of {listed}' if listed else 'sorted by name'
+    notes = [f'classes {order}: {shorten(names, 20)}']
+    lower = Counter(name.lower() for name in names)
+    if alike := [name for name in names if lower[name.lower()] > 1]:
+        notes.append(
+            f'classes whose names differ only in capital letters are counted apart: '
+            f'{shorten(alike, 8)}. Correct the labels if they are the same'
+        )
+    return names, notes
+
+
+def _split(root: Path, items: list[Item]) -> tuple[dict[str, list[Item]], list[Finding]]:
+    """Return the splits of ``ImageSets/Main``, else of folders named train, val and test."""
+    lists = root / 'ImageSets' / 'Main'
+    by_name = {item.labels.stem: item for item in items if item.labels}
+    splits: dict[str, list[Item]] = {}
+    findings = []
+    for split, names in LISTS.items():
+        path = next((p for p in (lists / f'{name}.txt' for name in names) if p.is_file()), None)
+        if path is None:
+            continue
+        wanted = [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
+        wanted = [Path(name.replace('\\', '/')).name for name in wanted]
+        wanted = [name if name in by_name else Path(name).stem for name in wanted]
+        splits[split] = [by_name[name] for name in dict.fromkeys(wanted) if name in by_name]
+        if missing := [name for name in wanted if name not in by_name]:
+            text = (
+                f'{path} lists {len(missing)} of {len(wanted)} names without an XML file or an '
+                f'image, left out: {shorten(missing)}. Add them, or take them out of the list'
+            )
+            findings.append(Finding(left_out_kind(len(missing), len(wanted)), split, text))
+    if splits and 'train' not in splits:
+        raise ValueError(f'{lists} has no train.txt or trainval.txt. Add one')
+    if splits:
+        used = {item.image for listed in splits.values() for item in listed}
+        if unused := [str(item.labels) for item in items if item.image not in used]:
+            text = f'{len(unused)} XML files are in none of its lists, left out ({shorten(unused)})'
+            findings.append(Finding('image left out', str(lists), text))
+        return splits, findings
+    for item in items:
+        splits.setdefault(split_of(item.image, root) or '', []).append(item)
+    return name_splits(splits, root), []
+
+
+def name_splits(splits: dict[str, list[Item]], root: Path) -> dict[str, list[Item]]:
+    """Return the splits that folders name; all of a folder that names none is for training.
+
+    Raises:
+        ValueError: If there are images inside and outside of such folders.
+    """
+    if set(splits) <= {''}:
+        return {'train': splits.get('', [])}
+    if loose := splits.get(''):
+        raise ValueError(
+            f'{root} has folders for splits, and {len(loose)} images that are in none of them: '
+            f'{shorten([item.image for item in loose])}. Move them into one'
+        )
+    if 'train' not in splits:
+        raise ValueError(f'{root} has the splits {", ".join(splits)}, but none for training')
+    return splits
