@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 from tnt_backbone.cli.new_config import convert, find_config, parse_args
 from tnt_backbone.data_checks.coco_file import forget_coco_files
 from tnt_backbone.datasets.load_image import LoadImageOrSkip
-from tnt_backbone.new_config.labelled import write_coco
+from tnt_backbone.new_config.write_coco import write_coco
 
 COLOURS = {'cat': (220, 40, 40), 'dog': (40, 200, 40), 'bird': (40, 40, 220)}
 BOXES = ROOT / 'configs/retinanet_tnt_s_coco.py'
@@ -123,9 +123,13 @@ def boxes_of(dataset):
 
 def assert_equal(dataset, truth):
     """Compare all boxes of a data set with ``{name of the image: rectangles}``."""
-    assert boxes_of(dataset) == {
-        name: [(*thing, 0) for thing in things] for name, things in truth.items()
+    found = boxes_of(dataset)
+    assert {name: [(box[0], box[2]) for box in boxes] for name, boxes in found.items()} == {
+        name: [(thing.name, 0) for thing in things] for name, things in truth.items()
     }
+    for name, things in truth.items():
+        for (_, box, _), thing in zip(found[name], things, strict=True):
+            np.testing.assert_allclose(box, thing.box, atol=1e-3, err_msg=name)
 
 
 def assert_fits(dataset, *, boxes):

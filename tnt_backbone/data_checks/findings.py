@@ -47,6 +47,7 @@ KINDS = {
     'image of more than 8 bits': False,
     'file of another ending': False,
     'image left out': False,  # by tools/new_config.py, from what it writes
+    'label left out': False,
     'image in two splits': False,
     'image without a label file': False,
     'label file without an image': False,

@@ -37,13 +37,40 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGES
 
 
-def split_of(path: Path, root: Path) -> str | None:
-    """Return the split whose name a folder between ``root`` and a file has, or ``None``."""
+def split_by_folders(images: Iterable[Path], root: Path) -> dict[str, list[Path]]:
+    """Return the images of the splits that folders name; without them, all are to train on.
+
+    Args:
+        images: Images below ``root``.
+        root: Folders above it do not count.
+
+    Raises:
+        ValueError: If only some images are in such folders, or none is to train on.
+    """
+    splits: dict[str, list[Path]] = defaultdict(list)
+    for image in images:
+        splits[_split_of(image, root)].append(image)
+    loose = splits.pop('', [])
+    if not splits:
+        return {'train': loose}
+    if loose:
+        raise ValueError(
+            f'{root} has folders for splits ({", ".join(splits)}), and {len(loose)} images that '
+            f'are in none of them, such as {loose[0]}. Move them into one'
+        )
+    if 'train' not in splits:
+        raise ValueError(
+            f'{root} has folders for {", ".join(splits)}, but none for training. Add train/'
+        )
+    return dict(splits)
+
+
+def _split_of(path: Path, root: Path) -> str:
     for part in path.relative_to(root).parts[:-1]:
         for split, names in SPLITS.items():
             if part.lower() in names:
                 return split
-    return None
+    return ''
 
 
 def by_stem(files: Iterable[Path]) -> dict[str, list[Path]]:
@@ -64,35 +91,3 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as error:
         raise ValueError(f'{path} is not in UTF-8 ({error}). Save it in UTF-8') from error
-
-
-def read_class_names(path: Path) -> list[str]:
-    """Return the names in a file with one class name per line; its first line is class 0.
-
-    Raises:
-        ValueError: If a line between names is empty, a name occurs twice, or there is none.
-    """
-    names = [line.strip() for line in read_text(path).rstrip().splitlines()]
-    check_class_names(names, path)
-    return names
-
-
-def check_class_names(names: list[str], place: Path) -> None:
-    """Check that every class has a name of its own.
-
-    Args:
-        names: The names, class 0 first.
-        place: The file that holds them.
-
-    Raises:
-        ValueError: If there is no name, an empty one, or the same one twice.
-    """
-    if not names:
-        raise ValueError(f'{place} names no class. Write one name per class into it')
-    if '' in names:
-        raise ValueError(
-            f'{place}: class {names.index("")} of {len(names)} has no name. Write one name per '
-            'class, without empty lines between them'
-        )
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f'{place} names {", ".join(twice)} twice. Give each class its own name')

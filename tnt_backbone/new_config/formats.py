@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from .data_folder import list_files
+from .data_folder import is_image, list_files
 from .voc import is_voc
+from .yolo import find_labels
+from .yolo_splits import find_descriptions
 
 SAMPLED = 20  # files of each folder that are opened
 
@@ -44,6 +46,29 @@ def _voc(root: Path, files: list[Path]) -> str:
     return f'{len(found)} XML files, such as {known[0].relative_to(root)}' if known else ''
 
 
+def _yolo(root: Path, files: list[Path]) -> str:
+    if found := find_descriptions(files):
+        return f'{found[0].relative_to(root)}, which names classes and splits'
+    images = _some_of_each_folder([file for file in files if is_image(file)])
+    labels = [path for path in map(find_labels, images) if path and _has_rows(path)]
+    return (
+        f'text files with rows of numbers, such as {labels[0].relative_to(root)}' if labels else ''
+    )
+
+
+def _has_rows(path: Path) -> bool:
+    first = path.read_bytes()[:200].decode('utf-8-sig', errors='replace').split('\n')[0].split()
+    return len(first) >= 5 and all(_is_number(value) for value in first)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _some_of_each_folder(files: list[Path]) -> list[Path]:
     some: dict[Path, list[Path]] = {}
     for file in files:
@@ -61,5 +86,8 @@ def _describe(files: list[Path]) -> str:
 
 
 # What shows that a folder has a format: the evidence in words, or nothing
-SIGNS: dict[str, Callable[[Path, list[Path]], str]] = {'voc': _voc}
-LOOKED_FOR = {'voc': "Pascal VOC's XML files (voc)"}
+SIGNS: dict[str, Callable[[Path, list[Path]], str]] = {'yolo': _yolo, 'voc': _voc}
+LOOKED_FOR = {
+    'yolo': 'data.yaml, or text files with rows of numbers, beside images or in labels/ (yolo)',
+    'voc': "Pascal VOC's XML files (voc)",
+}

@@ -1,42 +1,19 @@
-"""Boxes and masks of any format, written as files in COCO's format.
+"""What the readers of all formats give: images, their label files, and the objects in these.
 
-The readers (``voc.py``, ``yolo.py``, ``labelme.py``) say which image has which label file, and what
-is in it. Here every image is opened once, as the libraries will open it. What cannot be trained on
-is left out and named.
+``write_coco.py`` makes files in COCO's format of it.
 """
 
-import json
-import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import Image
-from tqdm import tqdm
+from ..data_checks.findings import Finding, shorten
 
-from ..data_checks.findings import Finding, notes_unless_error, shorten
-from ..datasets.load_image import LoadImageOrSkip
-
-MADE_BY = 'made by tools/new_config.py from '
 TOO_MANY = 0.1  # share of the images of a split that may be left out
-ORIENTATION = 0x0112  # EXIF's tag
 Size = tuple[int, int]  # width, height
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
-# Where a point of the stored picture lies in the picture that EXIF's orientation turns.
-# w, h: size of the stored picture.
-TURNS: dict[int, Callable[[float, float, int, int], tuple[float, float]]] = {
-    2: lambda x, y, w, h: (w - x, y),
-    3: lambda x, y, w, h: (w - x, h - y),
-    4: lambda x, y, w, h: (x, h - y),
-    5: lambda x, y, w, h: (y, x),
-    6: lambda x, y, w, h: (h - y, x),
-    7: lambda x, y, w, h: (h - y, w - x),
-    8: lambda x, y, w, h: (y, w - x),
-}
 # Why an image is left out, and what to do about it
 REASONS = {
     'image cannot be read': 'Replace the files',
@@ -69,10 +46,12 @@ class Labels(NamedTuple):
     Attributes:
         shapes: The objects; none for background.
         size: Width and height of the image that was labelled, if the file says it.
+        left_out: What in the file is left out, one word or two for each.
     """
 
     shapes: list[Shape]
     size: Size | None = None
+    left_out: Sequence[str] = ()
 
 
 class Item(NamedTuple):
@@ -109,223 +88,6 @@ class LabelledImages:
     classes: Sequence[str]
     notes: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-
-
-def write_coco(data: LabelledImages, stem: Path, *, overwrite: bool = False) -> 'CocoPaths':
-    """Write one file in COCO's format per split.
-
-    Args:
-        data: Images and labels.
-        stem: Start of the names of the files: ``STEM_coco_train.json``, ``STEM_coco_val.json``,
-            ``STEM_coco_test.json``; or ``STEM_coco.json`` if there is only one split.
-        overwrite: Whether files of these names are replaced that were not made from the same data.
-
-    Raises:
-        ValueError: If no object is left, more than a tenth of the images cannot be used, or a class
-            has no name.
-        FileExistsError: If a file of these names exists that this function did not write.
-    """
-    data.splits = {split: items for split, items in data.splits.items() if items}
-    alone = len(data.splits) == 1
-    paths = {
-        split: stem.with_name(f'{stem.name}_coco{"" if alone else f"_{split}"}.json')
-        for split in data.splits
-    }
-    for path in paths.values():
-        if not overwrite:
-            require_own(path)
-    images = Path(
-        os.path.commonpath([str(i.image.parent) for items in data.splits.values() for i in items])
-    )
-    findings = [*data.findings, *_find_shared(data.splits)]
-    contents = {}
-    for split, items in data.splits.items():
-        contents[split], found = _to_coco(data, items, images, split)
-        findings += found
-    notes = [*data.notes, *notes_unless_error(findings)]
-    for split, path in paths.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(contents[split]), encoding='utf-8')
-        counted = Counter(bool(box['iscrowd']) for box in contents[split]['annotations'])
-        ignored = f', {counted[True]} ignored ones' if counted[True] else ''
-        notes.append(
-            f'{path}: {len(contents[split]["images"])} images, {counted[False]} objects{ignored}'
-        )
-    return CocoPaths(paths, images, notes)
-
-
-class CocoPaths(NamedTuple):
-    """The files that were written.
-
-    Attributes:
-        files: One per split.
-        images: The folder that the names of images in the files start from.
-        notes: What the user should know, one line each.
-    """
-
-    files: dict[str, Path]
-    images: Path
-    notes: list[str]
-
-
-def is_made_here(content: Any) -> bool:
-    """Return whether ``write_coco`` made the content of a JSON file."""
-    info = content.get('info') if isinstance(content, dict) else None
-    return isinstance(info, dict) and str(info.get('description')).startswith(MADE_BY)
-
-
-def require_own(path: Path) -> None:
-    """Check that a file may be written: there is none, or ``write_coco`` made it.
-
-    Raises:
-        FileExistsError: If there is one of somebody else.
-    """
-    if not path.exists():
-        return
-    try:
-        own = is_made_here(json.loads(path.read_bytes()))
-    except ValueError:
-        own = False
-    if not own:
-        raise FileExistsError(
-            f"{path} exists, and the annotations in COCO's format would be written there. Pass "
-            'another name than OUT.py, or --force'
-        )
-
-
-def _find_shared(splits: dict[str, list[Item]]) -> list[Finding]:
-    """Return the images that are in two splits: the measure would be too good."""
-    findings = []
-    trained = {item.image.resolve() for item in splits.get('train', [])}
-    for split in ('val', 'test'):
-        both = [i.image for i in splits.get(split, []) if i.image.resolve() in trained]
-        if both:
-            text = (
-                f'{len(both)} of {len(splits[split])} images of the {split} split are also in the '
-                f'training split ({shorten(both)}). The model would be measured on what it was '
-                'trained on. Take them out of one of the two'
-            )
-            findings.append(Finding('image in two splits', split, text))
-    return findings
-
-
-def _to_coco(
-    data: LabelledImages, items: list[Item], images: Path, split: str
-) -> tuple[dict[str, Any], list[Finding]]:
-    content: dict[str, Any] = {
-        'info': {'description': f'{MADE_BY}{data.root}'},
-        'images': [],
-        'annotations': [],
-        'categories': [{'id': i, 'name': name} for i, name in enumerate(data.classes, 1)],
-    }
-    numbers = {name: i for i, name in enumerate(data.classes, 1)}
-    left_out: dict[str, list[str]] = {}
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        opened = pool.map(lambda item: _open(data, item), items)
-        progress = tqdm(opened, f'images of {split}', total=len(items), disable=None)
-        for item, result in zip(items, progress, strict=True):
-            if isinstance(result, UnusableError):
-                place = item.image if result.reason == 'image cannot be read' else item.labels
-                name = os.path.relpath(place or item.image, data.root)
-                left_out.setdefault(result.reason, []).append(f'{name}: {result}')
-                continue
-            size, shapes = result
-            number = len(content['images']) + 1
-            content['images'].append(
-                {
-                    'id': number,
-                    'file_name': Path(os.path.relpath(item.image, images)).as_posix(),
-                    'width': size[0],
-                    'height': size[1],
-                }
-            )
-            for shape in shapes:
-                box = {
-                    'id': len(content['annotations']) + 1,
-                    'image_id': number,
-                    'category_id': numbers[shape.name],
-                    **_to_annotation(shape, size),
-                }
-                content['annotations'].append(box)
-    return content, _find_left_out(left_out, len(items), split)
-
-
-def _open(data: LabelledImages, item: Item) -> tuple[Size, list[Shape]] | UnusableError:
-    """Return width and height of an image as the libraries open it, and its objects."""
-    try:
-        height, width = LoadImageOrSkip().read(str(item.image)).shape[:2]
-    except (OSError, ValueError, SyntaxError) as error:
-        return UnusableError('image cannot be read', str(error))
-    size = width, height
-    if item.labels is None:
-        return size, []
-    try:
-        labels = data.read(item.labels, size)
-    except UnusableError as error:
-        return error
-    if labels.size in (None, size):
-        return size, labels.shapes
-    assert labels.size is not None
-    with Image.open(item.image) as image:
-        stored, turn = image.size, image.getexif().get(ORIENTATION, 1)
-    if labels.size != stored or turn not in TURNS:
-        stated = f'{labels.size[0]}x{labels.size[1]}'
-        text = f'it says {stated} (width x height), but the image has {width}x{height}'
-        return UnusableError('image has another size than its labels say', text)
-    return size, [_turn(shape, turn, stored) for shape in labels.shapes]
-
-
-def _turn(shape: Shape, orientation: int, stored: Size) -> Shape:
-    """Turn an object that was labelled in the stored picture as EXIF turns the picture."""
-    turn = TURNS[orientation]
-    left, top, right, bottom = shape.box
-    xs, ys = zip(turn(left, top, *stored), turn(right, bottom, *stored), strict=True)
-    if isinstance(shape.polygons, dict):
-        raise UnusableError('label cannot be read', 'a mask that EXIF would turn')
-    polygons = [
-        [value for x, y in zip(p[::2], p[1::2], strict=True) for value in turn(x, y, *stored)]
-        for p in shape.polygons
-    ]
-    return shape._replace(box=(min(xs), min(ys), max(xs), max(ys)), polygons=polygons)
-
-
-def _to_annotation(shape: Shape, size: Size) -> dict[str, Any]:
-    """Return what COCO says of one object; its box is clipped to the image."""
-    left, top, right, bottom = (
-        min(max(value, 0), limit) for value, limit in zip(shape.box, size * 2, strict=True)
-    )
-    return {
-        'bbox': [left, top, right - left, bottom - top],
-        'area': _area(shape, size) or (right - left) * (bottom - top),
-        'iscrowd': int(shape.is_ignored),
-        'segmentation': shape.polygons or [],
-    }
-
-
-def _area(shape: Shape, size: Size) -> float:
-    """Return the number of pixels of the mask; 0 without one."""
-    if not shape.polygons:
-        return 0
-    from pycocotools import mask
-
-    rle = shape.polygons
-    if not isinstance(rle, dict):
-        rle = mask.merge(mask.frPyObjects(rle, size[1], size[0]))
-    return float(mask.area(rle))
-
-
-def _find_left_out(left_out: dict[str, list[str]], total: int, split: str) -> list[Finding]:
-    findings = []
-    number = sum(map(len, left_out.values()))
-    for reason, places in left_out.items():
-        text = (
-            f'{len(places)} of {total} images are left out, {reason}: {shorten(places)}. '
-            f'{REASONS[reason]}'
-        )
-        unnamed = reason == 'class id without a name'
-        kind = reason if unnamed else left_out_kind(number, total)
-        findings.append(Finding(kind, split, text))
-    return findings
 
 
 def left_out_kind(number: int, total: int) -> str:

@@ -11,10 +11,12 @@ from .backbone import find_misfit
 from .class_folders import set_class_folders
 from .coco import set_coco_data, split_coco
 from .formats import recognise
-from .labelled import require_own, write_coco
 from .masks import set_mask_data
 from .mend_coco import mend_coco
 from .voc import read_voc
+from .write_coco import require_own, write_coco
+from .yolo import read_yolo
+from .yolo_splits import YAML
 
 # Formats of folders that each library can read here
 FORMATS = {
@@ -22,7 +24,8 @@ FORMATS = {
     'mmseg': ('masks',),
     'mmpretrain': ('folders',),
 }
-READERS = {'voc': read_voc}
+READERS = {'voc': read_voc, 'yolo': read_yolo}
+DESCRIPTIONS = (*YAML, '.data')  # files that stand for a folder in YOLO's format
 
 
 def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
@@ -43,7 +46,7 @@ def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
         changes = set_mask_data(cfg, args.data, parse_label_map(args.label_map or ()))
     elif scope == 'mmpretrain':
         changes = set_class_folders(cfg, args.data)
-    elif args.data.is_dir():
+    elif args.data.is_dir() or args.data.suffix.lower() in DESCRIPTIONS:
         changes = _set_folder(cfg, args)
     else:
         changes = _set_coco_files(cfg, args)
@@ -93,7 +96,7 @@ def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
             f'--data {args.data} is a folder. --val-data, --images and --val-images need a JSON '
             'file. Leave them out'
         )
-    name = recognise(args.data, args.format)
+    name = recognise(args.data, args.format) if args.data.is_dir() else 'yolo'
     data = READERS[name](args.data)
     parted = bool(args.val_share) and 'val' not in data.splits
     if args.val_share and not parted:

@@ -18,7 +18,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ..data_checks.findings import Finding, shorten
-from .data_folder import by_stem, is_image, list_files, read_class_names, read_text, split_of
+from .class_names import choose_classes
+from .data_folder import (
+    by_stem,
+    is_image,
+    list_files,
+    read_text,
+    split_by_folders,
+)
 from .labelled import (
     Item,
     LabelledImages,
@@ -219,42 +226,6 @@ def _classes(root: Path, labels: dict[Path, Labels | UnusableError]) -> tuple[li
     return choose_classes(root, times, CLASS_FILES)
 
 
-def choose_classes(
-    root: Path, times: Counter[str], class_files: tuple[str, ...]
-) -> tuple[list[str], list[str]]:
-    """Return the names and the order of the classes of a format that writes names.
-
-    Args:
-        root: The folder; a file with one class name per line in it gives the order.
-        times: How often each name occurs in the labels.
-        class_files: Names of such a file.
-
-    Returns:
-        The names, and notes.
-
-    Raises:
-        ValueError: If there is no name, or the labels have one that the file lacks.
-    """
-    if not times:
-        raise ValueError(f'The label files of {root} hold no object. Pass another --data folder')
-    listed = next((root / name for name in class_files if (root / name).is_file()), None)
-    names = read_class_names(listed) if listed else sorted(times)
-    if unknown := [f'{name} ({times[name]} times)' for name in sorted(set(times) - set(names))]:
-        raise ValueError(
-            f'{listed} does not name the classes {shorten(unknown, 8)}, which the labels have. '
-            'Add them, or correct the labels'
-        )
-    order = f'in the order of {listed}' if listed else 'sorted by name'
-    notes = [f'classes {order}: {shorten(names, 20)}']
-    lower = Counter(name.lower() for name in names)
-    if alike := [name for name in names if lower[name.lower()] > 1]:
-        notes.append(
-            f'classes whose names differ only in capital letters are counted apart: '
-            f'{shorten(alike, 8)}. Correct the labels if they are the same'
-        )
-    return names, notes
-
-
 def _split(root: Path, items: list[Item]) -> tuple[dict[str, list[Item]], list[Finding]]:
     """Return the splits of ``ImageSets/Main``, else of folders named train, val and test."""
     lists = root / 'ImageSets' / 'Main'
@@ -283,24 +254,6 @@ def _split(root: Path, items: list[Item]) -> tuple[dict[str, list[Item]], list[F
             text = f'{len(unused)} XML files are in none of its lists, left out ({shorten(unused)})'
             findings.append(Finding('image left out', str(lists), text))
         return splits, findings
-    for item in items:
-        splits.setdefault(split_of(item.image, root) or '', []).append(item)
-    return name_splits(splits, root), []
-
-
-def name_splits(splits: dict[str, list[Item]], root: Path) -> dict[str, list[Item]]:
-    """Return the splits that folders name; all of a folder that names none is for training.
-
-    Raises:
-        ValueError: If there are images inside and outside of such folders.
-    """
-    if set(splits) <= {''}:
-        return {'train': splits.get('', [])}
-    if loose := splits.get(''):
-        raise ValueError(
-            f'{root} has folders for splits, and {len(loose)} images that are in none of them: '
-            f'{shorten([item.image for item in loose])}. Move them into one'
-        )
-    if 'train' not in splits:
-        raise ValueError(f'{root} has the splits {", ".join(splits)}, but none for training')
-    return splits
+    by_image = {item.image: item for item in items}
+    by_folder = split_by_folders(by_image, root)
+    return {name: [by_image[i] for i in images] for name, images in by_folder.items()}, []
