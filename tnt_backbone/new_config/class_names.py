@@ -40,7 +40,10 @@ def check_class_names(names: list[str], place: Path) -> None:
 
 
 def choose_classes(
-    root: Path, times: Counter[str], class_files: tuple[str, ...]
+    root: Path,
+    times: Counter[str],
+    class_files: tuple[str, ...],
+    no_class: tuple[str, ...] = (),
 ) -> tuple[list[str], list[str]]:
     """Return the names and the order of the classes of a format that writes names.
 
@@ -48,6 +51,7 @@ def choose_classes(
         root: The folder; a file with one class name per line in it gives the order.
         times: How often each name occurs in the labels.
         class_files: Names of such a file.
+        no_class: Names in it that are no classes.
 
     Returns:
         The names, and notes.
@@ -59,6 +63,7 @@ def choose_classes(
         raise ValueError(f'The label files of {root} hold no object. Pass another --data folder')
     listed = next((root / name for name in class_files if (root / name).is_file()), None)
     names = read_class_names(listed) if listed else sorted(times)
+    names = [name for name in names if name not in no_class]
     if unknown := [f'{name} ({times[name]} times)' for name in sorted(set(times) - set(names))]:
         raise ValueError(
             f'{listed} does not name the classes {shorten(unknown, 8)}, which the labels have. '

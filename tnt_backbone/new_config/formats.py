@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from ..data_checks.coco_file import load_json
 from .data_folder import is_image, list_files
+from .labelme import is_labelme
 from .voc import is_voc
 from .yolo import find_labels
 from .yolo_splits import find_descriptions
@@ -69,6 +72,19 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def _labelme(root: Path, files: list[Path]) -> str:
+    found = [file for file in files if file.suffix.lower() == '.json']
+    known = [file for file in _some_of_each_folder(found) if is_labelme(_load(file))]
+    return f'JSON files with shapes, such as {known[0].relative_to(root)}' if known else ''
+
+
+def _load(path: Path) -> Any:
+    try:
+        return load_json(path)[0]
+    except ValueError:
+        return None
+
+
 def _some_of_each_folder(files: list[Path]) -> list[Path]:
     some: dict[Path, list[Path]] = {}
     for file in files:
@@ -86,8 +102,13 @@ def _describe(files: list[Path]) -> str:
 
 
 # What shows that a folder has a format: the evidence in words, or nothing
-SIGNS: dict[str, Callable[[Path, list[Path]], str]] = {'yolo': _yolo, 'voc': _voc}
+SIGNS: dict[str, Callable[[Path, list[Path]], str]] = {
+    'yolo': _yolo,
+    'voc': _voc,
+    'labelme': _labelme,
+}
 LOOKED_FOR = {
     'yolo': 'data.yaml, or text files with rows of numbers, beside images or in labels/ (yolo)',
     'voc': "Pascal VOC's XML files (voc)",
+    'labelme': "LabelMe's JSON files with shapes (labelme)",
 }

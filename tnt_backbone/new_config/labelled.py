@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pycocotools import mask as coco_mask
+
 from ..data_checks.findings import Finding, shorten
 
 TOO_MANY = 0.1  # share of the images of a split that may be left out
@@ -30,14 +32,24 @@ class Shape(NamedTuple):
     Attributes:
         name: Its class.
         box: Left, top, right, bottom in pixels; 0, 0 is the outer corner of the first pixel.
-        polygons: Outlines, each ``[x, y, x, y, ...]`` in pixels; or an RLE of pycocotools; or none.
+        polygons: Outlines, each ``[x, y, x, y, ...]`` in pixels; none if there is only a box.
+        rle: The mask as pycocotools' RLE, instead of ``polygons``.
         is_ignored: Whether it is neither trained on nor measured, as VOC's difficult objects.
     """
 
     name: str
     box: Box
-    polygons: Sequence[list[float]] | dict[str, Any] = ()
+    polygons: Sequence[list[float]] = ()
+    rle: dict[str, Any] | None = None
     is_ignored: bool = False
+
+
+def to_rle(shape: Shape, size: Size) -> dict[str, Any] | None:
+    """Return the mask of an object in an image of a width and height; ``None`` without a mask."""
+    if shape.rle or not shape.polygons:
+        return shape.rle
+    outlines = coco_mask.frPyObjects(list(shape.polygons), size[1], size[0])
+    return coco_mask.merge(outlines)
 
 
 class Labels(NamedTuple):

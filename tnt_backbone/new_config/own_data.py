@@ -11,6 +11,7 @@ from .backbone import find_misfit
 from .class_folders import set_class_folders
 from .coco import set_coco_data, split_coco
 from .formats import recognise
+from .labelme import read_labelme
 from .masks import set_mask_data
 from .mend_coco import mend_coco
 from .voc import read_voc
@@ -97,14 +98,17 @@ def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
             'file. Leave them out'
         )
     name = recognise(args.data, args.format) if args.data.is_dir() else 'yolo'
-    data = READERS[name](args.data)
+    stem = args.output.with_suffix('')
+    if name == 'labelme':
+        data = read_labelme(args.data, stem.with_name(f'{stem.name}_coco_images'))
+    else:
+        data = READERS[name](args.data)
     parted = bool(args.val_share) and 'val' not in data.splits
     if args.val_share and not parted:
         raise ValueError(
             f'--data {args.data} has a validation split of {len(data.splits["val"])} images. Leave '
             'out --val-share'
         )
-    stem = args.output.with_suffix('')
     names = stem.with_name(f'{stem.name}_coco')
     if parted and not args.force:
         for part in ('train', 'val'):

@@ -13,11 +13,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
+from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 from ..data_checks.findings import Finding, notes_unless_error, shorten
 from ..datasets.load_image import LoadImageOrSkip
-from .labelled import REASONS, Item, LabelledImages, Shape, Size, UnusableError, left_out_kind
+from .labelled import (
+    REASONS,
+    Item,
+    LabelledImages,
+    Shape,
+    Size,
+    UnusableError,
+    left_out_kind,
+    to_rle,
+)
 
 MADE_BY = 'made by tools/new_config.py from '
 ORIENTATION = 0x0112  # EXIF's tag
@@ -58,9 +68,7 @@ def write_coco(data: LabelledImages, stem: Path, *, overwrite: bool = False) -> 
     for path in paths.values():
         if not overwrite:
             require_own(path)
-    images = Path(
-        os.path.commonpath([str(i.image.parent) for items in data.splits.values() for i in items])
-    )
+    images = _common_folder([item.image for items in data.splits.values() for item in items])
     findings = [*data.findings, *_find_shared(data.splits)]
     contents = {}
     for split, items in data.splits.items():
@@ -76,6 +84,13 @@ def write_coco(data: LabelledImages, stem: Path, *, overwrite: bool = False) -> 
             f'{path}: {len(contents[split]["images"])} images, {counted[False]} objects{ignored}'
         )
     return CocoPaths(paths, images, notes)
+
+
+def _common_folder(images: list[Path]) -> Path:
+    folders = {image.parent for image in images}
+    if len({folder.is_absolute() for folder in folders}) > 1:
+        folders = {folder.absolute() for folder in folders}
+    return Path(os.path.commonpath(folders) or '.')
 
 
 class CocoPaths(NamedTuple):
@@ -201,9 +216,12 @@ def _open(
     assert labels.size is not None
     with Image.open(item.image) as image:
         stored, turn = image.size, image.getexif().get(ORIENTATION, 1)
+    stated = f'{labels.size[0]}x{labels.size[1]}'
     if labels.size != stored or turn not in TURNS:
-        stated = f'{labels.size[0]}x{labels.size[1]}'
         text = f'it says {stated} (width x height), but the image has {width}x{height}'
+        return UnusableError('image has another size than its labels say', text)
+    if any(shape.rle for shape in labels.shapes):
+        text = f'it has a mask of {stated}, but EXIF turns the image to {width}x{height}'
         return UnusableError('image has another size than its labels say', text)
     return size, [_turn(shape, turn, stored) for shape in labels.shapes], labels.left_out
 
@@ -213,8 +231,6 @@ def _turn(shape: Shape, orientation: int, stored: Size) -> Shape:
     turn = TURNS[orientation]
     left, top, right, bottom = shape.box
     xs, ys = zip(turn(left, top, *stored), turn(right, bottom, *stored), strict=True)
-    if isinstance(shape.polygons, dict):
-        raise UnusableError('label cannot be read', 'a mask that EXIF would turn')
     polygons = [
         [value for x, y in zip(p[::2], p[1::2], strict=True) for value in turn(x, y, *stored)]
         for p in shape.polygons
@@ -231,20 +247,14 @@ def _to_annotation(shape: Shape, size: Size) -> dict[str, Any]:
         'bbox': [left, top, right - left, bottom - top],
         'area': _area(shape, size) or (right - left) * (bottom - top),
         'iscrowd': int(shape.is_ignored),
-        'segmentation': shape.polygons or [],
+        'segmentation': shape.rle or list(shape.polygons),
     }
 
 
 def _area(shape: Shape, size: Size) -> float:
     """Return the number of pixels of the mask; 0 without one."""
-    if not shape.polygons:
-        return 0
-    from pycocotools import mask
-
-    rle = shape.polygons
-    if not isinstance(rle, dict):
-        rle = mask.merge(mask.frPyObjects(rle, size[1], size[0]))
-    return float(mask.area(rle))
+    rle = to_rle(shape, size)
+    return float(coco_mask.area(rle)) if rle else 0.0
 
 
 def _find_left_out(left_out: dict[str, list[str]], total: int, split: str) -> list[Finding]:
