@@ -414,9 +414,11 @@ def test_coco_data_that_do_not_fit(refuses, coco_root):
     message = refuses('--from', 'mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py', *args)
     assert 'CocoPanopticDataset' in message
     assert f'--data {data[1]} is a file' in refuses('--from', UPERNET, *args)
-    message = refuses('--from', RETINANET, '--backbone', 'tnt_ti', '--data', coco_root)
-    assert f'--data {coco_root} is a folder' in message
-    assert 'mmdet' in message
+    folder = ('--from', RETINANET, '--backbone', 'tnt_ti', '--data', coco_root)
+    assert "has the categories ['box', 'ring'], but" in refuses(*folder)
+    assert '--format masks is for configs of mmseg' in refuses(*folder, '--format', 'masks')
+    assert 'need a JSON file' in refuses(*folder, '--images', coco_root)
+    assert 'needs a folder' in refuses('--from', RETINANET, *args, '--format', 'voc')
 
 
 def spoil_masks(root, fault):

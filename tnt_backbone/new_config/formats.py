@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from ..data_checks.coco_file import load_json
+from ..data_checks.findings import shorten
+from .coco_folder import find_coco, read_json
 from .data_folder import is_image, list_files
 from .labelme import is_labelme
 from .voc import is_voc
@@ -38,8 +38,9 @@ def recognise(root: Path, given: str | None = None) -> str:
         )
     raise ValueError(
         f'--data {root} fits none of the formats that a config of MMDetection can have here. '
-        f'Looked for: {"; ".join(LOOKED_FOR.values())}. Found: {_describe(files)}. See '
-        'docs/tutorial.md'
+        f'Looked for: {"; ".join(LOOKED_FOR.values())}. Found: {_describe(files)}. '
+        'Label maps need a config of MMSegmentation, class folders one of MMPretrain '
+        '(docs/tutorial.md)'
     )
 
 
@@ -74,15 +75,13 @@ def _is_number(text: str) -> bool:
 
 def _labelme(root: Path, files: list[Path]) -> str:
     found = [file for file in files if file.suffix.lower() == '.json']
-    known = [file for file in _some_of_each_folder(found) if is_labelme(_load(file))]
+    known = [file for file in _some_of_each_folder(found) if is_labelme(read_json(file))]
     return f'JSON files with shapes, such as {known[0].relative_to(root)}' if known else ''
 
 
-def _load(path: Path) -> Any:
-    try:
-        return load_json(path)[0]
-    except ValueError:
-        return None
+def _coco(root: Path, files: list[Path]) -> str:
+    found = [str(file.relative_to(root)) for file in find_coco(root, files)]
+    return f"files in COCO's format, {shorten(found)}" if found else ''
 
 
 def _some_of_each_folder(files: list[Path]) -> list[Path]:
@@ -103,11 +102,13 @@ def _describe(files: list[Path]) -> str:
 
 # What shows that a folder has a format: the evidence in words, or nothing
 SIGNS: dict[str, Callable[[Path, list[Path]], str]] = {
+    'coco': _coco,
     'yolo': _yolo,
     'voc': _voc,
     'labelme': _labelme,
 }
 LOOKED_FOR = {
+    'coco': "JSON files in COCO's format (coco)",
     'yolo': 'data.yaml, or text files with rows of numbers, beside images or in labels/ (yolo)',
     'voc': "Pascal VOC's XML files (voc)",
     'labelme': "LabelMe's JSON files with shapes (labelme)",

@@ -10,6 +10,8 @@ from ..data_checks.label_maps import parse_label_map
 from .backbone import find_misfit
 from .class_folders import set_class_folders
 from .coco import set_coco_data, split_coco
+from .coco_folder import assign_splits, find_coco
+from .data_folder import list_files
 from .formats import recognise
 from .labelme import read_labelme
 from .masks import set_mask_data
@@ -25,6 +27,7 @@ FORMATS = {
     'mmseg': ('masks',),
     'mmpretrain': ('folders',),
 }
+TESTED = 'evaluation is on the test split: there is no validation split'
 READERS = {'voc': read_voc, 'yolo': read_yolo}
 DESCRIPTIONS = (*YAML, '.data')  # files that stand for a folder in YOLO's format
 
@@ -98,6 +101,8 @@ def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
             'file. Leave them out'
         )
     name = recognise(args.data, args.format) if args.data.is_dir() else 'yolo'
+    if name == 'coco':
+        return _set_coco_folder(cfg, args)
     stem = args.output.with_suffix('')
     if name == 'labelme':
         data = read_labelme(args.data, stem.with_name(f'{stem.name}_coco_images'))
@@ -121,27 +126,57 @@ def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
         train, val = split_coco(train, args.val_share, overwrite=True)
     elif val is None and test is not None:
         val = test
-        changes.append('evaluation is on the test split: there is no validation split')
+        changes.append(TESTED)
     return changes + set_coco_data(
         cfg, train, val, written.images, test=test, keeps_background=True
     )
 
 
+def _set_coco_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
+    """Use the files in COCO's format that lie in a folder."""
+    found = find_coco(args.data, list_files(args.data))
+    if not found:
+        raise ValueError(f"--data {args.data} has no JSON file in COCO's format")
+    splits = assign_splits(args.data, found)
+    if args.val_share and 'val' in splits:
+        raise ValueError(
+            f'--data {args.data} has a validation split already ({splits["val"]}). Leave out '
+            '--val-share'
+        )
+    return [
+        'format: coco',
+        *_use_coco(cfg, args, splits['train'], splits.get('val'), splits.get('test')),
+    ]
+
+
 def _set_coco_files(cfg: Config, args: argparse.Namespace) -> list[str]:
     if args.format not in (None, 'coco'):
         raise ValueError(f'--format {args.format} needs a folder, but --data {args.data} is a file')
-    val: Path | None = args.val_data
-    train, mended = mend_coco(args.data)
+    if args.val_share and args.val_data:
+        raise ValueError(
+            '--val-share and --val-data exclude each other: --val-share writes the '
+            'validation split, --val-data names it. Pass one of them'
+        )
+    if args.val_data and not args.val_data.is_file():
+        raise FileNotFoundError(f'--val-data {args.val_data} was not found. Pass a JSON file')
+    return _use_coco(cfg, args, args.data, args.val_data, None)
+
+
+def _use_coco(
+    cfg: Config, args: argparse.Namespace, train: Path, val: Path | None, test: Path | None
+) -> list[str]:
+    """Use files in COCO's format, corrected where they need it."""
+    train, changes = mend_coco(train)
+    names = read_coco(train).names if val or test else None
+    if val:
+        val, more = mend_coco(val, names)
+        changes += more
+    if test:
+        test, more = mend_coco(test, names)
+        changes += more
     if args.val_share:
-        if val:
-            raise ValueError(
-                '--val-share and --val-data exclude each other: --val-share writes the '
-                'validation split, --val-data names it. Pass one of them'
-            )
         train, val = split_coco(train, args.val_share, overwrite=args.force)
-    elif val:
-        if not val.is_file():
-            raise FileNotFoundError(f'--val-data {val} was not found. Pass a JSON file')
-        val, more = mend_coco(val, read_coco(train).names)
-        mended += more
-    return mended + set_coco_data(cfg, train, val, args.images, args.val_images)
+    elif test and not val:
+        val = test
+        changes.append(TESTED)
+    return changes + set_coco_data(cfg, train, val, args.images, args.val_images, test=test)
