@@ -88,6 +88,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='OLD=NEW',
         help='give other numbers to labels of label maps, such as 255=1; 255 is ignored',
     )
+    parser.add_argument(
+        '--balance',
+        action='store_true',
+        help='show images of rare classes several times in an epoch (MMDetection, MMPretrain)',
+    )
     parser.add_argument('--force', action='store_true', help='overwrite OUT.py if it exists')
     return parser.parse_args(argv)
 
@@ -128,8 +133,11 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise FileExistsError(f'{args.output} exists. Pass another name, or --force')
     if args.output.suffix != '.py':
         raise ValueError(f'{args.output} is not the name of a .py file. Pass a name like mine.py')
-    if not args.data and (args.val_data or args.images or args.val_share or args.format):
-        raise ValueError('--val-data, --val-share, --images and --format need --data. Pass it too')
+    given = (args.val_data, args.images, args.val_share, args.format, args.balance)
+    if not args.data and any(given):
+        raise ValueError(
+            '--val-data, --val-share, --images, --format and --balance need --data. Pass it too'
+        )
     if args.data and not args.data.exists():
         raise FileNotFoundError(f'--data {args.data} was not found. Pass a file or a folder')
     if not args.backbone and (not args.data or args.layer_decay != 1.0):

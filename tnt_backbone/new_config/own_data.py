@@ -16,6 +16,7 @@ from .formats import recognise
 from .labelme import read_labelme
 from .masks import set_mask_data
 from .mend_coco import mend_coco
+from .rare_classes import balance_classes
 from .voc import read_voc
 from .write_coco import require_own, write_coco
 from .yolo import read_yolo
@@ -54,6 +55,8 @@ def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
         changes = _set_folder(cfg, args)
     else:
         changes = _set_coco_files(cfg, args)
+    if scope != 'mmseg':
+        changes += balance_classes(cfg, repeat=args.balance)
     if misfit := find_misfit(cfg):
         raise ValueError(
             f'The model does not run with the number of classes in --data {args.data} ({misfit}). '
@@ -78,6 +81,12 @@ def _check_options(args: argparse.Namespace, scope: str | None) -> None:
         raise ValueError(
             f'--format {args.format} is for configs of {", ".join(readers)}, but the config is of '
             f'{scope}. Pass one of {", ".join(known)}, or start --from another config'
+        )
+    if args.balance and scope == 'mmseg':
+        raise ValueError(
+            '--balance repeats images with rare classes, and the data sets of MMSegmentation do '
+            'not tell which classes an image shows. Leave it out. Weights of the classes do '
+            'something similar: class_weight=[...] in loss_decode of the heads'
         )
     if scope == 'mmdet':
         return
