@@ -5,6 +5,8 @@ r"""Write a config with one of our backbones from a stock config, with your own 
     python tools/new_config.py my_config.py --backbone tnt_s \
         --from mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \
         --data data/mine/all.json --val-share 0.2
+    python tools/new_config.py my_config.py --backbone tnt_s --data data/mine_yolo \
+        --from mmdet::retinanet/retinanet_r50_fpn_1x_coco.py --balance
     python tools/new_config.py my_config.py --backbone tnt_s --data data/mine \
         --from mmseg::upernet/upernet_r50_4xb4-160k_ade20k-512x512.py
     python tools/new_config.py my_config.py --backbone tnt_s --data data/mine \
