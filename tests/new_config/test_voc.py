@@ -142,13 +142,14 @@ def test_coordinates_from_zero(tmp_path):
 def test_what_tools_write_otherwise(tmp_path):
     """No size, a size of 0, fractions, paths of Windows, capital letters, hidden files, a mark."""
     root = tmp_path / 'own'
-    truth = {f'{i}.PNG': draw(root / 'images' / f'{i}.PNG', seed=i) for i in range(5)}
+    truth = {f'{i}.PNG': draw(root / 'images' / f'{i}.PNG', seed=i) for i in range(6)}
     things = list(truth.values())
     write_xml(root / 'annots' / '0.xml', things[0], size=None)
     write_xml(root / 'annots' / '1.xml', things[1], size=(0, 0))
     write_xml(root / 'annots' / '2.xml', things[2], first=1.25)
     write_xml(root / 'annots' / '3.XML', things[3], filename='C:\\pictures\\other.png')
     write_xml(root / 'annots' / 'anything.xml', things[4], filename='4.PNG')
+    write_xml(root / 'annots' / 'thing.xml', things[5], filename='5.jpeg')
     marked = root / 'annots' / '0.xml'
     marked.write_bytes(b'\xef\xbb\xbf' + marked.read_bytes().replace(b'><', b'>\r\n<'))
     for name in ('annots/._0.xml', 'images/._0.PNG'):
@@ -158,7 +159,7 @@ def test_what_tools_write_otherwise(tmp_path):
         thing._replace(box=tuple(value + 0.25 for value in thing.box)) for thing in truth['2.PNG']
     ]
     assert_equal(datasets['train'], truth | {'2.PNG': moved})
-    assert '1 XML files name another image in <filename>' in said
+    assert '2 XML files name another image in <filename>' in said
     assert '3.XML' in said
 
 
@@ -320,6 +321,24 @@ def test_the_nearest_of_equal_names(tmp_path):
         nearest(images, tmp_path / 'annots/1.xml')
     two = [tmp_path / 'images/1.jpg', tmp_path / 'images/1.png']
     assert nearest(two, tmp_path / 'annots/1.xml', '1.png') == two[1]
+    # masks that lie nearer than the images, as of the Oxford-IIIT pets
+    pets = [tmp_path / 'annotations/trimaps/1.png', tmp_path / 'images/1.jpg']
+    for name in ('1.jpg', ''):
+        assert nearest(pets, tmp_path / 'annotations/xmls/1.xml', name) == pets[1]
+    beside = [tmp_path / 'images/1.jpg', tmp_path / 'small/1.jpg']
+    assert nearest(beside, tmp_path / 'small/1.xml', '1.jpg') == beside[1]
+
+
+def test_one_of_several_years(tmp_path):
+    truth = make(tmp_path / 'kit/VOC2007', range(3))
+    write_lists(tmp_path / 'kit/VOC2007', train=[0, 1], test=[2])
+    datasets, _ = convert_folder(read_voc, tmp_path / 'kit')
+    assert_equal(datasets['test'], {'2.png': truth.pop('2.png')})
+    assert_equal(datasets['train'], truth)
+    make(tmp_path / 'kit/VOC2012', range(10, 12))
+    write_lists(tmp_path / 'kit/VOC2012', train=[10], val=[11])
+    with pytest.raises(ValueError, match=r'several lists of splits.*VOC2007.*VOC2012'):
+        read_voc(tmp_path / 'kit')
 
 
 def test_a_file_of_the_user_is_not_overwritten(tmp_path):

@@ -5,7 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm', '.jp2')
+IMAGES = (
+    *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif', '.tiff', '.webp'),
+    *('.ppm', '.pgm', '.jp2'),
+)
 SPLITS = {
     'train': ('train', 'training'),
     'val': ('val', 'valid', 'validation'),
@@ -19,13 +22,16 @@ def list_files(root: Path) -> list[Path]:
     Hidden files and folders are left out. Among them are the ``._*`` files that macOS writes.
     """
     files: list[Path] = []
-    seen: set[str] = set()
     for folder, children, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        children[:] = [] if real in seen else [c for c in children if not _is_hidden(c)]
-        files += [Path(folder, name) for name in names if not _is_hidden(name) and real not in seen]
-        seen.add(real)
+        children[:] = [name for name in children if not _is_hidden(name)]
+        children[:] = [name for name in children if not _is_above(Path(folder, name), folder)]
+        files += [Path(folder, name) for name in names if not _is_hidden(name)]
     return sorted(files)
+
+
+def _is_above(child: Path, folder: str) -> bool:
+    """Return whether a link leads back to a folder that it lies in."""
+    return child.is_symlink() and Path(folder).resolve().is_relative_to(child.resolve())
 
 
 def _is_hidden(name: str) -> bool:

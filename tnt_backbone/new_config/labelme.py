@@ -11,7 +11,6 @@ LabelMe's documentation (github.com/wkentaro/labelme); none of its code, which i
 """
 
 import base64
-import binascii
 import io
 import json
 from collections import Counter
@@ -128,7 +127,7 @@ def _find_image(path: Path, content: dict[str, Any], by_name: dict[str, list[Pat
         same = [image for image in by_name.get(name, []) if image.resolve() == wanted]
         return same[0] if same else path.parent / written
     named = nearest(by_name.get(name, []), path) if name else None
-    return named or nearest(by_name.get(f'{path.stem.lower()}.', []), path)
+    return named or nearest(by_name.get(f'{path.stem.lower()}.', []), path, name)
 
 
 def _extract(path: Path, content: dict[str, Any], root: Path, folder: Path) -> Path | None:
@@ -137,7 +136,7 @@ def _extract(path: Path, content: dict[str, Any], root: Path, folder: Path) -> P
         data = base64.b64decode(content['imageData'], validate=True)
         with Image.open(io.BytesIO(data)) as image:
             ending = {'JPEG': '.jpg', 'PNG': '.png'}.get(str(image.format), '.png')
-    except (TypeError, ValueError, OSError, SyntaxError, binascii.Error):
+    except (TypeError, ValueError, OSError, SyntaxError, Image.DecompressionBombError):
         return None
     target = folder / path.relative_to(root).with_suffix(ending)
     if target.exists() and target.read_bytes() != data:

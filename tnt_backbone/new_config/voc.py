@@ -83,7 +83,7 @@ def read_voc(root: Path) -> LabelledImages:
             raise found
         return Labels([_shifted(shape, shift) for shape in found.shapes], found.size)
 
-    splits, unlisted = _split(root, items)
+    splits, unlisted = _split(root, files, items)
     notes = [note, *more, *notes]
     return LabelledImages(root, splits, read, classes, notes, [*findings, *unlisted])
 
@@ -154,7 +154,8 @@ def _pair(
     for path in labels:
         inside = names_in.get(path, '').rpartition('/')[2]
         own = nearest(stems.get(path.stem, []), path, inside)
-        found = own or nearest(names.get(inside.lower(), []), path)
+        named = names.get(inside.lower()) or stems.get(Path(inside).stem) or []
+        found = own or nearest(named, path, inside)
         if found is None:
             lone.append(path)
             continue
@@ -184,9 +185,10 @@ def _pair(
 def nearest(images: list[Path], labels: Path, name: str = '') -> Path | None:
     """Return the image that belongs to a label file, of several with its name.
 
-    It shares the most folders with the label file, counted from both ends of the paths, so that
-    ``annots/a/1.xml`` belongs to ``images/a/1.jpg``. Of equal ones, it lies in a folder that is
-    named for images (VOC has masks of the same names beside them), or has the given name.
+    It lies beside the label file; else it has the given name; else it lies in a folder that is
+    named for images, since masks of the same names may lie elsewhere; else it shares the most
+    folders with the label file, counted from both ends of the paths, so that ``annots/a/1.xml``
+    belongs to ``images/a/1.jpg``.
 
     Raises:
         ValueError: If several fit as well.
@@ -194,10 +196,11 @@ def nearest(images: list[Path], labels: Path, name: str = '') -> Path | None:
     if len(images) < 2:
         return images[0] if images else None
 
-    def fit(image: Path) -> tuple[int, bool, bool]:
+    def fit(image: Path) -> tuple[bool, bool, bool, int]:
         parts, own = image.parent.parts, labels.parent.parts
         alike = _common(parts, own) + _common(parts[::-1], own[::-1])
-        return alike, any(part in IMAGE_FOLDERS for part in parts), image.name == name
+        is_named_for_images = any(part in IMAGE_FOLDERS for part in parts)
+        return parts == own, image.name == name, is_named_for_images, alike
 
     best = max(map(fit, images))
     fitting = [image for image in images if fit(image) == best]
@@ -226,9 +229,17 @@ def _classes(root: Path, labels: dict[Path, Labels | UnusableError]) -> tuple[li
     return choose_classes(root, times, CLASS_FILES)
 
 
-def _split(root: Path, items: list[Item]) -> tuple[dict[str, list[Item]], list[Finding]]:
+def _split(
+    root: Path, files: list[Path], items: list[Item]
+) -> tuple[dict[str, list[Item]], list[Finding]]:
     """Return the splits of ``ImageSets/Main``, else of folders named train, val and test."""
-    lists = root / 'ImageSets' / 'Main'
+    places = sorted({file.parent for file in files if file.parts[-3:-1] == ('ImageSets', 'Main')})
+    if len(places) > 1:
+        raise ValueError(
+            f'--data {root} has several lists of splits: {shorten(places, 8)}. Pass a folder that '
+            'has one'
+        )
+    lists = places[0] if places else root / 'ImageSets' / 'Main'
     by_name = {item.labels.stem: item for item in items if item.labels}
     splits: dict[str, list[Item]] = {}
     findings = []

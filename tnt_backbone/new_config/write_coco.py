@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 from PIL import Image
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
@@ -202,7 +203,7 @@ def _open(
     """Return the size of an image as the libraries open it, its objects, and what is left out."""
     try:
         height, width = LoadImageOrSkip().read(str(item.image)).shape[:2]
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, cv2.error) as error:
         return UnusableError('image cannot be read', str(error))
     size = width, height
     if item.labels is None:
@@ -214,8 +215,7 @@ def _open(
     if labels.size in (None, size):
         return size, labels.shapes, labels.left_out
     assert labels.size is not None
-    with Image.open(item.image) as image:
-        stored, turn = image.size, image.getexif().get(ORIENTATION, 1)
+    stored, turn = _look_at_header(item.image)
     stated = f'{labels.size[0]}x{labels.size[1]}'
     if labels.size != stored or turn not in TURNS:
         text = f'it says {stated} (width x height), but the image has {width}x{height}'
@@ -224,6 +224,15 @@ def _open(
         text = f'it has a mask of {stated}, but EXIF turns the image to {width}x{height}'
         return UnusableError('image has another size than its labels say', text)
     return size, [_turn(shape, turn, stored) for shape in labels.shapes], labels.left_out
+
+
+def _look_at_header(path: Path) -> tuple[Size, int]:
+    """Return width and height of the stored picture, and its orientation, as EXIF numbers them."""
+    try:
+        with Image.open(path) as image:
+            return image.size, image.getexif().get(ORIENTATION, 1)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return (0, 0), 1  # OpenCV could read it
 
 
 def _turn(shape: Shape, orientation: int, stored: Size) -> Shape:
