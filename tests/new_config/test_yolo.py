@@ -127,6 +127,20 @@ def test_names_are_texts(tmp_path):
     assert list(read_yolo(root).classes) == ['no', '1']
 
 
+def test_numbers_with_gaps(tmp_path):
+    """As of COCO's categories; labelformat writes them."""
+    root = tmp_path / 'own'
+    names = {7: 'dog', 90: 'cat'}
+    numbers = {name: number for number, name in names.items()}
+    truth, _ = make_splits(
+        root, 3, to_row=lambda thing: f'{numbers[thing.name]}{row(thing).lstrip("01")}'
+    )
+    write_yaml(root, f'train: images/train\nval: images/val\nnc: 2\nnames: {names}\n')
+    datasets, _ = convert_folder(read_yolo, root)
+    assert datasets['train'].metainfo['classes'] == ('dog', 'cat')
+    assert_equal(datasets['train'], truth)
+
+
 def test_folders_of_roboflow(tmp_path):
     root = tmp_path / 'own'
     train = make(root / 'train/images', root / 'train/labels', range(3))
@@ -178,7 +192,8 @@ def test_darknet(tmp_path):
 
 REFUSED = {
     'nc: 3\nnames: [cat, dog]\ntrain: images/train': 'nc is 3, but names has 2',
-    'names: {0: cat, 2: dog}\ntrain: images/train': 'numbers of names are 0, 2',
+    'names: {a: cat, 2: dog}\ntrain: images/train': "names is {'a': 'cat'",
+    'names: {0: cat, 2: }\ntrain: images/train': 'class 1 of 2 has no name',
     'names: [cat, cat]\ntrain: images/train': 'names cat twice',
     'names: cat\ntrain: images/train': "names is 'cat'",
     'names: [cat, dog]\nval: images/val': 'has no train',

@@ -62,14 +62,15 @@ def read_yolo(root: Path) -> LabelledImages:
     advice = 'Add the label files if they show one of the classes'
     bare = [item.image for item in items if not item.labels]
     findings += find_without_partner(bare, _lone_labels(labelled, said), 'background', advice)
-    notes.insert(0, f'classes in the order of {said.place}: {shorten(said.names, 20)}')
+    names = list(said.names.values())
+    notes.insert(0, f'classes in the order of {said.place}: {shorten(names, 20)}')
     if said.keypoints:
         notes.append(f'{said.place} has kpt_shape: the boxes are read, the keypoints are left out')
 
     def read(path: Path, size: Size) -> Labels:
         return read_rows(path, size, said.names, said.keypoints)
 
-    return LabelledImages(folder, splits, read, said.names, notes, findings)
+    return LabelledImages(folder, splits, read, names, notes, findings)
 
 
 def _images(
@@ -174,13 +175,15 @@ def _lone_labels(items: Iterable[Item], said: Description) -> list[Path]:
     ]
 
 
-def read_rows(path: Path, size: Size, names: list[str], keypoints: int | None = None) -> Labels:
+def read_rows(
+    path: Path, size: Size, names: dict[int, str], keypoints: int | None = None
+) -> Labels:
     """Return the objects of a label file, in pixels.
 
     Args:
         path: The file.
         size: Width and height of the image as it is seen, turned by EXIF.
-        names: The classes.
+        names: The classes by their numbers.
         keypoints: How many numbers for keypoints follow the box in a row.
 
     Raises:
@@ -210,7 +213,7 @@ def read_rows(path: Path, size: Size, names: list[str], keypoints: int | None = 
 
 
 def _fault(
-    row: tuple[float, ...], names: list[str], keypoints: int | None
+    row: tuple[float, ...], names: dict[int, str], keypoints: int | None
 ) -> tuple[str, str] | None:
     """Return why a row is not usable: the reason and the text; or ``None``."""
     bad = 'label cannot be read'
@@ -224,8 +227,8 @@ def _fault(
         values = row[1:]
     if not all(map(math.isfinite, row)):
         return bad, 'holds a number that is not finite'
-    if row[0] != int(row[0]) or not 0 <= row[0] < len(names):
-        known = f'0 to {len(names) - 1}' if len(names) > 1 else '0'
+    if row[0] not in names:
+        known = f'{min(names)} to {max(names)}' if len(names) > 1 else f'{min(names)}'
         return (
             'class id without a name',
             f'has the class id {row[0]:g}, but the names are for {known}',
@@ -238,7 +241,9 @@ def _fault(
     return None
 
 
-def _to_shape(row: tuple[float, ...], size: Size, names: list[str], *, boxes_only: bool) -> Shape:
+def _to_shape(
+    row: tuple[float, ...], size: Size, names: dict[int, str], *, boxes_only: bool
+) -> Shape:
     """Return an object in pixels, clipped to the image."""
     width, height = size
     name = names[int(row[0])]

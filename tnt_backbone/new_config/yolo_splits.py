@@ -25,7 +25,7 @@ class Description:
 
     Attributes:
         place: The file that says it.
-        names: The classes, number 0 first.
+        names: The classes by their numbers, in this order.
         folders: Where paths may start, the likeliest first.
         splits: Folders, or text files that list images, of each split, as they are written; none if
             the file does not say it.
@@ -34,7 +34,7 @@ class Description:
     """
 
     place: Path
-    names: list[str]
+    names: dict[int, str]
     folders: list[Path]
     splits: dict[str, list[str]]
     keypoints: int | None = None
@@ -88,7 +88,7 @@ def _from_class_file(root: Path, files: list[Path]) -> Description:
     names = {file: read_class_names(file) for file in listed}
     if len({tuple(found) for found in names.values()}) > 1:
         raise ValueError(f'The names of classes differ in {shorten(listed, 8)}. Keep one file')
-    return Description(listed[0], names[listed[0]], [root], {})
+    return Description(listed[0], dict(enumerate(names[listed[0]])), [root], {})
 
 
 def _read_description(path: Path) -> Description:
@@ -108,7 +108,7 @@ def _read_description(path: Path) -> Description:
     return Description(path, names, folders, splits, _keypoints(content, path))
 
 
-def _names(content: dict[str, Any], path: Path, folders: list[Path]) -> list[str]:
+def _names(content: dict[str, Any], path: Path, folders: list[Path]) -> dict[int, str]:
     """Return the names of a list, of a dict of numbers and names, or of darknet's file."""
     names, count = content.get('names'), content.get('nc', content.get('classes'))
     if isinstance(names, str) and path.suffix.lower() not in YAML:
@@ -116,23 +116,20 @@ def _names(content: dict[str, Any], path: Path, folders: list[Path]) -> list[str
         if file is None:
             raise ValueError(f'{path}: names={names} was not found. Correct the path')
         names = read_class_names(file)
-    if names is None and count is not None and str(count).isdigit():
-        names = [f'class_{number}' for number in range(int(count))]  # as Ultralytics names them
-    if isinstance(names, dict):
-        numbers = [str(number) for number in range(len(names))]
-        if sorted(map(str, names)) != sorted(numbers):
-            raise ValueError(
-                f'{path}: the numbers of names are {shorten(names, 20)}, but they must be 0 to '
-                f'{len(names) - 1}, one for each class. Add the missing ones'
-            )
-        names = [names[number] for number in numbers]
-    if not isinstance(names, list):
-        raise ValueError(f'{path}: names is {names!r}. Write a list with one name per class')
-    names = [str(name).strip() for name in names]
-    check_class_names(names, path)
-    if count is not None and str(count) != str(len(names)):
-        raise ValueError(f'{path}: nc is {count}, but names has {len(names)}. Make them equal')
-    return names
+    if names is None and str(count).isdigit():
+        names = [f'class_{number}' for number in range(int(str(count)))]  # Ultralytics' names
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not all(str(number).isdigit() for number in names):
+        raise ValueError(
+            f'{path}: names is {names!r}. Write a list with one name per class, or a number and a '
+            'name for each'
+        )
+    by_number = {int(number): str(name).strip() for number, name in names.items()}
+    check_class_names(list(by_number.values()), path)
+    if count is not None and str(count) != str(len(by_number)):
+        raise ValueError(f'{path}: nc is {count}, but names has {len(by_number)}. Make them equal')
+    return dict(sorted(by_number.items()))
 
 
 def _keypoints(content: dict[str, Any], path: Path) -> int | None:
