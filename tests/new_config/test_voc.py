@@ -210,6 +210,8 @@ def spoil(root, fault):
         xml.write_text(text.replace('<width>96', '<width>192'))
     elif fault == 'no xml':
         xml.write_text(text[:-9])
+    elif fault == 'encoding':
+        xml.write_text('<?xml version="1.0" encoding="gb2312"?>' + text)
     elif fault == 'no number':
         xml.write_text(text.replace('<xmin>', '<xmin>x', 1))
     elif fault == 'exchanged':
@@ -231,6 +233,7 @@ FAULTS = {
     'damaged': '1 of 12 images are left out, image cannot be read',
     'size': '3.xml: it says 192x64 .* has 96x64',
     'no xml': '3.xml: it is not XML',
+    'encoding': '3.xml: it is not XML .*multi-byte',
     'no number': "'x",
     'exchanged': 'maximum under its minimum',
     'no name': "the <name> ''",

@@ -449,6 +449,21 @@ def test_no_label_file_at_all(tmp_path):
         read_yolo(tmp_path / 'own')
 
 
+def test_a_split_without_an_object(tmp_path):
+    root = tmp_path / 'own'
+    truth, val = make_splits(root, 3)
+    draw(root / 'images/test/0.png')
+    write_yaml(root, 'train: images/train\nval: images/val\ntest: images/test\nnames: [cat, dog]\n')
+    datasets, said = convert_folder(read_yolo, root)
+    assert set(datasets) == {'train', 'val'}
+    assert 'test: none of its 1 images shows an object, so it is left out' in said
+    for split, names in (('val', val), ('train', truth)):
+        for name in names:
+            (root / 'labels' / split / name).with_suffix('.txt').write_text('')
+        with pytest.raises(ValueError, match=f'{split}: none of its {len(names)} images'):
+            convert_folder(read_yolo, root)
+
+
 def test_a_list_of_images_that_are_missing(tmp_path):
     root = tmp_path / 'own'
     make_splits(root)

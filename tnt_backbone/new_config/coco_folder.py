@@ -13,7 +13,7 @@ from typing import Any
 
 from ..data_checks.coco_file import SECTIONS, load_json
 from ..data_checks.findings import shorten
-from .data_folder import SPLITS
+from .data_folder import SPLITS, some_of_each_folder
 from .write_coco import is_made_here
 
 OTHER_TASKS = ('captions', 'person_keypoints', 'panoptic', 'stuff')  # beside COCO's instances_*
@@ -33,7 +33,7 @@ def find_coco(root: Path, files: list[Path]) -> list[Path]:
     known = set(listed)
     return [
         file
-        for file in listed
+        for file in some_of_each_folder(listed)
         if not _is_copy(file, known) and _is_coco(content := read_json(file))
         if not is_made_here(content)
     ]

@@ -9,6 +9,7 @@ IMAGES = (
     *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif', '.tiff', '.webp'),
     *('.ppm', '.pgm', '.jp2'),
 )
+SAMPLED = 20  # files of each folder
 SPLITS = {
     'train': ('train', 'training'),
     'val': ('val', 'valid', 'validation'),
@@ -36,6 +37,16 @@ def _is_above(child: Path, folder: str) -> bool:
 
 def _is_hidden(name: str) -> bool:
     return name.startswith('.') or name == '__MACOSX'
+
+
+def some_of_each_folder(files: list[Path]) -> list[Path]:
+    """Return the first few files of each folder: enough to tell what the others are."""
+    some: dict[Path, list[Path]] = {}
+    for file in files:
+        listed = some.setdefault(file.parent, [])
+        if len(listed) < SAMPLED:
+            listed.append(file)
+    return [file for listed in some.values() for file in listed]
 
 
 def is_image(path: Path) -> bool:

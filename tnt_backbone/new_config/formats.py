@@ -5,13 +5,11 @@ from pathlib import Path
 
 from ..data_checks.findings import shorten
 from .coco_folder import find_coco, read_json
-from .data_folder import is_image, list_files
+from .data_folder import is_image, list_files, some_of_each_folder
 from .labelme import is_labelme
 from .voc import is_voc
 from .yolo import find_labels
 from .yolo_splits import find_descriptions
-
-SAMPLED = 20  # files of each folder that are opened
 
 
 def recognise(root: Path, given: str | None = None) -> str:
@@ -46,14 +44,14 @@ def recognise(root: Path, given: str | None = None) -> str:
 
 def _voc(root: Path, files: list[Path]) -> str:
     found = [file for file in files if file.suffix.lower() == '.xml']
-    known = [file for file in _some_of_each_folder(found) if is_voc(file)]
+    known = [file for file in some_of_each_folder(found) if is_voc(file)]
     return f'{len(found)} XML files, such as {known[0].relative_to(root)}' if known else ''
 
 
 def _yolo(root: Path, files: list[Path]) -> str:
     if found := find_descriptions(files):
         return f'{found[0].relative_to(root)}, which names classes and splits'
-    images = _some_of_each_folder([file for file in files if is_image(file)])
+    images = some_of_each_folder([file for file in files if is_image(file)])
     labels = [path for path in map(find_labels, images) if path and _has_rows(path)]
     return (
         f'text files with rows of numbers, such as {labels[0].relative_to(root)}' if labels else ''
@@ -75,22 +73,13 @@ def _is_number(text: str) -> bool:
 
 def _labelme(root: Path, files: list[Path]) -> str:
     found = [file for file in files if file.suffix.lower() == '.json']
-    known = [file for file in _some_of_each_folder(found) if is_labelme(read_json(file))]
+    known = [file for file in some_of_each_folder(found) if is_labelme(read_json(file))]
     return f'JSON files with shapes, such as {known[0].relative_to(root)}' if known else ''
 
 
 def _coco(root: Path, files: list[Path]) -> str:
     found = [str(file.relative_to(root)) for file in find_coco(root, files)]
     return f"files in COCO's format, {shorten(found)}" if found else ''
-
-
-def _some_of_each_folder(files: list[Path]) -> list[Path]:
-    some: dict[Path, list[Path]] = {}
-    for file in files:
-        listed = some.setdefault(file.parent, [])
-        if len(listed) < SAMPLED:
-            listed.append(file)
-    return [file for listed in some.values() for file in listed]
 
 
 def _describe(files: list[Path]) -> str:

@@ -109,6 +109,11 @@ def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
             f'--data {args.data} is a folder. --val-data, --images and --val-images need a JSON '
             'file. Leave them out'
         )
+    if args.data.is_file() and args.format not in (None, 'yolo'):
+        raise ValueError(
+            f'--format {args.format} needs a folder, but --data {args.data} is a file that '
+            "describes data in YOLO's format. Leave out --format, or pass the folder"
+        )
     name = recognise(args.data, args.format) if args.data.is_dir() else 'yolo'
     if name == 'coco':
         return _set_coco_folder(cfg, args)
@@ -123,15 +128,13 @@ def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
             f'--data {args.data} has a validation split of {len(data.splits["val"])} images. Leave '
             'out --val-share'
         )
-    names = stem.with_name(f'{stem.name}_coco')
-    if parted and not args.force:
-        for part in ('train', 'val'):
-            require_own(names.with_name(f'{names.name}_{part}.json'))
     written = write_coco(data, stem, overwrite=args.force)
     train, val = written.files['train'], written.files.get('val')
     test = written.files.get('test')
     changes = [f'format: {name}', *written.notes]
     if parted:
+        for part in ('train', 'val') if not args.force else ():
+            require_own(train.with_name(f'{train.stem}_{part}.json'))
         train, val = split_coco(train, args.val_share, overwrite=True)
     elif val is None and test is not None:
         val = test

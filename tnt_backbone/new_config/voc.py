@@ -46,7 +46,7 @@ def is_voc(path: Path) -> bool:
     """Return whether an XML file is an annotation of Pascal VOC."""
     try:
         return next(ElementTree.iterparse(path, ['start']))[1].tag == 'annotation'
-    except (ElementTree.ParseError, OSError, StopIteration):
+    except (ElementTree.ParseError, OSError, StopIteration, ValueError):
         return False
 
 
@@ -62,7 +62,7 @@ def read_voc(root: Path) -> LabelledImages:
     for path in (file for file in files if file.suffix.lower() == '.xml'):
         try:
             tree = ElementTree.parse(path).getroot()
-        except ElementTree.ParseError as error:
+        except (ElementTree.ParseError, ValueError, LookupError) as error:  # of its encoding
             labels[path] = UnusableError('label cannot be read', f'it is not XML ({error})')
             continue
         if tree.tag != 'annotation':

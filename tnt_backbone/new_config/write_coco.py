@@ -75,6 +75,10 @@ def write_coco(data: LabelledImages, stem: Path, *, overwrite: bool = False) -> 
     for split, items in data.splits.items():
         contents[split], found = _to_coco(data, items, images, split)
         findings += found
+        if not any(not box['iscrowd'] for box in contents[split]['annotations']):
+            findings.append(_find_nothing(split, len(items)))
+    if 'test' in contents and not contents['test']['annotations']:
+        del contents['test'], paths['test']
     notes = [*data.notes, *notes_unless_error(findings)]
     for split, path in paths.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,6 +89,14 @@ def write_coco(data: LabelledImages, stem: Path, *, overwrite: bool = False) -> 
             f'{path}: {len(contents[split]["images"])} images, {counted[False]} objects{ignored}'
         )
     return CocoPaths(paths, images, notes)
+
+
+def _find_nothing(split: str, number: int) -> Finding:
+    text = f'none of its {number} images shows an object'
+    if split == 'test':  # of many data sets, its labels are not published
+        return Finding('image without annotation', split, f'{text}, so it is left out')
+    text += '. Add label files with objects, or put the label files where they are looked for'
+    return Finding('no box to train on', split, text)
 
 
 def _common_folder(images: list[Path]) -> Path:
