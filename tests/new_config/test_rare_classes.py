@@ -60,8 +60,8 @@ def test_boxes(tmp_path):
     make_boxes(root)
     plain, said = configure(root)
     assert seen(build(plain, BOXES)) == {0: 17, 1: 17, 2: 2}
-    assert 'less than half as many of the 20 training images show as the median class (17)' in said
-    assert 'bird in 2 (0.1 of all)' in said
+    assert '1 of 3 classes are rare' in said
+    assert 'median class (17 of 20): bird: 2 (10 %)' in said
     cfg, said = configure(root, '--balance')
     dataset = build(cfg, BOXES)
     # share 2 / 20, limit 17 / 20 / 2: sqrt(4.25) times, rounded up
@@ -140,7 +140,7 @@ def test_label_maps(tmp_path):
             Image.fromarray(mask).save(root / 'labels' / split / f'{i}.png')
     options = ('--backbone', 'tnt_ti')
     _, said = configure(root, *options, config=UPERNET)
-    assert 'class 2 in 1 (0.12 of all)' in said
+    assert '(8 of 8): class 2: 1 (12 %)' in said
     with pytest.raises(ValueError, match=r'--balance .*MMSegmentation.*class_weight'):
         configure(root, *options, '--balance', config=UPERNET)
 
@@ -151,7 +151,7 @@ def test_no_rare_class(tmp_path):
     cfg, said = configure(root, '--balance')
     assert cfg.train_dataloader.dataset.type == 'CocoDataset'
     assert 'no class is rare, so --balance changes nothing' in said
-    assert 'rare classes' not in configure(root)[1]
+    assert 'are rare' not in configure(root)[1]
 
 
 @given(st.dictionaries(st.text(), st.integers(0, 1000)))

@@ -122,7 +122,7 @@ def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
         data = read_labelme(args.data, stem.with_name(f'{stem.name}_coco_images'))
     else:
         data = READERS[name](args.data)
-    parted = bool(args.val_share) and 'val' not in data.splits
+    parted = bool(args.val_share) and not data.splits.get('val')
     if args.val_share and not parted:
         raise ValueError(
             f'--data {args.data} has a validation split of {len(data.splits["val"])} images. Leave '

@@ -41,10 +41,10 @@ def describe_rare(images: Mapping[str, int], total: int) -> list[str]:
     if not rare:
         return []
     median = statistics.median(number for number in images.values() if number)
-    listed = [f'{name} in {number} ({number / total:.2g} of all)' for name, number in rare.items()]
+    listed = [f'{name}: {n} ({100 * n / total:.2g} %)' for name, n in rare.items()]
     return [
-        f'note: rare classes, which less than half as many of the {total} training images show as '
-        f'the median class ({median:g}): {shorten(listed, 8)}'
+        f'note: {len(rare)} of {len(images)} classes are rare, in fewer than half as many training '
+        f'images as the median class ({median:g} of {total}): {shorten(listed, 8)}'
     ]
 
 
