@@ -227,7 +227,7 @@ def test_what_is_background_and_what_is_ignored(tmp_path):
     root = tmp_path / 'own'
     truth = make(root, range(3))
     write(root / '1.json', [])
-    write(root / '2.json', [rectangle(truth['2.png'][0], difficult=True)], size=None)
+    write(root / '2.json', [rectangle(truth['2.png'][0], difficult=True)], size=('wide', 64))
     boxes = boxes_of(convert(root)[0]['train'])
     assert boxes['1.png'] == []
     assert boxes['2.png'] == [(*truth['2.png'][0], 1)]
@@ -236,6 +236,8 @@ def test_what_is_background_and_what_is_ignored(tmp_path):
 SHAPES = {
     'not JSON': ('{', 'it is not JSON'),
     'no points': ([dict(label='cat', shape_type='polygon')], "shape 1: it has no 'points'"),
+    'no label': ([dict(label=None, points=[[1, 1], [9, 9], [1, 9]])], 'shape 1: it has no label'),
+    'no shape': ([3], 'shape 1: it has no label'),
     'two points': ([dict(label='cat', points=[[1, 1], [9, 9]])], 'a polygon of 2 points'),
     'one corner': (
         [dict(label='cat', shape_type='rectangle', points=[[1, 1]])],

@@ -164,11 +164,15 @@ def test_without_data_yaml(tmp_path, names):
     assert 'label files have no image' not in said
 
 
-def test_folders_for_splits_without_data_yaml(tmp_path):
+@pytest.mark.parametrize(
+    ('place', 'text'),
+    [('labels/classes.txt', 'cat\ndog\n'), ('data.yaml', 'names: [cat, dog]\n')],
+)
+def test_folders_for_splits(tmp_path, place, text):
     root = tmp_path / 'own'
     train, val = make_splits(root, 3)
     (root / 'data.yaml').unlink()
-    (root / 'labels/classes.txt').write_text('cat\ndog\n')
+    (root / place).write_text(text)
     datasets, _ = convert_folder(read_yolo, root)
     assert_equal(datasets['train'], train)
     assert_equal(datasets['val'], val)
@@ -195,8 +199,10 @@ REFUSED = {
     'names: {a: cat, 2: dog}\ntrain: images/train': "names is {'a': 'cat'",
     'names: {0: cat, 2: }\ntrain: images/train': 'class 1 of 2 has no name',
     'names: [cat, cat]\ntrain: images/train': 'names cat twice',
+    'names: [cat, [dog]]\ntrain: images/train': "a name is ['dog']",
     'names: cat\ntrain: images/train': "names is 'cat'",
     'names: [cat, dog]\nval: images/val': 'has no train',
+    'train: images/train\nval: images/val': 'names is None',
     'names: [cat, dog]\ntrain: images/train\nval: nowhere': 'val: nowhere was not found',
     'names: [cat, dog]\ntrain: labels/train\nval: images/val': 'labels/train holds no image',
     'names: [cat, dog]\ntrain: /x/images/train\nval: /y/images/train': 'are both',

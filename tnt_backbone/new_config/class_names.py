@@ -60,7 +60,10 @@ def choose_classes(
         ValueError: If there is no name, or the labels have one that the file lacks.
     """
     if not times:
-        raise ValueError(f'The label files of {root} hold no object. Pass another --data folder')
+        raise ValueError(
+            f'--data {root} has no label file with an object. Pass another folder, or another '
+            '--format'
+        )
     listed = next((root / name for name in class_files if (root / name).is_file()), None)
     names = read_class_names(listed) if listed else sorted(times)
     names = [name for name in names if name not in no_class]

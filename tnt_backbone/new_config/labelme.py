@@ -29,7 +29,7 @@ from .labelled import (
     Size,
     find_without_partner,
 )
-from .labelme_shapes import LEFT_OUT, NO_CLASS, read_shapes
+from .labelme_shapes import LEFT_OUT, NO_CLASS, label_of, read_shapes
 from .voc import nearest
 
 CLASS_FILES = ('labels.txt', 'classes.txt')
@@ -82,10 +82,10 @@ def read_labelme(root: Path, extracted: Path) -> LabelledImages:
         items.append(Item(found, path))
     _require_one_each(items)
     times = Counter(
-        str(shape.get('label')).strip()
+        label_of(shape)
         for content in contents.values()
         for shape in content.get('shapes', [])
-        if isinstance(shape, dict) and shape.get('shape_type') not in LEFT_OUT
+        if label_of(shape) and shape.get('shape_type') not in LEFT_OUT
     )
     for name in NO_CLASS:
         del times[name]

@@ -4,7 +4,7 @@ import base64
 import io
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from PIL import Image
@@ -31,12 +31,15 @@ def read_shapes(content: dict[str, Any], size: Size) -> Labels:
     if not content:
         raise UnusableError('label cannot be read', 'it is not JSON')
     width, height = content.get('imageWidth'), content.get('imageHeight')
-    stated = (int(width), int(height)) if width and height else None
+    stated = (int(width), int(height)) if _is_side(width) and _is_side(height) else None
     groups: dict[tuple[str, str], list[Shape]] = {}
     left_out = []
     for number, entry in enumerate(content['shapes'], 1):
         try:
-            name, kind = str(entry['label']).strip(), entry.get('shape_type') or 'polygon'
+            name = label_of(entry)
+            if not name:
+                raise ValueError('it has no label')
+            kind = entry.get('shape_type') or 'polygon'
             if kind in LEFT_OUT or name in NO_CLASS:
                 left_out.append(f'shape {name!r}' if name in NO_CLASS else f'shape of type {kind}')
                 continue
@@ -55,6 +58,16 @@ def read_shapes(content: dict[str, Any], size: Size) -> Labels:
         groups.setdefault(key, []).append(shape._replace(is_ignored=ignored))
     shapes = [_join(parts, stated or size) for parts in groups.values()]
     return Labels(shapes, stated, left_out)
+
+
+def label_of(entry: Any) -> str:
+    """Return the class of a shape, or an empty text if it has none."""
+    label = entry.get('label') if isinstance(entry, dict) else None
+    return str(label).strip() if isinstance(label, str | int) else ''
+
+
+def _is_side(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and value > 0
 
 
 def _join(parts: list[Shape], size: Size) -> Shape:

@@ -52,7 +52,7 @@ def _is_data_yaml(path: Path) -> bool:
         content = _load(path)
     except ValueError:
         return path.stem == 'data'
-    return {'names', 'nc'} & set(content) != set() and {'train', 'val'} & set(content) != set()
+    return 'names' in content or {'train', 'val'} <= set(content)
 
 
 def describe(root: Path) -> Description:
@@ -125,7 +125,9 @@ def _names(content: dict[str, Any], path: Path, folders: list[Path]) -> dict[int
             f'{path}: names is {names!r}. Write a list with one name per class, or a number and a '
             'name for each'
         )
-    by_number = {int(number): str(name).strip() for number, name in names.items()}
+    if other := [name for name in names.values() if not isinstance(name, str)]:
+        raise ValueError(f'{path}: a name is {other[0]!r}. Write a text for each class')
+    by_number = {int(number): name.strip() for number, name in names.items()}
     check_class_names(list(by_number.values()), path)
     if count is not None and str(count) != str(len(by_number)):
         raise ValueError(f'{path}: nc is {count}, but names has {len(by_number)}. Make them equal')
