@@ -16,7 +16,7 @@ from tests.new_config.scenes import (
     draw,
     infos_of,
 )
-from tnt_backbone.new_config.voc import nearest, read_voc
+from tnt_backbone.new_config.voc import read_voc
 
 
 def write_xml(path, things, *, size=(96, 64), filename=None, first=1, difficult=()):
@@ -167,8 +167,9 @@ def test_what_tools_write_otherwise(tmp_path):
 def test_boxes_in_the_picture_that_exif_turns(tmp_path, turn):
     things = draw(tmp_path / 'own' / 'images' / '0.png', seed=1, turn=turn)
     write_xml(tmp_path / 'own' / 'annots' / '0.xml', things)
-    datasets, _ = convert_folder(read_voc, tmp_path / 'own')
+    datasets, said = convert_folder(read_voc, tmp_path / 'own')
     assert_fits(datasets['train'], boxes=2)
+    assert ('1 images are turned by EXIF' in said) == (turn > 1)
 
 
 @pytest.mark.parametrize('turn', [5, 6, 7, 8])
@@ -178,8 +179,9 @@ def test_boxes_in_the_stored_picture_are_turned(tmp_path, turn):
     things, size = stored(things, turn)
     assert size == (64, 96)
     write_xml(tmp_path / 'own' / 'annots' / '0.xml', things, size=size)
-    datasets, _ = convert_folder(read_voc, tmp_path / 'own')
+    datasets, said = convert_folder(read_voc, tmp_path / 'own')
     assert_fits(datasets['train'], boxes=2)
+    assert 'EXIF' not in said
 
 
 def stored(things, turn):
@@ -260,6 +262,12 @@ def test_too_many_that_cannot_be_used(tmp_path):
     assert not (tmp_path / 'own_coco.json').exists()
 
 
+def test_no_image_at_all(tmp_path):
+    write_xml(tmp_path / 'own' / '0.xml', draw(tmp_path / 'elsewhere' / '0.png'))
+    with pytest.raises(ValueError, match=r'no image to train on.*1 label files have no image'):
+        convert_folder(read_voc, tmp_path / 'own')
+
+
 def test_background_is_kept(tmp_path):
     root = tmp_path / 'own'
     truth = make(root, range(3))
@@ -315,21 +323,6 @@ def test_a_list_names_what_is_missing(tmp_path):
     (root / 'ImageSets/Main/train.txt').write_text('a\nb\n1\n')
     with pytest.raises(ValueError, match='2 of 3 names'):
         convert_folder(read_voc, root)
-
-
-def test_the_nearest_of_equal_names(tmp_path):
-    images = [tmp_path / f'images/{part}/1.jpg' for part in 'ab']
-    assert nearest(images, tmp_path / 'annots/b/1.xml') == images[1]
-    with pytest.raises(ValueError, match=r'Several images fit .*annots/1.xml'):
-        nearest(images, tmp_path / 'annots/1.xml')
-    two = [tmp_path / 'images/1.jpg', tmp_path / 'images/1.png']
-    assert nearest(two, tmp_path / 'annots/1.xml', '1.png') == two[1]
-    # masks that lie nearer than the images, as of the Oxford-IIIT pets
-    pets = [tmp_path / 'annotations/trimaps/1.png', tmp_path / 'images/1.jpg']
-    for name in ('1.jpg', ''):
-        assert nearest(pets, tmp_path / 'annotations/xmls/1.xml', name) == pets[1]
-    beside = [tmp_path / 'images/1.jpg', tmp_path / 'small/1.jpg']
-    assert nearest(beside, tmp_path / 'small/1.xml', '1.jpg') == beside[1]
 
 
 def test_one_of_several_years(tmp_path):

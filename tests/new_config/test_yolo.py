@@ -453,6 +453,10 @@ def test_no_label_file_at_all(tmp_path):
     (tmp_path / 'own/labels').rename(tmp_path / 'own/somewhere')
     with pytest.raises(ValueError, match=r'None of the 4 images.*labels/train/0.txt'):
         read_yolo(tmp_path / 'own')
+    (tmp_path / 'none').mkdir()
+    (tmp_path / 'none/classes.txt').write_text('cat\n')
+    with pytest.raises(ValueError, match='none has no images'):
+        read_yolo(tmp_path / 'none')
 
 
 def test_a_split_without_an_object(tmp_path):

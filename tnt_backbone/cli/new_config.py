@@ -24,13 +24,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..new_config import FORMATS
 from .common import errors_of_the_user, make_parser
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
 TOOL = 'tools/new_config.py'
-FORMATS = ('coco', 'yolo', 'voc', 'labelme', 'masks', 'folders')
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -62,7 +62,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--format',
-        choices=FORMATS,
+        choices=[name for names in FORMATS.values() for name in names],
         help='format of the folder, if --data fits several (default: recognised)',
     )
     parser.add_argument(

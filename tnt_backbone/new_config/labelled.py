@@ -3,14 +3,14 @@
 ``write_coco.py`` makes files in COCO's format of it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pycocotools import mask as coco_mask
 
-from ..data_checks.findings import Finding, shorten
+from ..data_checks.findings import Finding
 
 TOO_MANY = 0.1  # share of the images of a split that may be left out
 Size = tuple[int, int]  # width, height
@@ -106,27 +106,3 @@ def left_out_kind(number: int, total: int) -> str:
     """Return the kind of finding of a number of images that are left out of a split."""
     too_many = number == total or number > max(1, TOO_MANY * total)
     return 'too many images left out' if too_many else 'image left out'
-
-
-def find_without_partner(
-    images: Iterable[Path], labels: Iterable[Path], fate: str, advice: str
-) -> list[Finding]:
-    """Return images without a label file, and label files without an image.
-
-    Args:
-        images: Images without a label file.
-        labels: Label files without an image.
-        fate: What happens with such an image.
-        advice: What to do with an image without a label file.
-    """
-    findings = []
-    if bare := list(images):
-        text = f'{len(bare)} images have no label file, {fate} ({shorten(bare)}). {advice}'
-        findings.append(Finding('image without a label file', str(bare[0].parent), text))
-    if lone := list(labels):
-        text = (
-            f'{len(lone)} label files have no image and are left out ({shorten(lone)}). Add the '
-            'images, or delete the label files'
-        )
-        findings.append(Finding('label file without an image', str(lone[0].parent), text))
-    return findings

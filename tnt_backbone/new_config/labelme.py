@@ -27,10 +27,9 @@ from .labelled import (
     LabelledImages,
     Labels,
     Size,
-    find_without_partner,
 )
 from .labelme_shapes import LEFT_OUT, NO_CLASS, label_of, read_shapes
-from .voc import nearest
+from .pairs import find_without_partner, nearest
 
 CLASS_FILES = ('labels.txt', 'classes.txt')
 

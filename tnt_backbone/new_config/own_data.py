@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from ..data_checks.coco_file import read_coco
 from ..data_checks.label_maps import parse_label_map
+from . import FORMATS
 from .backbone import find_misfit
 from .class_folders import set_class_folders
 from .coco import set_coco_data, split_coco
@@ -22,12 +23,6 @@ from .write_coco import require_own, write_coco
 from .yolo import read_yolo
 from .yolo_splits import YAML
 
-# Formats of folders that each library can read here
-FORMATS = {
-    'mmdet': ('coco', 'yolo', 'voc', 'labelme'),
-    'mmseg': ('masks',),
-    'mmpretrain': ('folders',),
-}
 TESTED = 'evaluation is on the test split: there is no validation split'
 READERS = {'voc': read_voc, 'yolo': read_yolo}
 DESCRIPTIONS = (*YAML, '.data')  # files that stand for a folder in YOLO's format

@@ -11,7 +11,6 @@ Boxes are those of MMDetection's ``XMLDataset``, which counts pixels from 1 and 
 each coordinate. Fractions of pixels, which it cuts off, are kept.
 """
 
-import itertools
 import math
 from collections import Counter
 from pathlib import Path
@@ -33,12 +32,11 @@ from .labelled import (
     Shape,
     Size,
     UnusableError,
-    find_without_partner,
     left_out_kind,
 )
+from .pairs import find_without_partner, nearest
 
 LISTS = {'train': ('train', 'trainval'), 'val': ('val',), 'test': ('test',)}  # in ImageSets/Main
-IMAGE_FOLDERS = ('JPEGImages', 'images')
 CLASS_FILES = ('classes.txt', 'labels.txt', 'predefined_classes.txt')
 
 
@@ -180,42 +178,6 @@ def _pair(
     bare = [image for image in images if image not in used and image.parent in folders]
     advice = 'If they show none of the classes, add an XML file without <object>'
     return items, find_without_partner(bare, lone, 'left out', advice), notes
-
-
-def nearest(images: list[Path], labels: Path, name: str = '') -> Path | None:
-    """Return the image that belongs to a label file, of several with its name.
-
-    It lies beside the label file; else it has the given name; else it lies in a folder that is
-    named for images, since masks of the same names may lie elsewhere; else it shares the most
-    folders with the label file, counted from both ends of the paths, so that ``annots/a/1.xml``
-    belongs to ``images/a/1.jpg``.
-
-    Raises:
-        ValueError: If several fit as well.
-    """
-    if len(images) < 2:
-        return images[0] if images else None
-
-    def fit(image: Path) -> tuple[bool, bool, bool, int]:
-        parts, own = image.parent.parts, labels.parent.parts
-        alike = _common(parts, own) + _common(parts[::-1], own[::-1])
-        is_named_for_images = any(part in IMAGE_FOLDERS for part in parts)
-        return parts == own, image.name == name, is_named_for_images, alike
-
-    best = max(map(fit, images))
-    fitting = [image for image in images if fit(image) == best]
-    if len(fitting) > 1:
-        raise ValueError(
-            f'Several images fit {labels}: {shorten(fitting)}. Keep one, or pass a --data folder '
-            'that holds one of them'
-        )
-    return fitting[0]
-
-
-def _common(parts: tuple[str, ...], others: tuple[str, ...]) -> int:
-    """Return how many parts are equal, from the first on."""
-    pairs = zip(parts, others, strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _classes(root: Path, labels: dict[Path, Labels | UnusableError]) -> tuple[list[str], list[str]]:

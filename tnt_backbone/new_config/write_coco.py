@@ -7,18 +7,14 @@ named.
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
-from PIL import Image
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 from ..data_checks.findings import Finding, notes_unless_error, shorten
-from ..datasets.load_image import LoadImageOrSkip
 from .labelled import (
     REASONS,
     Item,
@@ -29,21 +25,9 @@ from .labelled import (
     left_out_kind,
     to_rle,
 )
+from .opened import open_image
 
 MADE_BY = 'made by tools/new_config.py from '
-ORIENTATION = 0x0112  # EXIF's tag
-
-# Where a point of the stored picture lies in the picture that EXIF's orientation turns.
-# w, h: size of the stored picture.
-TURNS: dict[int, Callable[[float, float, int, int], tuple[float, float]]] = {
-    2: lambda x, y, w, h: (w - x, y),
-    3: lambda x, y, w, h: (w - x, h - y),
-    4: lambda x, y, w, h: (x, h - y),
-    5: lambda x, y, w, h: (y, x),
-    6: lambda x, y, w, h: (h - y, x),
-    7: lambda x, y, w, h: (h - y, w - x),
-    8: lambda x, y, w, h: (y, w - x),
-}
 
 
 def write_coco(data: LabelledImages, stem: Path, *, overwrite: bool = False) -> 'CocoPaths':
@@ -61,6 +45,9 @@ def write_coco(data: LabelledImages, stem: Path, *, overwrite: bool = False) -> 
         FileExistsError: If a file of these names exists that this function did not write.
     """
     data.splits = {split: items for split, items in data.splits.items() if items}
+    if 'train' not in data.splits:
+        why = ' '.join(finding.text for finding in data.findings)
+        raise ValueError(f'--data {data.root} has no image to train on. {why}')
     alone = len(data.splits) == 1
     paths = {
         split: stem.with_name(f'{stem.name}_coco{"" if alone else f"_{split}"}.json')
@@ -173,8 +160,9 @@ def _to_coco(
     numbers = {name: i for i, name in enumerate(data.classes, 1)}
     left_out: dict[str, list[str]] = {}
     dropped: Counter[str] = Counter()
+    turned: list[str] = []
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        opened = pool.map(lambda item: _open(data, item), items)
+        opened = pool.map(lambda item: open_image(data, item), items)
         progress = tqdm(opened, f'images of {split}', total=len(items), disable=None)
         for item, result in zip(items, progress, strict=True):
             if isinstance(result, UnusableError):
@@ -182,23 +170,23 @@ def _to_coco(
                 name = os.path.relpath(place or item.image, data.root)
                 left_out.setdefault(result.reason, []).append(f'{name}: {result}')
                 continue
-            size, shapes, parts = result
-            dropped.update(parts)
+            dropped.update(result.left_out)
+            turned += [str(item.image)] if result.is_turned else []
             number = len(content['images']) + 1
             content['images'].append(
                 {
                     'id': number,
                     'file_name': Path(os.path.relpath(item.image, images)).as_posix(),
-                    'width': size[0],
-                    'height': size[1],
+                    'width': result.size[0],
+                    'height': result.size[1],
                 }
             )
-            for shape in shapes:
+            for shape in result.shapes:
                 box = {
                     'id': len(content['annotations']) + 1,
                     'image_id': number,
                     'category_id': numbers[shape.name],
-                    **_to_annotation(shape, size),
+                    **_to_annotation(shape, result.size),
                 }
                 content['annotations'].append(box)
     found = _find_left_out(left_out, len(items), split)
@@ -206,57 +194,13 @@ def _to_coco(
         Finding('label left out', split, f'{number} labels are left out, each a {what}')
         for what, number in dropped.items()
     ]
+    if turned:
+        text = (
+            f'{len(turned)} images are turned by EXIF ({shorten(turned)}). Their labels are taken '
+            'to fit the turned picture, which viewers show'
+        )
+        found.append(Finding('image that is turned by EXIF', split, text))
     return content, found
-
-
-def _open(
-    data: LabelledImages, item: Item
-) -> tuple[Size, list[Shape], Sequence[str]] | UnusableError:
-    """Return the size of an image as the libraries open it, its objects, and what is left out."""
-    try:
-        height, width = LoadImageOrSkip().read(str(item.image)).shape[:2]
-    except (OSError, ValueError, cv2.error) as error:
-        return UnusableError('image cannot be read', str(error))
-    size = width, height
-    if item.labels is None:
-        return size, [], ()
-    try:
-        labels = data.read(item.labels, size)
-    except UnusableError as error:
-        return error
-    if labels.size in (None, size):
-        return size, labels.shapes, labels.left_out
-    assert labels.size is not None
-    stored, turn = _look_at_header(item.image)
-    stated = f'{labels.size[0]}x{labels.size[1]}'
-    if labels.size != stored or turn not in TURNS:
-        text = f'it says {stated} (width x height), but the image has {width}x{height}'
-        return UnusableError('image has another size than its labels say', text)
-    if any(shape.rle for shape in labels.shapes):
-        text = f'it has a mask of {stated}, but EXIF turns the image to {width}x{height}'
-        return UnusableError('image has another size than its labels say', text)
-    return size, [_turn(shape, turn, stored) for shape in labels.shapes], labels.left_out
-
-
-def _look_at_header(path: Path) -> tuple[Size, int]:
-    """Return width and height of the stored picture, and its orientation, as EXIF numbers them."""
-    try:
-        with Image.open(path) as image:
-            return image.size, image.getexif().get(ORIENTATION, 1)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return (0, 0), 1  # OpenCV could read it
-
-
-def _turn(shape: Shape, orientation: int, stored: Size) -> Shape:
-    """Turn an object that was labelled in the stored picture as EXIF turns the picture."""
-    turn = TURNS[orientation]
-    left, top, right, bottom = shape.box
-    xs, ys = zip(turn(left, top, *stored), turn(right, bottom, *stored), strict=True)
-    polygons = [
-        [value for x, y in zip(p[::2], p[1::2], strict=True) for value in turn(x, y, *stored)]
-        for p in shape.polygons
-    ]
-    return shape._replace(box=(min(xs), min(ys), max(xs), max(ys)), polygons=polygons)
 
 
 def _to_annotation(shape: Shape, size: Size) -> dict[str, Any]:
