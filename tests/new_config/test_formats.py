@@ -5,9 +5,10 @@ import pytest
 from tests.new_config import test_labelme as labelme
 from tests.new_config import test_voc as voc
 from tests.new_config import test_yolo as yolo
-from tests.new_config.scenes import draw
+from tests.new_config.scenes import configure, draw
 from tests.new_config.test_mend_coco import make as make_coco
 from tests.new_config.test_mend_coco import write as write_coco
+from tests.new_config.test_rare_classes import RESNET, UPERNET
 from tnt_backbone.new_config.formats import recognise
 
 MAKERS = {
@@ -55,3 +56,14 @@ def test_no_format_is_refused(tmp_path):
         recognise(tmp_path)
     for text in ('(coco)', '(yolo)', '(voc)', '(labelme)', '1 files in .jpg', 'MMSegmentation'):
         assert text in str(refused.value)
+
+
+@pytest.mark.parametrize('config', [UPERNET, RESNET])
+def test_boxes_for_another_library_are_named(tmp_path, config):
+    MAKERS['yolo'](tmp_path / 'own')
+    with pytest.raises(FileNotFoundError, match=r'looks like yolo, .*MMDetection'):
+        configure(tmp_path / 'own', '--backbone', 'tnt_ti', config=config)
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(FileNotFoundError) as refused:
+        configure(tmp_path / 'empty', '--backbone', 'tnt_ti', config=config)
+    assert 'looks like' not in str(refused.value)

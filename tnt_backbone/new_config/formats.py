@@ -25,7 +25,7 @@ def recognise(root: Path, given: str | None = None) -> str:
     if given:
         return given
     files = list_files(root)
-    found = {name: evidence for name, look in SIGNS.items() if (evidence := look(root, files))}
+    found = find_signs(root, files)
     if len(found) == 1:
         return next(iter(found))
     if found:
@@ -46,6 +46,11 @@ def _voc(root: Path, files: list[Path]) -> str:
     found = [file for file in files if file.suffix.lower() == '.xml']
     known = [file for file in some_of_each_folder(found) if is_voc(file)]
     return f'{len(found)} XML files, such as {known[0].relative_to(root)}' if known else ''
+
+
+def find_signs(root: Path, files: list[Path]) -> dict[str, str]:
+    """Return the formats that a folder fits, each with what shows it."""
+    return {name: evidence for name, look in SIGNS.items() if (evidence := look(root, files))}
 
 
 def _yolo(root: Path, files: list[Path]) -> str:

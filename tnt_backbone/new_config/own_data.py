@@ -13,7 +13,7 @@ from .class_folders import set_class_folders
 from .coco import set_coco_data, split_coco
 from .coco_folder import assign_splits, find_coco
 from .data_folder import list_files
-from .formats import recognise
+from .formats import find_signs, recognise
 from .labelme import read_labelme
 from .masks import set_mask_data
 from .mend_coco import mend_coco
@@ -42,10 +42,20 @@ def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
     """
     scope = cfg.get('default_scope')
     _check_options(args, scope)
-    if scope == 'mmseg':
-        changes = set_mask_data(cfg, args.data, parse_label_map(args.label_map or ()))
-    elif scope == 'mmpretrain':
-        changes = set_class_folders(cfg, args.data)
+    if scope in ('mmseg', 'mmpretrain'):
+        try:
+            if scope == 'mmseg':
+                changes = set_mask_data(cfg, args.data, parse_label_map(args.label_map or ()))
+            else:
+                changes = set_class_folders(cfg, args.data)
+        except FileNotFoundError as error:
+            signs = find_signs(args.data, list_files(args.data))
+            if not signs:
+                raise
+            raise FileNotFoundError(
+                f'{error}. --data {args.data} looks like {" or ".join(signs)}, which configs of '
+                'MMDetection read: start --from one of these'
+            ) from error
     elif args.data.is_dir() or args.data.suffix.lower() in DESCRIPTIONS:
         changes = _set_folder(cfg, args)
     else:
