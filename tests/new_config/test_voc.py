@@ -72,6 +72,22 @@ def test_vocs_own_layout(tmp_path):
     assert 'left out' not in said
 
 
+def test_lists_with_folders(tmp_path):
+    """As CVAT writes them for tasks with folders; the folders have images of the same names."""
+    root = tmp_path / 'voc'
+    first = make(root, range(2), images='JPEGImages/a', labels='Annotations/a')
+    (root / 'JPEGImages/b').mkdir()
+    second = draw(root / 'JPEGImages/b/0.png', seed=9)
+    write_xml(root / 'Annotations/b/0.xml', second)
+    write_lists(root, train=['a/0', 'a\\1.png'], val=['VOC/JPEGImages/b/0.png'])
+    datasets, _ = convert_folder(read_voc, root)
+    assert_equal(datasets['train'], first)
+    assert_equal(datasets['val'], {'0.png': second})
+    (root / 'ImageSets/Main/val.txt').write_text('0')
+    with pytest.raises(ValueError, match=r'val.txt: 0 could be .*a/0.xml, .*b/0.xml'):
+        read_voc(root)
+
+
 def test_boxes_are_those_of_mmdetection(tmp_path):
     root = tmp_path / 'voc'
     make(root, range(3), suffix='.jpg', difficult=(1,))

@@ -151,6 +151,10 @@ def test_folders_of_roboflow(tmp_path):
     assert_equal(datasets['train'], train)
     assert_equal(datasets['val'], val)
     assert 'label files have no image' not in said
+    # another data set lies beside this one
+    make(tmp_path / 'train/images', tmp_path / 'train/labels', range(5))
+    with pytest.raises(ValueError, match=r'train: ../train/images could be .* or .*own/train'):
+        read_yolo(root)
 
 
 @pytest.mark.parametrize('names', ['classes.txt', 'obj.names'])

@@ -202,7 +202,7 @@ def _split(
             'has one'
         )
     lists = places[0] if places else root / 'ImageSets' / 'Main'
-    by_name = {item.labels.stem: item for item in items if item.labels}
+    by_ending = _by_ending(items)
     splits: dict[str, list[Item]] = {}
     findings = []
     for split, names in LISTS.items():
@@ -210,15 +210,14 @@ def _split(
         if path is None:
             continue
         wanted = [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
-        wanted = [Path(name.replace('\\', '/')).name for name in wanted]
-        wanted = [name if name in by_name else Path(name).stem for name in wanted]
-        splits[split] = [by_name[name] for name in dict.fromkeys(wanted) if name in by_name]
-        if missing := [name for name in wanted if name not in by_name]:
+        found = {name: _find_listed(name, by_ending, path) for name in wanted}
+        splits[split] = [item for item in found.values() if item is not None]
+        if missing := [name for name, item in found.items() if item is None]:
             text = (
-                f'{path} lists {len(missing)} of {len(wanted)} names without an XML file or an '
+                f'{path} lists {len(missing)} of {len(found)} names without an XML file or an '
                 f'image, left out: {shorten(missing)}. Add them, or take them out of the list'
             )
-            findings.append(Finding(left_out_kind(len(missing), len(wanted)), split, text))
+            findings.append(Finding(left_out_kind(len(missing), len(found)), split, text))
     if splits and 'train' not in splits:
         raise ValueError(f'{lists} has no train.txt or trainval.txt. Add one')
     if splits:
@@ -230,3 +229,30 @@ def _split(
     by_image = {item.image: item for item in items}
     by_folder = split_by_folders(by_image, root)
     return {name: [by_image[i] for i in images] for name, images in by_folder.items()}, []
+
+
+def _by_ending(items: list[Item]) -> dict[str, list[Item]]:
+    """Return the items by all endings of the paths of their XML files: ``a``, ``folder/a``, ..."""
+    found: dict[str, list[Item]] = {}
+    for item in items:
+        if item.labels:
+            parts = item.labels.with_suffix('').parts
+            for i in range(len(parts)):
+                found.setdefault('/'.join(parts[i:]), []).append(item)
+    return found
+
+
+def _find_listed(name: str, by_ending: dict[str, list[Item]], place: Path) -> Item | None:
+    """Return the item that a line of a list names, with or without folders and ending."""
+    parts = [part for part in name.replace('\\', '/').split('/') if part.strip('.')]
+    for i in range(len(parts)):
+        ending = '/'.join(parts[i:])
+        found = by_ending.get(ending) or by_ending.get(str(Path(ending).with_suffix(''))) or []
+        if len(found) > 1:
+            raise ValueError(
+                f'{place}: {name} could be {shorten([item.labels for item in found])}. Write the '
+                'name with its folder'
+            )
+        if found:
+            return found[0]
+    return None

@@ -106,6 +106,13 @@ def _described_images(
                     raise FileNotFoundError(f'{text}. Correct the path')
                 notes.append(f'{text}, so there is no test split')
                 continue
+            # Roboflow writes ../train/images into a file that lies beside train/
+            inside = resolve(entry.lstrip('./\\'), said.folders) if entry[:2] == '..' else None
+            if inside and inside.resolve() != place.resolve():
+                raise ValueError(
+                    f'{said.place}: {split}: {entry} could be {place} or {inside}. Write the whole '
+                    'path'
+                )
             before = places.setdefault(place, (split, entry))
             if before[1] != entry:
                 raise ValueError(
