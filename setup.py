@@ -106,6 +106,7 @@ setup(
         'demo': ['matplotlib', 'scikit-learn'],
         'test': [
             'hypothesis',
+            'labelformat',
             'mypy',
             'onnx',
             'onnxruntime',

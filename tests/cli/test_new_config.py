@@ -227,6 +227,40 @@ def test_coco(make, run, coco_root, tmp_path):
     assert {'loss', 'coco/bbox_mAP'} <= logged(tmp_path / 'run')
 
 
+def test_a_folder_of_yolo_with_a_rare_class(make, run, tmp_path, capsys):
+    root = tmp_path / 'yolo'
+    for split, number in (('train', 8), ('val', 2)):
+        for i in range(number):
+            fill(root / 'images' / split, f'{i}.png', np.full((64, 64, 3), 20 * i))
+            (root / 'labels' / split).mkdir(parents=True, exist_ok=True)
+            label = 1 if i == 7 else 0
+            (root / 'labels' / split / f'{i}.txt').write_text(f'{label} 0.5 0.5 0.5 0.25\n')
+    (root / 'data.yaml').write_text('train: images/train\nval: images/val\nnames: [box, disc]\n')
+    cfg, said = make(
+        '--from', RETINANET, '--backbone', 'tnt_ti', '--data', root / 'data.yaml', '--balance'
+    )
+    assert cfg.train_dataloader.dataset.dataset.ann_file == str(tmp_path / 'c_coco_train.json')
+    assert 'format: yolo' in said
+    assert 'disc 1 -> 2. An epoch has 9 images instead of 8' in said
+    with pytest.raises(SystemExit) as stopped:
+        run('check_data.py', tmp_path / 'c.py', '--workers', 1)
+    assert stopped.value.code == 0
+    assert 'CocoDataset: 8 images' in capsys.readouterr().out
+    run(
+        'train.py',
+        tmp_path / 'c.py',
+        '--work-dir',
+        tmp_path / 'run',
+        '--cfg-options',
+        *NO_WORKERS,
+        'train_cfg.max_epochs=1',
+        'model.test_cfg.score_thr=0.0',
+        'train_dataloader.dataset.dataset.pipeline.2.scale=(64,64)',
+        'val_dataloader.dataset.pipeline.1.scale=(64,64)',
+    )
+    assert {'loss', 'coco/bbox_mAP'} <= logged(tmp_path / 'run')
+
+
 def logged(work_dir):
     (file,) = work_dir.glob('*/vis_data/scalars.json')
     return set().union(*map(json.loads, file.read_text().splitlines()))
@@ -414,9 +448,11 @@ def test_coco_data_that_do_not_fit(refuses, coco_root):
     message = refuses('--from', 'mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py', *args)
     assert 'CocoPanopticDataset' in message
     assert f'--data {data[1]} is a file' in refuses('--from', UPERNET, *args)
-    message = refuses('--from', RETINANET, '--backbone', 'tnt_ti', '--data', coco_root)
-    assert f'--data {coco_root} is a folder' in message
-    assert 'mmdet' in message
+    folder = ('--from', RETINANET, '--backbone', 'tnt_ti', '--data', coco_root)
+    assert "has the categories ['box', 'ring'], but" in refuses(*folder)
+    assert '--format masks is for configs of mmseg' in refuses(*folder, '--format', 'masks')
+    assert 'need a JSON file' in refuses(*folder, '--images', coco_root)
+    assert 'needs a folder' in refuses('--from', RETINANET, *args, '--format', 'voc')
 
 
 def spoil_masks(root, fault):

@@ -5,6 +5,8 @@ r"""Write a config with one of our backbones from a stock config, with your own 
     python tools/new_config.py my_config.py --backbone tnt_s \
         --from mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \
         --data data/mine/all.json --val-share 0.2
+    python tools/new_config.py my_config.py --backbone tnt_s --data data/mine_yolo \
+        --from mmdet::retinanet/retinanet_r50_fpn_1x_coco.py --balance
     python tools/new_config.py my_config.py --backbone tnt_s --data data/mine \
         --from mmseg::upernet/upernet_r50_4xb4-160k_ade20k-512x512.py
     python tools/new_config.py my_config.py --backbone tnt_s --data data/mine \
@@ -22,13 +24,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..new_config import FORMATS
 from .common import errors_of_the_user, make_parser
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
 TOOL = 'tools/new_config.py'
-FOLDERS = ('mmseg', 'mmpretrain')  # libraries whose data sets are folders
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -54,9 +56,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--data',
         type=Path,
         metavar='PATH',
-        help="your data: a JSON file in COCO's format for MMDetection, a folder with images and "
-        'label maps for MMSegmentation, or a folder with class folders for MMPretrain '
-        '(docs/tutorial.md)',
+        help="your data. For MMDetection: a JSON file in COCO's format, or a folder with labels of "
+        'COCO, YOLO, Pascal VOC or LabelMe. For MMSegmentation: a folder with images and label '
+        'maps. For MMPretrain: a folder with class folders (docs/tutorial.md)',
+    )
+    parser.add_argument(
+        '--format',
+        choices=[name for names in FORMATS.values() for name in names],
+        help='format of the folder, if --data fits several (default: recognised)',
     )
     parser.add_argument(
         '--val-data',
@@ -68,8 +75,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--val-share',
         type=float,
         metavar='SHARE',
-        help='share of the images to put into a validation split, such as 0.2, if --data is a '
-        'JSON file; writes two files beside it',
+        help='share of the images to put into a validation split, such as 0.2, if --data has '
+        'none and the config is of MMDetection; writes two JSON files',
     )
     parser.add_argument(
         '--images', type=Path, metavar='DIR', help='folder of the images, if --data is a JSON file'
@@ -82,6 +89,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs='+',
         metavar='OLD=NEW',
         help='give other numbers to labels of label maps, such as 255=1; 255 is ignored',
+    )
+    parser.add_argument(
+        '--balance',
+        action='store_true',
+        help='show images of rare classes several times in an epoch (MMDetection, MMPretrain)',
     )
     parser.add_argument('--force', action='store_true', help='overwrite OUT.py if it exists')
     return parser.parse_args(argv)
@@ -111,68 +123,6 @@ def find_config(source: str) -> Path:
     return path
 
 
-def set_own_data(cfg: 'Config', args: argparse.Namespace) -> list[str]:
-    """Put ``--data`` into a config, and return the changes, one line each.
-
-    Raises:
-        ValueError: If the library of the config cannot read the data.
-        FileNotFoundError: If a file or folder is missing.
-    """
-    from ..data_checks.coco_file import read_coco
-    from ..data_checks.label_maps import parse_label_map
-    from ..new_config.backbone import find_misfit
-    from ..new_config.class_folders import set_class_folders
-    from ..new_config.coco import set_coco_data, split_coco
-    from ..new_config.masks import set_mask_data
-    from ..new_config.mend_coco import mend_coco
-
-    scope = cfg.get('default_scope')
-    if args.label_map and scope != 'mmseg':
-        raise ValueError('--label-map is for label maps of MMSegmentation. Leave it out')
-    if args.data.is_dir():
-        if scope not in FOLDERS:
-            raise ValueError(
-                f'--data {args.data} is a folder, but the config is of {scope}. Pass a JSON file '
-                f"in COCO's format. Folders are for {' and '.join(FOLDERS)}"
-            )
-        if args.val_data or args.images or args.val_share:
-            raise ValueError(
-                f'--data {args.data} is a folder. --val-data, --val-share and --images need a JSON '
-                'file. Leave them out'
-            )
-        if scope == 'mmseg':
-            changes = set_mask_data(cfg, args.data, parse_label_map(args.label_map or ()))
-        else:
-            changes = set_class_folders(cfg, args.data)
-    elif scope == 'mmdet':
-        val = args.val_data
-        train, mended = mend_coco(args.data)
-        if args.val_share:
-            if val:
-                raise ValueError(
-                    '--val-share and --val-data exclude each other: --val-share writes the '
-                    'validation split, --val-data names it. Pass one of them'
-                )
-            train, val = split_coco(train, args.val_share, overwrite=args.force)
-        elif val:
-            if not val.is_file():
-                raise FileNotFoundError(f'--val-data {val} was not found. Pass a JSON file')
-            val, more = mend_coco(val, read_coco(train).names)
-            mended += more
-        changes = mended + set_coco_data(cfg, train, val, args.images, args.val_images)
-    else:
-        raise ValueError(
-            f'--data {args.data} is a file, but the config is of {scope}. Pass a folder '
-            '(docs/tutorial.md). Only configs of mmdet read a file'
-        )
-    if misfit := find_misfit(cfg):
-        raise ValueError(
-            f'The model does not run with the number of classes in --data {args.data} ({misfit}). '
-            'Start --from another config'
-        )
-    return changes
-
-
 def check_arguments(args: argparse.Namespace) -> None:
     """Check that the options fit together, before any config is read.
 
@@ -185,8 +135,11 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise FileExistsError(f'{args.output} exists. Pass another name, or --force')
     if args.output.suffix != '.py':
         raise ValueError(f'{args.output} is not the name of a .py file. Pass a name like mine.py')
-    if not args.data and (args.val_data or args.images or args.val_share):
-        raise ValueError('--val-data, --val-share and --images need --data. Pass it too')
+    given = (args.val_data, args.images, args.val_share, args.format, args.balance)
+    if not args.data and any(given):
+        raise ValueError(
+            '--val-data, --val-share, --images, --format and --balance need --data. Pass it too'
+        )
     if args.data and not args.data.exists():
         raise FileNotFoundError(f'--data {args.data} was not found. Pass a file or a folder')
     if not args.backbone and (not args.data or args.layer_decay != 1.0):
@@ -200,6 +153,7 @@ def convert(args: argparse.Namespace, source: Path) -> tuple['Config', list[str]
     """Return the new config and what was changed, one line each."""
     from .. import engine  # noqa: F401  registers our parts, as custom_imports does
     from ..new_config.backbone import convert_config, keep_backbone
+    from ..new_config.own_data import set_own_data
     from ..run.config import read_file
 
     cfg = read_file(source)

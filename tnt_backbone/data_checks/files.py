@@ -90,7 +90,7 @@ def _look_at_header(path: str) -> list[Finding]:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return []  # OpenCV could read it
     findings = []
-    if turn not in (0, 1):
+    if turn in range(2, 9):  # no other number has a meaning
         text = (
             f'EXIF turns it (orientation {turn}), and the libraries read it turned. Boxes and '
             'masks must fit the turned picture'

@@ -1,1 +1,8 @@
 """A stock config, with a backbone of ours and a user's own data, to a new config."""
+
+# Formats of folders that the configs of each library can read
+FORMATS = {
+    'mmdet': ('coco', 'yolo', 'voc', 'labelme'),
+    'mmseg': ('masks',),
+    'mmpretrain': ('folders',),
+}

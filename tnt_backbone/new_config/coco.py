@@ -25,6 +25,9 @@ def set_coco_data(
     val: Path | None = None,
     images: Path | None = None,
     val_images: Path | None = None,
+    *,
+    test: Path | None = None,
+    keeps_background: bool = False,
 ) -> list[str]:
     """Let a config of MMDetection read other annotations, in place.
 
@@ -34,6 +37,8 @@ def set_coco_data(
         val: Likewise, to evaluate on; by default ``train`` again.
         images: Folder of the images of both; by default looked for beside the files.
         val_images: Folder of the images of ``val``, if it is another.
+        test: Likewise, to test on; by default ``val``.
+        keeps_background: Whether images without annotation are trained on, as background.
 
     Returns:
         What was changed, a line each.
@@ -43,16 +48,17 @@ def set_coco_data(
             other categories.
         FileNotFoundError: If a file, or the folder of its images, is not there.
     """
-    files = {path: _read(path) for path in (train, val) if path}
+    files = {path: _read(path) for path in (train, val, test) if path}
     classes = files[train].names
-    if val is not None and files[val].names != classes:
-        raise ValueError(
-            f'{val} has the categories {files[val].names}, but {train} has {classes}: give both '
-            'the same, in the same order'
-        )
+    for path, other in files.items():
+        if other.names != classes:
+            raise ValueError(
+                f'{path} has the categories {other.names}, but {train} has {classes}: give both '
+                'the same, in the same order'
+            )
     _require_coco(cfg)
     changes = [f'classes: {len(classes)} of {train}', *set_class_count(cfg, len(classes))]
-    for phase, file in (('train', train), ('val', val or train), ('test', val or train)):
+    for phase, file in zip(PHASES, (train, val or train, test or val or train), strict=True):
         given = images if phase == 'train' else (val_images or images)
         folder = _find_images(files[file], given)
         leaf = leaf_dataset(cfg, phase)
@@ -63,12 +69,14 @@ def set_coco_data(
             data_prefix={'img': f'{folder}/'},
             metainfo={'classes': tuple(classes)},
         )
+        if phase == 'train' and keeps_background:
+            leaf.setdefault('filter_cfg', {})['filter_empty_gt'] = False
         for evaluator in evaluators(cfg, phase):
             if 'ann_file' in evaluator:
                 evaluator['ann_file'] = str(file)
         changes.append(f'{phase}: {file}, images in {folder}')
     for phase, leaves in build_leaf_datasets(cfg, PHASES).items():
-        for dataset in leaves if phase != 'test' else ():  # as for val
+        for dataset in leaves if phase != 'test' or test else ():  # else as for val
             found = find_in_annotations(dataset, read_file(dataset))
             changes += [f'note: {note}' for note in notes_unless_error(found)]
     if val is None:

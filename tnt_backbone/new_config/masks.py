@@ -29,6 +29,7 @@ from ..data_checks.label_maps import (
     labels_in,
     pair,
 )
+from .rare_classes import describe_rare
 from .shared import dicts, evaluators, finish, leaf_dataset, set_class_count
 
 IMAGES = ('images', 'img_dir', 'JPEGImages')
@@ -82,6 +83,8 @@ def set_mask_data(
     for place, files in used.items():
         findings += find_in_labels(files, classes, str(place[1]), is_training=place == trained)
     notes += notes_unless_error(findings)
+    shown = {name: len(used[trained].get(i, ())) for i, name in enumerate(classes)}
+    notes += describe_rare(shown, len(pairs[trained].images))
     palette = _palette(pairs[trained].labels[0], len(classes)) if not new_labels else []
 
     ((image_suffix, label_suffix),) = endings

@@ -1,0 +1,69 @@
+"""The format of a folder is recognised, or the message says what decides."""
+
+import pytest
+
+from tests.new_config import test_labelme as labelme
+from tests.new_config import test_voc as voc
+from tests.new_config import test_yolo as yolo
+from tests.new_config.scenes import configure, draw
+from tests.new_config.test_mend_coco import make as make_coco
+from tests.new_config.test_mend_coco import write as write_coco
+from tests.new_config.test_rare_classes import RESNET, UPERNET
+from tnt_backbone.new_config.formats import recognise
+
+MAKERS = {
+    'coco': lambda root: write_coco(root / 'all.json', make_coco(root)),
+    'yolo': lambda root: yolo.make_splits(root, 2),
+    'voc': lambda root: voc.make(root, range(2)),
+    'labelme': lambda root: labelme.make(root, range(2)),
+}
+
+
+@pytest.mark.parametrize('name', MAKERS)
+def test_each_format(tmp_path, name):
+    MAKERS[name](tmp_path)
+    assert recognise(tmp_path) == name
+
+
+@pytest.mark.parametrize('kind', ['beside', 'obj.data', 'no description'])
+def test_yolo_without_data_yaml(tmp_path, kind):
+    yolo.make(tmp_path, tmp_path, range(2))
+    if kind == 'obj.data':
+        (tmp_path / 'obj.data').write_text('names = obj.names\ntrain = train.txt\n')
+    elif kind == 'beside':
+        (tmp_path / 'classes.txt').write_text('cat\ndog\n')
+    assert recognise(tmp_path) == 'yolo'
+
+
+@pytest.mark.parametrize(('first', 'second'), [('coco', 'voc'), ('labelme', 'yolo')])
+def test_two_formats_are_refused(tmp_path, first, second):
+    MAKERS[first](tmp_path)
+    MAKERS[second](tmp_path)
+    with pytest.raises(ValueError, match=r'fits several formats.*Pass --format') as refused:
+        recognise(tmp_path)
+    assert f'{first}: ' in str(refused.value)
+    assert f'{second}: ' in str(refused.value)
+    for name in (first, second):
+        assert recognise(tmp_path, name) == name
+
+
+def test_no_format_is_refused(tmp_path):
+    draw(tmp_path / 'a.jpg')
+    (tmp_path / 'notes.json').write_text('{}')
+    (tmp_path / 'page.xml').write_text('<html/>')
+    (tmp_path / 'a.txt').write_text('two words')
+    with pytest.raises(ValueError, match=r'fits none.*Looked for') as refused:
+        recognise(tmp_path)
+    for text in ('(coco)', '(yolo)', '(voc)', '(labelme)', '1 files in .jpg', 'MMSegmentation'):
+        assert text in str(refused.value)
+
+
+@pytest.mark.parametrize('config', [UPERNET, RESNET])
+def test_boxes_for_another_library_are_named(tmp_path, config):
+    MAKERS['yolo'](tmp_path / 'own')
+    with pytest.raises(FileNotFoundError, match=r'looks like yolo, .*MMDetection'):
+        configure(tmp_path / 'own', '--backbone', 'tnt_ti', config=config)
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(FileNotFoundError) as refused:
+        configure(tmp_path / 'empty', '--backbone', 'tnt_ti', config=config)
+    assert 'looks like' not in str(refused.value)

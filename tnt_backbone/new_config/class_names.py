@@ -1,0 +1,83 @@
+"""Names and order of the classes of a user's own data."""
+
+from collections import Counter
+from pathlib import Path
+
+from ..data_checks.findings import shorten
+from .data_folder import read_text
+
+
+def read_class_names(path: Path) -> list[str]:
+    """Return the names in a file with one class name per line; its first line is class 0.
+
+    Raises:
+        ValueError: If a line between names is empty, a name occurs twice, or there is none.
+    """
+    names = [line.strip() for line in read_text(path).rstrip().splitlines()]
+    check_class_names(names, path)
+    return names
+
+
+def check_class_names(names: list[str], place: Path) -> None:
+    """Check that every class has a name of its own.
+
+    Args:
+        names: The names, class 0 first.
+        place: The file that holds them.
+
+    Raises:
+        ValueError: If there is no name, an empty one, or the same one twice.
+    """
+    if not names:
+        raise ValueError(f'{place} names no class. Write one name per class into it')
+    if '' in names:
+        raise ValueError(
+            f'{place}: class {names.index("")} of {len(names)} has no name. Write one name per '
+            'class, without empty lines between them'
+        )
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f'{place} names {", ".join(twice)} twice. Give each class its own name')
+
+
+def choose_classes(
+    root: Path,
+    times: Counter[str],
+    class_files: tuple[str, ...],
+    no_class: tuple[str, ...] = (),
+) -> tuple[list[str], list[str]]:
+    """Return the names and the order of the classes of a format that writes names.
+
+    Args:
+        root: The folder; a file with one class name per line in it gives the order.
+        times: How often each name occurs in the labels.
+        class_files: Names of such a file.
+        no_class: Names in it that are no classes.
+
+    Returns:
+        The names, and notes.
+
+    Raises:
+        ValueError: If there is no name, or the labels have one that the file lacks.
+    """
+    if not times:
+        raise ValueError(
+            f'--data {root} has no label file with an object. Pass another folder, or another '
+            '--format'
+        )
+    listed = next((root / name for name in class_files if (root / name).is_file()), None)
+    names = read_class_names(listed) if listed else sorted(times)
+    names = [name for name in names if name not in no_class]
+    if unknown := [f'{name} ({times[name]} times)' for name in sorted(set(times) - set(names))]:
+        raise ValueError(
+            f'{listed} does not name the classes {shorten(unknown, 8)}, which the labels have. '
+            'Add them, or correct the labels'
+        )
+    order = f'in the order of {listed}' if listed else 'sorted by name'
+    notes = [f'classes {order}: {shorten(names, 20)}']
+    lower = Counter(name.lower() for name in names)
+    if alike := [name for name in names if lower[name.lower()] > 1]:
+        notes.append(
+            f'classes whose names differ only in capital letters are counted apart: '
+            f'{shorten(alike, 8)}. Correct the labels if they are the same'
+        )
+    return names, notes

@@ -1,0 +1,94 @@
+"""Which files in COCO's format lie in a folder, and which split each of them is.
+
+::
+
+    DIR/train/_annotations.coco.json   DIR/valid/...   DIR/test/...         Roboflow
+    DIR/annotations/instances_train2017.json, instances_val2017.json        COCO
+    DIR/train.json   DIR/val.json      DIR/images/                          any
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ..data_checks.coco_file import SECTIONS, load_json
+from ..data_checks.findings import shorten
+from .data_folder import SPLITS, some_of_each_folder
+from .write_coco import is_made_here
+
+OTHER_TASKS = ('captions', 'person_keypoints', 'panoptic', 'stuff')  # beside COCO's instances_*
+
+
+def find_coco(root: Path, files: list[Path]) -> list[Path]:
+    """Return the files in COCO's format, without those that tools/new_config.py made.
+
+    Args:
+        root: The folder.
+        files: All files in it.
+    """
+    listed = [file for file in files if file.suffix.lower() == '.json']
+    names = {file.name for file in listed}
+    if any(name.startswith('instances') for name in names):
+        listed = [file for file in listed if not file.name.startswith(OTHER_TASKS)]
+    known = set(listed)
+    return [
+        file
+        for file in some_of_each_folder(listed)
+        if not _is_copy(file, known) and _is_coco(content := read_json(file))
+        if not is_made_here(content)
+    ]
+
+
+def _is_copy(file: Path, known: set[Path]) -> bool:
+    """Return whether ``mend_coco`` made a file."""
+    base, separator, _ = file.name.rpartition('_mended.json')
+    return bool(separator) and file.with_name(f'{base}.json') in known
+
+
+def _is_coco(content: Any) -> bool:
+    return isinstance(content, dict) and all(
+        isinstance(content.get(name), list) for name in SECTIONS
+    )
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds, or ``None`` if it is damaged."""
+    try:
+        return load_json(path)[0]
+    except ValueError:
+        return None
+
+
+def assign_splits(root: Path, found: list[Path]) -> dict[str, Path]:
+    """Return the file of each split, by a word in the names of the file and its folders.
+
+    Args:
+        root: The folder; names above it do not count.
+        found: Its files in COCO's format.
+
+    Raises:
+        ValueError: If it is not clear which file is for training.
+    """
+    splits: dict[str, list[Path]] = {}
+    for file in found:
+        splits.setdefault(_split_of(file, root), []).append(file)
+    if len(found) == 1 and '' in splits:
+        return {'train': found[0]}
+    unclear = [files for split, files in splits.items() if not split or len(files) > 1]
+    if unclear or 'train' not in splits:
+        raise ValueError(
+            f"--data {root} has several files in COCO's format, and it is not clear which one is "
+            f'for training: {shorten(unclear[0] if unclear else found, 8)}. Pass the files: --data '
+            'TRAIN.json --val-data VAL.json'
+        )
+    return {split: files[0] for split, files in splits.items()}
+
+
+def _split_of(file: Path, root: Path) -> str:
+    parts = file.relative_to(root).with_suffix('').parts
+    for part in reversed(parts):
+        words = re.findall('[a-z]+', part.lower())
+        for split, names in SPLITS.items():
+            if set(words) & set(names):
+                return split
+    return ''

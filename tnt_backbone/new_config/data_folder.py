@@ -1,0 +1,110 @@
+"""What lies in a folder of a user's own data: its files, splits, pictures, and text files."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+IMAGES = (
+    *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif', '.tiff', '.webp'),
+    *('.ppm', '.pgm', '.jp2'),
+)
+SAMPLED = 20  # files of each folder
+SPLITS = {
+    'train': ('train', 'training'),
+    'val': ('val', 'valid', 'validation'),
+    'test': ('test', 'testing'),
+}
+
+
+def list_files(root: Path) -> list[Path]:
+    """Return all files below a folder, sorted; links to folders are followed.
+
+    Hidden files and folders are left out. Among them are the ``._*`` files that macOS writes.
+    """
+    files: list[Path] = []
+    for folder, children, names in os.walk(root, followlinks=True):
+        children[:] = [name for name in children if not _is_hidden(name)]
+        children[:] = [name for name in children if not _is_above(Path(folder, name), folder)]
+        files += [Path(folder, name) for name in names if not _is_hidden(name)]
+    return sorted(files)
+
+
+def _is_above(child: Path, folder: str) -> bool:
+    """Return whether a link leads back to a folder that it lies in."""
+    return child.is_symlink() and Path(folder).resolve().is_relative_to(child.resolve())
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith('.') or name == '__MACOSX'
+
+
+def some_of_each_folder(files: list[Path]) -> list[Path]:
+    """Return the first few files of each folder: enough to tell what the others are."""
+    some: dict[Path, list[Path]] = {}
+    for file in files:
+        listed = some.setdefault(file.parent, [])
+        if len(listed) < SAMPLED:
+            listed.append(file)
+    return [file for listed in some.values() for file in listed]
+
+
+def is_image(path: Path) -> bool:
+    """Return whether a file is an image by its ending, in small or capital letters."""
+    return path.suffix.lower() in IMAGES
+
+
+def split_by_folders(images: Iterable[Path], root: Path) -> dict[str, list[Path]]:
+    """Return the images of the splits that folders name; without them, all are to train on.
+
+    Args:
+        images: Images below ``root``.
+        root: Folders above it do not count.
+
+    Raises:
+        ValueError: If only some images are in such folders, or none is to train on.
+    """
+    splits: dict[str, list[Path]] = defaultdict(list)
+    for image in images:
+        splits[_split_of(image, root)].append(image)
+    loose = splits.pop('', [])
+    if not splits:
+        return {'train': loose}
+    if loose:
+        raise ValueError(
+            f'{root} has folders for splits ({", ".join(splits)}), and {len(loose)} images that '
+            f'are in none of them, such as {loose[0]}. Move them into one'
+        )
+    if 'train' not in splits:
+        raise ValueError(
+            f'{root} has folders for {", ".join(splits)}, but none for training. Add train/'
+        )
+    return dict(splits)
+
+
+def _split_of(path: Path, root: Path) -> str:
+    for part in path.relative_to(root).parts[:-1]:
+        for split, names in SPLITS.items():
+            if part.lower() in names:
+                return split
+    return ''
+
+
+def by_stem(files: Iterable[Path]) -> dict[str, list[Path]]:
+    """Return the files by their names without folder and ending."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        found[file.stem].append(file)
+    return found
+
+
+def read_text(path: Path) -> str:
+    """Return a text file's content, without the byte order mark of Windows.
+
+    Raises:
+        ValueError: If it is not in UTF-8.
+    """
+    try:
+        return path.read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path} is not in UTF-8 ({error}). Save it in UTF-8') from error

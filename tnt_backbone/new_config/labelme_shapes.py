@@ -1,0 +1,148 @@
+"""Shapes of LabelMe: polygons, rectangles, circles and masks as boxes and masks of COCO."""
+
+import base64
+import io
+import math
+from collections.abc import Callable
+from typing import Any, TypeGuard
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from .labelled import Box, Labels, Shape, Size, UnusableError, to_rle
+
+NO_CLASS = ('__ignore__', '_background_')  # LabelMe's names in labels.txt
+LEFT_OUT = ('line', 'linestrip', 'point', 'points')  # no area
+CORNERS = 64  # of the polygon of a circle
+Points = list[tuple[float, float]]
+
+
+def read_shapes(content: dict[str, Any], size: Size) -> Labels:
+    """Return the objects in a JSON file, in pixels.
+
+    Args:
+        content: What is in the file; nothing if it is damaged.
+        size: Width and height of the image.
+
+    Raises:
+        UnusableError: If a shape is not usable.
+    """
+    if not content:
+        raise UnusableError('label cannot be read', 'it is not JSON')
+    width, height = content.get('imageWidth'), content.get('imageHeight')
+    stated = (int(width), int(height)) if _is_side(width) and _is_side(height) else None
+    groups: dict[tuple[str, str], list[Shape]] = {}
+    left_out = []
+    for number, entry in enumerate(content['shapes'], 1):
+        try:
+            name = label_of(entry)
+            if not name:
+                raise ValueError('it has no label')
+            kind = entry.get('shape_type') or 'polygon'
+            if kind in LEFT_OUT or name in NO_CLASS:
+                left_out.append(f'shape {name!r}' if name in NO_CLASS else f'shape of type {kind}')
+                continue
+            if kind not in SHAPES:
+                raise ValueError(f'shape_type {kind!r} is none of {", ".join(SHAPES)}')
+            points = [(float(x), float(y)) for x, y in entry['points']]
+            if not np.isfinite(points).all():
+                raise ValueError(f'points {points} are not all finite')
+            shape = SHAPES[kind](name, points, entry, stated or size)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            text = f'it has no {error}' if isinstance(error, KeyError) else str(error)
+            raise UnusableError('label cannot be read', f'shape {number}: {text}') from error
+        group = entry.get('group_id')
+        key = (name, f'shape {number}' if group is None else f'group {group}')
+        ignored = entry.get('difficult') is True  # of X-AnyLabeling
+        groups.setdefault(key, []).append(shape._replace(is_ignored=ignored))
+    shapes = [_join(parts, stated or size) for parts in groups.values()]
+    return Labels(shapes, stated, left_out)
+
+
+def label_of(entry: Any) -> str:
+    """Return the class of a shape, or an empty text if it has none."""
+    label = entry.get('label') if isinstance(entry, dict) else None
+    return str(label).strip() if isinstance(label, str | int) else ''
+
+
+def _is_side(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and value > 0
+
+
+def _join(parts: list[Shape], size: Size) -> Shape:
+    """Return the object that several shapes make."""
+    if len(parts) == 1:
+        return parts[0]
+    boxes = np.array([part.box for part in parts])
+    left, top = boxes[:, :2].min(axis=0).tolist()
+    right, bottom = boxes[:, 2:].max(axis=0).tolist()
+    joined = parts[0]._replace(box=(left, top, right, bottom))
+    if any(part.rle for part in parts):
+        rle = coco_mask.merge([to_rle(part, size) for part in parts])
+        return joined._replace(polygons=(), rle=_to_text(rle))
+    return joined._replace(polygons=[polygon for part in parts for polygon in part.polygons])
+
+
+def _to_text(rle: Any) -> dict[str, Any]:
+    """Return an RLE of pycocotools as it is written to JSON."""
+    return {'size': [int(side) for side in rle['size']], 'counts': rle['counts'].decode()}
+
+
+# ------------------------------------------------------------------ shapes
+
+
+def _polygon(name: str, points: Points, _entry: Any, _size: Size) -> Shape:
+    if len(points) < 3:
+        raise ValueError(f'a polygon of {len(points)} points; it needs 3')
+    return Shape(name, _around(points), [[value for point in points for value in point]])
+
+
+def _rectangle(name: str, points: Points, _entry: Any, _size: Size) -> Shape:
+    if len(points) not in (2, 4):  # two opposite corners, or all
+        raise ValueError(f'a rectangle of {len(points)} points; it needs 2')
+    left, top, right, bottom = box = _around(points)
+    return Shape(name, box, [[left, top, right, top, right, bottom, left, bottom]])
+
+
+def _circle(name: str, points: Points, _entry: Any, _size: Size) -> Shape:
+    if len(points) != 2:
+        raise ValueError(f'a circle of {len(points)} points; it needs its centre and one more')
+    (x, y), edge = points
+    radius = math.dist((x, y), edge)
+    angles = [2 * math.pi * i / CORNERS for i in range(CORNERS)]
+    polygon = [
+        value for a in angles for value in (x + radius * math.cos(a), y + radius * math.sin(a))
+    ]
+    return Shape(name, (x - radius, y - radius, x + radius, y + radius), [polygon])
+
+
+def _mask(name: str, points: Points, entry: Any, size: Size) -> Shape:
+    """Return the pixels that an AI tool of LabelMe marked: a PNG, and where it lies."""
+    left, top, _, _ = (round(value) for value in _around(points))
+    with Image.open(io.BytesIO(base64.b64decode(entry['mask']))) as image:
+        part = np.asarray(image.convert('L')) > 0
+    width, height = size
+    whole = np.zeros((height, width), np.uint8, order='F')
+    space = whole[max(top, 0) : top + part.shape[0], max(left, 0) : left + part.shape[1]]
+    space[:] = part[max(-top, 0) :, max(-left, 0) :][: space.shape[0], : space.shape[1]]
+    if not whole.any():
+        raise ValueError('a mask without a pixel in the image')
+    rle = coco_mask.encode(whole)
+    x, y, w, h = coco_mask.toBbox(rle).tolist()
+    return Shape(name, (x, y, x + w, y + h), rle=_to_text(rle))
+
+
+def _around(points: Points) -> Box:
+    xs, ys = zip(*points, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+SHAPES: dict[str, Callable[[str, Points, Any, Size], Shape]] = {
+    'polygon': _polygon,
+    'rectangle': _rectangle,
+    'circle': _circle,
+    'mask': _mask,
+    'oriented_rectangle': _polygon,
+    'rotation': _polygon,  # X-AnyLabeling's name for it
+}

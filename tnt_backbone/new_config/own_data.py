@@ -1,0 +1,199 @@
+"""A user's own data, put into a config: which format it has, and who reads it."""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..data_checks.coco_file import read_coco
+from ..data_checks.label_maps import parse_label_map
+from . import FORMATS
+from .backbone import find_misfit
+from .class_folders import set_class_folders
+from .coco import set_coco_data, split_coco
+from .coco_folder import assign_splits, find_coco
+from .data_folder import list_files
+from .formats import find_signs, recognise
+from .labelme import read_labelme
+from .masks import set_mask_data
+from .mend_coco import mend_coco
+from .rare_classes import balance_classes
+from .voc import read_voc
+from .write_coco import require_own, write_coco
+from .yolo import read_yolo
+from .yolo_splits import YAML
+
+TESTED = 'evaluation is on the test split: there is no validation split'
+READERS = {'voc': read_voc, 'yolo': read_yolo}
+DESCRIPTIONS = (*YAML, '.data')  # files that stand for a folder in YOLO's format
+
+
+def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
+    """Put ``--data`` into a config, and return the changes, one line each.
+
+    Args:
+        cfg: The whole config.
+        args: The command line of ``tools/new_config.py``.
+
+    Raises:
+        ValueError: If the library of the config cannot read the data.
+        FileNotFoundError: If a file or folder is missing.
+        FileExistsError: If a file would be overwritten.
+    """
+    scope = cfg.get('default_scope')
+    _check_options(args, scope)
+    if scope in ('mmseg', 'mmpretrain'):
+        try:
+            if scope == 'mmseg':
+                changes = set_mask_data(cfg, args.data, parse_label_map(args.label_map or ()))
+            else:
+                changes = set_class_folders(cfg, args.data)
+        except FileNotFoundError as error:
+            signs = find_signs(args.data, list_files(args.data))
+            if not signs:
+                raise
+            raise FileNotFoundError(
+                f'{error}. --data {args.data} looks like {" or ".join(signs)}, which configs of '
+                'MMDetection read: start --from one of these'
+            ) from error
+    elif args.data.is_dir() or args.data.suffix.lower() in DESCRIPTIONS:
+        changes = _set_folder(cfg, args)
+    else:
+        changes = _set_coco_files(cfg, args)
+    if scope != 'mmseg':
+        changes += balance_classes(cfg, repeat=args.balance)
+    if misfit := find_misfit(cfg):
+        raise ValueError(
+            f'The model does not run with the number of classes in --data {args.data} ({misfit}). '
+            'Start --from another config'
+        )
+    return changes
+
+
+def _check_options(args: argparse.Namespace, scope: str | None) -> None:
+    """Check that the options fit the library of the config.
+
+    Raises:
+        ValueError: If they do not.
+    """
+    known = FORMATS.get(scope or '', ())
+    if not known:
+        raise ValueError(f'The config is of {scope}. --data is for configs of {", ".join(FORMATS)}')
+    if args.label_map and scope != 'mmseg':
+        raise ValueError('--label-map is for label maps of MMSegmentation. Leave it out')
+    if args.format and args.format not in known:
+        readers = [library for library, names in FORMATS.items() if args.format in names]
+        raise ValueError(
+            f'--format {args.format} is for configs of {", ".join(readers)}, but the config is of '
+            f'{scope}. Pass one of {", ".join(known)}, or start --from another config'
+        )
+    if args.balance and scope == 'mmseg':
+        raise ValueError(
+            '--balance repeats images with rare classes, and the data sets of MMSegmentation do '
+            'not tell which classes an image shows. Leave it out. Weights of the classes do '
+            'something similar: class_weight=[...] in loss_decode of the heads'
+        )
+    if scope == 'mmdet':
+        return
+    if not args.data.is_dir():
+        raise ValueError(
+            f'--data {args.data} is a file, but the config is of {scope}. Pass a folder '
+            '(docs/tutorial.md). Only configs of mmdet read a file'
+        )
+    if args.val_data or args.images or args.val_share:
+        raise ValueError(
+            f'--val-data, --val-share and --images are for configs of mmdet, but the config is of '
+            f'{scope}, and --data {args.data} is a folder. Leave them out'
+        )
+
+
+def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
+    """Write the labels of a folder as files in COCO's format, and use these."""
+    if args.val_data or args.images or args.val_images:
+        raise ValueError(
+            f'--data {args.data} is a folder. --val-data, --images and --val-images need a JSON '
+            'file. Leave them out'
+        )
+    if args.data.is_file() and args.format not in (None, 'yolo'):
+        raise ValueError(
+            f'--format {args.format} needs a folder, but --data {args.data} is a file that '
+            "describes data in YOLO's format. Leave out --format, or pass the folder"
+        )
+    name = recognise(args.data, args.format) if args.data.is_dir() else 'yolo'
+    if name == 'coco':
+        return _set_coco_folder(cfg, args)
+    stem = args.output.with_suffix('')
+    if name == 'labelme':
+        data = read_labelme(args.data, stem.with_name(f'{stem.name}_coco_images'))
+    else:
+        data = READERS[name](args.data)
+    parted = bool(args.val_share) and not data.splits.get('val')
+    if args.val_share and not parted:
+        raise ValueError(
+            f'--data {args.data} has a validation split of {len(data.splits["val"])} images. Leave '
+            'out --val-share'
+        )
+    written = write_coco(data, stem, overwrite=args.force)
+    train, val = written.files['train'], written.files.get('val')
+    test = written.files.get('test')
+    changes = [f'format: {name}', *written.notes]
+    if parted:
+        for part in ('train', 'val') if not args.force else ():
+            require_own(train.with_name(f'{train.stem}_{part}.json'))
+        train, val = split_coco(train, args.val_share, overwrite=True)
+    elif val is None and test is not None:
+        val = test
+        changes.append(TESTED)
+    return changes + set_coco_data(
+        cfg, train, val, written.images, test=test, keeps_background=True
+    )
+
+
+def _set_coco_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
+    """Use the files in COCO's format that lie in a folder."""
+    found = find_coco(args.data, list_files(args.data))
+    if not found:
+        raise ValueError(f"--data {args.data} has no JSON file in COCO's format")
+    splits = assign_splits(args.data, found)
+    if args.val_share and 'val' in splits:
+        raise ValueError(
+            f'--data {args.data} has a validation split already ({splits["val"]}). Leave out '
+            '--val-share'
+        )
+    return [
+        'format: coco',
+        *_use_coco(cfg, args, splits['train'], splits.get('val'), splits.get('test')),
+    ]
+
+
+def _set_coco_files(cfg: Config, args: argparse.Namespace) -> list[str]:
+    if args.format not in (None, 'coco'):
+        raise ValueError(f'--format {args.format} needs a folder, but --data {args.data} is a file')
+    if args.val_share and args.val_data:
+        raise ValueError(
+            '--val-share and --val-data exclude each other: --val-share writes the '
+            'validation split, --val-data names it. Pass one of them'
+        )
+    if args.val_data and not args.val_data.is_file():
+        raise FileNotFoundError(f'--val-data {args.val_data} was not found. Pass a JSON file')
+    return _use_coco(cfg, args, args.data, args.val_data, None)
+
+
+def _use_coco(
+    cfg: Config, args: argparse.Namespace, train: Path, val: Path | None, test: Path | None
+) -> list[str]:
+    """Use files in COCO's format, corrected where they need it."""
+    train, changes = mend_coco(train)
+    names = read_coco(train).names if val or test else None
+    if val:
+        val, more = mend_coco(val, names)
+        changes += more
+    if test:
+        test, more = mend_coco(test, names)
+        changes += more
+    if args.val_share:
+        train, val = split_coco(train, args.val_share, overwrite=args.force)
+    elif test and not val:
+        val = test
+        changes.append(TESTED)
+    return changes + set_coco_data(cfg, train, val, args.images, args.val_images, test=test)

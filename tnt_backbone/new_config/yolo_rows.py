@@ -1,0 +1,94 @@
+"""The rows of a label file in YOLO's format."""
+
+import math
+from pathlib import Path
+
+from .data_folder import read_text
+from .labelled import Labels, Shape, Size, UnusableError
+
+SLACK = 0.01  # by which a coordinate may lie outside the image: rounding
+
+
+def read_rows(
+    path: Path, size: Size, names: dict[int, str], keypoints: int | None = None
+) -> Labels:
+    """Return the objects of a label file, in pixels.
+
+    Args:
+        path: The file.
+        size: Width and height of the image as it is seen, turned by EXIF.
+        names: The classes by their numbers.
+        keypoints: How many numbers for keypoints follow the box in a row.
+
+    Raises:
+        UnusableError: If a row is not usable.
+    """
+    try:
+        lines = read_text(path).splitlines()
+    except ValueError as error:
+        raise UnusableError('label cannot be read', 'it is not in UTF-8') from error
+    rows: dict[tuple[float, ...], Shape] = {}
+    repeated = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = tuple(float(value) for value in line.split())
+        except ValueError as error:
+            text = f'line {number} holds {line[:60]!r}, which is not numbers'
+            raise UnusableError('label cannot be read', text) from error
+        if fault := _fault(row, names, keypoints):
+            reason, text = fault
+            raise UnusableError(reason, f'line {number} {text}')
+        if row in rows:
+            repeated.append('row that repeats another one')
+        rows[row] = _to_shape(row, size, names, boxes_only=keypoints is not None)
+    return Labels(list(rows.values()), left_out=repeated)
+
+
+def _fault(
+    row: tuple[float, ...], names: dict[int, str], keypoints: int | None
+) -> tuple[str, str] | None:
+    """Return why a row is not usable: the reason and the text; or ``None``."""
+    bad = 'label cannot be read'
+    number, values = len(row), row[1:5]
+    if keypoints is not None:
+        if number not in (5, 5 + keypoints):
+            return bad, f'has {number} numbers, but kpt_shape asks for {5 + keypoints}'
+    elif number < 5 or number == 6 or number % 2 == 0:
+        return bad, f'has {number} numbers, but a box has 5 and a polygon 7, 9, 11, ...'
+    else:
+        values = row[1:]
+    if not all(map(math.isfinite, row)):
+        return bad, 'holds a number that is not finite'
+    if row[0] not in names:
+        known = f'{min(names)} to {max(names)}' if len(names) > 1 else f'{min(names)}'
+        return (
+            'class id without a name',
+            f'has the class id {row[0]:g}, but the names are for {known}',
+        )
+    if min(values) < -SLACK or max(values) > 1 + SLACK:
+        worst = max(values, key=lambda value: abs(value - 0.5))
+        return bad, f'has {worst:g}, but coordinates are shares of the image, between 0 and 1'
+    if len(values) == 4 and min(values[2:]) < 0:
+        return bad, f'has a width or height under 0: {values[2]:g}, {values[3]:g}'
+    return None
+
+
+def _to_shape(
+    row: tuple[float, ...], size: Size, names: dict[int, str], *, boxes_only: bool
+) -> Shape:
+    """Return an object in pixels, clipped to the image."""
+    width, height = size
+    name = names[int(row[0])]
+    if len(row) == 5 or boxes_only:
+        x, y, w, h = row[1:5]
+        xs, ys = [x - w / 2, x + w / 2], [y - h / 2, y + h / 2]
+    else:
+        xs, ys = list(row[1::2]), list(row[2::2])
+    xs = [min(max(x, 0.0), 1.0) * width for x in xs]
+    ys = [min(max(y, 0.0), 1.0) * height for y in ys]
+    box = (min(xs), min(ys), max(xs), max(ys))
+    if len(row) == 5 or boxes_only:
+        return Shape(name, box)
+    return Shape(name, box, [[value for point in zip(xs, ys, strict=True) for value in point]])

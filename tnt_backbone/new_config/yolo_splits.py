@@ -1,0 +1,180 @@
+"""What describes data in YOLO's format: ``data.yaml``, darknet's ``obj.data``, or class names.
+
+The rules are those of Ultralytics' documentation (docs.ultralytics.com/datasets/detect) and of
+darknet's README.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..data_checks.findings import shorten
+from .class_names import check_class_names, read_class_names
+from .data_folder import list_files, read_text
+
+YAML = ('.yaml', '.yml')
+KEYS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
+CLASS_FILES = ('classes.txt', 'obj.names', '_darknet.labels')
+
+
+@dataclass
+class Description:
+    """What a data set says about itself.
+
+    Attributes:
+        place: The file that says it.
+        names: The classes by their numbers, in this order.
+        folders: Where paths may start, the likeliest first.
+        splits: Folders, or text files that list images, of each split, as they are written; none if
+            the file does not say it.
+        keypoints: How many numbers for keypoints follow the box in a row; ``None`` if rows have
+            boxes or polygons.
+    """
+
+    place: Path
+    names: dict[int, str]
+    folders: list[Path]
+    splits: dict[str, list[str]]
+    keypoints: int | None = None
+
+
+def find_descriptions(files: list[Path]) -> list[Path]:
+    """Return the files of a folder that describe a data set."""
+    return [file for file in files if file.suffix.lower() == '.data' or _is_data_yaml(file)]
+
+
+def _is_data_yaml(path: Path) -> bool:
+    if path.suffix.lower() not in YAML:
+        return False
+    try:
+        content = _load(path)
+    except ValueError:
+        return path.stem == 'data'
+    return 'names' in content or {'train', 'val'} <= set(content)
+
+
+def describe(root: Path) -> Description:
+    """Return what is said about a data set.
+
+    Args:
+        root: Its folder, or the file that describes it.
+
+    Raises:
+        ValueError: If nothing names the classes, or several files do.
+    """
+    if root.is_file():
+        return _read_description(root)
+    files = list_files(root)
+    found = find_descriptions(files)
+    if len(found) > 1:
+        raise ValueError(
+            f'--data {root} has several files that describe a data set: {shorten(found, 8)}. Pass '
+            'the one to use as --data'
+        )
+    if found:
+        return _read_description(found[0])
+    return _from_class_file(root, files)
+
+
+def _from_class_file(root: Path, files: list[Path]) -> Description:
+    listed = [f for f in files if f.name.lower() in CLASS_FILES or f.suffix.lower() == '.names']
+    if not listed:
+        raise ValueError(
+            f'--data {root} has no names of classes: no data.yaml, no {", no ".join(CLASS_FILES)}. '
+            f'Write {root / "classes.txt"} with one name per line, class 0 first'
+        )
+    names = {file: read_class_names(file) for file in listed}
+    if len({tuple(found) for found in names.values()}) > 1:
+        raise ValueError(f'The names of classes differ in {shorten(listed, 8)}. Keep one file')
+    return Description(listed[0], dict(enumerate(names[listed[0]])), [root], {})
+
+
+def _read_description(path: Path) -> Description:
+    content = _load(path) if path.suffix.lower() in YAML else _load_darknet(path)
+    folders = [path.parent]
+    if stated := content.get('path'):
+        base = path.parent / str(stated).replace('\\', '/')
+        if base.is_dir():  # else it is of another computer
+            folders.insert(0, base)
+    splits = {
+        split: _to_list(content[key])
+        for split, keys in KEYS.items()
+        for key in keys
+        if key in content and _to_list(content[key])
+    }
+    names = _names(content, path, folders)
+    return Description(path, names, folders, splits, _keypoints(content, path))
+
+
+def _names(content: dict[str, Any], path: Path, folders: list[Path]) -> dict[int, str]:
+    """Return the names of a list, of a dict of numbers and names, or of darknet's file."""
+    names, count = content.get('names'), content.get('nc', content.get('classes'))
+    if isinstance(names, str) and path.suffix.lower() not in YAML:
+        file = resolve(names, folders)
+        if file is None:
+            raise ValueError(f'{path}: names={names} was not found. Correct the path')
+        names = read_class_names(file)
+    if names is None and str(count).isdigit():
+        names = [f'class_{number}' for number in range(int(str(count)))]  # Ultralytics' names
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not all(str(number).isdigit() for number in names):
+        raise ValueError(
+            f'{path}: names is {names!r}. Write a list with one name per class, or a number and a '
+            'name for each'
+        )
+    if other := [name for name in names.values() if not isinstance(name, str)]:
+        raise ValueError(f'{path}: a name is {other[0]!r}. Write a text for each class')
+    by_number = {int(number): name.strip() for number, name in names.items()}
+    check_class_names(list(by_number.values()), path)
+    if count is not None and str(count) != str(len(by_number)):
+        raise ValueError(f'{path}: nc is {count}, but names has {len(by_number)}. Make them equal')
+    return dict(sorted(by_number.items()))
+
+
+def _keypoints(content: dict[str, Any], path: Path) -> int | None:
+    shape = content.get('kpt_shape')
+    if shape is None:
+        return None
+    if not isinstance(shape, list) or len(shape) != 2 or not all(str(s).isdigit() for s in shape):
+        raise ValueError(f'{path}: kpt_shape is {shape!r}, not two numbers such as [17, 3]')
+    return int(shape[0]) * int(shape[1])
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """Return a YAML file's content, in which all values are texts: a class may be called ``no``."""
+    try:
+        content = yaml.load(path.read_bytes(), Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f'{path} is not YAML ({error}). Correct it') from error
+    return content if isinstance(content, dict) else {}
+
+
+def _load_darknet(path: Path) -> dict[str, Any]:
+    pairs = (line.partition('=') for line in read_text(path).splitlines() if '=' in line)
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _to_list(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [str(entry) for entry in values if entry not in (None, '')]
+
+
+def resolve(written: str, folders: list[Path]) -> Path | None:
+    """Return the file or folder that a path means, or ``None``.
+
+    Args:
+        written: As it stands in a file: from another folder, of Windows, or of another computer.
+        folders: Where it may start. Of a path of another computer, as much of its end as exists in
+            one of the folders is taken.
+    """
+    text = written.strip().replace('\\', '/')
+    parts = [part for part in text.split('/') if part not in ('', '.', '..') and part[-1:] != ':']
+    tails = ['/'.join(parts[i:]) for i in range(len(parts))]
+    for ending in (text, *tails):
+        for folder in folders:
+            if ending and (folder / ending).exists():
+                return folder / ending
+    return None
