@@ -392,19 +392,19 @@ def test_layer_depth_follows_mmpretrains_protocol(build):
 
 BAD_ARGUMENTS = [
     ('arch', 'xxl', "arch='xxl'"),
-    ('img_size', 0, r'img_size=0 .* \d+ pixels'),
+    ('img_size', 0, r'img_size=0 .*\b\d+\b'),
     ('img_size', (224,), r'img_size=\(224,\) .*\(H, W\)'),
     ('img_size', 224.0, r'img_size=224\.0 .*\(H, W\)'),
     ('in_channels', 0, 'in_channels=0 '),
     ('out_type', 'pyramids', "out_type='pyramids' .*'pyramid', "),
-    ('out_indices', (0, 4), r'out_indices=\(0, 4\) .* 0 to 3'),
-    ('out_indices', (1.0,), r'out_indices=\(1\.0,\) .* 0 to 3'),
-    ('out_indices', 3.0, r'out_indices=\(3\.0,\) .* 0 to 3'),
-    ('out_channels', (64, 128), r'out_channels=\(64, 128\) has 2 .* 4 levels'),
+    ('out_indices', (0, 4), r'out_indices=\(0, 4\) .*\b3\b'),
+    ('out_indices', (1.0,), r'out_indices=\(1\.0,\) .*\b3\b'),
+    ('out_indices', 3.0, r'out_indices=\(3\.0,\) .*\b3\b'),
+    ('out_channels', (64, 128), r'out_channels=\(64, 128\) .*\b2\b.*\b4\b'),
     ('out_channels', 64, 'out_channels=64 '),
     ('out_strides', (4, 8, 16, 0), r'out_strides=\(4, 8, 16, 0\) '),
-    ('frozen_stages', 99, r'frozen_stages=99 .* -1 to \d+'),
-    ('frozen_stages', None, r'frozen_stages=None .* -1 to \d+'),
+    ('frozen_stages', 99, r'frozen_stages=99 .*-1 .*\d+'),
+    ('frozen_stages', None, r'frozen_stages=None .*-1 .*\d+'),
     ('drop_path_rate', 1.0, r'drop_path_rate=1\.0 .*\[0, 1\)'),
     ('drop_path_rate', None, r'drop_path_rate=None .*\[0, 1\)'),
 ]
@@ -419,7 +419,7 @@ def test_bad_arguments_are_refused_with_the_way_out(build, argument, value, mess
 
 def test_a_tap_that_is_no_block_is_refused(build):
     if takes_taps(build):
-        with pytest.raises(ValueError, match=r'taps=.*99.* 0 to \d+'):
+        with pytest.raises(ValueError, match=r'taps=.*99.*\b0\b.*\d+'):
             build(taps=(2, 5, 8, 99))
     else:
         with pytest.raises(TypeError, match='taps'):
