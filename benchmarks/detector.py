@@ -96,7 +96,7 @@ def main() -> None:
     print(machine.describe(args.device))
     costs = defaultdict(list)
     for number, detector, backbone in product(range(args.rounds), args.detectors, args.backbones):
-        cost = machine.alone(measure, detector, backbone, args)
+        cost = machine.in_fresh_process(measure, detector, backbone, args)
         costs[detector, backbone].append(cost)
         print(f'  round {number + 1}, {detector}, {backbone}: {cost[0]:.1f} s', file=sys.stderr)
     for detector in args.detectors:

@@ -37,7 +37,7 @@ def peak_memory(device: str) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kibibytes on Linux
 
 
-def alone(function: Callable[..., Result], *arguments: object) -> Result:
+def in_fresh_process(function: Callable[..., Result], *arguments: object) -> Result:
     """Call a function in a fresh process, whose peak of memory is its own."""
     with multiprocessing.get_context('spawn').Pool(1) as pool:
         return pool.apply(function, arguments)

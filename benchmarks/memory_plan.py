@@ -70,7 +70,7 @@ def main() -> None:
                 backward=True,
                 repeat=1,
             )
-            cells.append(f'{machine.alone(measure, model + arguments, step)[1]:.2f}')
+            cells.append(f'{machine.in_fresh_process(measure, model + arguments, step)[1]:.2f}')
         print(f'| {model}, {batch}, {dtype} | {" | ".join(cells)} |', flush=True)
 
 

@@ -32,7 +32,7 @@ from tnt_backbone.run.libraries import set_dataloader_defaults, skip_validation
 from tnt_backbone.run.pretrained import drop_pretrained
 from tnt_backbone.run.runner import build_runner, suit_to_machine
 
-BATCHES = 64  # of the loader alone; a few are ready before they are asked for
+BATCHES = 64  # only loaded; a few are ready before they are asked for
 Step = dict[str, float]
 
 
@@ -157,7 +157,7 @@ def main() -> None:
     for part, milliseconds in {**parts, 'step': total}.items():
         print(f'| {part} | {milliseconds:.1f} | {milliseconds / total:.1%} |')
     workers = cfg.train_dataloader.num_workers
-    print(f'A batch of the loader alone, {workers} workers: {loading:.1f} ms')
+    print(f'A batch, only loaded, {workers} workers: {loading:.1f} ms')
     print(f'Peak of memory beside the model: {gib:.2f} GiB')
 
 

@@ -49,7 +49,7 @@ model = dict(
     ),
 )
 
-optim_wrapper = dict(optimizer=dict(lr=3e-3))  # of the neck and the head alone
+optim_wrapper = dict(optimizer=dict(lr=3e-3))  # only neck and head learn
 max_iters = 1000
 train_cfg = dict(max_iters=max_iters)
 _base_.param_scheduler[0].end = 75

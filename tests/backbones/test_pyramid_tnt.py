@@ -1,4 +1,4 @@
-"""What is PyramidTNT's alone; the rest is in test_contract.py."""
+"""What only PyramidTNT has; the rest is in test_contract.py."""
 
 import pytest
 import torch

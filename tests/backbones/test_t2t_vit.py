@@ -1,4 +1,4 @@
-"""What is T2T-ViT's alone; the rest is in test_contract.py."""
+"""What only T2T-ViT has; the rest is in test_contract.py."""
 
 import pytest
 import torch

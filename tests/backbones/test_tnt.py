@@ -55,7 +55,7 @@ def test_patch_and_word_size(patch_size, word_stride, num_words):
     [{'se': True}, {'window_size': 2, 'global_blocks': ()}, {'formulation': 'legacy'}],
     ids=str,
 )
-def test_the_class_token_alone_is_the_one_among_all(kwargs):
+def test_a_class_token_output_is_the_one_among_all(kwargs):
     outputs = []
     for out_type in ('cls_token', 'raw'):
         torch.manual_seed(0)

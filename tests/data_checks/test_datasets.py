@@ -124,7 +124,7 @@ def test_heads_with_too_few_classes_are_an_error(model, key):
         check_num_classes(cfg, build_leaf_datasets(cfg, ['train']))
 
 
-def test_panoptic_heads_count_the_things_alone():
+def test_panoptic_heads_count_only_the_things():
     metainfo = {'classes': ('box', 'disc', 'sky'), 'thing_classes': ('box', 'disc')}
     head = {'bbox_head': [{'num_classes': 2}], 'mask_head': {'num_classes': 2}}
     cfg = config(leaf('a.json', metainfo=metainfo), model={'roi_head': head})

@@ -198,7 +198,7 @@ def test_what_an_interrupted_run_left_is_made_anew(tmp_path):
     assert not (tmp_path / 'train' / '999999.jpg').exists()
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path):
+def test_a_folder_of_something_else_is_not_touched(tmp_path):
     (tmp_path / 'train').mkdir()
     (tmp_path / 'train' / 'cat.jpg').write_bytes(b'precious')
     with pytest.raises(FileExistsError, match=re.escape(str(tmp_path))):

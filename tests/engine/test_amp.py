@@ -69,7 +69,7 @@ def test_without_amp_nothing_changes():
 
 
 @pytest.mark.parametrize('kind', [None, 'OptimWrapper', OptimWrapper, 'AmpOptimWrapper'])
-def test_amp_replaces_the_plain_wrapper_alone(kind):
+def test_amp_replaces_only_the_plain_wrapper(kind):
     cfg = Config({'optim_wrapper': {'type': kind} if kind else {}})
     enable_amp(cfg)
     assert cfg.optim_wrapper == {'type': 'AmpOptimWrapper', 'loss_scale': 'dynamic'}

@@ -48,7 +48,7 @@ def build(model, **paramwise_cfg):
 
 
 def test_equals_mmpretrains_on_a_backbone(model):
-    """The model itself is asked for the depths there, so it takes a bare backbone alone."""
+    """MMPretrain asks the model itself for the depths, so its constructor takes only a backbone."""
     paramwise_cfg = dict(layer_decay_rate=0.7, norm_decay_mult=0.0, bias_decay_mult=0.0)
     init_default_scope('mmpretrain')
     theirs = LearningRateDecayOptimWrapperConstructor(dict(optimizer=OPTIMIZER), paramwise_cfg)

@@ -33,7 +33,7 @@ def test_heads_must_divide_the_channels():
         Attention(12, 5)
 
 
-def test_the_class_token_alone_costs_what_it_needs():
+def test_only_the_class_token_costs_what_it_needs():
     """Of the products, the queries, keys and values of all tokens and one row of the rest."""
     torch.manual_seed(0)
     block = TransformerBlock(12, 3, class_token_only=True)

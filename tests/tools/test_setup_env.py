@@ -1,7 +1,7 @@
 """tools/setup_env.sh: what it refuses and with which advice, and that the pins are complete.
 
-The script runs on a copy of the files it reads, on machines that lack something: no test downloads
-or compiles. That it makes a working environment is shown by the one that runs these tests.
+The script runs on a copy of the files it reads, on machines where something is missing. No test
+downloads or compiles. The environment that runs these tests shows that it makes a working one.
 """
 
 import importlib.metadata
@@ -173,7 +173,7 @@ def test_no_network_leaves_what_was_there(setup_env, checkout, tmp_path):
     ], 'temporary folders must be gone'
 
 
-def test_foreign_environment_is_left_alone(setup_env, checkout):
+def test_foreign_environment_is_not_touched(setup_env, checkout):
     (checkout / '.venv').mkdir()
     (checkout / '.venv/mine').touch()
     result = setup_env(replaced=USABLE)

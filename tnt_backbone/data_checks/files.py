@@ -249,7 +249,7 @@ def _plan_masks(dataset: Any, is_training: bool) -> Check:
             if finding.kind == SEEN:
                 files.setdefault(int(finding.text), []).append(finding.file)
         place = str(dataset.data_prefix.get('seg_map_path'))
-        # a subset may lack classes; labels out of range are told file by file
+        # classes may be missing in a subset; labels out of range are reported file by file
         compared = find_in_labels(files, classes, place, is_training=is_training)
         kept = [finding for finding in found if finding.kind != SEEN]
         is_whole = not dataset._indices
