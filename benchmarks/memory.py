@@ -47,7 +47,7 @@ def measure(model: str, args: argparse.Namespace) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Print a row a model."""
+    """Print a row per model."""
     args = parse_args()
     what = 'forward + backward' if args.backward else 'forward'
     height, width = args.shape

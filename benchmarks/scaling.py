@@ -73,7 +73,7 @@ def plot(sizes: list[int], amounts: list[int], label: str, costs: Costs, path: P
 
 
 def main() -> None:
-    """Print a row a size, and the exponents."""
+    """Print a row per size, and the exponents."""
     args = parse_args()
     label, sizes = ('images', args.batches) if args.batches else ('side', args.sides)
     amounts = sizes if args.batches else [side**2 for side in sizes]
