@@ -91,7 +91,7 @@ def our_t2t_vit(theirs, dtype):
     return ours
 
 
-def mend_scale(model):
+def correct_scale(model):
     """Divide by the inverse of what it should be multiplied by.
 
     mmpretrain 1.2.0 hands its attention a scale that the function divides by.
@@ -112,7 +112,7 @@ def mend_scale(model):
 def test_equals_mmpretrain_with_its_scale_fixed(dtype):
     theirs = mmpretrain_t2t_vit(dtype)
     ours = our_t2t_vit(theirs, dtype)
-    mend_scale(theirs)
+    correct_scale(theirs)
     image = torch.randn(2, 3, 64, 64, dtype=dtype)
     with torch.no_grad():
         assert relative_error(ours(image)[0], theirs(image)[0]) < TOLERANCE[dtype]
