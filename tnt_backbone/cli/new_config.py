@@ -124,7 +124,7 @@ def set_own_data(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     from ..new_config.class_folders import set_class_folders
     from ..new_config.coco import set_coco_data, split_coco
     from ..new_config.masks import set_mask_data
-    from ..new_config.mend_coco import mend_coco
+    from ..new_config.correct_coco import mend_coco
 
     scope = cfg.get('default_scope')
     if args.label_map and scope != 'mmseg':
