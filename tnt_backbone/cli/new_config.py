@@ -123,8 +123,8 @@ def set_own_data(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     from ..new_config.backbone import find_misfit
     from ..new_config.class_folders import set_class_folders
     from ..new_config.coco import set_coco_data, split_coco
+    from ..new_config.correct_coco import correct_coco
     from ..new_config.masks import set_mask_data
-    from ..new_config.correct_coco import mend_coco
 
     scope = cfg.get('default_scope')
     if args.label_map and scope != 'mmseg':
@@ -146,7 +146,7 @@ def set_own_data(cfg: 'Config', args: argparse.Namespace) -> list[str]:
             changes = set_class_folders(cfg, args.data)
     elif scope == 'mmdet':
         val = args.val_data
-        train, mended = mend_coco(args.data)
+        train, corrected = correct_coco(args.data)
         if args.val_share:
             if val:
                 raise ValueError(
@@ -157,9 +157,9 @@ def set_own_data(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         elif val:
             if not val.is_file():
                 raise FileNotFoundError(f'--val-data {val} was not found. Pass a JSON file')
-            val, more = mend_coco(val, read_coco(train).names)
-            mended += more
-        changes = mended + set_coco_data(cfg, train, val, args.images, args.val_images)
+            val, more = correct_coco(val, read_coco(train).names)
+            corrected += more
+        changes = corrected + set_coco_data(cfg, train, val, args.images, args.val_images)
     else:
         raise ValueError(
             f'--data {args.data} is a file, but the config is of {scope}. Pass a folder '
