@@ -294,8 +294,8 @@ def test_without_a_gpu_torch_is_the_cpu_build(make_environment):
     [
         ({}, {}, True, CPU_INDEX),
         ({'CPU_BUILD': 'yes'}, {'timeout': 'exit 124'}, False, CPU_INDEX),
-        ({'CPU_BUILD': 'yes', 'TNT_BACKBONE_CPU_INDEX': ''}, {}, False, 'default index'),
-        ({'CPU_BUILD': 'yes'}, {'nvidia-smi': 'echo "GPU 0: H100"'}, False, 'there is a GPU'),
+        ({'CPU_BUILD': 'yes', 'TNT_BACKBONE_CPU_INDEX': ''}, {}, False, 'default'),
+        ({'CPU_BUILD': 'yes'}, {'nvidia-smi': 'echo "GPU 0: H100"'}, False, 'GPU'),
     ],
     ids=['not offered', 'no answer in time', 'switched off', 'GPU'],
 )
@@ -307,7 +307,7 @@ def test_else_torch_comes_from_the_default_index(
     assert command.startswith('torch torchvision numpy')
     assert was_asked == asked
     assert source in output
-    assert 'from the default index' in output
+    assert 'default index' in output
 
 
 def test_a_torch_index_that_was_named_is_taken(make_environment):
@@ -316,7 +316,7 @@ def test_a_torch_index_that_was_named_is_taken(make_environment):
     command, _ = of_torch(record)
     assert command == f'--no-deps --default-index {index} torch torchvision'
     assert not any(CPU_INDEX in line for line in record)
-    assert f'from {index}' in output
+    assert index in output
 
 
 def test_a_gpu_that_came_later_replaces_the_cpu_build(make_environment):
@@ -384,7 +384,7 @@ def test_mmcv_is_compiled_as_joined_files_once(make_environment, tmp_path, stack
     assert wheel == OPTIMISED
     (wheels,) = (tmp_path / 'cache/wheels').iterdir()
     assert [path.name for path in wheels.iterdir()] == ['mmcv.whl']
-    assert 'joined' not in output
+    assert '.joined' not in output
 
 
 def test_files_that_do_not_compile_when_joined_are_compiled_singly(make_environment, tmp_path):
@@ -392,7 +392,7 @@ def test_files_that_do_not_compile_when_joined_are_compiled_singly(make_environm
     built = [line for line in record if line.startswith(('sources', 'wheel'))]
     assert ['--units' in line for line in built] == [True, False, False, False]
     assert built[1::2] == [f'{OPTIMISED} -march=native'] * 2
-    (explanation,) = (line for line in output.splitlines() if 'joined' in line)
+    (explanation,) = (line for line in output.splitlines() if '.joined' in line)
     (log,) = (tmp_path / 'cache/logs').glob('*.joined')
     assert str(log) in explanation
     assert 'error: Point' in log.read_text()
