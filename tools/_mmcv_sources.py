@@ -3,7 +3,7 @@
     python tools/_mmcv_sources.py REQUIREMENT FOLDER [--units N]
 
 ``REQUIREMENT`` is ``mmcv==2.1.0`` or ``onedl-mmcv==2.3.6``. ``FOLDER/source`` receives the unpacked
-sources, anew with each call; ``FOLDER/archive`` keeps what pip downloaded.
+sources, again with each call; ``FOLDER/archive`` keeps what pip downloaded.
 
 With ``--units`` the files of mmcv's operators are joined. Each of them has about 100 lines and
 includes PyTorch's headers, which take most of its compile time. A joined file includes many of

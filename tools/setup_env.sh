@@ -359,7 +359,7 @@ make_environment() {
   detail "Python $(python_version "$BASE_PYTHON") ($BASE_PYTHON), $("$UV" --version)"
 
   step "Virtual environment $VENV"
-  # Always anew: what an interrupted or older run left cannot be trusted, and uv's cache makes it quick.
+  # Always from scratch: what an interrupted or older run left cannot be trusted, and uv's cache makes it quick.
   # The stamp goes first and stays, so that a half-made environment is known as this script's.
   mkdir -p "$VENV"
   write_stamp incomplete "${NO_COMPILE:+none}"

@@ -200,10 +200,10 @@ def find_in_training(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
 
 
 def _mask_fault(box: Entry, file: CocoFile) -> bool:
-    """Tell whether pycocotools fails on a segmentation, or reads another one."""
+    """Return whether pycocotools fails on a segmentation, or reads another one."""
     segmentation, image = box.get('segmentation'), file.images[box['image_id']]
     if not segmentation:
-        return False  # told as a box without a mask
+        return False  # reported as a box without a mask
     if isinstance(segmentation, dict):
         return list(segmentation.get('size') or ()) != [
             image['height'],
@@ -345,7 +345,7 @@ def _kept_boxes(dataset: CocoDataset, file: CocoFile) -> list[Entry]:
 
 
 def _is_flat(box: Entry, image: dict[str, Any] | None) -> bool:
-    """Tell whether ``CocoDataset.parse_data_info`` leaves a box out."""
+    """Return whether ``CocoDataset.parse_data_info`` leaves a box out."""
     if image is None:
         return False
     x, y, width, height = box['bbox']

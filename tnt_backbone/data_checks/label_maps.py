@@ -146,7 +146,7 @@ def check_size(image: Path, label_map: Path) -> None:
     try:
         with Image.open(image) as first, Image.open(label_map) as second:
             sizes = first.size, second.size
-    except UNREADABLE:  # it is told where the file is read
+    except UNREADABLE:  # reported where the file is read
         return
     if sizes[0] != sizes[1]:
         raise ValueError(

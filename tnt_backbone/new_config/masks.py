@@ -53,7 +53,7 @@ def set_mask_data(
         new_labels: Labels in the files to labels to train on, such as ``{255: 1}``.
 
     Returns:
-        What was changed, a line each.
+        What was changed, one line per change.
 
     Raises:
         FileNotFoundError: If a folder, or the label map of an image, is not there.
@@ -169,7 +169,7 @@ def _class_names(root: Path, files: Mapping[int, list[str]]) -> tuple[tuple[str,
         if absent := sorted(set(range(max(used))) - used):
             raise ValueError(
                 f'The label maps hold {shorten(sorted(used), 8)}, but no {shorten(absent)}. Name '
-                f'all classes, a line each, in {listed}. {HOW_TO_RELABEL}'
+                f'all classes, one per line, in {listed}. {HOW_TO_RELABEL}'
             )
     if len(names) < 2:
         raise ValueError(

@@ -78,7 +78,7 @@ def parse_config(text: str) -> dict[str, Any]:
         text: What ``Config.pretty_text`` wrote: ``name = value`` lines of literals and ``dict()``.
 
     Raises:
-        UntrustedConfigError: If anything else stands in it; nothing of it was run.
+        UntrustedConfigError: If it holds anything else. Nothing of it was run.
     """
     if len(text) > LONGEST:
         raise UntrustedConfigError(f'the config has {len(text)} characters; {LONGEST} are the most')
@@ -220,7 +220,7 @@ def _import_modules(custom_imports: Any, trust: Collection[str]) -> list[str]:
         if str(name).partition('.')[0] not in PACKAGES and name not in trust:
             raise UntrustedConfigError(
                 f'custom_imports of the config in the checkpoint asks to import {name!r}, which is '
-                f'of none of {", ".join(PACKAGES)}. If you trust it: --trust {name!r}. Or pass the '
+                f'not in {", ".join(PACKAGES)}. If you trust it: --trust {name!r}. Or pass the '
                 'config of the run: --config FILE'
             )
         import_module(name)
