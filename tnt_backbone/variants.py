@@ -69,7 +69,7 @@ TNT_VARIANTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class PyramidTNTVariant:
-    """One PyramidTNT; the tuples have an entry a stage.
+    """One PyramidTNT; the tuples have one entry per stage.
 
     Attributes:
         depths: Blocks.

@@ -1,4 +1,4 @@
-"""What MMDetection drops of COCO annotations without a word, or fails on later."""
+"""Find what MMDetection drops of COCO annotations silently, or fails on later."""
 
 import os
 from collections import Counter
@@ -16,7 +16,7 @@ ADVICE = 'Add them, or take them out of the annotations. See docs/datasets.md'
 
 
 def is_plain_coco(dataset: BaseDataset) -> bool:
-    """Tell whether a data set reads COCO's own format; some of its subclasses read another."""
+    """Return whether a data set reads COCO's own format; some of its subclasses read another."""
     other_formats = (CocoPanopticDataset, LVISV05Dataset)
     return isinstance(dataset, CocoDataset) and not isinstance(dataset, other_formats)
 
@@ -296,7 +296,7 @@ def find_in_classes(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
 
 
 def _find_left_out(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
-    """Return the boxes and images that MMDetection passes over."""
+    """Return the boxes and images that MMDetection leaves out."""
     categories = {category['id'] for category in file.categories}
     flat = [box['id'] for box in file.boxes if _is_flat(box, file.images.get(box['image_id']))]
     unlisted = [box['id'] for box in file.boxes if box['category_id'] not in categories]
@@ -355,7 +355,7 @@ def _is_flat(box: Entry, image: dict[str, Any] | None) -> bool:
 
 
 def _check_images(folder: str, names: list[str], ann_file: str) -> None:
-    """List each folder once: quicker than asking for 118287 files."""
+    """Check that the images exist; listing each folder once is faster than 118287 questions."""
     there: set[Path] = set()
     for parent in {Path(folder, name).parent for name in names}:
         if parent.is_dir():

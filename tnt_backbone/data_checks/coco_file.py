@@ -1,4 +1,4 @@
-"""A file in COCO's format: read and validated once, however many look at it."""
+"""Files in COCO's format, each read and validated once for all readers."""
 
 import codecs
 import functools
@@ -26,7 +26,7 @@ HOW_TO_CORRECT = (
 
 @dataclass(frozen=True, eq=False)
 class CocoFile:
-    """What a file holds. Nobody changes it: others look at the same one.
+    """The content of a file. Do not change it: all readers share it.
 
     Attributes:
         path: The file.
@@ -48,7 +48,7 @@ class CocoFile:
 
     @property
     def names(self) -> list[str]:
-        """Names of the categories, in the order of the file."""
+        """Return the names of the categories, in the order of the file."""
         return [category['name'] for category in self.categories]
 
     def require_annotations(self) -> None:

@@ -210,7 +210,7 @@ def relabelled(label: int, dataset: BaseDataset) -> int:
 
 
 def check_label_maps(dataset: BaseDataset, *, is_training: bool) -> list[str]:
-    """Look at some label maps of a data set of MMSegmentation before a run starts.
+    """Check some label maps of a data set of MMSegmentation before a run starts.
 
     Args:
         dataset: Built with ``lazy_init=True``; its files exist.

@@ -1,4 +1,4 @@
-"""Whether a JPEG was cut off, which OpenCV does not tell: it fills the rest with grey."""
+"""Find JPEGs that were cut off. OpenCV does not report them: it fills the rest with grey."""
 
 import io
 

@@ -31,7 +31,7 @@ from ..engine.peak_memory import PEAK_MEMORY
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of a stage's test.
+    """A metric of a stage's test.
 
     Attributes:
         key: In the log.
@@ -46,7 +46,7 @@ class Metric:
     threshold: float
 
     def read(self, metrics: dict[str, float]) -> float | None:
-        """The share from 0 to 1, ``None`` where the line of a log does not have it."""
+        """Return the share from 0 to 1, or ``None`` if the line of a log does not have it."""
         return metrics[self.key] / self.unit if self.key in metrics else None
 
 
@@ -144,7 +144,7 @@ def _newest(folder: Path, pattern: str) -> Path:
 
 
 def table(runs: dict[str, Run]) -> str:
-    """The figures of :func:`read_runs` as lines of text."""
+    """Return the numbers of :func:`read_runs` as lines of text."""
     lines = [f'{"held-out digits":<20}{"measured":>10}{"threshold":>10}{"":14}{"from scratch":>14}']
     for stage, metrics in STAGES.items():
         for metric in metrics:

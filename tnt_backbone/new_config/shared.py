@@ -105,7 +105,7 @@ def skip_damaged_images(cfg: Config) -> list[str]:
 
 
 def _is_image_loader(kind: Any) -> bool:
-    """Tell whether a type, by its name with or without a scope or as a class, is mmcv's loader.
+    """Return whether a type, by its name with or without a scope or as a class, is mmcv's loader.
 
     MMPretrain's and MMSegmentation's data sets use the same one.
     """

@@ -26,7 +26,7 @@ MAX_THREADS = 16  # beyond, chunks would grow without need
 
 
 def why_not(words: Tensor) -> str | None:
-    """Say why this backend cannot run on such words."""
+    """Return why this backend cannot run on such words."""
     return None if words.device.type == 'cpu' else f'the words are on {words.device.type!r}'
 
 

@@ -34,7 +34,7 @@ def _inside(i, j, size_i, size_j):
 
 @triton.jit
 def _load(base, i, j, stride_i, stride_j, size_i, size_j):
-    """A matrix of parameters, zero where it ends before the tile does."""
+    """Return a matrix of parameters, zero where it ends before the tile does."""
     mask = _inside(i, j, size_i, size_j)
     return tl.load(_places(base, i, j, stride_i, stride_j), mask=mask, other=0.0)
 
@@ -71,7 +71,7 @@ def _total(x, T: tl.constexpr, W: tl.constexpr, TOGETHER: tl.constexpr):
 
 @triton.jit
 def _norm_params(base, word, column, M: tl.constexpr, C: tl.constexpr, TOGETHER: tl.constexpr):
-    """Weight and bias for each row, and the place behind them."""
+    """Return weight and bias for each row, and the place behind them."""
     size: tl.constexpr = M * C if TOGETHER else C
     stride: tl.constexpr = C if TOGETHER else 0
     weight = _load(base, word, column, stride, 1, M, C)

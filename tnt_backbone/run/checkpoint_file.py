@@ -19,7 +19,7 @@ from .pretrained import our_backbones
 
 
 def set_resume(cfg: Config, resume: str | None) -> list[str]:
-    """Decide from which checkpoint the run goes on (``--resume [auto|PATH]``).
+    """Choose the checkpoint that the run continues from (``--resume [auto|PATH]``).
 
     ``auto`` takes the last one in the work folder. If there is none yet, the run starts from the
     beginning, with the config's ``load_from`` if it has one. So ``--resume`` may always be passed
@@ -59,7 +59,7 @@ def set_resume(cfg: Config, resume: str | None) -> list[str]:
 
 
 def fetch_checkpoint(cfg: Config) -> None:
-    """Make ``load_from`` a local file where it is an address or a name of timm's hub.
+    """Make ``load_from`` a local file if it is a URL or a name of timm's hub.
 
     mmengine would load what it fetches without torch's safe reading, code included.
 
@@ -73,7 +73,7 @@ def fetch_checkpoint(cfg: Config) -> None:
 
 
 def check_checkpoint(path: str, *, resume: bool = False) -> None:
-    """Look into a checkpoint before the run starts.
+    """Check a checkpoint before the run starts.
 
     Args:
         path: A local file or ``tnt://...``; other addresses are left to the Runner.
@@ -136,7 +136,7 @@ def config_of_checkpoint(
 
 
 def choose_loader(cfg: Config) -> None:
-    """Put ``tnt://`` before ``load_from`` where the backbone is ours and the file is not."""
+    """Put ``tnt://`` before ``load_from`` if the backbone is ours and the file is not."""
     path = cfg.get('load_from')
     if not path or '://' in path or cfg.get('resume') or not our_backbones(cfg):
         return
