@@ -138,7 +138,8 @@ def test_options_reach_the_run(run, tiny_config):
 def test_weights_of_a_file_are_loaded_into_the_backbone(run, fails, tiny_config, tmp_path):
     run('train.py', tiny_config)
     run('train.py', tiny_config, '--work-dir', 'second', '--weights', 'work_dirs/tiny/epoch_1.pth')
-    assert 'work_dirs/tiny/epoch_1.pth' in log_text('second')
+    loaded = r'\d+ \w+ \d+ tensors\b.*work_dirs/tiny/epoch_1\.pth'
+    assert re.search(loaded, log_text('second'))
     message = fails('train.py', tiny_config, '--weights', tmp_path / 'gone.pth')
     assert 'gone.pth' in message
     assert '--from-scratch' in message
