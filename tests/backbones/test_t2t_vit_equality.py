@@ -92,10 +92,7 @@ def our_t2t_vit(theirs, dtype):
 
 
 def correct_scale(model):
-    """Divide by the inverse of what it should be multiplied by.
-
-    mmpretrain 1.2.0 hands its attention a scale that the function divides by.
-    """
+    """Pass the inverse of the scale, since mmpretrain 1.2.0 divides by it instead."""
     scales = {'tokens_to_token.attention1': 147**0.5, 'tokens_to_token.attention2': 144**0.5}
     for name, module in model.named_modules():
         if isinstance(module, MultiheadAttention):

@@ -1,4 +1,4 @@
-"""Every form by one table, in both directions."""
+"""Every form has one table, which works in both directions."""
 
 import re
 

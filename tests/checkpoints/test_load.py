@@ -1,4 +1,4 @@
-"""Weights into a backbone: every source by one line of config, loudly."""
+"""Weights of every source load into a backbone with one line of config, and the log says so."""
 
 import logging
 import re
