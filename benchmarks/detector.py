@@ -4,9 +4,9 @@
     python benchmarks/detector.py swin-t TNT:s+window_size=14 --detectors retinanet --rounds 3
 
 A step is MMDetection's: loss, backward, AdamW. The detectors are MMDetection's own configs with
-another backbone. Each runs in a process of its own, in turns: what disturbs the machine hits all of
-them, the quickest step counts, and the ratios are to the first backbone. A backbone is one of ours
-(see ``zoo.py``), ``resnet50`` or ``swin-t``.
+another backbone. Each runs in a process of its own, in turns, so a disturbance of the machine
+affects all of them. The quickest step counts, and the ratios are to the first backbone. A backbone
+is one of ours (see ``zoo.py``), ``resnet50`` or ``swin-t``.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def build(detector: str, backbone: str) -> Any:
 
 
 def measure(detector: str, backbone: str, args: argparse.Namespace) -> tuple[float, float]:
-    """Return seconds of the quicker of two steps and GiB that they take beside the model."""
+    """Return seconds of the quicker of two steps and GiB that they take on top of the model."""
     init_default_scope('mmdet')
     torch.manual_seed(0)
     model = build(detector, backbone).to(args.device).train()
@@ -89,14 +89,14 @@ def measure(detector: str, backbone: str, args: argparse.Namespace) -> tuple[flo
 
 
 def main() -> None:
-    """Print a table a detector."""
+    """Print a table per detector."""
     args = parse_args()
     height, width = args.shape
     print(f'training step, {height}x{width}, batch {args.batch}, {args.dtype}')
     print(machine.describe(args.device))
     costs = defaultdict(list)
     for number, detector, backbone in product(range(args.rounds), args.detectors, args.backbones):
-        cost = machine.alone(measure, detector, backbone, args)
+        cost = machine.in_fresh_process(measure, detector, backbone, args)
         costs[detector, backbone].append(cost)
         print(f'  round {number + 1}, {detector}, {backbone}: {cost[0]:.1f} s', file=sys.stderr)
     for detector in args.detectors:

@@ -1,12 +1,12 @@
-"""Milliseconds of one inner block by each path, in turns, and how far that is from the bound.
+"""Milliseconds of one inner block on each path, in turns, and their ratio to the bound.
 
     python benchmarks/inner_block.py
     python benchmarks/inner_block.py --sentences 4200 --dims 40 --heads 4
     python benchmarks/inner_block.py --sentences 50176 --dtype bfloat16 --device cuda
 
-On a CPU the bound is arithmetic, at the rate of a large product of matrices on as many threads. On
-a GPU it is memory: a copy of the words, which are read and written once by a forward pass, and of
-two and a half by both passes (words, gradients in, gradients out, each once more).
+On a CPU the bound is arithmetic, at the rate of a large matrix product on as many threads. On a GPU
+it is memory. A forward pass reads and writes the words once, as one copy does. Both passes together
+take two and a half copies (words, gradients in, gradients out, each once more).
 """
 
 import argparse
@@ -82,7 +82,7 @@ def bounds(args: argparse.Namespace, taken: dict[Any, float]) -> tuple[str, tupl
 
 
 def main() -> None:
-    """Print a row a path."""
+    """Print a row per path."""
     args = parse_args()
     dtype = getattr(torch, args.dtype)
     words = torch.randn(args.sentences, args.words, args.dims, device=args.device, dtype=dtype)

@@ -47,7 +47,7 @@ def measure(model: str, args: argparse.Namespace) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Print a row a model."""
+    """Print a row per model."""
     args = parse_args()
     what = 'forward + backward' if args.backward else 'forward'
     height, width = args.shape
@@ -55,7 +55,7 @@ def main() -> None:
     print(machine.describe(args.device))
     print('| model | seconds | GiB |\n| --- | --- | --- |')
     for model in args.models:
-        seconds, gib = machine.alone(measure, model, args)
+        seconds, gib = machine.in_fresh_process(measure, model, args)
         print(f'| {model} | {seconds:.2f} | {gib:.2f} |', flush=True)
 
 

@@ -4,8 +4,8 @@
     python benchmarks/memory_plan.py TNT:s --shapes 800x1344 --batches 1 2 4 --dtypes bfloat16
 
 ``plain`` keeps what autograd keeps (``inner_backend='reference'``), ``fused`` is a CPU's default
-and on a GPU the Triton kernels, ``with_cp`` is fused and recomputes each block. What is measured,
-and how, stands in ``memory.py``: without the head, the weights and the optimizer's state.
+and on a GPU the Triton kernels, ``with_cp`` is fused and recomputes each block. ``memory.py``
+describes the measurement, which leaves out the head, the weights and the optimizer's state.
 """
 
 import argparse
@@ -19,7 +19,7 @@ WAYS = ('plain', 'fused', 'with_cp')
 
 
 def options(model: str, way: str, device: str) -> str | None:
-    """Arguments that run a model in a way; nothing where it has no such way."""
+    """Return the arguments that run a model in a way, or nothing if it has no such way."""
     checkpointed = '+with_cp=True' if way == 'with_cp' else ''
     if model.startswith('T2TViT'):  # no inner block
         return None if way == 'fused' else checkpointed
@@ -49,7 +49,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Print a row a model and batch, a column a size and way."""
+    """Print a row per model and batch, a column per size and way."""
     args = parse_args()
     print(machine.describe(args.device))
     columns = list(product(args.shapes, WAYS))
@@ -70,7 +70,7 @@ def main() -> None:
                 backward=True,
                 repeat=1,
             )
-            cells.append(f'{machine.alone(measure, model + arguments, step)[1]:.2f}')
+            cells.append(f'{machine.in_fresh_process(measure, model + arguments, step)[1]:.2f}')
         print(f'| {model}, {batch}, {dtype} | {" | ".join(cells)} |', flush=True)
 
 

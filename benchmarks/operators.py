@@ -55,7 +55,7 @@ def rows(seconds: Mapping[str, float], least: float) -> list[tuple[str, float, f
 
 
 def main() -> None:
-    """Print a table a model."""
+    """Print a table per model."""
     args = parse_args()
     what = 'forward + backward' if args.backward else 'forward'
     height, width = args.shape

@@ -16,7 +16,7 @@ WAYS = ('forloop', 'foreach', 'fused')
 
 
 def main() -> None:
-    """Print a row a way."""
+    """Print a row per way."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

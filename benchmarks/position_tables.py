@@ -58,7 +58,7 @@ def measure(model: str, shape: tuple[int, int], rounds: int) -> tuple[float, flo
 
 
 def main() -> None:
-    """Print a row a model."""
+    """Print a row per model."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -73,7 +73,7 @@ def plot(sizes: list[int], amounts: list[int], label: str, costs: Costs, path: P
 
 
 def main() -> None:
-    """Print a row a size, and the exponents."""
+    """Print a row per size, and the exponents."""
     args = parse_args()
     label, sizes = ('images', args.batches) if args.batches else ('side', args.sides)
     amounts = sizes if args.batches else [side**2 for side in sizes]
@@ -83,7 +83,7 @@ def main() -> None:
     for size, model in product(sizes, args.models):
         side, args.batch = (224, size) if args.batches else (size, 1)
         args.shape = [side, side]
-        costs[model].append(machine.alone(measure, model, args))
+        costs[model].append(machine.in_fresh_process(measure, model, args))
         print(f'  {label} {size}, {model}: {costs[model][-1][0]:.2f} s', file=sys.stderr)
     heads = [f'{model}: {unit}' for model in args.models for unit in ('s', 'GiB')]
     print(f'| {label} | {" | ".join(heads)} |')

@@ -34,7 +34,7 @@ def measure() -> list[float]:
 
 
 def main() -> None:
-    """Print a row a step."""
+    """Print a row per step."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

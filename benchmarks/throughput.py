@@ -5,9 +5,9 @@ r"""Images per second of models in one process, in turns, as ratios to the first
     python benchmarks/throughput.py timm:deit_small_patch16_224 TNT:s --ways eager compiled \
         --plot ratios.png
 
-Machines are noisy, and whoever else is on them hits all models alike if they take turns: in each
-round every model runs once in each dtype and way, and the quickest round of each counts.
-``--plot FILE.png`` draws the ratios. What a name means stands in ``zoo.py``.
+Machines are noisy, and a disturbance affects all models that run in turns. In each round every
+model runs once in each dtype and way, and the quickest round of each counts. ``--plot FILE.png``
+draws the ratios. ``zoo.py`` explains the names of models.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def plot(best: dict[str, dict[Variant, float]], path: Path) -> None:
 
 
 def main() -> None:
-    """Print a row a model, dtype and way."""
+    """Print a row per model, dtype and way."""
     args = parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)

@@ -5,8 +5,8 @@ r"""Where the time of a training step goes: data, backbone, neck and head, optim
     python benchmarks/training_step.py configs/retinanet_tnt_s_coco.py --iterations 6 \
         --cfg-options train_dataloader.batch_size=1 optim_wrapper.optimizer.fused=False
 
-One process trains as the config says, from random numbers and without validation. Of each part the
-median over the iterations counts, without those of the warm-up.
+One process trains with the config, from random numbers and without validation. The time of a part
+is its median over the iterations after the warm-up.
 """
 
 import argparse
@@ -32,16 +32,16 @@ from tnt_backbone.run.libraries import set_dataloader_defaults, skip_validation
 from tnt_backbone.run.pretrained import drop_pretrained
 from tnt_backbone.run.runner import build_runner, suit_to_machine
 
-BATCHES = 64  # of the loader alone; a few are ready before they are asked for
+BATCHES = 64  # only loaded; a few are ready before they are asked for
 Step = dict[str, float]
 
 
 class StepTimes(Hook):
-    """Takes the time at the seams of each training step.
+    """Takes the time at the start and the end of each part of a training step.
 
     Attributes:
-        steps: Seconds of each part, a dict a step. A part's time is what passed since the seam
-            before it, so that all parts together are the step.
+        steps: Seconds of each part, one dict per step. The time of a part starts where the part
+            before it ended, so all parts together are the step.
     """
 
     priority = 'LOWEST'  # the other hooks are a part, too
@@ -125,7 +125,7 @@ def prepare(cfg: Config, iterations: int) -> None:
 
 
 def milliseconds_of_a_batch(runner: Runner, batches: int) -> float:
-    """Time of a batch where nothing but the workers is at work."""
+    """Return the time of a batch while only the workers run."""
     loader = iter(runner.train_dataloader)
     next(loader)
     start = time.perf_counter()
@@ -157,7 +157,7 @@ def main() -> None:
     for part, milliseconds in {**parts, 'step': total}.items():
         print(f'| {part} | {milliseconds:.1f} | {milliseconds / total:.1%} |')
     workers = cfg.train_dataloader.num_workers
-    print(f'A batch of the loader alone, {workers} workers: {loading:.1f} ms')
+    print(f'A batch, only loaded, {workers} workers: {loading:.1f} ms')
     print(f'Peak of memory beside the model: {gib:.2f} GiB')
 
 

@@ -1,4 +1,4 @@
-r"""Is ``word_pyramid`` worth having? Heads on the demo's data, with and without it, several seeds.
+r"""Compare heads with and without ``word_pyramid``, on the demo's data, with several seeds.
 
     python -m tnt_backbone.demo data/digits
     bash tools/dist_train.sh configs/tnt_digits_classifier.py 2

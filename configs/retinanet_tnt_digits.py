@@ -31,7 +31,7 @@ model = dict(
         taps=(5, 5, 5, 5),  # 6 blocks are few: all levels read the last
         out_indices=(1, 2),  # strides 8 and 16
         out_channels=None,  # native: 192
-        frozen_stages=2,  # the stem and two blocks stay the classifier's: a sixth less time
+        frozen_stages=2,  # stem and two blocks stay as they are: a sixth less time
     ),
     neck=dict(in_channels=[192, 192], out_channels=96, num_outs=2),
     bbox_head=dict(
@@ -46,7 +46,7 @@ model = dict(
     test_cfg=dict(max_per_img=20),
 )
 
-# 2 processes * 4 images: many small steps get further in the same time than few large ones.
+# 2 processes * 4 images: in the same time, many small steps learn more than few large ones.
 max_iters = 660
 train_cfg = dict(max_iters=max_iters)
 _base_.param_scheduler[0].end = 75

@@ -2,7 +2,7 @@
 
 bash tools/dist_train.sh configs/rpn_tnt_s_coco.py 8 --amp
 
-No number was published. What is measured is the recall of the regions (AR).
+No number was published. It measures the recall of the regions (AR).
 """
 
 _base_ = [

@@ -2,7 +2,7 @@
 
 bash tools/dist_train.sh configs/tnt_s_inaturalist2018.py 8 --amp
 
-No number was published: the paper has iNaturalist 2019 alone.
+No number was published: the paper has only iNaturalist 2019.
 """
 
 _base_ = ['tnt_s_inaturalist2019.py']

@@ -145,7 +145,7 @@ WITH_CLASS_TOKEN = [backbone for backbone in BACKBONES if 'cls_token' in backbon
 
 
 @pytest.mark.parametrize('build', WITH_CLASS_TOKEN, indirect=True)
-def test_the_class_token_alone_has_the_gradients_that_it_has_among_all(build):
+def test_a_class_token_output_has_the_gradients_that_it_has_among_all(build):
     """The last block computes no other where no other is read."""
     gradients = []
     for out_type in ('cls_token', 'raw'):
@@ -201,7 +201,7 @@ def test_checkpointing_changes_nothing_but_memory(build):
 
 
 @pytest.mark.parametrize('rate', ['drop_rate', 'attn_drop_rate', 'drop_path_rate'])
-def test_rates_have_an_effect_in_training_alone(build, rate):
+def test_rates_have_an_effect_only_in_training(build, rate):
     plain, dropping = build(), build(**{rate: 0.5})
     assert not torch.equal(run(plain)[3], run(dropping)[3])
     torch.testing.assert_close(
@@ -265,7 +265,7 @@ def test_a_frozen_backbone_drops_nothing(build):
     assert torch.equal(backbone(images(seed=1))[0], backbone(images(seed=1))[0])
 
 
-def test_the_last_norm_is_frozen_with_the_last_stage_alone(build):
+def test_the_last_norm_is_frozen_only_with_the_last_stage(build):
     stages = build(out_type='raw').plan.num_stages
     for frozen in (-1, stages - 1, stages):
         backbone = build(out_type='raw', frozen_stages=frozen).train()
@@ -275,14 +275,14 @@ def test_the_last_norm_is_frozen_with_the_last_stage_alone(build):
     assert not any(p.requires_grad for p in backbone.parameters())
 
 
-def test_the_last_norm_is_of_the_last_stage_alone(build):
+def test_the_last_norm_is_only_of_the_last_stage(build):
     backbone = build(out_type='raw', out_indices=(0, 1, 2, 3)).eval()
     stages = backbone.stages if hasattr(backbone, 'stages') else backbone.blocks
     outputs = {}
     for i, stage in enumerate(stages):
         stage.register_forward_hook(lambda *given, i=i: outputs.update({i: given[-1]}))
     *earlier, last = backbone(images())
-    # the blocks of T2T-ViT return tokens alone, those of the others words before them
+    # the blocks of T2T-ViT return only tokens, those of the others words before them
     expected = [out if torch.is_tensor(out) else out[1] for out in map(outputs.get, backbone.taps)]
     for level, tokens in zip(earlier, expected[:-1], strict=True):
         assert torch.equal(level, tokens)
@@ -311,7 +311,7 @@ def test_nothing_is_written_in_place(build):
 
 @pytest.mark.parametrize('pyramid', [True, False])
 def test_bfloat16_autocast_stays_close(build, pyramid):
-    """Bounded by the error of rounding the weights and the input to bfloat16 alone."""
+    """Bounded by the error of rounding only the weights and the input to bfloat16."""
     out_type = 'pyramid' if pyramid else classifies_by(type(build()))
     backbone = build(out_type=out_type).eval()
     rounded = copy.deepcopy(backbone)
@@ -395,19 +395,19 @@ def test_layer_depth_follows_mmpretrains_protocol(build):
 
 BAD_ARGUMENTS = [
     ('arch', 'xxl', "arch='xxl'"),
-    ('img_size', 0, r'img_size=0 .* \d+ pixels'),
+    ('img_size', 0, r'img_size=0 .*\b\d+\b'),
     ('img_size', (224,), r'img_size=\(224,\) .*\(H, W\)'),
     ('img_size', 224.0, r'img_size=224\.0 .*\(H, W\)'),
     ('in_channels', 0, 'in_channels=0 '),
     ('out_type', 'pyramids', "out_type='pyramids' .*'pyramid', "),
-    ('out_indices', (0, 4), r'out_indices=\(0, 4\) .* 0 to 3'),
-    ('out_indices', (1.0,), r'out_indices=\(1\.0,\) .* 0 to 3'),
-    ('out_indices', 3.0, r'out_indices=\(3\.0,\) .* 0 to 3'),
-    ('out_channels', (64, 128), r'out_channels=\(64, 128\) has 2 .* 4 levels'),
+    ('out_indices', (0, 4), r'out_indices=\(0, 4\) .*\b3\b'),
+    ('out_indices', (1.0,), r'out_indices=\(1\.0,\) .*\b3\b'),
+    ('out_indices', 3.0, r'out_indices=\(3\.0,\) .*\b3\b'),
+    ('out_channels', (64, 128), r'out_channels=\(64, 128\) .*\b2\b.*\b4\b'),
     ('out_channels', 64, 'out_channels=64 '),
     ('out_strides', (4, 8, 16, 0), r'out_strides=\(4, 8, 16, 0\) '),
-    ('frozen_stages', 99, r'frozen_stages=99 .* -1 to \d+'),
-    ('frozen_stages', None, r'frozen_stages=None .* -1 to \d+'),
+    ('frozen_stages', 99, r'frozen_stages=99 .*-1 .*\d+'),
+    ('frozen_stages', None, r'frozen_stages=None .*-1 .*\d+'),
     ('drop_path_rate', 1.0, r'drop_path_rate=1\.0 .*\[0, 1\)'),
     ('drop_path_rate', None, r'drop_path_rate=None .*\[0, 1\)'),
 ]
@@ -422,7 +422,7 @@ def test_bad_arguments_are_refused_with_the_way_out(build, argument, value, mess
 
 def test_a_tap_that_is_no_block_is_refused(build):
     if takes_taps(build):
-        with pytest.raises(ValueError, match=r'taps=.*99.* 0 to \d+'):
+        with pytest.raises(ValueError, match=r'taps=.*99.*\b0\b.*\d+'):
             build(taps=(2, 5, 8, 99))
     else:
         with pytest.raises(TypeError, match='taps'):
@@ -456,7 +456,7 @@ def test_the_state_dict_travels(build):
 
 
 def test_weights_of_another_image_size_give_the_same_function(build):
-    """Where the images have the size that the tables were resized to; mmengine loads likewise."""
+    """For images of the size that the tables were resized to; mmengine loads in the same way."""
     backbone, other = build(img_size=64).eval(), build(img_size=(128, 96)).eval()
     detector = nn.ModuleDict({'backbone': other})
     detector.load_state_dict({f'backbone.{k}': v for k, v in backbone.state_dict().items()})

@@ -71,7 +71,7 @@ def test_name_resolves(prepare):
 
 
 def test_the_bare_name_without_an_import_line_is_refused():
-    """Mmengine's own error, which names the registry that lacks it."""
+    """Mmengine's own error, which names the registry in which it is missing."""
     done = run('init_default_scope("mmdet")', [('MODELS', 'TNT')])
     assert done.returncode != 0
     assert 'TNT is not in the mmdet::model registry' in done.stderr
@@ -109,7 +109,7 @@ def test_who_registers_a_tnt_after_us_is_told_who_has_the_name():
 
 
 def test_without_mmengine_the_message_names_the_extras():
-    """`pip install tnt-backbone` alone brings none."""
+    """`pip install tnt-backbone` without an extra installs no OpenMMLab library."""
     script = 'import sys; sys.modules["mmengine"] = None; import tnt_backbone; tnt_backbone.MODELS'
     result = subprocess.run(
         [sys.executable, '-c', script], capture_output=True, text=True, timeout=300
@@ -118,7 +118,7 @@ def test_without_mmengine_the_message_names_the_extras():
     assert "pip install 'tnt-backbone[openmmlab]'" in result.stderr
 
 
-def test_import_leaves_the_libraries_and_the_compiler_alone():
+def test_import_does_not_import_the_libraries_or_the_compiler():
     """Each of them takes longer to import than the package."""
     script = """
 import sys, torch, mmengine.model, mmengine.registry

@@ -64,9 +64,9 @@ def test_swap(stock, backbone, tmp_path):
 
 # One of each kind that the sweep over all stock configs meets, a backbone each.
 KINDS = {
-    MMDET / 'faster_rcnn/faster-rcnn_r50-caffe-c4_ms-1x_coco.py': 'TNT',  # level 2 alone
+    MMDET / 'faster_rcnn/faster-rcnn_r50-caffe-c4_ms-1x_coco.py': 'TNT',  # only level 2
     MMDET / 'fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py': 'PyramidTNT',  # proposals from a file
-    MMDET / 'detr/detr_r18_8xb2-500e_coco.py': 'T2TViT',  # narrow, level 3 alone
+    MMDET / 'detr/detr_r18_8xb2-500e_coco.py': 'T2TViT',  # narrow, only level 3
     MMDET / 'lad/lad_r50-paa-r101_fpn_2xb8_coco_1x.py': 'TNT',  # a teacher
     MMDET / 'panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py': 'PyramidTNT',
     MMDET / 'qdtrack/qdtrack_faster-rcnn_r50_fpn_4e_base.py': 'T2TViT',  # videos

@@ -87,22 +87,18 @@ def test_names_and_dicts_mean_the_same():
 @pytest.mark.parametrize(
     ('arch', 'error', 'message'),
     [
-        ('xxl', ValueError, "choose one of 'ti', 's', 'b'"),
-        (7, TypeError, 'must be a name or a dict'),
+        ('xxl', ValueError, "arch='xxl'.*'ti', 's', 'b'"),
+        (7, TypeError, r'arch\b.*\b7\b'),
         ({'depth': 2}, ValueError, 'word_dims'),
-        ({'depth': 2, 'widht': 3}, ValueError, r"unknown fields \['widht'\]"),
-        (
-            {**ROW, 'depth': 0},
-            ValueError,
-            r"arch\['depth'\]=0 must be a positive",
-        ),
+        ({'depth': 2, 'widht': 3}, ValueError, r"arch\b.*\['widht'\].*'word_dims'"),
+        ({**ROW, 'depth': 0}, ValueError, r"arch\['depth'\]=0 "),
         *(
-            ({**ROW, field: value}, ValueError, rf"arch\['{field}'\]={value!r} must be {wanted}")
+            ({**ROW, field: value}, ValueError, rf"arch\['{field}'\]={value!r} .*{wanted}")
             for field, value, wanted in (
-                ('depth', '4', 'a positive integer'),
-                ('depth', 4.0, 'a positive integer'),
-                ('mlp_ratio', '4', 'a positive number'),
-                ('qkv_bias', 1, 'True or False'),
+                ('depth', '4', 'integer'),
+                ('depth', 4.0, 'integer'),
+                ('mlp_ratio', '4', 'number'),
+                ('qkv_bias', 1, 'True.*False'),
             )
         ),
     ],

@@ -1,8 +1,8 @@
-"""How mmengine reads checkpoints: its own ones safely, and those of others behind ``tnt://``.
+"""How mmengine reads checkpoints: its own safely, and those of other sources after ``tnt://``.
 
-mmengine loads a checkpoint by its keys, and would take nothing from a file of the authors or of
-timm. A prefix chooses the loader: behind ``tnt://`` stands a published name, a URL or a path, and
-what comes out has the names of a model of OpenMMLab.
+mmengine loads the tensors whose names it knows, which are none in a file of the authors or of timm.
+It chooses a loader from the prefix of a file name. After our prefix ``tnt://`` stands a published
+name, a URL or a path, and our loader returns the names of OpenMMLab's models.
 
 The package imports this file when mmengine's loaders exist (``waiting.py``).
 """
@@ -24,9 +24,10 @@ _load_from_local = mmengine_checkpoint.load_from_local
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_from_local(filename: str, map_location: Any = None) -> Any:
-    """Read a local checkpoint as mmengine does, which alone cannot read its own.
+    """Read a local checkpoint with mmengine's loader, after allowing what its checkpoints hold.
 
-    OpenMMLab's inference APIs open checkpoints with it, too.
+    Without that, mmengine cannot read the checkpoints that it wrote. OpenMMLab's inference APIs
+    also open checkpoints with this loader.
 
     Args:
         filename: The file.

@@ -69,7 +69,7 @@ TNT_VARIANTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class PyramidTNTVariant:
-    """One PyramidTNT; the tuples have an entry a stage.
+    """One PyramidTNT; the tuples have one entry per stage.
 
     Attributes:
         depths: Blocks.
@@ -232,7 +232,7 @@ def get_variant(arch: str | dict[str, Any], table: dict[str, Variant]) -> Varian
         table: One of the tables of this module.
 
     Raises:
-        ValueError: If there is no such row, or the dict lacks a field or has one too many, or a
+        ValueError: If there is no such row, or a field of the dict is missing or unknown, or a
             number in it is not positive.
         TypeError: If ``arch`` is neither a string nor a dict.
     """
@@ -264,7 +264,7 @@ def get_variant(arch: str | dict[str, Any], table: dict[str, Variant]) -> Varian
             not isinstance(value, (tuple, list)) or len(value) != len(stages)
         ):
             raise ValueError(
-                f'arch[{name!r}]={value!r} must have {len(stages)} entries, one a stage'
+                f'arch[{name!r}]={value!r} must have {len(stages)} entries, one per stage'
             )
         kind = type(stages[0] if isinstance(stages, tuple) else stages)
         for entry in value if isinstance(stages, tuple) else (value,):

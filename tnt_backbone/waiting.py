@@ -1,4 +1,4 @@
-"""Registers with mmengine as soon as mmengine is there, whichever was imported first.
+"""Registers the backbones with mmengine, in whichever order the two are imported.
 
 ``import tnt_backbone`` must not import mmengine, which takes seconds and may not be installed. So a
 finder stands in front of Python's: when one of the modules below is imported, ours follows.

@@ -3,7 +3,7 @@
     python tools/_mmcv_sources.py REQUIREMENT FOLDER [--units N]
 
 ``REQUIREMENT`` is ``mmcv==2.1.0`` or ``onedl-mmcv==2.3.6``. ``FOLDER/source`` receives the unpacked
-sources, anew with each call; ``FOLDER/archive`` keeps what pip downloaded.
+sources, again with each call; ``FOLDER/archive`` keeps what pip downloaded.
 
 With ``--units`` the files of mmcv's operators are joined. Each of them has about 100 lines and
 includes PyTorch's headers, which take most of its compile time. A joined file includes many of
@@ -25,7 +25,7 @@ SUFFIXES = {'.': '.cpp', 'cpu': '.cpp', 'cuda': '.cu'}  # of the files in each f
 
 # Files that define a name which another file of their folder defines too. They are compiled as they
 # are.
-ALONE = {
+SEPARATE = {
     '.': set[str](),
     'cpu': {'bezier_align', 'roi_align_rotated', 'rotated_feature_align'},
     'cuda': {
@@ -113,9 +113,9 @@ def repair(setup: Path) -> None:
     setup.write_text(setup.read_text(encoding='utf-8').replace(OLD_VERSION, NEW_VERSION))
 
 
-def join(folder: Path, suffix: str, alone: set[str], units: int) -> None:
+def join(folder: Path, suffix: str, separate: set[str], units: int) -> None:
     """Join the files of ``folder`` into at most ``units`` files of similar size."""
-    files = [file for file in folder.glob(f'*{suffix}') if file.stem not in alone]
+    files = [file for file in folder.glob(f'*{suffix}') if file.stem not in separate]
     shares: list[list[Path]] = [[] for _ in range(min(units, len(files)))]
     for file in sorted(files, key=lambda file: (-file.stat().st_size, file.name)):
         min(shares, key=lambda share: sum(other.stat().st_size for other in share)).append(file)
@@ -140,7 +140,7 @@ def main() -> None:
     repair(source / 'setup.py')
     if args.units:
         for folder, suffix in SUFFIXES.items():
-            join(source / OPERATORS / folder, suffix, ALONE[folder], args.units)
+            join(source / OPERATORS / folder, suffix, SEPARATE[folder], args.units)
 
 
 if __name__ == '__main__':

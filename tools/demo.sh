@@ -63,6 +63,7 @@ mkdir -p "$WORK_DIR"
 WORK_DIR=$(cd "$WORK_DIR" && pwd)
 export TNT_DEMO_DATA="$WORK_DIR/data/" # the configs read it
 rm -rf "$WORK_DIR/scratch"             # the report must not mix in an older run
+mkdir -p "$WORK_DIR"/{,scratch/}segments # MMSegmentation makes it in one process, and the other may write first
 SECONDS=0
 
 checkpoint() { # STAGE: the file that its training wrote last

@@ -181,7 +181,7 @@ ask_index() { # NAME [UV'S OPTIONS]: one small request, through uv so that its p
     --python "$BASE_PYTHON" --refresh-package "$@" - 2>&1) || die "the package index cannot be reached, or does not have $1 $(pin "$1")." \
     "A mirror:               export UV_DEFAULT_INDEX=URL PIP_INDEX_URL=URL (for torch: --torch-index URL)" \
     "A proxy:                export HTTPS_PROXY=URL" \
-    "From uv's cache alone:  UV_OFFLINE=1 bash tools/setup_env.sh" "$answer"
+    "Only from uv's cache:   UV_OFFLINE=1 bash tools/setup_env.sh" "$answer"
 }
 
 check_network() {
@@ -359,7 +359,7 @@ make_environment() {
   detail "Python $(python_version "$BASE_PYTHON") ($BASE_PYTHON), $("$UV" --version)"
 
   step "Virtual environment $VENV"
-  # Always anew: what an interrupted or older run left cannot be trusted, and uv's cache makes it quick.
+  # Always from scratch: what an interrupted or older run left cannot be trusted, and uv's cache makes it quick.
   # The stamp goes first and stays, so that a half-made environment is known as this script's.
   mkdir -p "$VENV"
   write_stamp incomplete "${NO_COMPILE:+none}"
@@ -408,7 +408,7 @@ main() {
   if [[ -n $KEEP && $(stamp_value ops) == none ]]; then NO_COMPILE=1; fi
   if ! up_to_date; then
     if [[ -e $VENV && ! -f $STAMP ]]; then
-      die "$VENV was not made by this script; it is left alone." "Move it away:  mv $(printf '%q %q' "$VENV" "$VENV.old")"
+      die "$VENV was not made by this script; nothing was changed." "Move it away:  mv $(printf '%q %q' "$VENV" "$VENV.old")"
     fi
     find_python
     mkdir -p "$CACHE"/{bin,wheels,logs} 2>/dev/null || die "cannot write to $CACHE" "Name another place:  export TNT_BACKBONE_CACHE=/path"

@@ -1,4 +1,4 @@
-"""What is PyramidTNT's alone; the rest is in test_contract.py."""
+"""What only PyramidTNT has; the rest is in test_contract.py."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ def test_sr_ratios_that_leave_sentences_without_a_key_are_refused():
         sentence_heads=[2] * 4,
     )
     assert PyramidTNT({**arch, 'sr_ratios': (2, 1, 1, 1)}).stages[0].sr_ratio == 2
-    with pytest.raises(ValueError, match=r"arch\['sr_ratios'\]=\(4, 4, 1, 1\): entry 1 is 4"):
+    with pytest.raises(ValueError, match=r"arch\['sr_ratios'\]=\(4, 4, 1, 1\).*\b1 .*\b4\b"):
         PyramidTNT({**arch, 'sr_ratios': (4, 4, 1, 1)})
 
 
@@ -95,7 +95,7 @@ def test_the_table_learned_at_one_size_serves_another(backbone):
 
 
 def test_parts_of_arch_are_checked():
-    with pytest.raises(ValueError, match=r"arch\['depths'\]=3 must have 4 entries, one a stage"):
+    with pytest.raises(ValueError, match=r"arch\['depths'\]=3\b.*\b4\b"):
         PyramidTNT(
             {
                 'depths': 3,

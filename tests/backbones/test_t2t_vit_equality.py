@@ -91,11 +91,8 @@ def our_t2t_vit(theirs, dtype):
     return ours
 
 
-def mend_scale(model):
-    """Divide by the inverse of what it should be multiplied by.
-
-    mmpretrain 1.2.0 hands its attention a scale that the function divides by.
-    """
+def correct_scale(model):
+    """Pass the inverse of the scale, since mmpretrain 1.2.0 divides by it instead."""
     scales = {'tokens_to_token.attention1': 147**0.5, 'tokens_to_token.attention2': 144**0.5}
     for name, module in model.named_modules():
         if isinstance(module, MultiheadAttention):
@@ -112,7 +109,7 @@ def mend_scale(model):
 def test_equals_mmpretrain_with_its_scale_fixed(dtype):
     theirs = mmpretrain_t2t_vit(dtype)
     ours = our_t2t_vit(theirs, dtype)
-    mend_scale(theirs)
+    correct_scale(theirs)
     image = torch.randn(2, 3, 64, 64, dtype=dtype)
     with torch.no_grad():
         assert relative_error(ours(image)[0], theirs(image)[0]) < TOLERANCE[dtype]

@@ -29,7 +29,7 @@ def test_inner_blocks(formulation):
     assert torch.equal(sentences_after, backbone.blocks[1].sentence_block(sentences))
     backbone(torch.randn(1, 3, 32, 32))[3].sum().backward()
     assert all(p.grad is not None for p in backbone.parameters())
-    with pytest.raises(ValueError, match=r'inner_blocks=\(0, 4\) .* 0 to 3'):
+    with pytest.raises(ValueError, match=r'inner_blocks=\(0, 4\).*\b3\b'):
         TNT(TINY, inner_blocks=(0, 4))
 
 
@@ -55,7 +55,7 @@ def test_patch_and_word_size(patch_size, word_stride, num_words):
     [{'se': True}, {'window_size': 2, 'global_blocks': ()}, {'formulation': 'legacy'}],
     ids=str,
 )
-def test_the_class_token_alone_is_the_one_among_all(kwargs):
+def test_a_class_token_output_is_the_one_among_all(kwargs):
     outputs = []
     for out_type in ('cls_token', 'raw'):
         torch.manual_seed(0)
@@ -119,7 +119,7 @@ def test_model_zoo_names_of_mmseg_are_ignored_with_a_warning(caplog):
     caplog.handler.setLevel(logging.WARNING)
     backbone = TNT(TINY, img_size=32, pretrained='open-mmlab://resnet50_v1c')
     logger.removeHandler(caplog.handler)
-    assert 'starts from random weights' in caplog.text
+    assert 'open-mmlab://resnet50_v1c' in caplog.text
     assert backbone.init_cfg is None
 
 
@@ -129,7 +129,7 @@ def test_pretrained_loads_a_file(tmp_path):
     backbone = TNT(TINY, img_size=32, pretrained=str(tmp_path / 'w.pth'))
     backbone.init_weights()
     assert torch.equal(backbone.sentence_pos, weights.sentence_pos)
-    with pytest.raises(ValueError, match=r"pretrained='tnt://tnt_s' and init_cfg="):
+    with pytest.raises(ValueError, match=r"pretrained='tnt://tnt_s'.*init_cfg="):
         TNT(
             TINY,
             pretrained='tnt://tnt_s',

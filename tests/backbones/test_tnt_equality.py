@@ -115,7 +115,7 @@ def test_equals_mmpretrain(arch, dtype):
 
 
 def test_the_two_formulations_differ():
-    """A patch's last column reaches its neighbours' words in the legacy form alone."""
+    """A patch's last column reaches its neighbours' words only in the legacy form."""
     torch.manual_seed(0)
     image = torch.randn(1, 3, 64, 64)
     changed = image.clone()

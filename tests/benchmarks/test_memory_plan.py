@@ -13,7 +13,7 @@ def test_asks_for_each_size_and_way_once(monkeypatch, capsys):
         asked.append((model, tuple(step.shape), step.batch, step.dtype))
         return 1.0, len(asked)
 
-    monkeypatch.setattr(machine, 'alone', measured)
+    monkeypatch.setattr(machine, 'in_fresh_process', measured)
     arguments = ['TNT:ti', 'T2TViT:7', '--shapes', '32x64', '--batches', '2', '--dtypes', 'float32']
     monkeypatch.setattr(sys, 'argv', ['memory_plan.py', *arguments])
     memory_plan.main()

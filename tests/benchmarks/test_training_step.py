@@ -1,4 +1,4 @@
-"""The seams of a training step."""
+"""How the time of a training step is split into its parts."""
 
 import time
 from types import SimpleNamespace

@@ -1,6 +1,7 @@
-"""Weights into a backbone: every source by one line of config, loudly."""
+"""Weights of every source load into a backbone with one line of config, and the log says so."""
 
 import logging
+import re
 
 import pytest
 import timm
@@ -156,9 +157,9 @@ def test_own_classifier_into_detector_and_back_in_whole(tmp_path, log):
     shared = set(classifier.state_dict()) - {'norm.weight', 'norm.bias'}
     for key in shared:
         assert torch.equal(detector.state_dict()[key], classifier.state_dict()[key]), key
-    assert f'{len(shared)} of {len(detector.state_dict())} tensors loaded' in log.text
-    assert 'not in the file, new: pyramid.levels.0' in log.text
-    assert '2 in the file and not used: norm.weight, norm.bias' in log.text
+    assert re.search(rf'\b{len(shared)}\b.*\b{len(detector.state_dict())}\b', log.text)
+    assert 'pyramid.levels.0' in log.text
+    assert re.search(r'\b2\b.*\bnorm\.weight, norm\.bias\b', log.text)
 
     torch.save(
         {'state_dict': {f'backbone.{k}': v for k, v in detector.state_dict().items()}},
@@ -182,7 +183,7 @@ def test_the_other_formulation_is_refused_by_name(tmp_path, file, built):
 def test_another_variant_is_refused_by_name(tmp_path):
     torch.save(TNT('ti', out_type='cls_token').state_dict(), tmp_path / 'ti.pth')
     backbone = TNT(OURS, out_type='cls_token')
-    with pytest.raises(ValueError, match=r"another variant.* arch='ti'"):
+    with pytest.raises(ValueError, match=r"ti\.pth.*\barch='ti'"):
         load_pretrained(backbone, str(tmp_path / 'ti.pth'))
 
 
@@ -196,7 +197,7 @@ class ScaledTNT(TNT):
 
 def test_a_users_subclass_gets_the_message_about_its_weights(tmp_path):
     torch.save(TNT('ti', img_size=32).state_dict(), tmp_path / 'w.pth')
-    with pytest.raises(ValueError, match=r'w\.pth does not fit this backbone.*allow_missing'):
+    with pytest.raises(ValueError, match=r'w\.pth.*allow_missing=True'):
         load_pretrained(ScaledTNT(OURS, scale=2, img_size=32), str(tmp_path / 'w.pth'))
 
 
@@ -204,7 +205,7 @@ def test_a_users_subclass_gets_the_message_about_its_weights(tmp_path):
 def test_a_tensor_that_is_missing_is_named_whatever_it_is(tmp_path, end):
     state = TNT(OURS, img_size=32).state_dict()
     torch.save({key: state[key] for key in state if key != end}, tmp_path / 'w.pth')
-    with pytest.raises(ValueError, match=rf"1 tensors are missing \['{end}'\], 0 have") as error:
+    with pytest.raises(ValueError, match=rf"\b1\b.*\['{end}'\].*\b0\b") as error:
         load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'w.pth'))
     assert 'in_channels' not in str(error.value)
     assert 'img_size' not in str(error.value)
@@ -214,8 +215,8 @@ def test_a_tensor_that_is_missing_is_named_whatever_it_is(tmp_path, end):
     ('kwargs', 'advice'),
     [
         ({'in_channels': 1}, 'in_channels=3'),
-        ({'patch_size': 8, 'img_size': 16}, 'Set arch and the other arguments'),
-        ({'se': True}, 'Set arch and the other arguments'),
+        ({'patch_size': 8, 'img_size': 16}, r'\barch\b'),
+        ({'se': True}, r'\barch\b'),
     ],
     ids=str,
 )
@@ -224,7 +225,7 @@ def test_no_other_variant_is_named_where_another_argument_differs(tmp_path, kwar
     backbone = TNT('ti', **{'img_size': 32, **kwargs})
     with pytest.raises(ValueError, match=advice) as error:
         load_pretrained(backbone, tmp_path / 'ti.pth')
-    assert 'another variant' not in str(error.value)
+    assert 'arch=' not in str(error.value)
 
 
 def test_a_pyramid_of_other_widths_is_new(tmp_path, log):
@@ -232,7 +233,7 @@ def test_a_pyramid_of_other_widths_is_new(tmp_path, log):
     torch.save(theirs.state_dict(), tmp_path / 'w.pth')
     backbone = TNT(OURS, img_size=32)
     load_pretrained(backbone, tmp_path / 'w.pth')
-    assert 'of another shape in the file, new: pyramid.levels.0' in log.text
+    assert 'pyramid.levels.0' in log.text
     for key, value in backbone.state_dict().items():
         assert key.startswith('pyramid.') or torch.equal(value, theirs.state_dict()[key]), key
 
@@ -240,11 +241,11 @@ def test_a_pyramid_of_other_widths_is_new(tmp_path, log):
 def test_a_table_of_another_size_is_resized_where_its_grid_is_known(tmp_path, log):
     torch.save(TNT(OURS, img_size=64).state_dict(), tmp_path / 'w.pth')
     load_pretrained(TNT(OURS, img_size=32), tmp_path / 'w.pth')
-    assert 'sentence_pos: position tables resized from 4x4 to 2x2' in log.text
+    assert re.search(r'\bsentence_pos\b.*\b4x4\b.*\b2x2\b', log.text)
     oblong = TNT(OURS, img_size=(64, 32)).state_dict()
     torch.save(oblong, tmp_path / 'w.pth')
     load_pretrained(TNT(OURS, img_size=32), tmp_path / 'w.pth')
-    assert 'sentence_pos: position tables resized from 4x2 to 2x2' in log.text
+    assert re.search(r'\bsentence_pos\b.*\b4x2\b.*\b2x2\b', log.text)
     torch.save(dict(oblong), tmp_path / 'w.pth')  # without what the modules say
     with pytest.raises(ValueError, match='img_size'):
         load_pretrained(TNT(OURS, img_size=32), tmp_path / 'w.pth')
@@ -266,8 +267,8 @@ def test_init_cfg_in_mmengines_other_styles(tmp_path, init_cfg):
 @pytest.mark.parametrize(
     ('init_cfg', 'message'),
     [
-        ({'type': 'Pretrained', 'checkpoint': None}, 'checkpoint=None names no weights'),
-        ({'type': 'Pretrained'}, 'checkpoint=None names no weights'),
+        ({'type': 'Pretrained', 'checkpoint': None}, r'checkpoint=None\b.*tnt://.*init_cfg'),
+        ({'type': 'Pretrained'}, r'checkpoint=None\b.*tnt://.*init_cfg'),
         ({'checkpoint': 'w.pth'}, r"init_cfg=.*'w\.pth'.*type='Pretrained'"),
     ],
 )
@@ -289,7 +290,7 @@ def test_missing_tensors_are_an_error_unless_allowed(tmp_path, log):
         init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'w.pth'), allow_missing=True),
     )
     backbone.init_weights()
-    assert f'1 MISSING in the file: {missing}' in log.text
+    assert re.search(rf'\b1 MISSING\b.*{missing}', log.text)
     assert torch.equal(backbone.word_pos, state['word_pos'])
 
 
@@ -303,7 +304,7 @@ def test_a_part_of_joined_tensors_is_missing(tmp_path, log):
     with pytest.raises(ValueError, match=missing):
         load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'w.pth'))
     load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'w.pth'), allow_missing=True)
-    assert f'1 MISSING in the file: {missing}' in log.text
+    assert re.search(rf'\b1 MISSING\b.*{missing}', log.text)
 
 
 @pytest.mark.parametrize('share', [0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
@@ -313,7 +314,7 @@ def test_a_cut_file_of_torchs_old_format_is_refused(tmp_path, share):
     torch.save(state, path, _use_new_zipfile_serialization=False)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(ValueError, match='cannot be read as weights'):
+    with pytest.raises(ValueError, match=r'w\.pth'):
         read_tensors(str(path))
 
 
@@ -360,8 +361,8 @@ def test_a_classifiers_checkpoint_goes_into_a_detectors_backbone(tmp_path, log):
     load_pretrained(backbone, str(tmp_path / 'c.pth'))
     wanted = backbone.state_dict()
     pyramid = [key for key in wanted if key.startswith('pyramid.')]
-    assert f'{len(wanted) - len(pyramid)} of {len(wanted)} tensors loaded' in log.text
-    assert f'{len(pyramid)} not in the file, new: pyramid.' in log.text
+    assert re.search(rf'\b{len(wanted) - len(pyramid)}\b.*\b{len(wanted)}\b', log.text)
+    assert re.search(rf'\b{len(pyramid)}\b.*\bpyramid\.', log.text)
     assert 'MISSING' not in log.text
 
 
@@ -382,23 +383,23 @@ def whole(path):
 
 
 BAD_FILES = {
-    'empty': (lambda path: path.write_bytes(b''), 'the file is empty'),
+    'empty': (lambda path: path.write_bytes(b''), 'empty'),
     'web page': (
         lambda path: path.write_text('<!DOCTYPE html><html>404</html>'),
-        'it is a web page',
+        'web page',
     ),
     'LFS pointer': (
         lambda path: path.write_text('version https://git-lfs.github.com/spec/v1\noid sha256:0\n'),
-        'Git LFS pointer',
+        'Git LFS',
     ),
     'cut off': (
         lambda path: path.write_bytes(whole(path)[:30000]),
-        'it is cut off after 30000 bytes',
+        r'\b30000 bytes',
     ),
     'noise': (lambda path: path.write_bytes(bytes(range(256)) * 8), 'damaged'),
     'code': (
         lambda path: torch.save({'state_dict': Evil()}, path),
-        'eval, .* never run',
+        r'\beval\b',
     ),
     'no tensors': (
         lambda path: torch.save({'epoch': 3}, path),
@@ -409,7 +410,7 @@ BAD_FILES = {
             save_file({'a': torch.zeros(99)}, path),
             path.write_bytes(path.read_bytes()[:200]),
         ),
-        'damaged or cut off',
+        'safetensors',
     ),
 }
 
@@ -431,5 +432,5 @@ def test_another_zip_is_told_apart(tmp_path):
 
     with zipfile.ZipFile(tmp_path / 'w.pth', 'w') as archive:
         archive.writestr('readme.txt', 'hello' * 200)
-    with pytest.raises(ValueError, match='zip archive'):
+    with pytest.raises(ValueError, match=r'w\.pth.*\bzip\b'):
         read_tensors(str(tmp_path / 'w.pth'))

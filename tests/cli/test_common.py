@@ -1,6 +1,7 @@
 """Options and mistakes that all commands share."""
 
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -88,10 +89,10 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path, monkeypatch):
     assert (tmp_path / 'new' / 'folder').is_dir()
     (tmp_path / 'file').write_text('')
     for path in (tmp_path / 'file', tmp_path / 'file' / 'folder'):
-        with pytest.raises(ValueError, match=rf'{path}. cannot be used.*--out'):
+        with pytest.raises(ValueError, match=rf'{path}\b.*--out'):
             common.make_folder(path, '--out')
     monkeypatch.setattr(common.os, 'access', lambda path, mode: False)  # root writes everywhere
-    with pytest.raises(ValueError, match=r'cannot be written to.*--out'):
+    with pytest.raises(ValueError, match=rf'{tmp_path}.*--out'):
         common.make_folder(tmp_path, '--out')
 
 
@@ -105,7 +106,7 @@ def test_a_mistake_is_one_message_and_status_2(capsys):
         find()
     assert exit_.value.code == 2
     message = capsys.readouterr().err
-    assert message.startswith("tools/train.py: error: The config 'nowhere.py' ")
+    assert re.match(r"tools/train\.py: error: .*'nowhere\.py'", message)
     assert 'Traceback' not in message
 
 
@@ -118,7 +119,8 @@ def test_other_processes_let_the_first_speak_before_them(monkeypatch, capsys):
     with pytest.raises(SystemExit), errors_of_the_user('tools/train.py', launcher='pytorch'):
         find()
     assert said == [(common.OTHERS_WAIT, '')]
-    assert capsys.readouterr().err.startswith('tools/train.py: error in process 1: The config ')
+    err = capsys.readouterr().err
+    assert re.match(r"tools/train\.py: .*\b1: .*'nowhere\.py'", err)
 
 
 FAULTS = {
@@ -147,7 +149,7 @@ def test_a_type_that_mmengine_does_not_know_is_a_message(model, capsys):
     assert exit_.value.code == 2
     message = capsys.readouterr().err
     assert 'Traceback' not in message
-    assert ('TNTT is not in the' if 'type' in model else 'must contain the key "type"') in message
+    assert ('TNTT' if 'type' in model else '"type"') in message
 
 
 def test_a_library_that_is_not_installed_is_a_message(monkeypatch, capsys):
@@ -157,7 +159,7 @@ def test_a_library_that_is_not_installed_is_a_message(monkeypatch, capsys):
     with pytest.raises(SystemExit) as exit_, errors_of_the_user('tools/train.py'):
         importlib.import_module('mmdet')
     assert exit_.value.code == 2
-    assert 'mmdet is not installed' in capsys.readouterr().err
+    assert re.search(r'\bmmdet\b.*setup_env\.sh', capsys.readouterr().err)
 
 
 def test_opencv_without_a_display_says_which_package_to_take(tmp_path, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """tools/convert_checkpoint.py as a user calls it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,8 +35,7 @@ def weights(tmp_path):
 def test_to_the_authors_form_and_back(weights, tmp_path):
     result = convert(weights, tmp_path / 'theirs.safetensors', '--to', 'official')
     assert result.returncode == 0, result.stderr
-    assert 'T2TViT' in result.stdout
-    assert 'to the form of official (without a classifier)' in result.stdout
+    assert re.search(r'\bT2TViT\b.*\bofficial\b', result.stdout)
     assert 'tokens_to_token.attention1.kqv.weight' in read_tensors(
         str(tmp_path / 'theirs.safetensors')
     )
@@ -49,9 +49,8 @@ def test_to_the_authors_form_and_back(weights, tmp_path):
 def test_mistakes_are_explained(weights, tmp_path):
     result = convert(weights, tmp_path / 'out.pth', '--to', 'timm')
     assert result.returncode == 2
-    assert "'timm' has no form for T2TViT" in result.stderr
+    assert re.search(r"'timm'.*\bT2TViT\b.*\bofficial\b", result.stderr)
     assert 'Traceback' not in result.stderr
     assert not (tmp_path / 'out.pth').exists()
     result = convert(weights, weights)
-    assert f'{weights} exists' in result.stderr
-    assert '--force' in result.stderr
+    assert re.search(rf'{weights}\b.*--force', result.stderr)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import runpy
 import sys
 import warnings
@@ -116,7 +117,7 @@ def test_a_detector(make, tmp_path):
 @pytest.mark.parametrize('rate', [7, 0, -1, 'nan'])
 def test_a_layer_decay_that_no_run_would_take(refuses, rate):
     said = refuses('--from', RETINANET, '--backbone', 'tnt_s', '--layer-decay', rate)
-    assert f'--layer-decay {rate} must lie in (0, 1]' in said
+    assert re.search(rf'--layer-decay {rate}\b.*\(0, 1\]', said)
 
 
 def test_a_dilated_segmentor(make):
@@ -152,7 +153,7 @@ def test_a_transformers_own_recipe_is_kept(make):
 )
 def test_a_slow_backbone_keeps_its_norms_free_of_decay(make, source, backbone, share):
     cfg, said = make('--from', source, '--backbone', backbone)
-    assert f'the backbone learns at {share:g} of the rate' in said
+    assert f' {share:g} ' in said
     init_default_scope('mmdet')
     cfg.model.backbone.init_cfg = None
     cfg.model.backbone.frozen_stages = -1
@@ -210,7 +211,7 @@ def test_coco(make, run, coco_root, tmp_path):
     assert cfg.train_dataloader.dataset.metainfo.classes == ('box', 'disc')
     assert cfg.val_evaluator.ann_file == str(coco_root / 'train.json')
     assert 'data_root' not in cfg, 'the stock one, which nothing reads'
-    assert 'evaluation is on the training images' in said
+    assert '--val-data' in said
     run(
         'train.py',
         tmp_path / 'c.py',
@@ -268,7 +269,7 @@ def logged(work_dir):
 
 def test_one_coco_file_is_parted(make, refuses, coco_root, tmp_path):
     args = ('--from', RETINANET, '--backbone', 'tnt_ti', '--data', coco_root / 'train.json')
-    assert 'of the 4 images' in refuses(*args, '--val-share', 0.01)
+    assert re.search(r'--val-share 0\.01\b.*\b4\b', refuses(*args, '--val-share', 0.01))
     cfg, _ = make(*args, '--val-share', 0.25)
     whole, *parts = (
         json.loads((coco_root / name).read_text())
@@ -283,12 +284,14 @@ def test_one_coco_file_is_parted(make, refuses, coco_root, tmp_path):
         ids = {image['id'] for image in part['images']}
         assert {entry['image_id'] for entry in part['annotations']} == ids
     (tmp_path / 'c.py').unlink()
-    assert 'train_train.json exists: give it by --data' in refuses(*args, '--val-share', 0.25)
+    said = refuses(*args, '--val-share', 0.25)
+    assert re.search(r'train_train\.json.*--data.*--val-data.*--force', said)
 
 
-def test_a_detector_of_masks_is_refused_for_boxes_alone(refuses, coco_root):
+def test_a_detector_of_masks_is_refused_for_boxes_only(refuses, coco_root):
     args = ('--backbone', 'tnt_ti', '--data', coco_root / 'train.json')
-    assert '4 of 4 boxes have no "segmentation"' in refuses('--from', MASK_RCNN, *args)
+    said = refuses('--from', MASK_RCNN, *args)
+    assert re.search(r'train\.json.*\b4\b.*"segmentation"', said)
 
 
 def test_label_maps(make, run, masks, tmp_path, capsys):
@@ -299,12 +302,12 @@ def test_label_maps(make, run, masks, tmp_path, capsys):
         assert loader.dataset.reduce_zero_label is False
         assert 'reduce_zero_label' not in str(loader.dataset.pipeline)
     assert cfg.train_dataloader.dataset.metainfo.classes[:2] == ('background', 'digit 0')
-    assert "label 0 is 'background'; 255 is ignored" in said
+    assert re.search(r"\b0\b.*'background'.*\b255\b", said)
 
     with pytest.raises(SystemExit) as stopped:
         run('check_data.py', tmp_path / 'c.py', '--workers', 1)
     assert stopped.value.code == 0
-    assert 'BaseSegDataset: 12 images' in capsys.readouterr().out
+    assert re.search(r'BaseSegDataset.*\b12\b', capsys.readouterr().out)
     run(
         'train.py',
         tmp_path / 'c.py',
@@ -355,7 +358,7 @@ def test_class_folders(make, run, digits, tmp_path, capsys):
     assert (cfg.model.head.num_classes, cfg.data_preprocessor.num_classes) == (10, 10)
     assert cfg.train_dataloader.dataset.metainfo.classes == tuple('0123456789')
     assert cfg.train_dataloader.batch_size == 9
-    assert 'batch_size of training: 32 -> 9' in said
+    assert re.search(r'batch_size\b.*\b32\b.*\b9\b', said)
     with pytest.raises(SystemExit) as stopped:
         run('check_data.py', tmp_path / 'c.py', '--workers', 1)
     assert stopped.value.code == 0
@@ -394,14 +397,14 @@ def test_few_classes_for_our_imagenet_recipe(make, tmp_path):
 
 REFUSED = {
     'mmdet::faster_rcnn/faster-rcnn_r50-caffe-c4_ms-1x_coco.py': 'roi_head.shared_head',
-    'mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py': 'the backbone is SwinTransformer',
-    'mmdet::dcn/faster-rcnn_r50-dconv-c3-c5_fpn_1x_coco.py': 'dcn and plugins',
+    'mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py': 'SwinTransformer',
+    'mmdet::dcn/faster-rcnn_r50-dconv-c3-c5_fpn_1x_coco.py': 'dcn',
     'mmdet::nothing/at_all.py': '--from mmdet::nothing/at_all.py',
-    'mmdet::_base_/default_runtime.py': 'has no "model"',
-    'mmdetection::x.py': '--from mmdetection::x.py: mmdetection ',
-    RESNET: 'configs/tnt_s_imagenet.py does by its authors',
-    'mmpretrain::simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k.py': 'the model is SimSiam',
-    'mmpretrain::resnet/resnet50_8xb16_cifar10.py': 'the backbone is ResNet_CIFAR',
+    'mmdet::_base_/default_runtime.py': '"model"',
+    'mmdetection::x.py': '--from mmdetection::x.py',
+    RESNET: 'configs/tnt_s_imagenet.py',
+    'mmpretrain::simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k.py': 'SimSiam',
+    'mmpretrain::resnet/resnet50_8xb16_cifar10.py': 'ResNet_CIFAR',
 }
 
 
@@ -416,21 +419,19 @@ def test_a_broken_config_says_why(refuses, tmp_path):
         stock(RETINANET).pretty_text + '\nmodel["neck"]["no"] = 1\n'
     )
     said = refuses('--from', tmp_path / 'broken.py', '--backbone', 'tnt_s')
-    assert 'the model does not run with the backbone' in said
     assert "unexpected keyword argument 'no'" in said
 
 
 def test_unknown_backbones_and_taken_names(refuses, run, tmp_path, capsys):
     message = refuses('--from', RETINANET, '--backbone', 'tnt_xl')
-    assert 'tnt_xl is not known: choose one of tnt_ti, tnt_s' in message
+    assert re.search(r'--backbone tnt_xl\b.*\btnt_ti, tnt_s\b', message)
     message = refuses('--from', RETINANET, '--data', ROOT / 'setup.py')
-    assert 'has the backbone ResNet: say by --backbone' in message
+    assert re.search(r'\bResNet\b.*--backbone', message)
     (tmp_path / 'c.py').write_text('mine = 1\n')
     with pytest.raises(SystemExit):
         run('new_config.py', tmp_path / 'c.py', '--from', RETINANET, '--backbone', 'tnt_s')
     said = capsys.readouterr().err
-    assert 'c.py exists' in said
-    assert '--force' in said
+    assert re.search(r'c\.py\b.*--force', said)
     assert (tmp_path / 'c.py').read_text() == 'mine = 1\n'
 
 
@@ -440,19 +441,23 @@ def test_coco_data_that_do_not_fit(refuses, coco_root):
     (coco_root / 'val.json').write_text(json.dumps(content))
     data, val = ('--data', coco_root / 'train.json'), ('--val-data', coco_root / 'val.json')
     args = ('--backbone', 'tnt_ti', *data)
-    assert "has the categories ['box', 'ring'], but" in refuses('--from', RETINANET, *args, *val)
+    said = refuses('--from', RETINANET, *args, *val)
+    assert re.search(r"val\.json.*\['box', 'ring'\].*\['box', 'disc'\]", said)
     message = refuses('--from', RETINANET, '--backbone', 'tnt_ti', '--data', coco_root / 'no.json')
     assert f'--data {coco_root / "no.json"}' in message
     message = refuses('--from', 'mmdet::pascal_voc/retinanet_r50_fpn_1x_voc0712.py', *args)
-    assert 'start from a config with one' in message
+    assert 'ConcatDataset' in message
     message = refuses('--from', 'mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py', *args)
     assert 'CocoPanopticDataset' in message
-    assert f'--data {data[1]} is a file' in refuses('--from', UPERNET, *args)
+    message = refuses('--from', UPERNET, *args)
+    assert f'--data {data[1]}' in message
     folder = ('--from', RETINANET, '--backbone', 'tnt_ti', '--data', coco_root)
-    assert "has the categories ['box', 'ring'], but" in refuses(*folder)
-    assert '--format masks is for configs of mmseg' in refuses(*folder, '--format', 'masks')
-    assert 'need a JSON file' in refuses(*folder, '--images', coco_root)
-    assert 'needs a folder' in refuses('--from', RETINANET, *args, '--format', 'voc')
+    assert "['box', 'ring']" in refuses(*folder)
+    message = refuses(*folder, '--format', 'masks')
+    assert '--format masks' in message
+    assert 'mmseg' in message
+    assert '--images' in refuses(*folder, '--images', coco_root)
+    assert '--format voc' in refuses('--from', RETINANET, *args, '--format', 'voc')
 
 
 def spoil_masks(root, fault):
@@ -481,16 +486,16 @@ def spoil_masks(root, fault):
 
 
 SPOILED = {
-    'no folder': r'has no folder images or img_dir.*What is wanted',
-    'no label map': r'1 of 2 images of .* have no label map.*: a.png',
-    'two endings': r'2 in \.jpg, 1 in \.png',
+    'no folder': r'\bimages\b.*\bimg_dir\b',
+    'no label map': r'\b1\b.*\b2\b.*images/train.*labels/train.*\ba\.png',
+    'two endings': r'\b2\b.*\.jpg.*\b1\b.*\.png',
     'jpeg': r'\.jpg.*\.png',
-    'colours': r'b.png has 3 channels',
-    'damaged': r'a.png cannot be read',
-    'one too many': r'classes\.txt names 1 classes.* 1 too',
+    'colours': r'b\.png.*\b3\b',
+    'damaged': r'a\.png',
+    'one too many': r'classes\.txt.*\b1\b.*[ab]\.png.*--label-map',
     'gap': r'0, 1, 40.* 2, 3, 4',
     'binary': r'255=1',
-    'nothing': r'nothing but 255',
+    'nothing': r'\b255\b.*--label-map',
 }
 
 
@@ -515,15 +520,17 @@ def test_class_folders_that_do_not_fit(tmp_path):
             set_class_folders(stock(source), tmp_path)
 
     fill(tmp_path / 'cat', '0.jpg', np.zeros((4, 4, 3)))
-    refused(r'has no folder train.*move some ten to twenty percent')
+    refused(r'\btrain\b.*DIR/train/<class>/.*DIR/val/<class>/')
     (tmp_path / 'cat').rename(tmp_path / 'away')
     for split in ('train', 'val'):
         fill(tmp_path / split / 'cat', '0.jpg', np.zeros((4, 4, 3)))
-    refused('has 1 class folders')
+    refused(r'train\b.*\b1\b')
     (tmp_path / 'train' / 'dog').mkdir()
-    refused('no image in .*train/dog')
+    refused('train/dog')
     fill(tmp_path / 'train' / 'dog', '0.jpg', np.zeros((4, 4, 3)))
-    refused(r'val has no class folder dog')
+    refused(r'\bval\b.*\bdog\b')
     (tmp_path / 'val' / '.ipynb_checkpoints').mkdir()
-    refused('.ipynb_checkpoints would count as a class')
-    refused('one label an image', 'mmpretrain::simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k.py')
+    refused(r'val/\.ipynb_checkpoints')
+    refused(
+        'SimSiam.*ImageClassifier', 'mmpretrain::simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k.py'
+    )

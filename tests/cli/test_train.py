@@ -3,6 +3,7 @@
 import itertools
 import json
 import pickle
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -111,7 +112,7 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(run, tiny_config, tmp_p
 def test_resume_without_a_checkpoint_starts_from_the_beginning(run, tiny_config):
     run('train.py', tiny_config, '--resume', 'auto', '--work-dir', 'new')
     assert sorted(losses('new')) == [1, 2, 3, 4]
-    assert 'no checkpoint in new yet' in log_text('new')
+    assert re.search(r'--resume\b.*\bnew\b', log_text('new'))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
@@ -137,7 +138,8 @@ def test_options_reach_the_run(run, tiny_config):
 def test_weights_of_a_file_are_loaded_into_the_backbone(run, fails, tiny_config, tmp_path):
     run('train.py', tiny_config)
     run('train.py', tiny_config, '--work-dir', 'second', '--weights', 'work_dirs/tiny/epoch_1.pth')
-    assert 'tensors loaded from work_dirs/tiny/epoch_1.pth' in log_text('second')
+    loaded = r'\d+ \w+ \d+ tensors\b.*work_dirs/tiny/epoch_1\.pth'
+    assert re.search(loaded, log_text('second'))
     message = fails('train.py', tiny_config, '--weights', tmp_path / 'gone.pth')
     assert 'gone.pth' in message
     assert '--from-scratch' in message
@@ -147,7 +149,7 @@ def test_weights_of_a_file_are_loaded_into_the_backbone(run, fails, tiny_config,
     run('train.py', tiny_config, '--work-dir', 'fourth', '--from-scratch', *load_from)
     assert 'Load checkpoint from' not in log_text('fourth')
     message = fails('train.py', tiny_config, '--weights', 'a.pth', '--from-scratch')
-    assert 'not allowed with argument' in message
+    assert '--weights' in message
 
 
 def test_dropped_annotations_and_damaged_images_are_in_the_log(run, tiny_config, coco_root):
@@ -159,8 +161,8 @@ def test_dropped_annotations_and_damaged_images_are_in_the_log(run, tiny_config,
     run('train.py', tiny_config, '--no-validate')
     assert sorted(losses('work_dirs/tiny')) == [1, 2, 3, 4]  # nothing is lost
     assert not any('coco/bbox_mAP' in row for row in scalars('work_dirs/tiny'))
-    assert 'left out: 1 (annotation ids 10)' in log_text('work_dirs/tiny')
-    assert f'{bad} is skipped' in log_text('work_dirs/tiny')
+    assert re.search(r'train\.json.*\b1\b.*\bids 10\b', log_text('work_dirs/tiny'))
+    assert str(bad) in log_text('work_dirs/tiny')
 
 
 def test_testing_measures_draws_and_keeps_predictions(run, tiny_config):
@@ -187,9 +189,10 @@ def test_mistakes_are_one_message(fails, tiny_config, coco_root, checkpoint, tmp
     assert "'gone.pth'" in fails('test.py', tiny_config, 'gone.pth')
     page = tmp_path / 'page.pth'
     page.write_text('<html>404</html>')
-    assert 'mmdet tests in float32 alone' in fails('test.py', tiny_config, page, '--amp')
-    assert 'web page' in fails('test.py', tiny_config, page)
-    assert 'web page' in fails('train.py', tiny_config, '--resume', page)
+    said = fails('test.py', tiny_config, page, '--amp')
+    assert re.search(r'--amp\b.*\bmmdet\b.*float32', said)
+    assert re.search(r'page\.pth.*web page', fails('test.py', tiny_config, page))
+    assert re.search(r'page\.pth.*web page', fails('train.py', tiny_config, '--resume', page))
     for tool, key, option in (
         ('train.py', 'optim_wrapper', '--amp'),
         ('test.py', 'test_dataloader', '--tta'),
@@ -197,7 +200,8 @@ def test_mistakes_are_one_message(fails, tiny_config, coco_root, checkpoint, tmp
         ('test.py', 'test_cfg', '--show-dir=a'),
     ):
         arguments = [tiny_config, *([checkpoint] if tool == 'test.py' else []), option]
-        assert f'has no {key}' in fails(tool, *arguments, '--cfg-options', f'{key}=None')
+        said = fails(tool, *arguments, '--cfg-options', f'{key}=None')
+        assert said.count(key) == 2, 'as the missing one, and among those that are needed'
     for option in ('--work-dir', '--out'):
         message = fails('test.py', tiny_config, checkpoint, option, page / 'folder' / 'a.pkl')
         assert f'{page}/folder' in message
@@ -230,7 +234,7 @@ def test_a_fault_of_a_library_keeps_its_traceback_after_a_short_log(run, tiny_co
     out, err = capsys.readouterr()
     assert len(out) < 1000
     assert err.startswith('Traceback')
-    assert "unexpected keyword argument 'wrong'" in err.splitlines()[-1]
+    assert "'wrong'" in err.splitlines()[-1]
 
 
 CLASSIFIER = """

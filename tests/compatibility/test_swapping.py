@@ -84,7 +84,7 @@ def test_equal_models_share_a_run(tmp_path, monkeypatch):
     assert tried == ['ResNet', *sweep.FAMILIES]
     sweep.try_config(folder / 'atss_r50_fpn_1x_coco.py')  # noted already
     assert tried == ['ResNet', *sweep.FAMILIES]
-    row = sweep.try_config(folder / 'atss_r101_fpn_1x_coco.py')  # differs in the ResNet alone
+    row = sweep.try_config(folder / 'atss_r101_fpn_1x_coco.py')  # differs only in the ResNet
     assert tried == ['ResNet', *sweep.FAMILIES, 'ResNet']
     assert row['TNT'] == 'ok'
     sweep.try_config(folder / 'atss_r50_fpn_1x_coco.py', again=True)

@@ -2,14 +2,14 @@
 
 Slow, so not part of the suite:
 
-    bash tools/test.sh -m slow tests/compatibility            # one config a folder
+    bash tools/test.sh -m slow tests/compatibility            # one config per folder
     bash tools/test.sh -m slow tests/compatibility --all      # all configs with a ResNet
 
-Outcomes are added to ``outcomes.csv`` here, and what stands there for the installed versions is not
-run again, unless ``--again`` says so. ``python tools/compatibility/page.py``
-makes the page of them.
+Outcomes are added to ``tools/compatibility/outcomes.csv``. Configs that are there for the installed
+versions are not run again, except with ``--again``. ``python tools/compatibility/page.py`` writes
+the page from that file.
 
-Skipped is a config that does not run with its own backbone on this machine, and one where a Swin
+A config is skipped if it does not run with its own backbone on this machine, or if a Swin
 Transformer of the right widths fails as ours do.
 """
 

@@ -146,7 +146,7 @@ def test_the_recipe_is_the_authors(name):
     (ema,) = cfg.custom_hooks
     assert ema.type == 'EMAHook'
     assert ema.momentum == pytest.approx(4e-5)
-    # BatchNorm statistics, which PyramidTNT alone has, are averaged too
+    # BatchNorm statistics, which only PyramidTNT has, are averaged too
     assert ema.get('update_buffers', False) == (family == 'pyramid_tnt')
 
     assert cfg.model.backbone.drop_path_rate == 0.1

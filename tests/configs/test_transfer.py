@@ -261,7 +261,7 @@ def test_the_image_that_is_tested_is_that_of_the_authors(name, with_data):
     torch.testing.assert_close(found, transform(image), rtol=0, atol=1e-4)
 
 
-# the other sizes differ in the backbone alone, which is replaced here
+# the other sizes differ only in the backbone, which is replaced here
 @pytest.mark.parametrize(
     'name', [name for name in NAMES if '_b_' not in name and '19_' not in name]
 )

@@ -23,12 +23,12 @@ def build(root, classes, kind=CustomDataset, **kwargs):
 
 
 def test_too_few_classes_are_refused_with_the_way_out(root):
-    with pytest.raises(ValueError, match=r'3 class folders \(.*cat.* has 2 classes .*metainfo'):
+    with pytest.raises(ValueError, match=r'\b3\b.*\bcat\b.*CustomDataset.*\b2\b.*metainfo'):
         check_class_folders(build(root, ('cat', 'dog')))
 
 
 def test_a_part_of_imagenet_is_refused(root):
-    with pytest.raises(ValueError, match='of type ImageNet has 1000 classes'):
+    with pytest.raises(ValueError, match=r'\b3\b.*ImageNet.*\b1000\b.*metainfo'):
         check_class_folders(build(root, None, kind=ImageNet))
 
 

@@ -1,6 +1,7 @@
 """The report on annotations, compared with what MMDetection makes of the same file."""
 
 import json
+import re
 
 import pytest
 from mmdet.datasets import CocoDataset
@@ -48,16 +49,16 @@ def test_what_mmdet_drops_is_counted(coco_root):
 
     edit(coco_root, change)
     flat, empty = check_coco(dataset(coco_root))
-    assert '4 images, 7 boxes' in flat
-    assert 'left out: 3 (annotation ids 20, 21, 22)' in flat
-    assert 'left out of training: 1 (3.jpg)' in empty
+    assert re.search(r'\b4\b.*\b7\b.*\b3\b.*\b20, 21, 22\b', flat)
+    assert re.search(r'\b1\b.*\b3\.jpg', empty)
 
     theirs = dataset(coco_root, lazy_init=False)
     assert len(theirs) == 4 - 1
     assert sum(len(theirs.get_data_info(i)['instances']) for i in range(3)) == 7 - 3
 
     _, note = check_coco(dataset(coco_root, test_mode=True))
-    assert 'kept: 1 (3.jpg)' in note
+    assert '3.jpg' in note
+    assert note != empty  # it is not left out there
 
 
 BOXES = {
@@ -78,33 +79,31 @@ def test_the_boxes_that_are_left_out_are_mmdets(coco_root, box):
     entry = {'id': 20, 'image_id': 0, 'category_id': 1, 'iscrowd': 0, 'bbox': box, 'area': 9}
     edit(coco_root, lambda content: content['annotations'].append(entry))
     theirs = dataset(coco_root, lazy_init=False).get_data_info(0)['instances']
-    left_out = any('annotation ids 20' in note for note in check_coco(dataset(coco_root)))
+    left_out = any(re.search(r'\bids 20\b', note) for note in check_coco(dataset(coco_root)))
     assert left_out == (len(theirs) == 1)
 
 
 def test_missing_image_files_are_counted_unless_mmdet_never_reads_them(coco_root):
     (coco_root / 'images' / '3.jpg').unlink()
-    with pytest.raises(FileNotFoundError, match=r'1 of 4 images .*images.*: 3\.jpg'):
+    with pytest.raises(FileNotFoundError, match=r'\b1\b.*\b4\b.*train\.json.*images.*\b3\.jpg'):
         check_coco(dataset(coco_root))
     edit(coco_root, lambda content: content['annotations'].pop())
     (note,) = check_coco(dataset(coco_root))
-    assert 'left out of training: 1 (3.jpg)' in note
+    assert '3.jpg' in note
 
 
 def test_classes_that_the_file_lacks_are_an_error(coco_root):
-    with pytest.raises(
-        ValueError, match=r'no category person, bicycle, car, \.\.\..*are box, disc'
-    ):
+    with pytest.raises(ValueError, match=r'person, bicycle, car, \.\.\..*box, disc.*metainfo'):
         check_coco(dataset(coco_root, metainfo=None))  # COCO's 80
-    with pytest.raises(ValueError, match='a comma behind a single one'):
+    with pytest.raises(ValueError, match=r'\bb, o, x\b.*metainfo.*comma'):
         check_coco(dataset(coco_root, metainfo={'classes': 'box'}))
 
 
 def test_a_subset_and_another_order_are_noted(coco_root):
     (note,) = check_coco(dataset(coco_root, metainfo={'classes': ('disc',)}))
-    assert 'left out: 1 (box)' in note
+    assert re.search(r'\b1 \(box\)', note)
     (note,) = check_coco(dataset(coco_root, metainfo={'classes': ('disc', 'box')}))
-    assert 'another order' in note
+    assert 'train.json' in note
     theirs = dataset(coco_root, metainfo={'classes': ('disc', 'box')}, lazy_init=False)
     assert theirs.cat2label == {1: 0, 2: 1}  # the file's order: 'box' is called 'disc'
 
@@ -113,32 +112,36 @@ def test_files_that_are_not_coco(coco_root):
     path = coco_root / 'train.json'
     whole = path.read_text()
     path.write_text(whole[:100])
-    with pytest.raises(ValueError, match='is not JSON'):
+    with pytest.raises(ValueError, match=r'train\.json.*JSON'):
         check_coco(dataset(coco_root))
     path.write_text('{"shapes": []}')
-    with pytest.raises(ValueError, match=r'no list "images" \(found: \[\'shapes\'\]\)'):
+    with pytest.raises(ValueError, match=r'"images".*\[\'shapes\'\]'):
         check_coco(dataset(coco_root))
     path.write_text(whole)
     edit(coco_root, lambda content: content['annotations'][1].pop('area'))
-    with pytest.raises(ValueError, match='"annotations" has no area'):
+    with pytest.raises(ValueError, match=r'"annotations".*\barea\b'):
         check_coco(dataset(coco_root))
 
 
+BOX = r'\bbbox\b.*\[x, y, width, height\].*\bids 10\b'
 BROKEN = {
-    'three numbers': (lambda c: c['annotations'][0].update(bbox=[1, 1, 4]), 'four finite numbers'),
-    'null': (lambda c: c['annotations'][0].update(bbox=None), 'four finite numbers'),
-    'text': (lambda c: c['annotations'][0].update(bbox=['1'] * 4), 'four finite numbers'),
-    'NaN': (lambda c: c['annotations'][0]['bbox'].__setitem__(0, float('nan')), 'four finite'),
-    'image id': (lambda c: c['images'][1].update(id=0), r'ids of "images" occur .*\(0\)'),
+    'three numbers': (lambda c: c['annotations'][0].update(bbox=[1, 1, 4]), BOX),
+    'null': (lambda c: c['annotations'][0].update(bbox=None), BOX),
+    'text': (lambda c: c['annotations'][0].update(bbox=['1'] * 4), BOX),
+    'NaN': (lambda c: c['annotations'][0]['bbox'].__setitem__(0, float('nan')), BOX),
+    'image id': (lambda c: c['images'][1].update(id=0), r'\bids\b.*"images".*\(0\)'),
     'annotation id': (
         lambda c: c['annotations'][1].update(id=10),
-        r'ids of "annotations" occur .*\(10\)',
+        r'\bids\b.*"annotations".*\(10\)',
     ),
-    'name': (lambda c: c['categories'].append({'id': 3, 'name': 'box'}), 'have the name box'),
-    'no box': (lambda c: c['annotations'].clear(), 'none of its 0 boxes can be trained on'),
+    'name': (
+        lambda c: c['categories'].append({'id': 3, 'name': 'box'}),
+        r'train\.json.*\bname box\b',
+    ),
+    'no box': (lambda c: c['annotations'].clear(), r'train\.json.*\b0 boxes\b'),
     'crowds': (
         lambda c: [box.update(iscrowd=1) for box in c['annotations']],
-        'none of its 4 boxes can be trained on',
+        r'train\.json.*\b4 boxes\b.*\bcrowd',
     ),
 }
 
@@ -154,7 +157,7 @@ def test_what_training_would_fail_on_or_learn_wrongly(coco_root, fault):
 def test_boxes_of_unlisted_categories_are_noted(coco_root):
     edit(coco_root, lambda content: content['annotations'][0].update(category_id=7))
     (note,) = check_coco(dataset(coco_root))
-    assert 'does not list, left out: 1 (annotation ids 10)' in note
+    assert re.search(r'\b1\b.*\bids 10\b', note)
     theirs = dataset(coco_root, lazy_init=False, filter_cfg=None)
     assert theirs.get_data_info(0)['instances'] == []
 
@@ -162,13 +165,13 @@ def test_boxes_of_unlisted_categories_are_noted(coco_root):
 def test_a_test_set_needs_no_annotations(coco_root):
     edit(coco_root, lambda content: content.pop('annotations'))
     assert check_coco(dataset(coco_root, test_mode=True)) == []
-    with pytest.raises(ValueError, match='no list "annotations"'):
+    with pytest.raises(ValueError, match=r'train\.json.*"annotations".*docs/datasets\.md'):
         check_coco(dataset(coco_root))
 
 
 def test_boxes_of_unknown_images(coco_root):
     edit(coco_root, lambda content: content['images'].pop())
-    with pytest.raises(ValueError, match=r'annotation ids 13'):
+    with pytest.raises(ValueError, match=r'train\.json.*\bids 13\b'):
         check_coco(dataset(coco_root))
 
 
@@ -185,7 +188,7 @@ def test_boxes_without_a_mask_where_masks_are_read(coco_root):
 
     edit(coco_root, change)
     assert check_coco(dataset(coco_root))  # the flat box; masks are not read
-    with pytest.raises(ValueError, match=r'1 of 4 boxes have no "segmentation" .*ids 10\)'):
+    with pytest.raises(ValueError, match=r'\b1\b.*\b4\b.*"segmentation".*\bids 10\b'):
         check_coco(dataset(coco_root, pipeline=pipeline))
     theirs = dataset(coco_root, pipeline=pipeline, lazy_init=False)
     with pytest.raises(KeyError, match='mask'):  # what training would end with
@@ -196,6 +199,6 @@ def test_boxes_without_a_mask_where_masks_are_read(coco_root):
 
 def test_all_errors_are_told_at_once(coco_root):
     edit(coco_root, lambda content: [box.update(iscrowd=1) for box in content['annotations']])
-    with pytest.raises(ValueError, match='no category person') as error:
+    with pytest.raises(ValueError, match=r'\bperson\b.*metainfo') as error:
         check_coco(dataset(coco_root, metainfo=None))
-    assert 'none of its 4 boxes can be trained on' in str(error.value)
+    assert re.search(r'\b4 boxes\b.*\bcrowd', str(error.value))

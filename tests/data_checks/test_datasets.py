@@ -1,5 +1,7 @@
 """Data sets of a config, found in their wrappers."""
 
+import re
+
 import pytest
 from mmengine.config import Config
 
@@ -118,11 +120,11 @@ def test_other_libraries(scope, dataset, missing):
 )
 def test_heads_with_too_few_classes_are_an_error(model, key):
     cfg = config(leaf('a.json', metainfo={'classes': ('box', 'disc')}), model=model)
-    with pytest.raises(ValueError, match=rf'{key} is 1, .* has 2 classes .*--cfg-options {key}=2'):
+    with pytest.raises(ValueError, match=rf'{key}\b.*\b1\b.*\b2\b.*--cfg-options {key}=2'):
         check_num_classes(cfg, build_leaf_datasets(cfg, ['train']))
 
 
-def test_panoptic_heads_count_the_things_alone():
+def test_panoptic_heads_count_only_the_things():
     metainfo = {'classes': ('box', 'disc', 'sky'), 'thing_classes': ('box', 'disc')}
     head = {'bbox_head': [{'num_classes': 2}], 'mask_head': {'num_classes': 2}}
     cfg = config(leaf('a.json', metainfo=metainfo), model={'roi_head': head})
@@ -133,4 +135,4 @@ def test_heads_with_more_classes_are_noted_and_rpn_heads_are_not_counted():
     dataset = leaf('a.json', metainfo={'classes': ('box', 'disc')})
     cfg = config(dataset, model={'bbox_head': {'num_classes': 80}, 'rpn_head': {'num_classes': 1}})
     (note,) = check_num_classes(cfg, build_leaf_datasets(cfg, ['train']))
-    assert 'model.bbox_head.num_classes is 80' in note
+    assert re.search(r'model\.bbox_head\.num_classes\b.*\b80\b.*\b2\b', note)

@@ -1,6 +1,7 @@
 """Label maps: pairs, labels and classes, and what the data sets make of them."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -146,7 +147,7 @@ def test_a_class_without_pixels_is_an_error_in_training_and_a_note_in_validation
 def test_label_maps_of_validation_are_read_too(root):
     write(root, 'train', value=1)
     write(root, 'val', value=2)
-    with pytest.raises(ValueError, match=r'labels/val.* 2,'):
+    with pytest.raises(ValueError, match=r'labels/val.*\b2\b.*val/\d+\.png.*--label-map'):
         make(root)
 
 
@@ -154,7 +155,7 @@ def test_a_label_map_of_another_size_is_named(root):
     both(root)
     path = root / 'labels/val/0.png'
     Image.open(path).resize((30, 20), 0).save(path)
-    with pytest.raises(ValueError, match=r'val/0\.png has 30x20'):
+    with pytest.raises(ValueError, match=r'val/0\.png.*\b30x20\b'):
         make(root)
 
 
@@ -240,12 +241,11 @@ def test_check_data_and_the_look_before_training_say_the_same(root, capsys):
         check_label_maps(dataset, is_training=True)
 
 
-def test_findings_name_place_count_and_mending():
+def test_findings_name_place_count_and_remedy():
     files = {0: ['a', 'b'], 7: ['b'], 255: ['a']}
     first, second = find_in_labels(files, ('x', 'y', 'z'), 'labels', is_training=True)
     assert (first.kind, second.kind) == ('label out of range', 'class without pixels')
-    assert '1 label maps hold 7' in first.text
-    assert '--label-map' in first.text
+    assert re.search(r'\b1\b.*\b7\b.*\b0\b.*\b2\b.*\(b\).*--label-map', first.text)
     assert '1 (y), 2 (z)' in second.text
     assert find_in_labels({0: ['a']}, ('x', 'y'), 'p', is_training=True, is_whole=False) == []
 
@@ -260,5 +260,5 @@ def test_labels_are_counted_as_mmsegmentation_reads_them(tmp_path):
 def test_bad_label_maps_of_the_command_line(text):
     with pytest.raises(ValueError, match='--label-map'):
         parse_label_map([text])
-    with pytest.raises(ValueError, match='twice'):
+    with pytest.raises(ValueError, match=r'--label-map.*\b1\b'):
         parse_label_map(['1=2', '1=3'])

@@ -44,6 +44,6 @@ def test_a_thumbnail_is_not_the_end_of_the_picture():
     assert is_cut_off(data[: len(data) * 9 // 10])
 
 
-def test_other_formats_are_left_alone():
+def test_other_formats_are_not_checked():
     assert not is_cut_off(b'')
     assert not is_cut_off(b'\x89PNG' + SCAN)

@@ -61,7 +61,7 @@ def test_a_damaged_image_is_named_and_replaced(coco_root, damage, monkeypatch):
     assert results['img_path'] != str(bad)
     assert log  # more than one line where the lot falls on the damaged image again
     for text, level in log:
-        assert text.startswith(f'{bad} is skipped')
+        assert str(bad) in text
         assert level == logging.ERROR  # the least that is shown by all processes of a run
 
 
@@ -83,5 +83,5 @@ def test_when_all_images_are_damaged_the_run_stops(coco_root):
         image.write_bytes(b'')
     data = dataset(coco_root)
     data.max_refetch = 5
-    with pytest.raises(Exception, match='Cannot find valid image'):
+    with pytest.raises(Exception, match='Cannot find valid image'):  # mmengine's
         data[0]

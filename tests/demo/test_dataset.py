@@ -1,6 +1,7 @@
 """The data set on disk: valid, deterministic, never mixed."""
 
 import json
+import re
 import sys
 
 import cv2
@@ -197,25 +198,25 @@ def test_what_an_interrupted_run_left_is_made_anew(tmp_path):
     assert not (tmp_path / 'train' / '999999.jpg').exists()
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path):
+def test_a_folder_of_something_else_is_not_touched(tmp_path):
     (tmp_path / 'train').mkdir()
     (tmp_path / 'train' / 'cat.jpg').write_bytes(b'precious')
-    with pytest.raises(FileExistsError, match='not empty'):
+    with pytest.raises(FileExistsError, match=re.escape(str(tmp_path))):
         make_dataset(tmp_path, train=1, val=1, size=32)
     assert contents(tmp_path) == {'train/cat.jpg': b'precious'}
-    with pytest.raises(FileExistsError, match='is a file'):
+    with pytest.raises(FileExistsError, match=r'cat\.jpg'):
         make_dataset(tmp_path / 'train' / 'cat.jpg', train=1, val=1, size=32)
 
 
 @pytest.mark.parametrize(
     ('wrong', 'message'),
     [
-        (dict(train=0), 'train=0 must be at least 1'),
-        (dict(val=-1), 'val=-1 must be at least 1'),
-        (dict(size=31), 'at least 32 pixels'),
-        (dict(size=(64, 0)), 'at least 32 pixels'),
-        (dict(size=(64, 64, 3)), 'one side or'),
-        (dict(seed=-1), 'seed=-1 must not be negative'),
+        (dict(train=0), r'train=0\b.*\b1\b'),
+        (dict(val=-1), r'val=-1\b.*\b1\b'),
+        (dict(size=31), r'size=\(31, 31\).*\b32\b'),
+        (dict(size=(64, 0)), r'size=\(64, 0\).*\b32\b'),
+        (dict(size=(64, 64, 3)), r'size=\(64, 64, 3\).*\(height, width\)'),
+        (dict(seed=-1), r'seed=-1\b'),
     ],
 )
 def test_numbers_out_of_range_are_named(tmp_path, wrong, message):
@@ -235,11 +236,11 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     out = tmp_path / 'digits'
     arguments = (out, '--train', 3, '--val', 2, '--size', 40, 56, '--seed', 7)
     made = command(*arguments)
-    assert 'train: 3 scenes of 40x56 pixels' in made
-    assert f'made: {out}' in made
+    assert re.search(r'\btrain\b.*\b3\b.*\b40x56\b', made)
+    assert str(out) in made
     assert cv2.imread(str(out / 'train' / '000002.jpg')).shape == (40, 56, 3)
-    assert 'already there' in command(*arguments)
+    assert str(out) in command(*arguments)
     with pytest.raises(SystemExit) as stopped:
         command(out, '--size', 8)
     assert stopped.value.code == 2
-    assert 'at least 32 pixels' in capsys.readouterr().err
+    assert re.search(r'\b8\b.*\b32\b', capsys.readouterr().err)

@@ -44,7 +44,7 @@ def test_drawing_a_digit_again_gives_the_same():
 
 
 def test_unknown_split_is_refused():
-    with pytest.raises(ValueError, match=r"'test' is not known.*'val'"):
+    with pytest.raises(ValueError, match=r"split='test'.*'val'"):
         load_split('test')
 
 

@@ -81,7 +81,7 @@ def test_runs_from_scratch_stand_beside(tmp_path):
         (dict(mIoU=74.9), False),
     ],
 )
-def test_the_promise_is_of_every_stage(tmp_path, changes, good):
+def test_every_stage_must_reach_its_thresholds(tmp_path, changes, good):
     write_runs(tmp_path, **changes)
     assert reached(read_runs(tmp_path)) == good
 
@@ -102,7 +102,7 @@ def test_the_metrics_are_read_though_two_processes_wrote_the_file(tmp_path):
 def test_missing_logs_are_named(tmp_path):
     write_runs(tmp_path)
     shutil.rmtree(tmp_path / 'segment')
-    with pytest.raises(FileNotFoundError, match=r'scalars\.json in .*segment'):
+    with pytest.raises(FileNotFoundError, match=r'scalars\.json\b.*segment'):
         read_runs(tmp_path)
 
 
@@ -110,7 +110,9 @@ def test_a_run_that_was_stopped_is_named(tmp_path):
     write_run(tmp_path, {'mIoU': 80.0})
     (scalars,) = (tmp_path / 'train').glob('*/vis_data/scalars.json')
     scalars.write_text(scalars.read_text().splitlines()[0] + '\n')
-    with pytest.raises(ValueError, match='1 lines of training and the peak memory of 0'):
+    with pytest.raises(
+        ValueError, match=r'scalars\.json\b.*\b1\b.*\b0\b.*default_hooks\.logger\.interval'
+    ):
         read_run(tmp_path)
 
 
@@ -171,6 +173,6 @@ def test_a_run_that_is_not_good_enough_ends_with_status_1(tmp_path, data, monkey
     write_runs(tmp_path, coco__bbox_mAP=0.5)
     (tmp_path / 'detections.bbox.json').write_text('[]')
     shutil.copytree(data / 'semantic' / 'val', tmp_path / 'segments')
-    with pytest.raises(SystemExit, match='not as good as the demo promises'):
+    with pytest.raises(SystemExit, match='NOT reached'):
         report(tmp_path, data, monkeypatch)
     assert (tmp_path / 'predictions.png').is_file()  # but reports all the same

@@ -58,7 +58,7 @@ def test_state_of_a_gpu_run_can_be_loaded():
 def test_float16_is_refused_on_a_cpu():
     cfg = config(dtype='float16')
     enable_amp(cfg)
-    with pytest.raises(ValueError, match=r'float16.*bfloat16'):
+    with pytest.raises(ValueError, match=r"dtype='float16'.*dtype=bfloat16"):
         suit_amp_to_device(cfg)
 
 
@@ -69,7 +69,7 @@ def test_without_amp_nothing_changes():
 
 
 @pytest.mark.parametrize('kind', [None, 'OptimWrapper', OptimWrapper, 'AmpOptimWrapper'])
-def test_amp_replaces_the_plain_wrapper_alone(kind):
+def test_amp_replaces_only_the_plain_wrapper(kind):
     cfg = Config({'optim_wrapper': {'type': kind} if kind else {}})
     enable_amp(cfg)
     assert cfg.optim_wrapper == {'type': 'AmpOptimWrapper', 'loss_scale': 'dynamic'}

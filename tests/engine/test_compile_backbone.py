@@ -55,5 +55,5 @@ def test_finds_the_backbone_in_a_distributed_model():
 
 
 def test_model_without_a_backbone_is_refused():
-    with pytest.raises(ValueError, match=r"--compile is for .*SemiBaseDetector.*\['detector'"):
+    with pytest.raises(ValueError, match=r"--compile.*SemiBaseDetector.*\['detector'"):
         compile_backbone(Config({'model': {'type': 'SemiBaseDetector', 'detector': {}}}))

@@ -194,7 +194,7 @@ def test_it_learns_to_segment():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert loss < 0.5  # 1.04 for who knows the frequencies alone
+    assert loss < 0.5  # 1.04 is the entropy of the class frequencies
 
 
 def test_size_with_tnt_s_is_what_the_config_says():
@@ -246,11 +246,11 @@ def test_package_does_without_mmsegmentation():
 @pytest.mark.parametrize(
     ('changes', 'text'),
     [
-        (dict(in_channels=FINE), 'in_channels=12 must be a pair'),
+        (dict(in_channels=FINE), 'in_channels=12'),
         (dict(in_index=(0, 1, 2)), 'in_index'),
-        (dict(grid_size=16), 'grid_size=16 must be a pair'),
+        (dict(grid_size=16), 'grid_size=16'),
         (dict(num_layers=0), 'num_layers=0'),
-        (dict(num_heads=3), 'num_heads=3 must divide the 16 channels'),
+        (dict(num_heads=3), r'num_heads=3\b.*\b16\b'),
     ],
 )
 def test_wrong_arguments_are_named(changes, text):

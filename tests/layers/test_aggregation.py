@@ -22,7 +22,7 @@ def test_sizes_halve_and_round_up(grid):
     assert sentences.shape == (2, halved, 10)
 
 
-def test_words_see_their_four_sentences_alone():
+def test_words_see_only_their_four_sentences():
     """The authors' way: the convolution's border is zero at each group of four sentences."""
     torch.manual_seed(0)
     aggregate = WordAggregation(2, 3, 4)

@@ -39,7 +39,7 @@ def reduced(sr_ratio, own_size):
 
 WAYS = {
     'global': lambda: attention(),
-    'class token alone': lambda: attention(class_token_only=True),
+    'only the class token': lambda: attention(class_token_only=True),
     'windows': lambda: attention(window_size=3),
     'windows that the grid does not fill': lambda: attention(window_size=4),
     'reduced keys': lambda: reduced(2, own_size=True),
@@ -48,7 +48,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize('way', WAYS.values(), ids=WAYS)
-def test_attention_weights_are_dropped_in_training_alone(way):
+def test_attention_weights_are_dropped_only_in_training(way):
     torch.manual_seed(0)
     run, module = way()
     tokens = torch.randn(64, 1 + GRID[0] * GRID[1], 64)

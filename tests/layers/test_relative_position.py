@@ -15,7 +15,7 @@ CASES = [
 
 
 def dense_table(table, grid, key_grid, new_grid, new_key_grid):
-    """Resize the keys of each query, then the queries of each key, by torch alone."""
+    """Resize the keys of each query, then the queries of each key, with torch's own function."""
     heads = table.shape[1]
     keys = table[0].reshape(-1, 1, *key_grid)
     keys = F.interpolate(keys, size=new_key_grid, mode='bicubic', align_corners=False)

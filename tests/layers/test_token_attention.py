@@ -37,7 +37,7 @@ def test_the_performer_computes_in_fp32_under_autocast(dtype):
     torch.testing.assert_close(seen['mixed'].double(), expected, rtol=rounding, atol=1e-6)
 
 
-def test_the_performer_drops_both_projections_in_training_alone():
+def test_the_performer_drops_both_projections_only_in_training():
     torch.manual_seed(0)
     performer, tokens = TokenPerformer(24, 16, drop_rate=0.5), torch.randn(2, 50, 24)
     for muted, kept in ((performer.mlp[2], performer.proj), (performer.proj, performer.mlp[2])):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.new_config.scenes import assert_fits, configure, dataset_of
-from tests.new_config.test_mend_coco import make, write
+from tests.new_config.test_correct_coco import make, write
 from tnt_backbone.new_config.coco_folder import assign_splits, find_coco
 from tnt_backbone.new_config.data_folder import list_files
 

@@ -6,8 +6,8 @@ from tests.new_config import test_labelme as labelme
 from tests.new_config import test_voc as voc
 from tests.new_config import test_yolo as yolo
 from tests.new_config.scenes import configure, draw
-from tests.new_config.test_mend_coco import make as make_coco
-from tests.new_config.test_mend_coco import write as write_coco
+from tests.new_config.test_correct_coco import make as make_coco
+from tests.new_config.test_correct_coco import write as write_coco
 from tests.new_config.test_rare_classes import RESNET, UPERNET
 from tnt_backbone.new_config.formats import recognise
 

@@ -85,7 +85,7 @@ def test_variable_and_argument_choose_the_path(monkeypatch, build):
     assert not is_fused(backbone)
     assert is_fused(build('chunked').eval()), 'the argument wins'
     monkeypatch.setenv(VARIABLE, 'gpu')
-    with pytest.raises(ValueError, match=f"{VARIABLE}='gpu' is not known: choose one of"):
+    with pytest.raises(ValueError, match=f"{VARIABLE}='gpu'.*'reference'"):
         build(None)
-    with pytest.raises(ValueError, match="inner_backend='gpu' is not known: choose one of"):
+    with pytest.raises(ValueError, match=r"inner_backend='gpu'.*'reference'"):
         build('gpu')

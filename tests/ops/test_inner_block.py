@@ -165,7 +165,7 @@ def test_without_a_compiler_a_cpu_takes_the_next_path(monkeypatch, tmp_path, com
         [warning] = [message for level, message in said if level == logging.WARNING]
         assert compiler in warning
         assert "inner_backend='chunked'" in warning
-        with pytest.raises(ValueError, match=f"'native' cannot run: .*compiled.*{compiler}"):
+        with pytest.raises(ValueError, match=f"'native'.*{compiler}"):
             inner_block(words, params, backend='native', **arguments)
     finally:
         native._load.cache_clear()
@@ -266,26 +266,22 @@ def test_a_cpu_takes_its_own_path_unless_told_otherwise(monkeypatch):
 
 def test_unknown_paths_are_refused(monkeypatch):
     words, params, arguments, _ = cases.make((4, 6, 2, False, False))
-    with pytest.raises(ValueError, match=r"inner_backend='gpu' is not known: choose one of \('ref"):
+    with pytest.raises(ValueError, match=f"inner_backend='gpu'.*{BACKENDS[-1]}"):
         inner_block(words, params, backend='gpu', **arguments)
     monkeypatch.setenv(VARIABLE, 'fast')
-    with pytest.raises(ValueError, match=f"{VARIABLE}='fast' is not known.*{BACKENDS[-1]}"):
+    with pytest.raises(ValueError, match=f"{VARIABLE}='fast'.*{BACKENDS[-1]}"):
         inner_block(words, params, **arguments)
 
 
 def test_paths_that_cannot_run_are_refused(monkeypatch):
     words, params, arguments, _ = cases.make((4, 6, 2, False, False))
     monkeypatch.delenv('TRITON_INTERPRET', raising=False)
-    with pytest.raises(
-        ValueError, match=r"'triton' cannot run: .*one of \('reference', 'chunked'\)"
-    ):
+    with pytest.raises(ValueError, match=r"'triton'.*'cpu'.*\('reference', 'chunked'\)"):
         inner_block(words, params, backend='triton', **arguments)
-    with pytest.raises(ValueError, match=r"'native' cannot run: 4 words are not 16, 32, 48 or 64"):
+    with pytest.raises(ValueError, match=r"'native'.*\b4 .*\b16, 32, 48.* 64\b"):
         inner_block(words, params, backend='native', **arguments)
     monkeypatch.setenv(VARIABLE, 'chunked')
-    with pytest.raises(
-        ValueError, match=f"{VARIABLE}='chunked' cannot run: the words are on 'meta'"
-    ):
+    with pytest.raises(ValueError, match=f"{VARIABLE}='chunked'.*'meta'"):
         inner_block(words.to('meta'), params, **arguments)
 
 
@@ -294,7 +290,7 @@ def test_triton_without_a_c_compiler_is_refused(monkeypatch):
     words, params, arguments, _ = cases.make((4, 6, 2, False, False), dtype=torch.float32)
     monkeypatch.setenv('TRITON_INTERPRET', '1')
     monkeypatch.setattr(triton, '_has_compiler', lambda: False)
-    with pytest.raises(ValueError, match=r"'triton' cannot run: Triton needs a C compiler"):
+    with pytest.raises(ValueError, match=r"'triton'.*apt install gcc"):
         inner_block(words, params, backend='triton', **arguments)
     monkeypatch.undo()
     monkeypatch.delenv('CC', raising=False)
@@ -321,7 +317,7 @@ import inner_blocks as cases
 from tnt_backbone import ops
 given = cases.make((4, 6, 2, False, False))
 cases.run(*given, None)
-with pytest.raises(ValueError, match='there is no triton here'):
+with pytest.raises(ValueError, match='pip install triton'):
     cases.run(*given, 'triton')
 """
     subprocess.run([sys.executable, '-c', code], check=True, cwd=Path(__file__).parent)
@@ -330,9 +326,9 @@ with pytest.raises(ValueError, match='there is no triton here'):
 @pytest.mark.parametrize(
     ('shape', 'dtype', 'reason'),
     [
-        ((65, 6, 2, False, False), torch.float32, '65 words of 6 channels are more than 64 of 64'),
-        ((4, 66, 2, False, False), torch.float32, '4 words of 66 channels are more than 64 of 64'),
-        ((4, 6, 2, False, False), torch.float64, 'the words are torch.float64'),
+        ((65, 6, 2, False, False), torch.float32, r'\b65\b.*\b6\b.*\b64\b.*\b64\b'),
+        ((4, 66, 2, False, False), torch.float32, r'\b4\b.*\b66\b.*\b64\b.*\b64\b'),
+        ((4, 6, 2, False, False), torch.float64, r'torch\.float64.*torch\.float32'),
     ],
     ids=str,
 )

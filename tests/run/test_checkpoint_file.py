@@ -11,22 +11,22 @@ from tnt_backbone.run.checkpoint_file import check_checkpoint, fetch_checkpoint,
 def test_damaged_files_say_what_they_are(tmp_path, checkpoint):
     page = tmp_path / 'page.pth'
     page.write_text('<!DOCTYPE html><html>404</html>')
-    with pytest.raises(ValueError, match='web page'):
+    with pytest.raises(ValueError, match=r'page\.pth.*web page'):
         check_checkpoint(str(page))
     cut = tmp_path / 'cut.pth'
     cut.write_bytes(checkpoint.read_bytes()[:500])
-    with pytest.raises(ValueError, match='cut off'):
+    with pytest.raises(ValueError, match=r'cut\.pth.*\b500\b'):
         check_checkpoint(str(cut))
     with pytest.raises(FileNotFoundError, match=r'epoch_2\.pth.*epoch_1\.pth'):
         check_checkpoint(str(tmp_path / 'epoch_2.pth'))
 
 
-def test_weights_alone_cannot_be_resumed_from(tmp_path, checkpoint):
+def test_only_weights_cannot_be_resumed_from(tmp_path, checkpoint):
     check_checkpoint(str(checkpoint), resume=True)
     path = tmp_path / 'weights.pth'
     torch.save({'state_dict': {'weight': torch.ones(1)}}, path)
     check_checkpoint(str(path))
-    with pytest.raises(ValueError, match=r'no meta, message_hub, optimizer.*load_from'):
+    with pytest.raises(ValueError, match=r'weights\.pth.*meta, message_hub, optimizer.*load_from'):
         check_checkpoint(str(path), resume=True)
 
 
@@ -36,7 +36,7 @@ def test_resume_takes_the_last_checkpoint_or_starts_anew(tmp_path, checkpoint):
     assert (cfg.resume, cfg.load_from) == (False, 'coco.pth')
 
     (note,) = set_resume(cfg, 'auto')
-    assert 'starts from the beginning' in note
+    assert str(tmp_path) in note
     assert (cfg.resume, cfg.load_from) == (False, 'coco.pth')
 
     (tmp_path / 'last_checkpoint').write_text(str(checkpoint))

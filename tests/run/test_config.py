@@ -1,5 +1,6 @@
 """Configs as the tools read them."""
 
+import re
 import sys
 
 import pytest
@@ -17,39 +18,33 @@ def read(path, **kwargs):
 
 def test_missing_config_names_those_that_are_near(tmp_path):
     (tmp_path / 'retinanet_small.py').write_text('')
-    with pytest.raises(
-        FileNotFoundError, match=r'retinanet_smal\.py.*Did you mean.*retinanet_small\.py'
-    ):
+    with pytest.raises(FileNotFoundError, match=r'retinanet_smal\.py.*retinanet_small\.py'):
         read(tmp_path / 'retinanet_smal.py')
-    with pytest.raises(FileNotFoundError, match=r'Did you mean.*configs/retinanet_tnt_s_coco\.py'):
+    with pytest.raises(FileNotFoundError, match=r'configs/retinanet_tnt_s_coco\.py'):
         read('nowhere/retinanet_tnt_coco.py')
 
 
 @pytest.mark.parametrize(
     ('name', 'text', 'message'),
     [
-        ('README.md', '# TNT', 'cannot be read as a config'),
-        ('tnt.yml', 'Collections: []', 'has no "model"'),
-        (
-            'unclosed.py',
-            '\nmodel = dict(',
-            r'cannot be read .*never closed.*line 2\)$',
-        ),
+        ('README.md', '# TNT', r'README\.md'),
+        ('tnt.yml', 'Collections: []', r'tnt\.yml.*"model"'),
+        ('unclosed.py', '\nmodel = dict(', r'unclosed\.py.*never closed.*line 2\)$'),
         ('unknown.py', '\n\nlr = base_lr * 2', "NameError: .*'base_lr'.*unknown\\.py, line 3"),
-        ('broken.py', "_base_ = ['nowhere.py']", 'cannot be read as a config: .*nowhere'),
+        ('broken.py', "_base_ = ['nowhere.py']", r'broken\.py.*nowhere\.py'),
     ],
 )
 def test_a_file_that_is_no_config_is_refused(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=message):
         read(tmp_path / name, needs_model=True)
-    with pytest.raises(FileNotFoundError, match='is a folder'):
+    with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path))):
         read(tmp_path)
 
 
 def test_a_model_that_is_none_is_refused(tmp_path):
     (tmp_path / 'a.py').write_text('model = None')
-    with pytest.raises(ValueError, match='no "model"'):
+    with pytest.raises(ValueError, match=r'a\.py.*"model"'):
         read(tmp_path / 'a.py', needs_model=True)
 
 
@@ -78,7 +73,7 @@ def test_a_module_that_cannot_be_imported_says_why_and_where(tmp_path, monkeypat
 def test_options_that_do_not_fit_are_refused(tmp_path, options):
     path = tmp_path / 'small.py'
     path.write_text("pipeline = [dict(type='Load')]\ntrain = dict(lr=1.0)")
-    with pytest.raises(ValueError, match=r'--cfg-options do not fit .*small\.py'):
+    with pytest.raises(ValueError, match=r'--cfg-options.*small\.py'):
         read(path, options=options)
 
 

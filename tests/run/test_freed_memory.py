@@ -51,12 +51,12 @@ def test_a_step_reuses_the_memory_of_the_one_before():
     assert run('None')[1] > pages / 1000
 
 
-def test_leaves_alone_what_a_variable_sets(monkeypatch):
+def test_keeps_what_a_variable_sets(monkeypatch):
     monkeypatch.setenv('MALLOC_TRIM_THRESHOLD_', '131072')
     assert not freed_memory.keep_freed_memory()
 
 
-def test_leaves_a_machine_with_a_gpu_alone(monkeypatch):
+def test_changes_nothing_on_a_machine_with_a_gpu(monkeypatch):
     monkeypatch.setattr(freed_memory, 'get_device', lambda: 'cuda')
     assert not freed_memory.keep_freed_memory()
 

@@ -84,7 +84,7 @@ def test_predictions_are_kept_by_the_librarys_own_metric(scope, tmp_path):
 )
 def test_out_must_suit_the_library(scope, out, hint):
     cfg = config(scope)
-    with pytest.raises(ValueError, match=rf'--out .{out}. must .*{hint}'):
+    with pytest.raises(ValueError, match=rf'--out .{out}.*{hint}'):
         library_of(cfg).set_out(cfg, out)
 
 
@@ -104,7 +104,7 @@ def test_mmpretrains_configs_leave_the_collate_function_to_the_tool():
 
 
 def test_show_needs_a_visualizer():
-    with pytest.raises(ValueError, match='visualizer'):
+    with pytest.raises(ValueError, match=r'--show.*visualizer'):
         show_predictions(config('mmdet', visualizer=None), show=True, show_dir=None, wait_time=0)
 
 
@@ -122,5 +122,5 @@ def test_tta_wraps_the_model_and_reaches_into_wrapped_datasets():
 
 
 def test_tta_needs_a_recipe():
-    with pytest.raises(ValueError, match='no tta_model and no tta_pipeline'):
+    with pytest.raises(ValueError, match=r'--tta.*tta_model.*tta_pipeline'):
         use_tta(config('mmdet'))

@@ -136,7 +136,7 @@ def test_registering_twice_is_harmless():
 def test_a_name_that_is_taken_is_an_error():
     register_model_index()
     del ModelHub._models_dict['tnt_s_imagenet']
-    with pytest.raises(ValueError, match='conflict'):
+    with pytest.raises(ValueError, match='conflict'):  # mmpretrain's message
         register_model_index()
 
 

@@ -1,5 +1,7 @@
 """Mistakes are found before a run starts."""
 
+import re
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -13,7 +15,7 @@ def test_a_good_config_passes_and_bad_weights_do_not(tiny_config, tmp_path):
     assert check_training(cfg) == []
     cfg.model.backbone.frozen_stages = 1
     (note,) = check_training(cfg)
-    assert 'model.backbone.frozen_stages=1 keeps random numbers' in note
+    assert 'model.backbone.frozen_stages=1' in note
     cfg.model.backbone.init_cfg = {'type': 'Pretrained', 'checkpoint': str(tmp_path / 'no.pth')}
     with pytest.raises(FileNotFoundError, match='--from-scratch'):
         check_training(cfg)
@@ -28,7 +30,7 @@ def test_the_backbone_is_built_before_a_training_and_before_a_test(tiny_config, 
     check_testing(cfg)
     cfg.model.backbone.frozen_stages = 99
     for check in (check_training, check_testing):
-        with pytest.raises(ValueError, match=r'model\.backbone of the config: .*frozen_stages=99'):
+        with pytest.raises(ValueError, match=r'model\.backbone\b.*frozen_stages=99'):
             check(cfg)
 
 
@@ -46,7 +48,7 @@ def test_what_the_runner_takes_together_must_be_there(tiny_config, checkpoint, p
     cfg = Config.fromfile(tiny_config)
     cfg.load_from = str(checkpoint)
     cfg[key] = None
-    with pytest.raises(ValueError, match=rf'has no {key}\..*{", ".join(TOGETHER[phase])}'):
+    with pytest.raises(ValueError, match=rf'\b{key}\b.*{", ".join(TOGETHER[phase])}'):
         (check_testing if phase == 'test' else check_training)(cfg)
 
 
@@ -59,7 +61,7 @@ def test_a_training_needs_no_validation(tiny_config):
 def test_an_unknown_optimizer_is_refused_with_names_that_are_near(tiny_config):
     cfg = Config.fromfile(tiny_config)
     cfg.optim_wrapper.optimizer.type = 'AdamWW'
-    with pytest.raises(ValueError, match=r"optimizer\.type='AdamWW' .*Did you mean AdamW "):
+    with pytest.raises(ValueError, match=r"optimizer\.type='AdamWW' .*\bAdamW\b"):
         check_training(cfg)
     for known in ('SGD', 'mmpretrain.Lamb', torch.optim.AdamW):
         cfg.optim_wrapper.optimizer.type = known
@@ -70,7 +72,7 @@ def test_heads_and_annotations_are_both_looked_at(tiny_config):
     cfg = Config.fromfile(tiny_config)
     cfg.model.bbox_head.num_classes = 80
     (note,) = check_training(cfg)  # once, though train and val say it
-    assert 'num_classes is 80' in note
+    assert re.search(r'model\.bbox_head\.num_classes\b.*\b80\b', note)
     cfg.train_dataloader.dataset.metainfo = {'classes': ('cat', 'dog')}
-    with pytest.raises(ValueError, match='no category cat, dog'):
+    with pytest.raises(ValueError, match=r'cat, dog.*metainfo'):
         check_training(cfg)

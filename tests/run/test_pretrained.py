@@ -80,7 +80,7 @@ def test_frozen_random_numbers_are_told_of():
     assert notes_on_frozen_parts(cfg) == []
     drop_pretrained(cfg)
     (note,) = notes_on_frozen_parts(cfg)
-    assert note.startswith('model.backbone.frozen_stages=0 keeps random numbers')
+    assert 'model.backbone.frozen_stages=0' in note
     _, _, options = note.partition('--cfg-options ')
     for option in options.split():
         key, _, value = option.partition('=')
@@ -101,7 +101,7 @@ def test_a_wrapped_model_has_its_backbone_deeper():
 
 def test_two_backbones_are_refused():
     cfg = Config({'model': {'a': {'backbone': {'type': 'A'}}, 'b': {'backbone': {'type': 'B'}}}})
-    with pytest.raises(ValueError, match=r'2 .*model\.a\.backbone.*model\.b\.backbone'):
+    with pytest.raises(ValueError, match=r'--weights.*model\.a\.backbone.*model\.b\.backbone'):
         replace_backbone_weights(cfg, 'mine.pth')
 
 
@@ -123,10 +123,13 @@ def test_what_mmengine_fetches_is_left_to_it():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'arch': 'xxl'}, r"model\.backbone of the config: .*'xxl'"),
-        ({'arhc': 's'}, r"model\.backbone of the config: .*'arhc'"),
-        ({'img_size': 32, 'formulation': 'legacy'}, "Set formulation='official'"),
-        ({'img_size': 32, 'arch': 's'}, 'does not fit this backbone'),
+        ({'arch': 'xxl'}, r"model\.backbone\b.*'xxl'"),
+        ({'arhc': 's'}, r"model\.backbone\b.*'arhc'"),
+        (
+            {'img_size': 32, 'formulation': 'legacy'},
+            r"tnt\.pth.*formulation='legacy'.*formulation='official'",
+        ),
+        ({'img_size': 32, 'arch': 's'}, r'tnt\.pth.*allow_missing=True'),
         ({'img_size': 32}, None),
     ],
 )

@@ -59,7 +59,7 @@ def test_the_configs_own_wrapper_is_kept(started):
 
 @cpu_only
 def test_slurm_without_gpu_is_refused(started):
-    with pytest.raises(ValueError, match=r'--launcher slurm needs a GPU.*dist_train\.sh'):
+    with pytest.raises(ValueError, match=r'--launcher slurm\b.*GPU.*dist_train\.sh'):
         init_cpu_processes(Config({'launcher': 'slurm'}))
 
 
@@ -82,5 +82,5 @@ def test_a_launcher_that_did_not_start_the_process_is_refused(monkeypatch, launc
     for name in names:
         with monkeypatch.context() as without:
             without.delenv(name)
-            with pytest.raises(ValueError, match=rf'--launcher {launcher} .* {name}\.'):
+            with pytest.raises(ValueError, match=rf'--launcher {launcher}\b.* {name}\b'):
                 check_launcher(launcher)

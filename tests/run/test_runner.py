@@ -19,7 +19,7 @@ class Figures(LoggerHook):
 
 
 @pytest.mark.parametrize('rank', [0, 1])
-def test_one_process_alone_writes_the_figures_of_a_test(monkeypatch, rank):
+def test_only_one_process_writes_the_figures_of_a_test(monkeypatch, rank):
     made = SimpleNamespace(hooks=[Figures()], written=[])
     monkeypatch.setattr(Runner, 'from_cfg', lambda cfg: made)
     monkeypatch.setattr(mmengine.dist.utils, 'get_rank', lambda group=None: rank)

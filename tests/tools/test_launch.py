@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -80,13 +81,13 @@ def started(output):
 def test_more_processes_than_gpus_are_refused(tmp_path):
     status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 8, gpus=1)
     assert status == 1
-    assert '8 processes were asked for, but this machine has 1 GPU.' in output
+    assert re.search(r'\b8\b.*\b1 GPU\b', output)
     assert 'STARTED' not in output
     status, output = launch(
         tmp_path, 'dist_test.sh', 'a.py', 'a.pth', 3, gpus=2, CUDA_VISIBLE_DEVICES='4,5'
     )
     assert status == 1
-    assert 'has 2 GPUs (CUDA_VISIBLE_DEVICES=4,5)' in output
+    assert re.search(r'\b3\b.*\b2 GPUs\b.*CUDA_VISIBLE_DEVICES=4,5', output)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_as_many_processes_as_gpus_are_started_on_a_free_port(tmp_path):
         'c"',
     ]
     assert command[-1] == 'OMP=-'  # left to torchrun
-    assert 'No GPU' not in output
+    assert 'GPU' not in output
 
 
 def test_one_process_needs_no_torchrun(tmp_path):
@@ -144,7 +145,7 @@ def test_without_gpu_the_cores_are_shared_out(tmp_path):
     cores = len(os.sched_getaffinity(0))
     status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 3, gpus=0)
     assert status == 0
-    assert f'No GPU here: running on the CPU ({cores} cores) with 3 processes (gloo)' in output
+    assert re.search(rf'\bCPU\b.*\b{cores}\b.*\b3\b.*\bgloo\b', output)
     assert started(output)[-1] == f'OMP={max(1, cores // 3)}'
     _, output = launch(tmp_path, 'dist_train.sh', 'a.py', 3, gpus=0, OMP_NUM_THREADS='5')
     assert started(output)[-1] == 'OMP=5'
@@ -160,7 +161,7 @@ def test_several_machines(tmp_path):
     assert started(output)[0] == 'torchrun'  # one process on each of two machines
     status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 4, gpus=4, NNODES='2')
     assert status == 1
-    assert 'NNODES=2 needs NODE_RANK' in output
+    assert re.search(r'\bNNODES=2\b.*\bNODE_RANK\b', output)
 
 
 def test_a_port_can_be_fixed(tmp_path):
@@ -268,7 +269,7 @@ def test_two_processes_train_resume_and_test(tiny_config, tmp_path):
 def test_a_mistake_is_said_once_and_its_status_is_returned(tmp_path):
     status, output = run('dist_train.sh', 'gone.py', 2, cwd=tmp_path)
     assert status == 2
-    assert output.count("The config 'gone.py' does not exist") == 1
+    assert output.count("'gone.py'") == 1
     assert 'Traceback' not in output
 
 

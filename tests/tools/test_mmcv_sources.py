@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/_mmcv_sources.py'
-ALONE = runpy.run_path(str(TOOL))['ALONE']
+SEPARATE = runpy.run_path(str(TOOL))['SEPARATE']
 OPERATORS = 'mmcv/ops/csrc/pytorch'
 
 # As mmcv 2.1.0 reads its version. Running it is an error until it is repaired.
@@ -101,9 +101,9 @@ def test_every_file_is_compiled_once(prepare, units):
         given = {Path(name).name for name in FILES if Path(name).parent == Path(OPERATORS, folder)}
         assert sorted(originals) == sorted(given - {'cudabind.cpp'})
         joined = {name: names for name, names in files.items() if name.startswith('_joined')}
-        alone = {Path(name).stem for name in files if name not in joined}
-        assert alone - {'cudabind'} == ALONE[folder] & {Path(name).stem for name in given}
-        assert len(joined) == min(units, len(given - {'cudabind.cpp'}) - len(alone))
+        separate = {Path(name).stem for name in files if name not in joined}
+        assert separate - {'cudabind'} == SEPARATE[folder] & {Path(name).stem for name in given}
+        assert len(joined) == min(units, len(given - {'cudabind.cpp'}) - len(separate))
         for names in joined.values():  # psamask.cpp defines macros
             assert 'psamask.cpp' not in names[:-1]
     assert (source / 'cuda/cudabind.cpp').read_text() == 'bind'

@@ -1,7 +1,7 @@
 """tools/setup_env.sh: what it refuses and with which advice, and that the pins are complete.
 
-The script runs on a copy of the files it reads, on machines that lack something: no test downloads
-or compiles. That it makes a working environment is shown by the one that runs these tests.
+The script runs on a copy of the files it reads, on machines where something is missing. No test
+downloads or compiles. The environment that runs these tests shows that it makes a working one.
 """
 
 import importlib.metadata
@@ -71,12 +71,12 @@ COMPILER = {'c++': 'exit 0'}
 @pytest.mark.parametrize(
     ('options', 'messages'),
     [
-        (['--stak', 'onedl'], ['unknown option: --stak', '--torch-index']),
-        (['--stack', 'mmcv1'], ['unknown stack: mmcv1', '--stack openmmlab', '--stack onedl']),
-        (['--stack'], ['--stack needs a value', '--help']),
+        (['--stak', 'onedl'], ['--stak', '--torch-index']),
+        (['--stack', 'mmcv1'], ['mmcv1', '--stack openmmlab', '--stack onedl']),
+        (['--stack'], ['--stack', '--help']),
         (
             ['--stack', 'onedl', '--no-compile'],
-            ['--no-compile does not work with --stack onedl', 'setup_env.sh --no-compile'],
+            ['--stack onedl', 'setup_env.sh --no-compile'],
         ),
     ],
 )
@@ -97,8 +97,8 @@ def test_no_usable_python(setup_env):
     }
     result = setup_env(replaced=pythons)
     assert result.returncode == 1
-    assert 'no Python 3.11, 3.12 or 3.13 found' in result.stderr
-    assert 'python3.11 (does not run)' in result.stderr
+    assert '3.11, 3.12 or 3.13' in result.stderr
+    assert 'python3.11 (' in result.stderr
     assert 'python3 (3.10)' in result.stderr
     assert '--python /path/to/python3.11' in result.stderr
 
@@ -106,13 +106,14 @@ def test_no_usable_python(setup_env):
 def test_python_option_is_not_overruled(setup_env):
     result = setup_env('--python', 'python3.14', replaced={**USABLE, 'python3.14': 'echo 3.14'})
     assert result.returncode == 1
-    assert 'Tried: python3.14 (3.14)' in result.stderr
+    assert 'python3.14 (3.14)' in result.stderr
+    assert 'python3.11 (' not in result.stderr
 
 
 def test_no_compiler(setup_env, checkout):
     result = setup_env(replaced=USABLE, CXX='no-such-compiler')
     assert result.returncode == 1
-    assert 'no C++ compiler (no-such-compiler)' in result.stderr
+    assert 'no-such-compiler' in result.stderr
     assert 'sudo apt install g++' in result.stderr
     assert '--no-compile' in result.stderr
     assert not (checkout / '.venv').exists()
@@ -125,7 +126,7 @@ def test_no_python_headers(setup_env, tmp_path):
     )
     result = setup_env(replaced={'python3.11': headerless, **COMPILER})
     assert result.returncode == 1
-    assert 'Python.h is not in /nowhere' in result.stderr
+    assert re.search(r'\bPython\.h\b.*/nowhere\b', result.stderr)
     assert '-dev' in result.stderr
     assert '--no-compile' in result.stderr
 
@@ -135,7 +136,7 @@ def test_no_disk(setup_env, checkout, tmp_path):
     wheel_is_cached(tmp_path / 'cache')
     result = setup_env(replaced=USABLE | full)
     assert result.returncode == 1
-    assert f'{checkout} has 3 GB free; about 8 GB are needed' in result.stderr
+    assert re.search(rf'{checkout}\b.*\b3 GB\b.*\b8 GB\b', result.stderr)
     assert 'TNT_BACKBONE_CACHE=' in result.stderr
     assert not (checkout / '.venv').exists()
 
@@ -157,7 +158,7 @@ def test_no_network_leaves_what_was_there(setup_env, checkout, tmp_path):
     (environment / 'kept').touch()
     result = setup_env(replaced=USABLE | PLENTY | {'uv': 'exit 1'})
     assert result.returncode == 1
-    assert 'pip could not fetch uv: is the network up?' in result.stderr
+    assert re.search(r'\bpip\b.*\buv\b', result.stderr)
     no_index = 'test "$1" = --version || { echo "dns error"; exit 2; }'
     result = setup_env(replaced=USABLE | PLENTY | {'uv': no_index})
     assert result.returncode == 1
@@ -172,12 +173,12 @@ def test_no_network_leaves_what_was_there(setup_env, checkout, tmp_path):
     ], 'temporary folders must be gone'
 
 
-def test_foreign_environment_is_left_alone(setup_env, checkout):
+def test_foreign_environment_is_not_touched(setup_env, checkout):
     (checkout / '.venv').mkdir()
     (checkout / '.venv/mine').touch()
     result = setup_env(replaced=USABLE)
     assert result.returncode == 1
-    assert 'was not made by this script' in result.stderr
+    assert re.search(r'\bmv .*/\.venv .*/\.venv\.old', result.stderr)
     assert (checkout / '.venv/mine').exists()
 
 
@@ -214,7 +215,7 @@ def test_only_a_complete_environment_is_trusted(
     wheel_is_cached(tmp_path / 'cache')
     no_index = {'uv': 'test "$1" = --version', 'nvidia-smi': 'exit 1'}
     result = setup_env(replaced=USABLE | PLENTY | no_index)
-    assert ('.venv is ready' in result.stdout) == quick
+    assert result.stdout.startswith('.venv ') == quick
     assert ('[1/6]' in result.stdout) != quick
     assert result.returncode == (0 if quick else 1)
 
@@ -286,7 +287,6 @@ def test_without_a_gpu_torch_is_the_cpu_build(make_environment):
     command = f'--no-deps --default-index {CPU_INDEX} {torch} {torchvision}'
     assert of_torch(record) == (command, True)
     assert CPU_INDEX in output
-    assert "CUDA's libraries are not needed" in output
 
 
 @pytest.mark.parametrize(
@@ -294,8 +294,8 @@ def test_without_a_gpu_torch_is_the_cpu_build(make_environment):
     [
         ({}, {}, True, CPU_INDEX),
         ({'CPU_BUILD': 'yes'}, {'timeout': 'exit 124'}, False, CPU_INDEX),
-        ({'CPU_BUILD': 'yes', 'TNT_BACKBONE_CPU_INDEX': ''}, {}, False, 'default index'),
-        ({'CPU_BUILD': 'yes'}, {'nvidia-smi': 'echo "GPU 0: H100"'}, False, 'there is a GPU'),
+        ({'CPU_BUILD': 'yes', 'TNT_BACKBONE_CPU_INDEX': ''}, {}, False, 'default'),
+        ({'CPU_BUILD': 'yes'}, {'nvidia-smi': 'echo "GPU 0: H100"'}, False, 'GPU'),
     ],
     ids=['not offered', 'no answer in time', 'switched off', 'GPU'],
 )
@@ -307,7 +307,7 @@ def test_else_torch_comes_from_the_default_index(
     assert command.startswith('torch torchvision numpy')
     assert was_asked == asked
     assert source in output
-    assert 'from the default index' in output
+    assert 'default index' in output
 
 
 def test_a_torch_index_that_was_named_is_taken(make_environment):
@@ -316,7 +316,7 @@ def test_a_torch_index_that_was_named_is_taken(make_environment):
     command, _ = of_torch(record)
     assert command == f'--no-deps --default-index {index} torch torchvision'
     assert not any(CPU_INDEX in line for line in record)
-    assert f'from {index}' in output
+    assert index in output
 
 
 def test_a_gpu_that_came_later_replaces_the_cpu_build(make_environment):
@@ -384,7 +384,7 @@ def test_mmcv_is_compiled_as_joined_files_once(make_environment, tmp_path, stack
     assert wheel == OPTIMISED
     (wheels,) = (tmp_path / 'cache/wheels').iterdir()
     assert [path.name for path in wheels.iterdir()] == ['mmcv.whl']
-    assert 'joined' not in output
+    assert '.joined' not in output
 
 
 def test_files_that_do_not_compile_when_joined_are_compiled_singly(make_environment, tmp_path):
@@ -392,7 +392,7 @@ def test_files_that_do_not_compile_when_joined_are_compiled_singly(make_environm
     built = [line for line in record if line.startswith(('sources', 'wheel'))]
     assert ['--units' in line for line in built] == [True, False, False, False]
     assert built[1::2] == [f'{OPTIMISED} -march=native'] * 2
-    (explanation,) = (line for line in output.splitlines() if 'joined' in line)
+    (explanation,) = (line for line in output.splitlines() if '.joined' in line)
     (log,) = (tmp_path / 'cache/logs').glob('*.joined')
     assert str(log) in explanation
     assert 'error: Point' in log.read_text()

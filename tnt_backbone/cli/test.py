@@ -1,4 +1,8 @@
-"""Test a checkpoint of MMDetection, MMSegmentation or MMPretrain on the test data of its config."""
+"""Test a checkpoint of MMDetection, MMSegmentation or MMPretrain on the test data of its config.
+
+For N processes, one per GPU: tnt test CONFIG CHECKPOINT --gpus N, or bash tools/dist_test.sh with
+CONFIG CHECKPOINT N.
+"""
 
 import argparse
 import os

@@ -1,4 +1,7 @@
-"""Train a model of MMDetection, MMSegmentation or MMPretrain with the settings of a config."""
+"""Train a model of MMDetection, MMSegmentation or MMPretrain with the settings of a config.
+
+For N processes, one per GPU: tnt train CONFIG --gpus N, or bash tools/dist_train.sh CONFIG N.
+"""
 
 import argparse
 import os

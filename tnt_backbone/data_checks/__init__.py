@@ -1,1 +1,1 @@
-"""What is wrong with a data set: found before training, and named."""
+"""Checks that find what is wrong with a data set before training."""

@@ -1,4 +1,4 @@
-"""Class folders of an image classification data set, looked at before a run starts."""
+"""Check the class folders of an image classification data set before a run starts."""
 
 from pathlib import Path
 

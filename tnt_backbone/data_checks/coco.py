@@ -1,4 +1,4 @@
-"""What MMDetection drops of COCO annotations without a word, or fails on later."""
+"""Find what MMDetection drops of COCO annotations silently, or fails on later."""
 
 import os
 from collections import Counter
@@ -9,14 +9,14 @@ from typing import Any
 from mmdet.datasets import CocoDataset, CocoPanopticDataset, LVISV05Dataset
 from mmengine.dataset import BaseDataset
 
-from .coco_file import MEND, CocoFile, Entry, read_coco
+from .coco_file import HOW_TO_CORRECT, CocoFile, Entry, read_coco
 from .findings import Finding, notes_unless_error, shorten
 
 ADVICE = 'Add them, or take them out of the annotations. See docs/datasets.md'
 
 
 def is_plain_coco(dataset: BaseDataset) -> bool:
-    """Tell whether a data set reads COCO's own format; some of its subclasses read another."""
+    """Return whether a data set reads COCO's own format; some of its subclasses read another."""
     other_formats = (CocoPanopticDataset, LVISV05Dataset)
     return isinstance(dataset, CocoDataset) and not isinstance(dataset, other_formats)
 
@@ -69,7 +69,10 @@ def find_in_annotations(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
         types = ''
         if also:
             listed = texts[str(also['image_id'])]
-            types = f'image_id is {also["image_id"]!r}, but the image has the id {listed!r}. {MEND}'
+            types = (
+                f'image_id is {also["image_id"]!r}, but the image has the id {listed!r}. '
+                f'{HOW_TO_CORRECT}'
+            )
         text = (
             f'{len(unlisted)} annotations are of images that the file does not list (annotation '
             f'ids {shorten([box["id"] for box in unlisted])}). '
@@ -85,13 +88,13 @@ def _find_in_file(file: CocoFile) -> list[Finding]:
     """Return what is wrong with a file whatever it is used for."""
     findings = []
     if file.has_mark:
-        text = f'it begins with a byte order mark, at which MMDetection fails. {MEND}'
+        text = f'it begins with a byte order mark, at which MMDetection fails. {HOW_TO_CORRECT}'
         findings.append(Finding('file that MMDetection cannot read', file.path, text))
     times = Counter(image['file_name'] for image in file.images.values())
     if twice := [name for name, number in times.items() if number > 1]:
         text = (
             f'{len(twice)} images are listed more than once, under other ids, so each is trained '
-            f'on with a part of its boxes ({shorten(twice)}). {MEND}'
+            f'on with a part of its boxes ({shorten(twice)}). {HOW_TO_CORRECT}'
         )
         findings.append(Finding('image that is listed twice', file.path, text))
     if text := _looks_like_corners(file):
@@ -136,7 +139,9 @@ def _find_in_evaluation(file: CocoFile) -> list[Finding]:
             f'for "none" in the evaluation (ids {shorten(numberless)})'
         )
     return [
-        Finding('annotation that the evaluation cannot count', file.path, f'{reason}. {MEND}')
+        Finding(
+            'annotation that the evaluation cannot count', file.path, f'{reason}. {HOW_TO_CORRECT}'
+        )
         for reason in reasons
     ]
 
@@ -156,7 +161,7 @@ def find_in_orders(files: Iterable[tuple[CocoDataset, CocoFile]]) -> list[Findin
     (first, path), (second, other) = list(orders.items())[:2]
     text = (
         f'its categories are {shorten(second, most=20)}, but {path} has {shorten(first, most=20)}. '
-        f'MMDetection numbers them in the order of each file. {MEND}'
+        f'MMDetection numbers them in the order of each file. {HOW_TO_CORRECT}'
     )
     return [Finding('files with classes in different orders', other, text)]
 
@@ -195,10 +200,10 @@ def find_in_training(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
 
 
 def _mask_fault(box: Entry, file: CocoFile) -> bool:
-    """Tell whether pycocotools fails on a segmentation, or reads another one."""
+    """Return whether pycocotools fails on a segmentation, or reads another one."""
     segmentation, image = box.get('segmentation'), file.images[box['image_id']]
     if not segmentation:
-        return False  # told as a box without a mask
+        return False  # reported as a box without a mask
     if isinstance(segmentation, dict):
         return list(segmentation.get('size') or ()) != [
             image['height'],
@@ -291,7 +296,7 @@ def find_in_classes(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
 
 
 def _find_left_out(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
-    """Return the boxes and images that MMDetection passes over."""
+    """Return the boxes and images that MMDetection leaves out."""
     categories = {category['id'] for category in file.categories}
     flat = [box['id'] for box in file.boxes if _is_flat(box, file.images.get(box['image_id']))]
     unlisted = [box['id'] for box in file.boxes if box['category_id'] not in categories]
@@ -341,7 +346,7 @@ def _kept_boxes(dataset: CocoDataset, file: CocoFile) -> list[Entry]:
 
 
 def _is_flat(box: Entry, image: dict[str, Any] | None) -> bool:
-    """Tell whether ``CocoDataset.parse_data_info`` leaves a box out."""
+    """Return whether ``CocoDataset.parse_data_info`` leaves a box out."""
     if image is None:
         return False
     x, y, width, height = box['bbox']
@@ -351,7 +356,7 @@ def _is_flat(box: Entry, image: dict[str, Any] | None) -> bool:
 
 
 def _check_images(folder: str, names: list[str], ann_file: str) -> None:
-    """List each folder once: quicker than asking for 118287 files."""
+    """Check that the images exist; listing each folder once is faster than 118287 questions."""
     there: set[Path] = set()
     for parent in {Path(folder, name).parent for name in names}:
         if parent.is_dir():
@@ -361,5 +366,5 @@ def _check_images(folder: str, names: list[str], ann_file: str) -> None:
         raise FileNotFoundError(
             f'{len(missing)} of {len(names)} images of {ann_file} are not in {folder}: '
             f'{shorten(missing)}. '
-            + (f'Their names have backslashes. {MEND}' if '\\' in missing[0] else ADVICE)
+            + (f'Their names have backslashes. {HOW_TO_CORRECT}' if '\\' in missing[0] else ADVICE)
         )

@@ -1,4 +1,4 @@
-"""A file in COCO's format: read and validated once, however many look at it."""
+"""Files in COCO's format, each read and validated once for all readers."""
 
 import codecs
 import functools
@@ -18,7 +18,7 @@ SECTIONS = {
     'categories': ('id', 'name'),
 }
 Entry = dict[str, Any]
-MEND = (
+HOW_TO_CORRECT = (
     'Export the file again, or let tools/new_config.py --data FILE write a corrected copy of what '
     'it can correct (docs/datasets.md)'
 )
@@ -26,7 +26,7 @@ MEND = (
 
 @dataclass(frozen=True, eq=False)
 class CocoFile:
-    """What a file holds. Nobody changes it: others look at the same one.
+    """The content of a file. Do not change it: all readers share it.
 
     Attributes:
         path: The file.
@@ -48,7 +48,7 @@ class CocoFile:
 
     @property
     def names(self) -> list[str]:
-        """Names of the categories, in the order of the file."""
+        """Return the names of the categories, in the order of the file."""
         return [category['name'] for category in self.categories]
 
     def require_annotations(self) -> None:
@@ -114,7 +114,7 @@ def _read(path: str, *state: int) -> CocoFile:
             if missing:
                 raise ValueError(
                     f'{path}: an entry of "{section}" has no {", ".join(missing)}: '
-                    f'{shorten([entry])}. {MEND}'
+                    f'{shorten([entry])}. {HOW_TO_CORRECT}'
                 )
     boxes = content['annotations'] if is_annotated else []
     for section, entries in (('images', content['images']), ('annotations', boxes)):
@@ -122,7 +122,7 @@ def _read(path: str, *state: int) -> CocoFile:
         if repeated := [key for key, number in times.items() if number > 1]:
             raise ValueError(
                 f'{path}: {len(repeated)} ids of "{section}" occur more than once '
-                f'({shorten(repeated)}), and only the last of each would be read. {MEND}'
+                f'({shorten(repeated)}), and only the last of each would be read. {HOW_TO_CORRECT}'
             )
     if broken := [
         box['id']
@@ -131,7 +131,7 @@ def _read(path: str, *state: int) -> CocoFile:
     ]:
         raise ValueError(
             f'{path}: the bbox of {len(broken)} annotations is not four finite numbers, '
-            f'[x, y, width, height] in pixels (annotation ids {shorten(broken)}). {MEND}'
+            f'[x, y, width, height] in pixels (annotation ids {shorten(broken)}). {HOW_TO_CORRECT}'
         )
     images = {image['id']: image for image in content['images']}
     return CocoFile(path, content, images, boxes, content['categories'], is_annotated, has_mark)

@@ -1,4 +1,4 @@
-"""The data sets that a config names: taken out of their wrappers, and whether they are there."""
+"""The data sets that a config names, without their wrappers, and checks that their files exist."""
 
 import copy
 import os
@@ -56,7 +56,7 @@ def build_leaf_datasets(cfg: Config, phases: Iterable[str]) -> dict[str, list[Ba
 
 
 def _leaves(cfg: Config, phase: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The data sets of a phase out of their wrappers, each with its dotted path in the config."""
+    """Yield the data sets of a phase without their wrappers, and their paths in the config."""
 
     def walk(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
         if isinstance(node, list | tuple):
@@ -117,7 +117,7 @@ def check_files(cfg: Config, datasets: dict[str, list[BaseDataset]]) -> None:
 
 
 def _local_files(dataset: BaseDataset) -> list[str]:
-    """Annotation file and folders; nothing of data that is remote or that fetches itself."""
+    """Return annotation file and folders; none for data that is remote or downloads itself."""
     if getattr(dataset, 'backend_args', None) or getattr(dataset, 'download', False):
         return []
     paths = [dataset.ann_file, *dataset.data_prefix.values()]

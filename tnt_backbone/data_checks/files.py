@@ -1,4 +1,4 @@
-"""What is wrong with the files of a data set, one by one: images, boxes, masks, labels.
+"""Find what is wrong with the files of a data set, one by one: images, boxes, masks, labels.
 
 ``preflight.py`` looks at what takes seconds before each run. This opens every file, once, for
 ``tools/check_data.py``.
@@ -70,7 +70,7 @@ def plan_check(dataset: BaseDataset, *, is_training: bool = True) -> Check:
 
 
 def _infos(dataset: BaseDataset) -> list[dict[str, Any]]:
-    """All entries, before any pipeline."""
+    """Return all entries, before any pipeline."""
     dataset.full_init()
     return [dataset.get_data_info(i) for i in range(len(dataset))]
 
@@ -249,7 +249,7 @@ def _plan_masks(dataset: Any, is_training: bool) -> Check:
             if finding.kind == SEEN:
                 files.setdefault(int(finding.text), []).append(finding.file)
         place = str(dataset.data_prefix.get('seg_map_path'))
-        # a subset may lack classes; labels out of range are told file by file
+        # classes may be missing in a subset; labels out of range are reported file by file
         compared = find_in_labels(files, classes, place, is_training=is_training)
         kept = [finding for finding in found if finding.kind != SEEN]
         is_whole = not dataset._indices

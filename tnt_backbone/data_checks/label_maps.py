@@ -18,7 +18,7 @@ IGNORED = 255  # MMSegmentation's ignore_index
 READ_BEFORE_A_RUN = 200  # label maps; about a second
 # What Pillow raises for files that are no picture, damaged, or larger than it accepts
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-MEND_LABELS = (
+HOW_TO_RELABEL = (
     'Give other numbers to labels with tools/new_config.py --label-map OLD=NEW ..., such as '
     '--label-map 255=1, or write the label maps again with 0, 1, ... for the classes and 255 for '
     'pixels of no class'
@@ -146,7 +146,7 @@ def check_size(image: Path, label_map: Path) -> None:
     try:
         with Image.open(image) as first, Image.open(label_map) as second:
             sizes = first.size, second.size
-    except UNREADABLE:  # it is told where the file is read
+    except UNREADABLE:  # reported where the file is read
         return
     if sizes[0] != sizes[1]:
         raise ValueError(
@@ -180,11 +180,11 @@ def find_in_labels(
         paths = sorted({path for label in outside for path in files[label]})
         text = (
             f'{len(paths)} label maps hold {shorten(outside, 8)}, but the {len(classes)} classes '
-            f'have the labels 0 to {len(classes) - 1} ({shorten(paths)}). {MEND_LABELS}'
+            f'have the labels 0 to {len(classes) - 1} ({shorten(paths)}). {HOW_TO_RELABEL}'
         )
         findings.append(Finding('label out of range', place, text))
     if not used:
-        text = f'the label maps hold nothing but {IGNORED}, which is ignored. {MEND_LABELS}'
+        text = f'the label maps hold nothing but {IGNORED}, which is ignored. {HOW_TO_RELABEL}'
         findings.append(Finding('class without pixels', place, text))
     elif absent and is_whole:
         names = shorten([f'{i} ({classes[i]})' for i in absent])
@@ -192,7 +192,7 @@ def find_in_labels(
         if is_training:
             if IGNORED in files:
                 text += f'{len(files[IGNORED])} maps hold {IGNORED}, which is ignored. '
-            text += f'{MEND_LABELS}. Or take the class out of the list of classes'
+            text += f'{HOW_TO_RELABEL}. Or take the class out of the list of classes'
             findings.append(Finding('class without pixels', place, text))
         else:
             text += 'They are not measured'
@@ -210,7 +210,7 @@ def relabelled(label: int, dataset: BaseDataset) -> int:
 
 
 def check_label_maps(dataset: BaseDataset, *, is_training: bool) -> list[str]:
-    """Look at some label maps of a data set of MMSegmentation before a run starts.
+    """Check some label maps of a data set of MMSegmentation before a run starts.
 
     Args:
         dataset: Built with ``lazy_init=True``; its files exist.

@@ -1,4 +1,4 @@
-"""Whether a JPEG was cut off, which OpenCV does not tell: it fills the rest with grey."""
+"""Find JPEGs that were cut off. OpenCV does not report them: it fills the rest with grey."""
 
 import io
 
@@ -7,7 +7,7 @@ SCAN, END = b'\xff\xda', b'\xff\xd9'  # start of a scan, end of the picture
 
 
 def is_cut_off(data: bytes) -> bool:
-    """Return whether a JPEG lacks a part of its picture.
+    """Return whether a part of a JPEG's picture is missing.
 
     The last scan of a whole JPEG is followed by an end marker, and neither marker occurs inside
     compressed data. Phones write more behind the picture, such as a video, where any bytes may

@@ -1,4 +1,4 @@
-"""A damaged image file must not end a training run."""
+"""Image loading in which a damaged file does not end a training run."""
 
 import logging
 from typing import Any

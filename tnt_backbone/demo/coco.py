@@ -12,7 +12,7 @@ from .scenes import Instance
 
 
 def category_id(label: int) -> int:
-    """Category id of a class, also its value in the semantic masks, where 0 is the background."""
+    """Return the category id of a class, which is also its value in the semantic masks."""
     return label + 1  # COCO's ids count from 1
 
 
@@ -41,7 +41,7 @@ def annotation(instance: Instance, *, annotation_id: int, image_id: int) -> dict
 
 
 def semantic_mask(instances: Sequence[Instance], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Class of every pixel ``(H, W)``: 0 for the background, else the category id."""
+    """Return the class of every pixel ``(H, W)``: 0 for the background, else the category id."""
     classes = np.zeros(size, np.uint8)
     for instance in instances:
         classes[instance.mask] = category_id(instance.digit.label)

@@ -131,7 +131,7 @@ def _check_numbers(counts: dict[Split, int], size: tuple[int, ...], seed: int) -
 
 
 def _read_stamp(out: Path) -> dict[str, Any] | None:
-    """Arguments of the data set in ``out``; ``None`` if the folder is free."""
+    """Return the arguments of the data set in ``out``, or ``None`` if the folder is free."""
     if out.exists() and not out.is_dir():
         raise FileExistsError(f'{out} is a file: name a folder for the data set')
     stamp = out / STAMP

@@ -40,7 +40,7 @@ class Digit:
 
 @cache
 def load_split(split: Split) -> tuple[Digit, ...]:
-    """All digits of a split, in the order of ``load_digits``.
+    """Return all digits of a split, in the order of ``load_digits``.
 
     The split does not depend on a seed: whatever data sets are made, no train scene ever shows a
     digit of a val scene.

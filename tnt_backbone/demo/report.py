@@ -1,4 +1,4 @@
-"""What came of the demo: a table, curves and a picture, all read from the runs' own logs.
+"""The report on a demo run: a table, curves and a picture, all read from the logs of the runs.
 
 ``python -m tnt_backbone.demo.report WORK_DIR DATA``, where ``WORK_DIR/STAGE/train`` and
 ``WORK_DIR/STAGE/test`` are the work directories of ``tools/train.py`` and ``tools/test.py`` for
@@ -31,22 +31,22 @@ from ..engine.peak_memory import PEAK_MEMORY
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of a stage's test.
+    """A metric of a stage's test.
 
     Attributes:
         key: In the log.
         label: In the report.
         unit: What the log's figure is divided by to be a share.
-        promised: The least share on the val split that makes a good run.
+        threshold: The least share on the val split that passes.
     """
 
     key: str
     label: str
     unit: float
-    promised: float
+    threshold: float
 
     def read(self, metrics: dict[str, float]) -> float | None:
-        """The share from 0 to 1, ``None`` where the line of a log does not have it."""
+        """Return the share from 0 to 1, or ``None`` if the line of a log does not have it."""
         return metrics[self.key] / self.unit if self.key in metrics else None
 
 
@@ -144,13 +144,13 @@ def _newest(folder: Path, pattern: str) -> Path:
 
 
 def table(runs: dict[str, Run]) -> str:
-    """The figures of :func:`read_runs` as lines of text."""
-    lines = [f'{"held-out digits":<20}{"measured":>10}{"promised":>10}{"":14}{"from scratch":>14}']
+    """Return the numbers of :func:`read_runs` as lines of text."""
+    lines = [f'{"held-out digits":<20}{"measured":>10}{"threshold":>10}{"":14}{"from scratch":>14}']
     for stage, metrics in STAGES.items():
         for metric in metrics:
             value = metric.read(runs[stage].metrics) or 0.0  # none is logged if nothing was found
-            verdict = 'reached' if value >= metric.promised else 'NOT reached'
-            line = f'{metric.label:<20}{value:>10.3f}{metric.promised:>10.2f}  {verdict:<12}'
+            verdict = 'reached' if value >= metric.threshold else 'NOT reached'
+            line = f'{metric.label:<20}{value:>10.3f}{metric.threshold:>10.2f}  {verdict:<12}'
             if scratch := runs.get(f'{SCRATCH}/{stage}'):
                 line += f'{metric.read(scratch.metrics) or 0.0:>14.3f}'
             lines.append(line.rstrip())
@@ -174,9 +174,9 @@ def table(runs: dict[str, Run]) -> str:
 
 
 def reached(runs: dict[str, Run]) -> bool:
-    """Whether the runs are as good as the demo promises."""
+    """Return whether every metric reaches its threshold."""
     return all(
-        (metric.read(runs[stage].metrics) or 0.0) >= metric.promised
+        (metric.read(runs[stage].metrics) or 0.0) >= metric.threshold
         for stage, metrics in STAGES.items()
         for metric in metrics
     )
@@ -276,7 +276,7 @@ def _draw_box(axes: Axes, item: dict[str, Any], name: str) -> None:
 
 
 def main() -> None:
-    """Write the report; the exit status is 1 if the runs are not as good as promised."""
+    """Write the report. The exit status is 1 if a metric does not reach its threshold."""
     parser = argparse.ArgumentParser(
         prog='python -m tnt_backbone.demo.report', description='Report on a demo run.'
     )
@@ -299,7 +299,7 @@ def main() -> None:
     (args.work_dir / 'report.txt').write_text(table(runs) + '\n')
     sys.stdout.write(f'{table(runs)}\n\ncurves:       {curves}\npredictions:  {pictures}\n')
     if not reached(runs):
-        sys.exit('The run is not as good as the demo promises.')
+        sys.exit('Metrics with the mark "NOT reached" are below their threshold.')
 
 
 if __name__ == '__main__':

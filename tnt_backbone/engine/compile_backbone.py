@@ -1,7 +1,7 @@
-"""``torch.compile`` for the backbone alone.
+"""``torch.compile`` for the backbone only.
 
-Heads make lists of a length that depends on the data, and break the graph everywhere; mmengine's
-own ``compile=True`` in a config compiles the whole model.
+The heads are not compiled: they make lists whose length depends on the data, which breaks the graph
+in many places. mmengine's own ``compile=True`` in a config compiles the whole model.
 """
 
 from typing import Any
@@ -36,11 +36,11 @@ def compile_backbone(cfg: Config) -> None:
     """Add the hook to a config (``--compile``).
 
     Raises:
-        ValueError: If the model has no backbone at its top.
+        ValueError: If ``cfg.model`` has no ``backbone``.
     """
     if 'backbone' not in cfg.model:
         raise ValueError(
-            f'--compile is for models with a backbone; {cfg.model.get("type")} of the config has '
-            f'only {sorted(cfg.model)}. Leave the option out'
+            f'--compile compiles model.backbone, but {cfg.model.get("type")} of the config has '
+            f'only {sorted(cfg.model)}. Leave --compile out'
         )
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='CompileBackboneHook')]

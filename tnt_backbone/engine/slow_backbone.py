@@ -1,8 +1,9 @@
 """Keys that keep norms and biases of a slower backbone free of weight decay.
 
-DETR and its kin give the backbone a tenth of the learning rate by ``custom_keys``. mmengine then
-looks at ``norm_decay_mult`` and ``bias_decay_mult`` no more: a parameter has the multipliers of the
-longest key that is part of its name, or those of its kind.
+DETR and similar detectors give the backbone a tenth of the learning rate with ``custom_keys``.
+mmengine then ignores ``norm_decay_mult`` and ``bias_decay_mult`` in the backbone: a parameter has
+the multipliers of the longest key that is part of its name. Only a parameter without such a key has
+those of its kind.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ def slow_backbone_keys(model: nn.Module, lr_mult: float, undecayed: Sequence[str
     The pyramid, which is not pretrained, learns at the full rate.
 
     Args:
-        model: A model with a backbone of ours; its parameters' names are what the keys must fit.
+        model: A model with one of our backbones. The keys fit the names of its parameters.
         lr_mult: What the backbone's learning rate is multiplied by.
         undecayed: Names of further parameters without weight decay: position tables, class token.
     """
@@ -48,7 +49,7 @@ def slow_backbone_keys(model: nn.Module, lr_mult: float, undecayed: Sequence[str
 
 
 def _shortest_tail(path: str, wanted: dict[str, tuple[float, float] | None]) -> str:
-    """The shortest end of a name that stands for parameters with the same multipliers alone."""
+    """Return the shortest end of a name that only parameters of the same multipliers have."""
     parts = path.split('.')
     at_least = len(PYRAMID if PYRAMID in path else BACKBONE)  # the longest key wins
     tails = ('.'.join(parts[-number:]) for number in range(1, len(parts) + 1))

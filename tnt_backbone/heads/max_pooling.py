@@ -1,4 +1,4 @@
-"""A neck that MMPretrain lacks: the maximum over the map."""
+"""A neck that MMPretrain does not have: the maximum over the map."""
 
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn

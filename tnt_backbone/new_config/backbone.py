@@ -1,8 +1,9 @@
-"""A stock config with a ResNet, made into a good config with one of our backbones.
+"""Convert a stock config with a ResNet into one with one of our backbones.
 
-The bare swap keeps a ResNet's widths and its recipe. This takes the backbone's own widths, its
-pixel normalisation, its published weights, AdamW, and no weight decay where a Transformer has none,
-and says each change. What comes out stands on its own.
+Replacing only the backbone keeps the ResNet's widths and recipe. This module also sets the
+backbone's own widths, its pixel normalisation, its published weights, AdamW, and no weight decay
+for the parameters that have none in a Transformer. It lists each change. The new config is complete
+and has no ``_base_``.
 """
 
 import copy
@@ -61,7 +62,7 @@ def convert_config(
         own_data: Whether the user's own data come into it next.
 
     Returns:
-        What was changed, a line each.
+        What was changed, one line per change.
 
     Raises:
         ValueError: If the config is not one that this can do well; the text says why.
@@ -100,7 +101,7 @@ def keep_backbone(cfg: Config) -> list[str]:
     """Make sure that a config, into which only data come, has a backbone of ours, with weights.
 
     Returns:
-        What was changed, a line each.
+        What was changed, one line per change.
 
     Raises:
         ValueError: If it has another backbone.
@@ -109,8 +110,8 @@ def keep_backbone(cfg: Config) -> list[str]:
     kinds = [str(owner['backbone'].get('type')).rpartition('.')[2] for owner in owners]
     if len(kinds) != 1 or kinds[0] not in FAMILIES.values():
         raise ValueError(
-            f'the config has the backbone {", ".join(kinds) or "of no name"}: say by --backbone '
-            'which of ours takes its place, such as tnt_s'
+            f'the config has the backbone {", ".join(kinds) or "of no name"}. Pass the one of '
+            'ours that replaces it, such as --backbone tnt_s'
         )
     backbone = owners[0]['backbone']
     weights = _published(kinds[0], backbone.get('arch', 's'))
@@ -128,8 +129,8 @@ def _owner_of_backbone(cfg: Config) -> dict[str, Any]:
     kind = str(owner['backbone'].get('type')).rpartition('.')[2]
     if kind not in RESNETS:
         raise ValueError(
-            f'the backbone is {kind}: this knows the widths of {", ".join(RESNETS)} alone. Start '
-            'from the config of the same head with a ResNet-50'
+            f'the backbone is {kind}, but only the widths of {", ".join(RESNETS)} are known. Start '
+            '--from the config of the same head with a ResNet-50'
         )
     if 'shared_head' in (owner.get('roi_head') or {}):
         raise ValueError(
@@ -266,7 +267,7 @@ def find_misfit(cfg: Config) -> str:
     model_cfg = _plain_model(cfg)
     try:
         try:
-            _run(model_cfg, cfg.default_scope, 'meta')  # shapes alone: no memory, no time
+            _run(model_cfg, cfg.default_scope, 'meta')  # only shapes: no memory, no time
         except RuntimeError as error:
             if 'meta tensors' not in str(error):
                 raise

@@ -33,7 +33,7 @@ def set_class_folders(cfg: Config, root: Path) -> list[str]:
         root: Holds ``train`` and ``val``, each with a folder a class.
 
     Returns:
-        What was changed, a line each.
+        What was changed, one line per change.
 
     Raises:
         FileNotFoundError: If a folder is not there.

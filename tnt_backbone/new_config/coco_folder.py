@@ -40,8 +40,8 @@ def find_coco(root: Path, files: list[Path]) -> list[Path]:
 
 
 def _is_copy(file: Path, known: set[Path]) -> bool:
-    """Return whether ``mend_coco`` made a file."""
-    base, separator, _ = file.name.rpartition('_mended.json')
+    """Return whether ``correct_coco`` made a file."""
+    base, separator, _ = file.name.rpartition('_corrected.json')
     return bool(separator) and file.with_name(f'{base}.json') in known
 
 

@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from ..data_checks.findings import Finding, notes_unless_error, shorten
 from ..data_checks.label_maps import (
+    HOW_TO_RELABEL,
     IGNORED,
-    MEND_LABELS,
     Pairs,
     check_size,
     find_in_labels,
@@ -54,7 +54,7 @@ def set_mask_data(
         new_labels: Labels in the files to labels to train on, such as ``{255: 1}``.
 
     Returns:
-        What was changed, a line each.
+        What was changed, one line per change.
 
     Raises:
         FileNotFoundError: If a folder, or the label map of an image, is not there.
@@ -149,7 +149,7 @@ def _class_names(root: Path, files: Mapping[int, list[str]]) -> tuple[tuple[str,
     notes = []
     if not used:
         raise ValueError(
-            f'The label maps hold nothing but {IGNORED}, which is ignored. {MEND_LABELS}'
+            f'The label maps hold nothing but {IGNORED}, which is ignored. {HOW_TO_RELABEL}'
         )
     if listed.is_file():
         lines = listed.read_text(encoding='utf-8-sig').splitlines()  # Windows marks UTF-8
@@ -165,19 +165,20 @@ def _class_names(root: Path, files: Mapping[int, list[str]]) -> tuple[tuple[str,
             raise ValueError(
                 f'{listed} names {len(names)} classes, labels 0 to {len(names) - 1}, but the label '
                 f'maps have {max(used)} too ({shorten(files[max(used)])}). The first line names '
-                f'label 0, such as background; pixels of no class are {IGNORED}. {MEND_LABELS}'
+                f'label 0, such as background; pixels of no class are {IGNORED}. {HOW_TO_RELABEL}'
             )
     else:
         names = tuple(f'class {label}' for label in range(max(used) + 1))
         if absent := sorted(set(range(max(used))) - used):
             raise ValueError(
                 f'The label maps hold {shorten(sorted(used), 8)}, but no {shorten(absent)}. Name '
-                f'all classes, a line each, in {listed}. {MEND_LABELS}'
+                f'all classes, one per line, in {listed}. {HOW_TO_RELABEL}'
             )
     if len(names) < 2:
         raise ValueError(
             f'The label maps know one class, {names[0]!r}, so there is nothing to tell apart. '
-            f'Write 0 for the background and 1 for the class; {IGNORED} is ignored. {MEND_LABELS}'
+            f'Write 0 for the background and 1 for the class; {IGNORED} is ignored. '
+            f'{HOW_TO_RELABEL}'
         )
     return names, notes
 

@@ -12,11 +12,11 @@ from .backbone import find_misfit
 from .class_folders import set_class_folders
 from .coco import set_coco_data, split_coco
 from .coco_folder import assign_splits, find_coco
+from .correct_coco import correct_coco
 from .data_folder import list_files
 from .formats import find_signs, recognise
 from .labelme import read_labelme
 from .masks import set_mask_data
-from .mend_coco import mend_coco
 from .rare_classes import balance_classes
 from .voc import read_voc
 from .write_coco import require_own, write_coco
@@ -183,13 +183,13 @@ def _use_coco(
     cfg: Config, args: argparse.Namespace, train: Path, val: Path | None, test: Path | None
 ) -> list[str]:
     """Use files in COCO's format, corrected where they need it."""
-    train, changes = mend_coco(train)
+    train, changes = correct_coco(train)
     names = read_coco(train).names if val or test else None
     if val:
-        val, more = mend_coco(val, names)
+        val, more = correct_coco(val, names)
         changes += more
     if test:
-        test, more = mend_coco(test, names)
+        test, more = correct_coco(test, names)
         changes += more
     if args.val_share:
         train, val = split_coco(train, args.val_share, overwrite=args.force)

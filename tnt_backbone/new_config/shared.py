@@ -44,7 +44,7 @@ def evaluators(cfg: Config, phase: str) -> list[dict[str, Any]]:
 def set_class_count(cfg: Config, number: int) -> list[str]:
     """Put a number of classes where the model counts those of the config's own data.
 
-    Other counts stay: an RPN's one class, for instance. Weights of a loss, one a class, become 1;
+    Other counts stay: an RPN's one class, for instance. Weights of a loss, one per class, become 1;
     one more, as of DETR's "no object", is kept.
 
     Raises:
@@ -90,7 +90,7 @@ def finish(cfg: Config, *, best: str) -> list[str]:
 def skip_damaged_images(cfg: Config) -> list[str]:
     """Let training skip damaged image files, and name them in the log, instead of ending.
 
-    ``LoadImageFromFile`` of the libraries becomes ``LoadImageOrSkip``, wherever it stands in the
+    ``LoadImageFromFile`` of the libraries becomes ``LoadImageOrSkip``, at any place in the
     training data: within wrappers such as ``MultiImageMixDataset``, in branches of a pipeline, and
     in pipelines that a hook switches to. Validation and testing stay: they need all images.
 
@@ -105,7 +105,7 @@ def skip_damaged_images(cfg: Config) -> list[str]:
 
 
 def _is_image_loader(kind: Any) -> bool:
-    """Tell whether a type, by its name with or without a scope or as a class, is mmcv's loader.
+    """Return whether a type, by its name with or without a scope or as a class, is mmcv's loader.
 
     MMPretrain's and MMSegmentation's data sets use the same one.
     """

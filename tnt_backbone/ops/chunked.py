@@ -1,8 +1,8 @@
-"""The inner block on a CPU: a few sentences at a time, nothing kept for the backward pass.
+"""The inner block on a CPU, a few sentences at a time, with nothing kept for the backward pass.
 
-A chunk's intermediate results stay in the cache; of the whole they would be 25 times the words, and
-a good part of the plain path's time goes into fetching that memory. The backward pass computes
-those of a chunk once more, so that a training step keeps the words alone.
+The intermediate results of a chunk stay in the cache. Those of all sentences are 25 times the size
+of the words, and the plain path spends much of its time on reading and writing them. The backward
+pass computes those of a chunk again, so a training step keeps only the words.
 
 Within a sentence the words are the last axis of queries, keys and values, ``(S * heads, c/heads,
 M)``: BLAS is 3 to 5 times quicker at such small matrices when the 4 to 10 channels of a head are
@@ -26,7 +26,7 @@ MAX_THREADS = 16  # beyond, chunks would grow without need
 
 
 def why_not(words: Tensor) -> str | None:
-    """Say why this backend cannot run on such words."""
+    """Return why this backend cannot run on such words."""
     return None if words.device.type == 'cpu' else f'the words are on {words.device.type!r}'
 
 
@@ -126,7 +126,7 @@ def backward(
 
 
 def _prepare(params: InnerBlockParams, num_heads: int, dtype: torch.dtype) -> InnerBlockParams:
-    """Convert the parameters, and scale the queries where it is cheapest, in their weight."""
+    """Convert the parameters, and scale the queries through their weight, once."""
     converted = InnerBlockParams._make(None if p is None else p.to(dtype) for p in params)
     qkv_bias = None if converted.qkv_bias is None else converted.qkv_bias.clone()
     converted = converted._replace(qkv_weight=converted.qkv_weight.clone(), qkv_bias=qkv_bias)

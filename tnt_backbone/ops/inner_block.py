@@ -134,7 +134,7 @@ def _origin(backend: str | None) -> str:
 
 
 def _why_not(backend: str, words: Tensor) -> str | None:
-    """Say why a backend cannot run."""
+    """Return why a backend cannot run."""
     return FUSED[backend].why_not(words) if backend in FUSED else None
 
 

@@ -74,7 +74,7 @@ def backward(
 
 
 def why_not(words: Tensor) -> str | None:
-    """Say why this backend cannot run on such words; compile its library where it was not yet."""
+    """Return why this backend cannot run on such words; compile its library if needed."""
     if words.device.type != 'cpu':
         return f'the words are on {words.device.type!r}'
     if words.dtype == torch.float64:
@@ -86,7 +86,7 @@ def why_not(words: Tensor) -> str | None:
 
 @constant
 def why_no_library() -> str | None:
-    """Say why there is no library for this CPU; compile it where it was not yet."""
+    """Return why there is no library for this CPU; compile it where it was not yet."""
     found = _load()
     return found if isinstance(found, str) else None
 

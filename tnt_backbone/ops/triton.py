@@ -31,7 +31,7 @@ SUM_BYTES = 2**26
 
 
 def why_not(words: Tensor) -> str | None:
-    """Say why this backend cannot run on such words."""
+    """Return why this backend cannot run on such words."""
     device = words.device.type
     if not HAS_TRITON:
         return "there is no triton here ('pip install triton')"
@@ -53,7 +53,7 @@ def why_not(words: Tensor) -> str | None:
 
 @functools.cache
 def _has_compiler() -> bool:
-    """Tell whether Triton finds what it compiles its launchers with."""
+    """Return whether Triton finds what it compiles its launchers with."""
     return 'CC' in os.environ or any(map(shutil.which, ('clang', 'gcc')))
 
 

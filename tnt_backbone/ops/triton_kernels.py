@@ -2,15 +2,15 @@
 
 A program takes tiles of a few whole sentences. A tile is a matrix with a word in each row, ``(ROWS,
 SIDE)``, padded to powers of two, and what follows happens on the chip: words are read once and
-written once. Heads, and blocks of the MLP's hidden channels, come one after the other, so that they
-alone are padded (to 16, the least that ``tl.dot`` takes), not all queries, keys and values.
+written once. Heads, and blocks of the MLP's hidden channels, come one after the other, so only they
+are padded (to 16, the least that ``tl.dot`` takes), not all queries, keys and values.
 Attention is a batch of products, one for each sentence. Products take their factors in ``dtype``
 and sum in fp32; norms, softmax, GELU and residuals are in fp32.
 
-Gradients of the parameters: there are few programs, each walks over many tiles and adds up in a row
-of its own, which stays in the L2 cache; the sum over the rows ends it. Atomic additions to one row
-would have all tiles wait for the same few thousand numbers and give another result each time;
-registers hold no such sums beside a tile.
+Gradients of the parameters: there are few programs. Each takes many tiles, one after the other, and
+adds their gradients to a row of its own, which stays in the L2 cache. The rows are summed at the
+end. With atomic additions to one row, all tiles would wait for the same few thousand numbers, and
+the result would differ from run to run. Registers have no room for such sums beside a tile.
 
 Ideas: FlashAttention (recompute, do not store) and Liger (a norm and what follows it in a kernel).
 """
@@ -18,7 +18,7 @@ Ideas: FlashAttention (recompute, do not store) and Liger (a norm and what follo
 import triton
 import triton.language as tl
 
-# An argument a line would double the file.
+# With one argument per line the file would be twice as long.
 # fmt: off
 
 
@@ -34,7 +34,7 @@ def _inside(i, j, size_i, size_j):
 
 @triton.jit
 def _load(base, i, j, stride_i, stride_j, size_i, size_j):
-    """A matrix of parameters, zero where it ends before the tile does."""
+    """Return a matrix of parameters, zero where it ends before the tile does."""
     mask = _inside(i, j, size_i, size_j)
     return tl.load(_places(base, i, j, stride_i, stride_j), mask=mask, other=0.0)
 
@@ -71,7 +71,7 @@ def _total(x, T: tl.constexpr, W: tl.constexpr, TOGETHER: tl.constexpr):
 
 @triton.jit
 def _norm_params(base, word, column, M: tl.constexpr, C: tl.constexpr, TOGETHER: tl.constexpr):
-    """Weight and bias for each row, and the place behind them."""
+    """Return weight and bias for each row, and the place behind them."""
     size: tl.constexpr = M * C if TOGETHER else C
     stride: tl.constexpr = C if TOGETHER else 0
     weight = _load(base, word, column, stride, 1, M, C)

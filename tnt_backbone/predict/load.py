@@ -124,7 +124,7 @@ def _classes(
 
 
 def _colours(number: int) -> list[tuple[int, int, int]]:
-    """Return colours that are told apart, the same ones each time; VOC's scheme."""
+    """Return colours that are easy to distinguish, the same ones each time, as in VOC."""
     colours = []
     for label in range(1, number + 1):
         channels = [0, 0, 0]

@@ -125,7 +125,7 @@ class TrainedModel:
             ValueError: If the model has no such class, or cannot use tiles.
             ImportError: If tiles for a detector need sahi, which is not installed.
         """
-        # What is wrong is told now, not with the first picture.
+        # Report what is wrong now, not with the first picture.
         labels = self._labels(classes)
         self._set_tiles(tiles)
         frames = chain.from_iterable(

@@ -125,7 +125,7 @@ def read_frames(video: Picture) -> Iterator[Picture]:
     Raises:
         ValueError: If OpenCV cannot read the video.
     """
-    import cv2  # a wrong path is told before it
+    import cv2  # late: a wrong path is reported before
 
     capture = cv2.VideoCapture(video.path)
     number = 0

@@ -34,7 +34,7 @@ def detect_in_tiles(
 
     Args:
         detect: Returns the objects of an array ``(H, W, 3)``, BGR, uint8.
-        pixels: The picture, likewise.
+        pixels: The picture, in the same form.
         tile: Side of the tiles in pixels. Each goes through the test pipeline like a picture.
 
     Returns:

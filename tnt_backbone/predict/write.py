@@ -29,7 +29,7 @@ class PredictionFolder:
     Args:
         folder: Made if it does not exist.
         settings: What the predictions depend on. A folder that was begun with others is refused.
-        force: Begin anew, whatever the folder holds.
+        force: Start again, whatever the folder holds.
         draw: Whether ``pictures/`` is wanted.
 
     Raises:

@@ -1,1 +1,1 @@
-"""From a command line to mmengine's Runner: config, libraries, look before the run, processes."""
+"""From a command line to mmengine's Runner: config, libraries, checks before the run, processes."""

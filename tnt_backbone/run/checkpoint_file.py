@@ -1,4 +1,4 @@
-"""Which checkpoint a run starts from or goes on with, and a look into it before the run."""
+"""Find the checkpoint that a run starts from or resumes, and check it before the run."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -19,11 +19,11 @@ from .pretrained import our_backbones
 
 
 def set_resume(cfg: Config, resume: str | None) -> list[str]:
-    """Decide from which checkpoint the run goes on (``--resume [auto|PATH]``).
+    """Choose the checkpoint that the run continues from (``--resume [auto|PATH]``).
 
-    ``auto`` takes the last one in the work folder. Where there is none yet the run starts from the
-    beginning, with the config's ``load_from`` if it has one, so a job that is started again and
-    again can always be given ``--resume``.
+    ``auto`` takes the last one in the work folder. If there is none yet, the run starts from the
+    beginning, with the config's ``load_from`` if it has one. So ``--resume`` may always be passed
+    to a job that is started several times.
 
     Args:
         cfg: The config; afterwards ``load_from`` names the file to start from, and ``resume``
@@ -45,19 +45,21 @@ def set_resume(cfg: Config, resume: str | None) -> list[str]:
         return []
     if not (Path(cfg.work_dir) / 'last_checkpoint').is_file():
         cfg.resume = False
-        return [f'--resume: no checkpoint in {cfg.work_dir} yet, the run starts from the beginning']
+        return [
+            f'--resume: {cfg.work_dir} has no checkpoint yet. The run starts from the beginning'
+        ]
     path = find_latest_checkpoint(cfg.work_dir)
     if not path or not Path(path).is_file():
         raise FileNotFoundError(
-            f'{cfg.work_dir}/last_checkpoint names {path!r}, which is not there. If it was moved, '
-            'give its new place: --resume PATH; or start anew in another --work-dir'
+            f'{cfg.work_dir}/last_checkpoint names {path!r}, which does not exist. If the file was '
+            'moved, pass its new path: --resume PATH. For a new run, pass another --work-dir'
         )
     cfg.resume, cfg.load_from = True, path
     return []
 
 
 def fetch_checkpoint(cfg: Config) -> None:
-    """Make ``load_from`` a local file where it is an address or a name of timm's hub.
+    """Make ``load_from`` a local file if it is a URL or a name of timm's hub.
 
     mmengine would load what it fetches without torch's safe reading, code included.
 
@@ -65,13 +67,13 @@ def fetch_checkpoint(cfg: Config) -> None:
         FileNotFoundError: If it cannot be fetched.
     """
     path = cfg.get('load_from') or ''
-    resumed = path.startswith(SCHEME) and cfg.get('resume')  # that loader knows weights alone
+    resumed = path.startswith(SCHEME) and cfg.get('resume')  # that loader returns only weights
     if resumed or path.startswith(('http://', 'https://', 'timm/')):
         cfg.load_from = resolve_checkpoint(path)
 
 
 def check_checkpoint(path: str, *, resume: bool = False) -> None:
-    """Look into a checkpoint before the run starts.
+    """Check a checkpoint before the run starts.
 
     Args:
         path: A local file or ``tnt://...``; other addresses are left to the Runner.
@@ -79,7 +81,7 @@ def check_checkpoint(path: str, *, resume: bool = False) -> None:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read, holds code, or lacks what is needed.
+        ValueError: If it cannot be read, holds code, or what is needed is missing.
     """
     if path.startswith(SCHEME):
         path = resolve_checkpoint(path)
@@ -88,7 +90,7 @@ def check_checkpoint(path: str, *, resume: bool = False) -> None:
     if not Path(path).is_file():
         near = sorted(str(file) for file in Path(path).parent.glob('*.pth'))
         raise FileNotFoundError(
-            f'the checkpoint {path!r} does not exist. Checkpoints in its folder: '
+            f'The checkpoint {path!r} does not exist. Checkpoints in its folder: '
             + (', '.join(near) or 'none')
         )
     read_tensors(path)
@@ -99,8 +101,8 @@ def check_checkpoint(path: str, *, resume: bool = False) -> None:
     missing = [key for key in ('meta', 'message_hub', 'optimizer') if key not in content]
     if missing:
         raise ValueError(
-            f'{path} cannot be resumed from: it holds weights but no {", ".join(missing)}. To '
-            f'start a new run from these weights: --cfg-options load_from={path}'
+            f'{path} cannot be resumed, because these parts are missing: {", ".join(missing)}. For '
+            f'a new run that starts from its weights, pass --cfg-options load_from={path}'
         )
 
 
@@ -134,7 +136,7 @@ def config_of_checkpoint(
 
 
 def choose_loader(cfg: Config) -> None:
-    """Put ``tnt://`` before ``load_from`` where the backbone is ours and the file is not."""
+    """Put ``tnt://`` before ``load_from`` if the backbone is ours and the file is not."""
     path = cfg.get('load_from')
     if not path or '://' in path or cfg.get('resume') or not our_backbones(cfg):
         return

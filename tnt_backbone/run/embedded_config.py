@@ -78,7 +78,7 @@ def parse_config(text: str) -> dict[str, Any]:
         text: What ``Config.pretty_text`` wrote: ``name = value`` lines of literals and ``dict()``.
 
     Raises:
-        UntrustedConfigError: If anything else stands in it; nothing of it was run.
+        UntrustedConfigError: If it holds anything else. Nothing of it was run.
     """
     if len(text) > LONGEST:
         raise UntrustedConfigError(f'the config has {len(text)} characters; {LONGEST} are the most')
@@ -220,7 +220,7 @@ def _import_modules(custom_imports: Any, trust: Collection[str]) -> list[str]:
         if str(name).partition('.')[0] not in PACKAGES and name not in trust:
             raise UntrustedConfigError(
                 f'custom_imports of the config in the checkpoint asks to import {name!r}, which is '
-                f'of none of {", ".join(PACKAGES)}. If you trust it: --trust {name!r}. Or pass the '
+                f'not in {", ".join(PACKAGES)}. If you trust it: --trust {name!r}. Or pass the '
                 'config of the run: --config FILE'
             )
         import_module(name)
@@ -266,7 +266,7 @@ def _without_backends(node: Any) -> Any:
 
 
 def _walk(node: Any, path: str) -> Iterator[tuple[str, str, Any]]:
-    """Every string of a config with its path and its key."""
+    """Yield every string of a config with its path and its key."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key not in TEXTS:
@@ -302,7 +302,7 @@ def _require_trust(
 
 
 def _is_known(name: str, registries: tuple[Registry, ...] = PARTS) -> bool:
-    """Tell whether the libraries registered a type, without importing it."""
+    """Return whether the libraries registered a type, without importing it."""
     if name in OTHER_TYPES:
         return True
     package, _, short = name.rpartition('.')
@@ -327,7 +327,7 @@ def _path(found: Any) -> str:
 
 
 def _same_class(found: Any, name: str) -> bool:
-    """Whether a shorter path, such as ``mmdet.models.RetinaNet``, leads to a registered class."""
+    """Return whether a short path, such as ``mmdet.models.RetinaNet``, is a registered class."""
     if name.rpartition('.')[2] != getattr(found, '__name__', None):
         return False
     parts = name.split('.')

@@ -1,4 +1,4 @@
-"""Where a config lies, and which one was probably meant."""
+"""Find a config by its path or name, and suggest similar ones."""
 
 import difflib
 from pathlib import Path

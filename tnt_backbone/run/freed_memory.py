@@ -26,8 +26,8 @@ def keep_freed_memory() -> bool:
     if get_device() != 'cpu' or any(name in os.environ for name in VARIABLES):
         return False
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
-    # Older versions of glibc refuse so large an MMAP_THRESHOLD. TRIM_THRESHOLD alone would do harm:
-    # it ends the growth of the other, and every piece over 128 KiB would be mapped anew.
+    # Older versions of glibc refuse so large an MMAP_THRESHOLD. Then TRIM_THRESHOLD stays unset,
+    # because it stops the growth of the other: pieces over 128 KiB would be mapped anew each time.
     return mallopt is not None and all(
         mallopt(name, NEVER) for name in (MMAP_THRESHOLD, TRIM_THRESHOLD)
     )

@@ -1,4 +1,4 @@
-"""What the tools must know about MMDetection, MMSegmentation and MMPretrain: one row a library."""
+"""What the tools must know about MMDetection, MMSegmentation and MMPretrain, a row for each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ def _write_label_maps(cfg: Config, out: str) -> None:
     ]
 
 
-# What would write the results of images of one name into one file: what keeps their folders
+# Hooks and metrics that name a result after the image's file only, and ours, which keep its folder
 MIRRORED = {
     'DetVisualizationHook': 'tnt_backbone.engine.mirrored_boxes.MirroredDetVisualizationHook',
     'SegVisualizationHook': 'tnt_backbone.engine.mirrored_masks.MirroredSegVisualizationHook',
@@ -70,13 +70,13 @@ def _evaluators(cfg: Config) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Library:
-    """What differs.
+    """What differs from library to library.
 
     Attributes:
-        draw_key: Argument of the visualization hook that switches it on.
+        draw_key: Argument that switches the visualization hook on.
         set_show_dir: Puts the folder of ``--show-dir`` where the library wants it.
         set_out: Asks for ``--out``: a pickle of all predictions, or a folder of label maps.
-        dataloader: Defaults of every dataloader that its configs leave to its tools.
+        dataloader: Arguments of every dataloader that its own tools add to its configs.
         tests_in_amp: Whether its predictions can be made from maps of 16 bits.
     """
 
@@ -92,7 +92,7 @@ LIBRARIES = {
         draw_key='draw',
         set_show_dir=_draw_into_hook('test_out_dir'),
         set_out=_dump_predictions('DumpDetResults'),
-        tests_in_amp=False,  # anchors get the type of the maps; NMS takes float32 alone
+        tests_in_amp=False,  # boxes get the dtype of the maps, and NMS needs float32
     ),
     'mmseg': Library(
         draw_key='draw',
@@ -109,7 +109,7 @@ LIBRARIES = {
 
 
 def library_of(cfg: Config) -> Library:
-    """The row of a config's ``default_scope``.
+    """Return the row of a config's ``default_scope``.
 
     Raises:
         ValueError: If the config belongs to none of the three libraries.
@@ -117,8 +117,8 @@ def library_of(cfg: Config) -> Library:
     scope = cfg.get('default_scope')
     if scope not in LIBRARIES:
         raise ValueError(
-            f'default_scope={scope!r} in the config: the tools know {", ".join(LIBRARIES)}. Set '
-            "default_scope = 'mmdet' (or the one whose models the config names)"
+            f'default_scope={scope!r} of the config is not one of {", ".join(LIBRARIES)}. Set it '
+            "to the library of the config's models, such as default_scope = 'mmdet'"
         )
     return LIBRARIES[scope]
 
@@ -173,8 +173,8 @@ def use_amp_for_testing(cfg: Config) -> None:
     """
     if not library_of(cfg).tests_in_amp:
         raise ValueError(
-            f'--amp: {cfg.default_scope} tests in float32 alone, since it computes boxes in the '
-            'type of the maps, and its NMS takes no other. Leave --amp out'
+            f'--amp: {cfg.default_scope} tests only in float32. Its boxes get the dtype of the '
+            'feature maps, and its NMS takes no other dtype than float32. Leave --amp out'
         )
     cfg.test_cfg['fp16'] = True  # mmengine's word for both types
 
@@ -188,8 +188,8 @@ def use_tta(cfg: Config) -> None:
     missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
     if missing:
         raise ValueError(
-            f'--tta: the config has no {" and no ".join(missing)}; both are shown in '
-            'configs/_base_. Without --tta the images are tested as they are'
+            f'--tta: the config has no {" and no ".join(missing)}. Add them as in configs/_base_, '
+            'or leave --tta out to test each image once'
         )
     cfg.model = {**cfg.tta_model, 'module': cfg.model}
     dataset = cfg.test_dataloader.dataset

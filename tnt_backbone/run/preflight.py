@@ -1,4 +1,4 @@
-"""What is looked at before a run starts, so that a mistake costs seconds instead of hours."""
+"""The checks before a run starts, so that a mistake costs seconds instead of hours."""
 
 import difflib
 import itertools

@@ -1,4 +1,4 @@
-"""Which weights a model starts from: found in its config, replaced, removed, and looked at."""
+"""The weights that a model starts from: find, replace, remove and check them in its config."""
 
 import copy
 import inspect
@@ -27,7 +27,7 @@ FOREIGN_SCHEMES = (
 
 
 def _dicts(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every dict of a config with its dotted path."""
+    """Yield every dict of a config with its dotted path."""
     if isinstance(node, dict):
         yield path, node
         for key, value in node.items():
@@ -88,7 +88,7 @@ def replace_backbone_weights(cfg: Config, file: str) -> None:
 
 
 def notes_on_frozen_parts(cfg: Config) -> list[str]:
-    """Tell of parts that are frozen though the model starts from random numbers."""
+    """Return notes on parts that are frozen although they start from random numbers."""
     parts = dict(_dicts(cfg.model, 'model'))
     loaded = cfg.get('load_from') or cfg.get('resume') or pretrained_checkpoints(cfg)
     if loaded or any(part.get('pretrained') for part in parts.values()):

@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
-# What each launcher sets, and mmengine reads
+# The variables that each launcher sets and mmengine reads
 LAUNCHER_VARIABLES = {
     'none': (),
     'pytorch': ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
@@ -76,9 +76,8 @@ def _end_process_group() -> None:
 def end_cpu_processes() -> None:
     """End this process here, with status 0, if it is one of several on the CPU.
 
-    All work is done. What would follow is the destruction of PyTorch's objects, in which now and
-    then a process is aborted, with or without the process group being destroyed before:
-    "terminate called without an active exception".
+    All work is done. Next, PyTorch's objects would be destroyed. That sometimes ends a process with
+    "terminate called without an active exception", also after the process group was destroyed.
     """
     if torch.distributed.is_initialized() and get_device() == 'cpu':
         atexit.unregister(_end_process_group)
@@ -89,7 +88,7 @@ def end_cpu_processes() -> None:
 
 
 def _use_plain_batch_norm(node: Any) -> None:
-    """PyTorch has no SyncBatchNorm on CPUs; mmengine reverts it in a single process alone."""
+    """Replace SyncBN, which PyTorch does not have on CPUs; mmengine does so only in one process."""
     if isinstance(node, dict):
         if node.get('type') == 'SyncBN':
             node['type'] = 'BN'

@@ -1,4 +1,4 @@
-"""Which process is which, from what the launchers set."""
+"""Find the rank of this process in the variables that launchers set."""
 
 import os
 
@@ -16,7 +16,7 @@ def local_rank(launcher: str) -> str:
 
 
 def is_first_on_node(launcher: str) -> bool:
-    """Tell whether this process is the one of its machine that checks files for the others.
+    """Return whether this process is the one of its machine that checks files for the others.
 
     They wait for it in the Runner's first collective operation.
 

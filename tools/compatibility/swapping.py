@@ -69,7 +69,7 @@ def prepare(cfg: Config) -> Model:
 
 
 def options(stock: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What stands in for a ResNet beside ``type``, and what is needed where levels must match."""
+    """Return the arguments that replace a ResNet's, and those for levels that must match."""
     kept = {key: tuple(stock[key]) for key in ('out_indices',) if key in stock}
     if stock.get('depth') in (18, 34):
         kept['out_channels'] = (64, 128, 256, 512)

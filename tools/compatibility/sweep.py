@@ -1,7 +1,7 @@
 """Which stock configs are swept, a process for each model, and the file of outcomes.
 
 A model is tried in a forked process, which starts at once (importing the libraries takes longer
-than most models) and may crash or hang. Configs often differ in their data or schedule alone, and
+than most models) and may crash or hang. Configs often differ only in their data or schedule, and
 once the backbone is replaced, in nothing but its depth: models that are exactly equal are run once.
 """
 

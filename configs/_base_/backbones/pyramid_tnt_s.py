@@ -1,6 +1,6 @@
 """PyramidTNT-S from ImageNet weights: model.backbone; normalization as model.data_preprocessor.
 
-Four maps at strides 4, 8, 16 and 32 by one transposed convolution a stage, as in the paper's
+Four maps at strides 4, 8, 16 and 32, with one transposed convolution per stage, as in the paper's
 detectors (https://arxiv.org/abs/2201.00978). They are 128, 256, 512 and 512 wide, which the config
 states as neck.in_channels.
 """

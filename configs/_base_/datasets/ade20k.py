@@ -1,7 +1,7 @@
 """ADE20K, 150 classes, in data/ade/ADEChallengeData2016 (docs/datasets.md): crops of 512 pixels.
 
 Values are those of MMSegmentation's configs/_base_/datasets/ade20k.py, except where a comment says
-otherwise. That 0 means ignore and 1 the first class is known to ADE20KDataset, and LoadAnnotations
+otherwise. ADE20KDataset knows that 0 means ignore and 1 is the first class, and LoadAnnotations
 asks the data set (reduce_zero_label).
 """
 

@@ -1,6 +1,6 @@
 """CIFAR-10 as image folders in data/cifar10: {train,val}/<class>/<image>, 32 pixels.
 
-Any number of images; the ten folders carry the names of below.
+Any number of images. The ten folders have the names below.
 """
 
 data_root = 'data/cifar10/'

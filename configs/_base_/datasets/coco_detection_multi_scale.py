@@ -1,6 +1,6 @@
 """COCO 2017 boxes, the shorter side between 640 and 800 pixels, the longer up to 1333.
 
-So TNT's paper (https://arxiv.org/abs/2103.00112) trains DETR; it tests at 800.
+TNT's paper (https://arxiv.org/abs/2103.00112) trains DETR in this way, and tests at 800.
 """
 
 _base_ = ['coco_detection.py']

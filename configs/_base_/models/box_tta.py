@@ -1,6 +1,6 @@
 """--tta for detectors of boxes, with the tta_pipeline of datasets/coco_detection.py.
 
-MMDetection merges boxes alone, so detectors of masks have none. Values of its
+MMDetection merges only boxes, so configs with masks have no --tta. The values are those of its
 configs/retinanet/retinanet_tta.py.
 """
 

@@ -20,7 +20,7 @@ model = dict(
         topk=(1, 5),
         init_cfg=dict(type='TruncNormal', layer='Linear', std=0.02),  # as the authors' code
     ),
-    # Every batch gets one of the two, by a fair coin: timm's --mixup-prob 1.0 and
+    # Every batch gets one of the two, with equal probability: timm's --mixup-prob 1.0 and
     # --mixup-switch-prob 0.5, which the authors leave at their defaults. timm mixes the batch with
     # itself in reverse order, MMPretrain in a random one.
     train_cfg=dict(augments=[dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)]),

@@ -37,7 +37,7 @@ model = dict(
         num_stuff_classes=53,
         loss_cls=dict(
             **_base_.mask2former_loss_cls,
-            class_weight=[1.0] * 133 + [0.1],  # 80 things, 53 kinds of stuff, nothing
+            class_weight=[1.0] * 133 + [0.1],  # 80 things, 53 kinds of stuff, "no object"
         ),
     ),
     panoptic_fusion_head=dict(

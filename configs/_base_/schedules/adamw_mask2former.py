@@ -8,7 +8,7 @@ train_cfg = dict(
     type='IterBasedTrainLoop',
     max_iters=max_iters,
     val_interval=5000,
-    dynamic_intervals=[(365001, max_iters)],  # from there on, at the end alone
+    dynamic_intervals=[(365001, max_iters)],  # from there on, only at the end
 )
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -1,7 +1,7 @@
-"""COCO files as tools really export them, and a copy in which MMDetection reads what was meant.
+"""Correct COCO files that annotation tools export, in a copy beside the file.
 
-Only what has one meaning is corrected. What could be meant in two ways is left for
-``data_checks/coco.py``, which refuses it.
+Only parts with one possible meaning are corrected. If a part could be meant in two ways,
+``data_checks/coco.py`` refuses the file.
 """
 
 import json
@@ -19,7 +19,7 @@ from ..data_checks.findings import shorten
 Content = dict[str, Any]
 
 
-def mend_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path, list[str]]:
+def correct_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path, list[str]]:
     """Write a corrected copy beside a COCO file, if it needs one.
 
     Args:
@@ -28,8 +28,8 @@ def mend_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path, l
             file.
 
     Returns:
-        The file to use: ``path`` itself, or ``NAME_mended.json``. And what was changed, a line
-        each.
+        The file to use, which is ``path`` itself or ``NAME_corrected.json``, and the changes, one
+        line per change.
 
     Raises:
         ValueError: If the file is not JSON, or not in COCO's format.
@@ -44,16 +44,16 @@ def mend_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path, l
     # others look at the same content
     content = {**content, **{name: [dict(entry) for entry in content[name]] for name in lists}}
     changes = ['the byte order mark of Windows was taken away'] if has_mark else []
-    for mend in MENDS:
-        changes += mend(content)
+    for correct in CORRECTIONS:
+        changes += correct(content)
     changes += _set_classes(content, classes)
     if not changes:
         return path, []
-    mended = path.with_name(f'{path.stem}_mended.json')
-    part = mended.with_name(f'.{mended.name}.part')
+    corrected = path.with_name(f'{path.stem}_corrected.json')
+    part = corrected.with_name(f'.{corrected.name}.part')
     part.write_text(json.dumps(content), encoding='utf-8')
-    os.replace(part, mended)
-    return mended, [f'{mended}: {change}' for change in changes]
+    os.replace(part, corrected)
+    return corrected, [f'{corrected}: {change}' for change in changes]
 
 
 def _paths_of_windows(content: Content) -> list[str]:
@@ -215,7 +215,7 @@ def _set_classes(content: Content, classes: Sequence[str] | None) -> list[str]:
     return ['the categories were put into the order of the training file, missing ones added']
 
 
-MENDS: tuple[Callable[[Content], list[str]], ...] = (
+CORRECTIONS: tuple[Callable[[Content], list[str]], ...] = (
     _paths_of_windows,
     _types_of_ids,
     _annotation_ids,

@@ -200,7 +200,7 @@ def texts_of_images(content):
         entry['image_id'] = f'img-{entry["image_id"]}'
 
 
-MENDED = [
+CORRECTED = [
     no_iscrowd, ids_from_0, ids_as_texts, image_ids_as_texts, category_ids_as_texts,
     image_ids_as_numbers, no_area, no_box, boxes_as_texts, backslashes, flat_polygons, images_twice,
     a_category_that_groups, a_category_of_the_same_name,
@@ -208,7 +208,7 @@ MENDED = [
 RIGHT = [nothing, no_info, floats, texts_of_images]
 
 
-@pytest.mark.parametrize('spoil', [*MENDED, *RIGHT], ids=lambda spoil: spoil.__name__)
+@pytest.mark.parametrize('spoil', [*CORRECTED, *RIGHT], ids=lambda spoil: spoil.__name__)
 def test_boxes_fit_and_the_truth_is_perfect(tmp_path, spoil):
     content = make(tmp_path)
     spoil(content)
@@ -217,13 +217,13 @@ def test_boxes_fit_and_the_truth_is_perfect(tmp_path, spoil):
     cfg, said = configure(path)
     used = cfg.train_dataloader.dataset.ann_file
     assert path.read_bytes() == before
-    assert used.endswith('all_mended.json' if spoil in MENDED else 'all.json')
-    assert ('all_mended.json' in said) == (spoil in MENDED)
+    assert used.endswith('all_corrected.json' if spoil in CORRECTED else 'all.json')
+    assert ('all_corrected.json' in said) == (spoil in CORRECTED)
     assert cfg.train_dataloader.dataset.metainfo.classes == ('cat', 'dog')
     for phase in ('train', 'val'):
         assert_boxes_fit(cfg, phase)
     assert_perfect(cfg.val_evaluator.ann_file)
-    # what was mended needs nothing more, in any eyes
+    # a second call finds nothing to correct
     again, said = configure(tmp_path / used.rpartition('/')[2])
     assert again.train_dataloader.dataset.ann_file == used
     assert 'note:' not in said
@@ -246,7 +246,7 @@ def test_a_validation_file_gets_the_categories_of_training(tmp_path, names):
     val['annotations'] = [e for e in val['annotations'] if e['category_id'] in ids]
     paths = write(tmp_path / 'train.json', train), write(tmp_path / 'val.json', val)
     cfg, said = configure(paths[0], '--val-data', str(paths[1]))
-    assert 'val_mended.json' in said
+    assert 'val_corrected.json' in said
     assert_boxes_fit(cfg, 'train', 12)
     assert_boxes_fit(cfg, 'val', len(val['annotations']))
 
@@ -325,7 +325,7 @@ def test_masks_of_the_right_kinds_pass(tmp_path):
     content['annotations'][0]['segmentation'] = {**rle, 'counts': rle['counts'].decode()}
     cfg, said = configure(write(tmp_path / 'all.json', content), config=MASKS)
     assert_boxes_fit(cfg)
-    assert 'mended' not in said
+    assert 'corrected' not in said
 
 
 def test_images_of_training_and_validation_have_the_same_names(tmp_path):
@@ -369,7 +369,7 @@ def test_small_images_are_told_before_the_run(tmp_path):
         configure(path)
 
 
-def test_each_look_says_the_same_of_a_file_that_was_not_mended(tmp_path):
+def test_each_look_says_the_same_of_a_file_that_was_not_corrected(tmp_path):
     cfg, _ = configure(write(tmp_path / 'all.json', make(tmp_path)))
     for spoil in (no_iscrowd, ids_from_0, images_twice, corners, all_crowds_of_a_class):
         content = make(tmp_path)

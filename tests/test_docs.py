@@ -1,0 +1,115 @@
+"""The pages name files, headings, tests, commands and options that exist."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections import defaultdict
+
+import pytest
+
+from tests.conftest import ROOT
+
+PAGES = [*sorted((ROOT / 'docs').glob('*.md')), ROOT / 'README.md', ROOT / 'CONTRIBUTING.md']
+FOLDERS = 'benchmarks|configs|docs|requirements|tests|tnt_backbone|tools'
+OWN = {'configs/mine.py'}  # what the pages call a file that the user makes
+# Scripts that pass options on, and where those stand
+PASSED_ON = {
+    'tools/dist_train.sh': 'tools/train.py',
+    'tools/slurm_train.sh': 'tools/train.py',
+    'tools/dist_test.sh': 'tools/test.py',
+    'tools/slurm_test.sh': 'tools/test.py',
+}
+
+
+def prose(text):
+    """Return a page without its blocks of code."""
+    return re.sub(r'^```.*?^```$', '', text, flags=re.MULTILINE | re.DOTALL)
+
+
+def headings(path):
+    """Return the anchors of a page, as GitHub makes them."""
+    names = re.findall(r'^#+ (.+)$', prose(path.read_text()), re.MULTILINE)
+    return {re.sub(r'[^\w\- ]', '', name.lower()).replace(' ', '-') for name in names}
+
+
+def exists(name):
+    """Return whether a path of the repository exists, with ``{a,b}`` and ``<name>`` as ``*``."""
+    return any(ROOT.glob(re.sub(r'\{[^}]*\}|<[^>]*>', '*', name).rstrip('/')))
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r'\]\(([^)\s]+)\)', prose(page.read_text())):
+        if '://' in target:
+            continue
+        name, _, anchor = target.partition('#')
+        path = (page.parent / name) if name else page
+        assert path.exists(), target
+        assert not anchor or anchor in headings(path), target
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_paths_of_the_repository_exist(page):
+    named = re.findall(rf'(?<![\w/.-])((?:{FOLDERS})/[\w./*<>{{}},-]+)', page.read_text())
+    names = {name.rstrip('.,') for name in named} - OWN
+    assert [name for name in sorted(names) if not exists(name)] == []
+
+
+def test_files_of_rooms_exist():
+    """CONTRIBUTING.md names files by the ends of their paths."""
+    ends = re.findall(r'`([\w/]+\.(?:py|json|txt))`', (ROOT / 'CONTRIBUTING.md').read_text())
+    assert len(ends) > 50
+    assert [end for end in ends if not any(ROOT.glob(f'[!.]*/**/{end}')) and not exists(end)] == []
+
+
+def commands(text):
+    """Find the commands of this repository in a page.
+
+    Yields:
+        The script, or ``tnt COMMAND``, and the options that are passed to it.
+    """
+    blocks = re.findall(r'^```bash\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
+    lines = '\n'.join(blocks).replace('\\\n', ' ').splitlines()
+    lines += re.findall(
+        r'`((?:(?:bash|python|tnt) |tools/|benchmarks/)[^`]+)`', prose(text).replace('\n', ' ')
+    )
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        for i, word in enumerate(words):
+            if re.fullmatch(r'(?:tools|benchmarks)/[\w/]+\.(?:py|sh)', word):
+                break
+            if word == 'tnt' and words[i + 1 : i + 2]:
+                word = f'tnt {words[i + 1]}'
+                break
+        else:
+            continue
+        options = {part.partition('=')[0] for part in words[i:] if part.startswith('--')}
+        yield word, options - {'--help'}
+
+
+def described(command):
+    """Return the text that holds all options of a command."""
+    path = ROOT / command
+    if command == 'tools/test.sh':  # passes them to pytest
+        return (ROOT / 'tests/compatibility/conftest.py').read_text()
+    if path.parent.name == 'benchmarks':  # their --help imports torch
+        return path.read_text()
+    start = ['bash' if path.suffix == '.sh' else sys.executable, str(path)]
+    if not path.suffix:
+        start = [sys.executable, '-c', 'from tnt_backbone.cli.tnt import main; main()']
+        start += command.split()[1:]
+    run = subprocess.run([*start, '--help'], capture_output=True, text=True, cwd=ROOT, check=True)
+    return run.stdout
+
+
+def test_commands_have_the_options_that_are_shown():
+    shown = defaultdict(set)
+    for page in PAGES:
+        for command, options in commands(page.read_text()):
+            shown[command] |= options
+    assert shown['tools/new_config.py'] > {'--backbone', '--from', '--data'}
+    for command, options in shown.items():
+        text = described(PASSED_ON.get(command, command)) if options else ''
+        missing = {option for option in options if not re.search(rf'{option}\b(?!-)', text)}
+        assert missing == set(), command
