@@ -1,10 +1,13 @@
 """Who finds which TNT under which name.
 
-Each case has an interpreter of its own, since registries are global.
+Each case has a process of its own, since registries are global. All are forks of one process that
+has imported what has no registry, such as PyTorch.
 """
 
+import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -48,29 +51,67 @@ CASES = {
 }
 
 
-def run(prepare, registry_names):
-    lines = ['from mmengine.registry import MODELS, init_default_scope', prepare]
-    for registry, name in registry_names:
-        package = registry.rpartition('.')[0]
-        lines += [f'import {package}'] if package else []
-        lines += [
-            f'print(type({registry}.build(dict(type={name!r}, arch="s"))).__module__.split(".")[0])'
-        ]
-    script = '\n'.join(lines)
-    return subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', script], capture_output=True, text=True, timeout=300
+SERVER = """
+import json, os, sys, tempfile, traceback
+import cv2, matplotlib.pyplot, numpy, pycocotools.mask, scipy, torch, torch.distributed, torchvision
+for line in sys.stdin:
+    files = [tempfile.TemporaryFile('w+') for _ in range(2)]
+    child = os.fork()
+    if not child:
+        for number, file in zip((1, 2), files):
+            os.dup2(file.fileno(), number)
+        status = 0
+        try:
+            exec(json.loads(line), {'__name__': '__main__'})
+        except BaseException:
+            status = 1
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    for file in files:
+        file.seek(0)
+    texts = [file.read() for file in files]
+    print(json.dumps([status, *texts]), flush=True)
+"""
+
+
+@pytest.fixture(scope='module')
+def run():
+    """Run a program: what it does first, then what it builds and prints."""
+    server = subprocess.Popen(
+        [sys.executable, '-W', 'ignore', '-c', SERVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
+
+    def run_in_a_fork(prepare, registry_names):
+        lines = ['from mmengine.registry import MODELS, init_default_scope', prepare]
+        for registry, name in registry_names:
+            package = registry.rpartition('.')[0]
+            lines += [f'import {package}'] if package else []
+            built = f'{registry}.build(dict(type={name!r}, arch="s"))'
+            lines += [f'print(type({built}).__module__.split(".")[0])']
+        server.stdin.write(json.dumps('\n'.join(lines)) + '\n')
+        server.stdin.flush()
+        status, stdout, stderr = json.loads(server.stdout.readline())
+        return SimpleNamespace(returncode=status, stdout=stdout, stderr=stderr)
+
+    yield run_in_a_fork
+    server.communicate()
 
 
 @pytest.mark.parametrize('prepare', CASES)
-def test_name_resolves(prepare):
+def test_name_resolves(run, prepare):
     done = run(prepare, [case[:2] for case in CASES[prepare]])
     assert done.returncode == 0, done.stderr
     found = [line for line in done.stdout.split() if line in (OURS, THEIRS)]
     assert found == [package for _, _, package in CASES[prepare]]
 
 
-def test_the_bare_name_without_an_import_line_is_refused():
+def test_the_bare_name_without_an_import_line_is_refused(run):
     """Mmengine's own error, which names the registry in which it is missing."""
     done = run('init_default_scope("mmdet")', [('MODELS', 'TNT')])
     assert done.returncode != 0
@@ -86,7 +127,7 @@ TNT.__module__ = 'their_project.models'
 
 
 @pytest.mark.parametrize('scope', ['mmengine', 'mmdet'])
-def test_a_project_keeps_a_tnt_of_its_own_in_the_root_registry(scope):
+def test_a_project_keeps_a_tnt_of_its_own_in_the_root_registry(run, scope):
     prepare = f'{OWN}import tnt_backbone; init_default_scope({scope!r})'
     done = run(
         prepare, [('MODELS', 'TNT'), ('MODELS', 'tnt_backbone.TNT'), ('MODELS', 'PyramidTNT')]
@@ -99,7 +140,7 @@ def test_a_project_keeps_a_tnt_of_its_own_in_the_root_registry(scope):
     assert "type='tnt_backbone.TNT'" in log
 
 
-def test_who_registers_a_tnt_after_us_is_told_who_has_the_name():
+def test_who_registers_a_tnt_after_us_is_told_who_has_the_name(run):
     done = run(f'import tnt_backbone{OWN}', [])
     assert done.returncode != 0
     assert 'TNT is already registered' in done.stderr
