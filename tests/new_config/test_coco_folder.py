@@ -75,6 +75,8 @@ def test_the_layout_of_coco(tmp_path):
             ['my-training_set', 'my-validation_set'],
             {'train': 'my-training_set', 'val': 'my-validation_set'},
         ),
+        (['trainval', 'test'], {'train': 'trainval', 'test': 'test'}),
+        (['latest'], {'train': 'latest'}),
         (['boxes', 'others'], None),
         (['boxes', 'train', 'val'], None),
         (['val', 'test'], None),

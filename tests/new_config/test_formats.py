@@ -35,6 +35,11 @@ def test_yolo_without_data_yaml(tmp_path, kind):
     assert recognise(tmp_path) == 'yolo'
 
 
+def test_labels_beside_the_folder(tmp_path):
+    yolo.make_splits(tmp_path, 2, to_row=yolo.polygon_row)
+    assert recognise(tmp_path / 'images') == 'yolo'
+
+
 @pytest.mark.parametrize(('first', 'second'), [('coco', 'voc'), ('labelme', 'yolo')])
 def test_two_formats_are_refused(tmp_path, first, second):
     MAKERS[first](tmp_path)
@@ -52,9 +57,19 @@ def test_no_format_is_refused(tmp_path):
     (tmp_path / 'notes.json').write_text('{}')
     (tmp_path / 'page.xml').write_text('<html/>')
     (tmp_path / 'a.txt').write_text('two words')
+    for name in ('LICENSE', 'VERSION'):
+        (tmp_path / name).touch()
     with pytest.raises(ValueError, match=r'fits none.*Looked for') as refused:
         recognise(tmp_path)
-    for text in ('(coco)', '(yolo)', '(voc)', '(labelme)', '1 files in .jpg', 'MMSegmentation'):
+    for text in (
+        '(coco)',
+        '(yolo)',
+        '(voc)',
+        '(labelme)',
+        '1 files in .jpg',
+        '2 files in no ending',
+        'MMSegmentation',
+    ):
         assert text in str(refused.value)
 
 

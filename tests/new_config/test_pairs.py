@@ -18,3 +18,6 @@ def test_the_nearest_of_equal_names(tmp_path):
         assert nearest(pets, tmp_path / 'annotations/xmls/1.xml', name) == pets[1]
     beside = [tmp_path / 'images/1.jpg', tmp_path / 'small/1.jpg']
     assert nearest(beside, tmp_path / 'small/1.xml', '1.jpg') == beside[1]
+    masks = [tmp_path / 'annots/1.png', tmp_path / 'images/1.jpg']
+    assert nearest(masks, tmp_path / 'annots/1.xml', '1.jpg') == masks[1]
+    assert nearest(masks, tmp_path / 'annots/1.xml', '') == masks[0]

@@ -11,7 +11,7 @@ IMAGES = (
 )
 SAMPLED = 20  # files of each folder
 SPLITS = {
-    'train': ('train', 'training'),
+    'train': ('train', 'training', 'trainval'),
     'val': ('val', 'valid', 'validation'),
     'test': ('test', 'testing'),
 }

@@ -1,5 +1,6 @@
 """Which format a folder of a user's own data has."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,15 +43,15 @@ def recognise(root: Path, given: str | None = None) -> str:
     )
 
 
+def find_signs(root: Path, files: list[Path]) -> dict[str, str]:
+    """Return the formats that a folder fits, each with what shows it."""
+    return {name: evidence for name, look in SIGNS.items() if (evidence := look(root, files))}
+
+
 def _voc(root: Path, files: list[Path]) -> str:
     found = [file for file in files if file.suffix.lower() == '.xml']
     known = [file for file in some_of_each_folder(found) if is_voc(file)]
     return f'{len(found)} XML files, such as {known[0].relative_to(root)}' if known else ''
-
-
-def find_signs(root: Path, files: list[Path]) -> dict[str, str]:
-    """Return the formats that a folder fits, each with what shows it."""
-    return {name: evidence for name, look in SIGNS.items() if (evidence := look(root, files))}
 
 
 def _yolo(root: Path, files: list[Path]) -> str:
@@ -58,14 +59,14 @@ def _yolo(root: Path, files: list[Path]) -> str:
         return f'{found[0].relative_to(root)}, which names classes and splits'
     images = some_of_each_folder([file for file in files if is_image(file)])
     labels = [path for path in map(find_labels, images) if path and _has_rows(path)]
-    return (
-        f'text files with rows of numbers, such as {labels[0].relative_to(root)}' if labels else ''
-    )
+    # labels/ may lie beside the folder
+    return f'text files with rows of numbers, such as {labels[0]}' if labels else ''
 
 
 def _has_rows(path: Path) -> bool:
-    first = path.read_bytes()[:200].decode('utf-8-sig', errors='replace').split('\n')[0].split()
-    return len(first) >= 5 and all(_is_number(value) for value in first)
+    with path.open(encoding='utf-8-sig', errors='replace') as file:
+        first = file.readline().split()
+    return len(first) >= 5 and all(map(_is_number, first))
 
 
 def _is_number(text: str) -> bool:
@@ -88,9 +89,7 @@ def _coco(root: Path, files: list[Path]) -> str:
 
 
 def _describe(files: list[Path]) -> str:
-    endings: dict[str, int] = {}
-    for file in files:
-        endings[file.suffix.lower() or 'no ending'] = endings.get(file.suffix.lower(), 0) + 1
+    endings = Counter(file.suffix.lower() or 'no ending' for file in files)
     return ', '.join(f'{n} files in {ending}' for ending, n in sorted(endings.items())) or 'no file'
 
 

@@ -12,7 +12,7 @@ IMAGE_FOLDERS = ('JPEGImages', 'images')
 def nearest(images: list[Path], labels: Path, name: str = '') -> Path | None:
     """Return the image that belongs to a label file, of several with its name.
 
-    It lies beside the label file; else it has the given name; else it lies in a folder that is
+    It has the given name; of equal ones, it lies beside the label file; else in a folder that is
     named for images, since masks of the same names may lie elsewhere; else it shares the most
     folders with the label file, counted from both ends of the paths, so that ``annots/a/1.xml``
     belongs to ``images/a/1.jpg``.
@@ -27,7 +27,7 @@ def nearest(images: list[Path], labels: Path, name: str = '') -> Path | None:
         parts, own = image.parent.parts, labels.parent.parts
         alike = _common(parts, own) + _common(parts[::-1], own[::-1])
         is_named_for_images = any(part in IMAGE_FOLDERS for part in parts)
-        return parts == own, image.name == name, is_named_for_images, alike
+        return image.name == name, parts == own, is_named_for_images, alike
 
     best = max(map(fit, images))
     fitting = [image for image in images if fit(image) == best]

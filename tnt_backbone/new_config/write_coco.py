@@ -25,7 +25,7 @@ from .labelled import (
     left_out_kind,
     to_rle,
 )
-from .opened import open_image
+from .opened import Opened, open_image
 
 MADE_BY = 'made by tools/new_config.py from '
 
@@ -161,34 +161,31 @@ def _to_coco(
     left_out: dict[str, list[str]] = {}
     dropped: Counter[str] = Counter()
     turned: list[str] = []
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        opened = pool.map(lambda item: open_image(data, item), items)
-        progress = tqdm(opened, f'images of {split}', total=len(items), disable=None)
-        for item, result in zip(items, progress, strict=True):
-            if isinstance(result, UnusableError):
-                place = item.image if result.reason == 'image cannot be read' else item.labels
-                name = os.path.relpath(place or item.image, data.root)
-                left_out.setdefault(result.reason, []).append(f'{name}: {result}')
-                continue
-            dropped.update(result.left_out)
-            turned += [str(item.image)] if result.is_turned else []
-            number = len(content['images']) + 1
-            content['images'].append(
-                {
-                    'id': number,
-                    'file_name': Path(os.path.relpath(item.image, images)).as_posix(),
-                    'width': result.size[0],
-                    'height': result.size[1],
-                }
-            )
-            for shape in result.shapes:
-                box = {
-                    'id': len(content['annotations']) + 1,
-                    'image_id': number,
-                    'category_id': numbers[shape.name],
-                    **_to_annotation(shape, result.size),
-                }
-                content['annotations'].append(box)
+    for item, result in zip(items, _open_all(data, items, split), strict=True):
+        if isinstance(result, UnusableError):
+            place = item.image if result.reason == 'image cannot be read' else item.labels
+            name = os.path.relpath(place or item.image, data.root)
+            left_out.setdefault(result.reason, []).append(f'{name}: {result}')
+            continue
+        dropped.update(result.left_out)
+        turned += [str(item.image)] if result.is_turned else []
+        number = len(content['images']) + 1
+        content['images'].append(
+            {
+                'id': number,
+                'file_name': Path(os.path.relpath(item.image, images)).as_posix(),
+                'width': result.size[0],
+                'height': result.size[1],
+            }
+        )
+        for shape in result.shapes:
+            box = {
+                'id': len(content['annotations']) + 1,
+                'image_id': number,
+                'category_id': numbers[shape.name],
+                **_to_annotation(shape, result.size),
+            }
+            content['annotations'].append(box)
     found = _find_left_out(left_out, len(items), split)
     found += [
         Finding('label left out', split, f'{number} labels are left out, each a {what}')
@@ -201,6 +198,15 @@ def _to_coco(
         )
         found.append(Finding('image that is turned by EXIF', split, text))
     return content, found
+
+
+def _open_all(data: LabelledImages, items: list[Item], split: str) -> list[Opened | UnusableError]:
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        try:
+            opened = pool.map(lambda item: open_image(data, item), items)
+            return list(tqdm(opened, f'images of {split}', total=len(items), disable=None))
+        finally:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the others
 
 
 def _to_annotation(shape: Shape, size: Size) -> dict[str, Any]:
