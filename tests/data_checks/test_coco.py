@@ -36,7 +36,7 @@ def test_clean_annotations_need_no_word(coco_root):
 
 
 def test_what_is_asked_of_the_data_set_does_not_grow_with_the_boxes(coco_root, monkeypatch):
-    """MMEngine copies the classes each time that they are asked for: 13 minutes for COCO's boxes."""
+    """MMEngine copies the classes each time: 13 minutes for the boxes of COCO."""
     asked = []
     metainfo = CocoDataset.metainfo
     monkeypatch.setattr(

@@ -95,6 +95,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         action='store_true',
         help='show images of rare classes several times in an epoch (MMDetection, MMPretrain)',
     )
+    parser.add_argument(
+        '--slice',
+        type=int,
+        metavar='SIDE',
+        help='cut the pictures into overlapping slices of this side in pixels, for small objects '
+        'in large pictures (MMDetection); needs sahi',
+    )
     parser.add_argument('--force', action='store_true', help='overwrite OUT.py if it exists')
     return parser.parse_args(argv)
 
@@ -135,11 +142,14 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise FileExistsError(f'{args.output} exists. Pass another name, or --force')
     if args.output.suffix != '.py':
         raise ValueError(f'{args.output} is not the name of a .py file. Pass a name like mine.py')
-    given = (args.val_data, args.images, args.val_share, args.format, args.balance)
+    given = (args.val_data, args.images, args.val_share, args.format, args.balance, args.slice)
     if not args.data and any(given):
         raise ValueError(
-            '--val-data, --val-share, --images, --format and --balance need --data. Pass it too'
+            '--val-data, --val-share, --images, --format, --balance and --slice need --data. Pass '
+            'it too'
         )
+    if args.slice is not None and args.slice < 32:
+        raise ValueError(f'--slice {args.slice}: 32 pixels are the least')
     if args.data and not args.data.exists():
         raise FileNotFoundError(f'--data {args.data} was not found. Pass a file or a folder')
     if not args.backbone and (not args.data or args.layer_decay != 1.0):

@@ -18,6 +18,7 @@ from .formats import find_signs, recognise
 from .labelme import read_labelme
 from .masks import set_mask_data
 from .rare_classes import balance_classes
+from .slices import slice_data
 from .voc import read_voc
 from .write_coco import require_own, write_coco
 from .yolo import read_yolo
@@ -60,6 +61,10 @@ def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
         changes = _set_folder(cfg, args)
     else:
         changes = _set_coco_files(cfg, args)
+    if args.slice:
+        stem = args.output.with_suffix('')
+        folder = stem.with_name(f'{stem.name}_slices')
+        changes += slice_data(cfg, args.slice, folder, overwrite=args.force)
     if scope != 'mmseg':
         changes += balance_classes(cfg, repeat=args.balance)
     if misfit := find_misfit(cfg):
@@ -95,6 +100,11 @@ def _check_options(args: argparse.Namespace, scope: str | None) -> None:
         )
     if scope == 'mmdet':
         return
+    if args.slice:
+        raise ValueError(
+            f'--slice {args.slice} is for configs of mmdet, but the config is of {scope}. Leave it '
+            "out. Segmentors read large pictures with test_cfg=dict(mode='slide')"
+        )
     if not args.data.is_dir():
         raise ValueError(
             f'--data {args.data} is a file, but the config is of {scope}. Pass a folder '
