@@ -88,10 +88,9 @@ def load_exported(args: argparse.Namespace) -> Any:
     Raises:
         ValueError: If an option is only for checkpoints.
     """
-    for name in ('config', 'trust', 'device', 'classes', 'tiles', 'workers', 'form'):
+    for name in ('config', 'trust', 'device', 'tiles', 'workers'):
         if getattr(args, name):
-            option = 'as' if name == 'form' else name
-            raise ValueError(f'--{option} is for checkpoints; {args.checkpoint} is an ONNX file')
+            raise ValueError(f'--{name} is for checkpoints; {args.checkpoint} is an ONNX file')
     from ..exported.model import ExportedModel
 
     return ExportedModel(args.checkpoint)
@@ -100,8 +99,6 @@ def load_exported(args: argparse.Namespace) -> Any:
 def trained_options(args: argparse.Namespace, model: Any) -> dict[str, Any]:
     """Return what only the model of a checkpoint takes."""
     return {
-        'score': 0.3 if args.score is None else args.score,
-        'classes': args.classes,
         'tiles': args.tiles,
         'workers': model.on_gpu if args.workers is None else args.workers,
     }
@@ -119,6 +116,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from tqdm import tqdm
 
         from ..predict.labels import write_labels
+        from ..predict.results import SCORE
         from ..predict.write import PredictionFolder
 
         is_exported = args.checkpoint.endswith('.onnx')
@@ -141,8 +139,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise ValueError(
                 f'--score is for detectors, and this is for {model.task}. Leave it out'
             )
-        options = {} if is_exported else trained_options(args, model)
-        results = model.stream(pictures, batch_size=args.batch, done=out.done, **options)
+        results = model.stream(
+            pictures,
+            score=SCORE if args.score is None else args.score,
+            classes=args.classes,
+            batch_size=args.batch,
+            done=out.done,
+            **({} if is_exported else trained_options(args, model)),
+        )
     unreadable = written = 0
     with errors_of_the_user(TOOL):
         is_counted = not any(picture.is_video for picture in pictures)

@@ -1,11 +1,36 @@
 """What a model says about one picture."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+SCORE = 0.3  # objects of a lower score are left out; MMDetection's threshold for drawing
+
+
+def labels_of(classes: Collection[str] | None, known: Sequence[str], task: str) -> list[int] | None:
+    """Return the numbers of classes; ``None`` means all.
+
+    Args:
+        classes: Their names.
+        known: Names of all classes of the model.
+        task: Of the model.
+
+    Raises:
+        ValueError: If the model has no such class, or finds no objects.
+    """
+    if classes is None:
+        return None
+    if task != 'detection':
+        raise ValueError(f'classes={list(classes)}: only objects can be left out, not {task}')
+    if unknown := [name for name in classes if name not in known]:
+        raise ValueError(
+            f'classes={unknown} are not known to the model. It knows {", ".join(known)}'
+        )
+    return [known.index(name) for name in classes]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ import pytest
 
 from tests.predict.conftest import data, make_checkpoint  # noqa: F401 (fixtures)
 from tnt_backbone import load_model
+from tnt_backbone.exported.export import export_model
 from tnt_backbone.exported.model import ExportedModel
 from tnt_backbone.exported.parity import compare
-from tnt_backbone.exported.to_onnx import export_onnx
 from tnt_backbone.predict.pictures import find_pictures
 
 WITHOUT = """
@@ -43,7 +43,7 @@ def test_the_file_predicts_like_its_checkpoint(make_checkpoint, tmp_path, task, 
         cv2.imwrite(str(folder / f'{number}.png'), image)
     trained = load_model(make_checkpoint(task)[0], device='cpu')
     file = tmp_path / 'model.onnx'
-    export_onnx(trained, file, size)
+    export_model(trained, file, size)
     pictures = find_pictures([folder])
     found = compare(trained, ExportedModel(file), pictures)
     assert found['passed'], found
