@@ -15,7 +15,7 @@ Found = tuple[Objects, np.ndarray | None]
 
 def detect(
     networks: dict[str, Session],
-    settings: dict[str, Any],
+    about: dict[str, Any],
     inputs: list[Input],
     *,
     score: float,
@@ -25,12 +25,16 @@ def detect(
 
     Args:
         networks: By their part.
-        settings: ``detector`` of the file's metadata.
+        about: The file's metadata.
         inputs: Of equal size.
         score: Objects of a lower score are left out.
         labels: Objects of other classes are left out.
     """
-    outputs = networks[''].run([np.stack([one.values for one in inputs])])
+    settings, side = about['detector'], about['size_divisor']
+    images = np.stack([one.values for one in inputs])
+    batch, channels, height, width = images.shape
+    squares = images.reshape(batch, channels, height // side, side, width // side, side)
+    outputs = networks[''].run([squares])
     dense = settings['dense' if 'dense' in settings else 'proposals']
     num_levels = len(dense['anchors'])
     scores, deltas = outputs[:num_levels], outputs[num_levels : 2 * num_levels]

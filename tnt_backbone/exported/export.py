@@ -14,11 +14,19 @@ from torch.export import Dim
 from ..predict.model import TrainedModel
 from ..run.embedded_config import test_dataset
 from ..version import __version__
-from .networks import networks_of
+from .networks import FromSquares, networks_of
 from .pipeline import portable
 from .session import KEY, part_path
 
 LARGEST = 8192  # pixels of a side
+# Without `optimize`, whose rules take numbers up to 1e-8 for zero: they drop the epsilon of
+# T2T-ViT's Performer. The program that runs the file optimises by itself.
+OPTIONS: dict[str, Any] = {
+    'dynamo': True,
+    'optimize': False,
+    'verbose': False,
+    'external_data': False,
+}
 
 Example = tuple[tuple[Any, ...], tuple[Any, ...]]  # inputs, and which of their sizes are free
 
@@ -53,11 +61,11 @@ def export_model(trained: TrainedModel, path: Path, size: tuple[int, int] | None
         'parts': others,
         **settings,
     }
-    example = (
-        _any_size(_divisor(trained, settings))
-        if size is None
-        else _one_size(size, 1 if 'slide' in settings else settings['size_divisor'])
-    )
+    if size is None:
+        networks[first] = FromSquares(networks[first])
+        example = _any_size(_divisor(trained, settings))
+    else:
+        example = _one_size(size, 1 if 'slide' in settings else settings['size_divisor'])
     with torch.no_grad():
         features = networks[first](*example[0])
     for part in others:
@@ -110,14 +118,10 @@ def _one_size(size: tuple[int, int], divisor: int) -> Example:
 
 
 def _any_size(divisor: int) -> Example:
-    # Not the least: the exporter treats sizes of 1 as constants.
-    height, width = (math.ceil(side / divisor) for side in (256, 320))
-    free = [
-        divisor * Dim(name, min=2, max=LARGEST // divisor) if divisor > 1 else Dim(name)
-        for name in ('rows', 'columns')
-    ]
-    images = torch.zeros(2, 3, height * divisor, width * divisor)
-    return (images,), ({0: Dim('batch', max=1024), 2: free[0], 3: free[1]},)
+    # Odd numbers of squares, and not of one: the exporter takes what is special for the rule.
+    free = {0: Dim('batch', max=1024)}
+    free |= {axis: Dim(f'squares{axis}', min=3, max=LARGEST // divisor) for axis in (2, 4)}
+    return (torch.zeros(2, 3, 5, divisor, 3, divisor),), (free,)
 
 
 def _regions(features: list[torch.Tensor]) -> Example:
@@ -134,8 +138,15 @@ def _write(
 ) -> None:
     inputs, free = example
     try:
-        program = torch.export.export(network, inputs, dynamic_shapes=free, strict=False)
-        torch.onnx.export(program, f=str(path), dynamo=True, verbose=False, external_data=False)
+        # What the exporter cannot prove of free sizes it leaves unchecked, instead of giving up.
+        program = torch.export.export(
+            network,
+            inputs,
+            dynamic_shapes=free,
+            strict=False,
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
+        torch.onnx.export(program, f=str(path), **OPTIONS)
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
         reason = str(error).strip().partition('\n')[0]
         raise ValueError(f'PyTorch cannot export {name}: {reason}') from error

@@ -155,8 +155,7 @@ class ExportedModel:
             maps = segment(self._networks[''], self.about, inputs)
             yield from ({'labels': label_map} for label_map in maps)
         else:
-            settings = self.about['detector']
-            found = detect(self._networks, settings, inputs, score=score, labels=labels)
+            found = detect(self._networks, self.about, inputs, score=score, labels=labels)
             for objects, masks in found:
                 yield {
                     'boxes': objects.boxes,
