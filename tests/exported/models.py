@@ -6,8 +6,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
-from tests.conftest import ROOT
 from tests.configs.test_coco import TINY
+from tests.conftest import ROOT
 from tnt_backbone.predict.model import TrainedModel
 
 CLASSES = ('a', 'b', 'c')
@@ -26,7 +26,7 @@ def make_model(name, *, scale=(160, 96), **changes):
         _shrink(cfg, scale)
         cfg.merge_from_dict({f'model.{key}': value for key, value in changes.items()})
         torch.manual_seed(0)
-        before = cfg.get('data_preprocessor') or cfg.model.data_preprocessor
+        before = cfg.model.get('data_preprocessor') or cfg.data_preprocessor
         model = MODELS.build({**cfg.model, 'data_preprocessor': before}).eval()
     for parameter in model.parameters():  # answers that differ from place to place
         if parameter.ndim > 1:
@@ -42,6 +42,13 @@ def _shrink(cfg, scale):
     for step in cfg.test_dataloader.dataset.pipeline:
         if step['type'] == 'Resize':
             step['scale'] = scale
+    if cfg.default_scope == 'mmseg':
+        model.decode_head.num_classes = 3
+        if 'neck' in model:
+            model.neck.update(in_channels=widths, out_channels=32, num_outs=4)
+            widths = [32] * 4
+        model.decode_head.update(in_channels=widths, channels=16)
+        model.auxiliary_head = None
     if cfg.default_scope == 'mmdet':
         model.neck.update(in_channels=widths, out_channels=32)
         for head in ('bbox_head', 'rpn_head'):

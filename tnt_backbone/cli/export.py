@@ -70,7 +70,7 @@ def _export(args: argparse.Namespace) -> bool:
     if any(picture.is_video for picture in pictures):
         raise ValueError(f'--pictures {args.pictures}: it has a video; pass pictures')
 
-    from ..exported.export import export_model, takes_one_size
+    from ..exported.export import export_model, needs_size
     from ..exported.model import ExportedModel
     from ..exported.parity import LEAST, compare
     from ..predict.load import load_model
@@ -79,7 +79,7 @@ def _export(args: argparse.Namespace) -> bool:
         raise ValueError(f'--pictures has {len(pictures)} pictures; a check needs {LEAST}')
     trained = load_model(args.checkpoint, config=args.config, device='cpu', trust=args.trust)
     size = args.size
-    if not size and takes_one_size(trained):
+    if not size and needs_size(trained):
         if not pictures:
             raise ValueError(
                 'pass --size HEIGHT WIDTH, or --pictures SOURCE to check the file with'

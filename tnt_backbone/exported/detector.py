@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .detect import Objects, Place, dense_objects, levels_of, propose, region_objects
-from .inputs import Input
+from .inputs import Input, stack
 from .masks import paste
 from .session import Session
 
@@ -30,11 +30,8 @@ def detect(
         score: Objects of a lower score are left out.
         labels: Objects of other classes are left out.
     """
-    settings, side = about['detector'], about['size_divisor']
-    images = np.stack([one.values for one in inputs])
-    batch, channels, height, width = images.shape
-    squares = images.reshape(batch, channels, height // side, side, width // side, side)
-    outputs = networks[''].run([squares])
+    settings = about['detector']
+    outputs = networks[''].run([stack(inputs, about)])
     dense = settings['dense' if 'dense' in settings else 'proposals']
     num_levels = len(dense['anchors'])
     scores, deltas = outputs[:num_levels], outputs[num_levels : 2 * num_levels]

@@ -6,19 +6,21 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from torch import nn
-from torch.export import Dim
+from torch.utils._pytree import tree_leaves
 
 from ..predict.model import TrainedModel
 from ..run.embedded_config import test_dataset
 from ..version import __version__
-from .networks import FromSquares, networks_of
+from .networks import networks_of
 from .pipeline import portable
-from .session import KEY, part_path
+from .session import KEY, open_session, part_path
+from .sizes import Example, FromSquares, any_size, is_free, one_size, regions, square_of
 
-LARGEST = 8192  # pixels of a side
+TOLERANCE = 1e-3  # of outputs, relative to the largest
 # Without `optimize`, whose rules take numbers up to 1e-8 for zero: they drop the epsilon of
 # T2T-ViT's Performer. The program that runs the file optimises by itself.
 OPTIONS: dict[str, Any] = {
@@ -28,10 +30,8 @@ OPTIONS: dict[str, Any] = {
     'external_data': False,
 }
 
-Example = tuple[tuple[Any, ...], tuple[Any, ...]]  # inputs, and which of their sizes are free
 
-
-def export_model(trained: TrainedModel, path: Path, size: tuple[int, int] | None) -> None:
+def export_model(trained: TrainedModel, path: Path, size: tuple[int, int] | None = None) -> None:
     """Write a model and all that a prediction needs to know.
 
     What is inside the files and what is beside them: docs/export.md.
@@ -40,16 +40,33 @@ def export_model(trained: TrainedModel, path: Path, size: tuple[int, int] | None
         trained: On the CPU.
         path: The first file. Its folder exists. Further networks of a detector are written beside
             it (:func:`part_path`).
-        size: Height and width of the pictures after the test pipeline, before padding. ``None``
-            unless :func:`takes_one_size`; a segmentor's windows are then those of ``test_cfg``.
+        size: Height and width of the pictures after the test pipeline, before padding: the only
+            ones that the file takes. By default all, if :func:`needs_size` is false.
 
     Raises:
-        ValueError: If the model cannot be exported.
+        ValueError: If the model cannot be exported, or not for this size.
     """
     steps = portable(test_dataset(trained.cfg)['pipeline'])
     networks, settings = networks_of(trained)
-    size = _check_size(size, trained.task, settings)
-    first, *others = networks
+    if trained.task == 'detection':
+        _check_detector(trained, size, settings)
+    elif size is None and not (is_free(trained, settings) or 'slide' in settings):
+        raise ValueError(
+            f'PyTorch cannot export {trained} for pictures of any size, but for one size it can. '
+            'Pass --size HEIGHT WIDTH'
+        )
+    if 'slide' in settings and (size or not is_free(trained, settings)):
+        windows = settings['slide']['crop_size']
+        size = tuple(map(min, size or windows, windows))
+    square = None if size else square_of(trained.model, settings)
+    if square:
+        networks[''] = FromSquares(networks[''])
+    example = (
+        one_size(size, 1 if 'slide' in settings else settings['size_divisor'])
+        if size
+        else any_size(square)
+    )
+    first, *parts = networks
     about = {
         'version': __version__,
         'id': secrets.token_hex(8),
@@ -58,91 +75,53 @@ def export_model(trained: TrainedModel, path: Path, size: tuple[int, int] | None
         'palette': trained.palette,
         'pipeline': steps,
         'size': size,
-        'parts': others,
+        'square': square,
+        'parts': parts,
         **settings,
     }
-    if size is None:
-        networks[first] = FromSquares(networks[first])
-        example = _any_size(_divisor(trained, settings))
-    else:
-        example = _one_size(size, 1 if 'slide' in settings else settings['size_divisor'])
-    with torch.no_grad():
-        features = networks[first](*example[0])
-    for part in others:
+    for part in parts:
+        with torch.no_grad():
+            outputs = networks[first](*example.inputs)
+        maps = outputs[2 * len(settings['detector']['proposals']['anchors']) :]
+        inputs = regions(list(maps[: settings['detector'][part]['levels']]))
         part_about = {'id': about['id'], 'part': part}
-        levels = settings['detector'][part]['levels']
-        maps = list(features[2 * len(settings['detector']['proposals']['anchors']) :][:levels])
-        _write(networks[part], _regions(maps), part_path(path, part), part_about, str(trained))
+        _write(networks[part], inputs, part_path(path, part), part_about, str(trained))
     _write(networks[first], example, path, about, str(trained))
 
 
-def takes_one_size(trained: TrainedModel) -> bool:
-    """Whether a file of the model is for pictures of one size, which must be given."""
-    if trained.task == 'segmentation':
-        return trained.model.test_cfg.mode != 'slide'
-    return trained.task == 'classification'
+def needs_size(trained: TrainedModel) -> bool:
+    """Whether a file of the model takes pictures of one size only.
+
+    Raises:
+        ValueError: If the model cannot be exported.
+    """
+    settings = networks_of(trained)[1]
+    return not ('slide' in settings or is_free(trained, settings))
 
 
-def _check_size(
-    size: tuple[int, int] | None, task: str, settings: dict[str, Any]
-) -> tuple[int, int] | None:
-    """Return the size of the network's input before padding; ``None`` is any."""
-    if task == 'detection':
-        if size is not None:
-            raise ValueError('--size is not for detectors: their files take pictures of any size')
-        return None
-    if 'slide' in settings:
-        height, width = settings['slide']['crop_size']
-        return (min(height, size[0]), min(width, size[1])) if size else (height, width)
-    return size
-
-
-def _divisor(trained: TrainedModel, settings: dict[str, Any]) -> int:
-    """Return what both sides of every input are multiples of."""
-    divisor = settings['size_divisor']
-    needed = getattr(trained.model.backbone, 'pad_divisor', 1)
-    if divisor % needed:
+def _check_detector(
+    trained: TrainedModel, size: tuple[int, int] | None, settings: dict[str, Any]
+) -> None:
+    if size is not None:
+        raise ValueError('--size is not for detectors: their files take pictures of any size')
+    if not is_free(trained, settings):
+        divisor = settings['size_divisor']
         raise ValueError(
-            f'the pictures are padded to multiples of {divisor}, but PyTorch can export '
-            f'{type(trained.model.backbone).__name__} for any size only if it is a multiple of '
-            f'{needed}. Pass a config with data_preprocessor=dict(pad_size_divisor='
-            f'{math.lcm(divisor, needed)}): --config FILE'
+            f'PyTorch cannot export {trained} for pictures of any size if they are padded to '
+            f'multiples of {divisor}. Pass a config with data_preprocessor=dict(pad_size_divisor='
+            f'{math.lcm(divisor, trained.model.backbone.pad_divisor)}): --config FILE'
         )
-    return divisor
-
-
-def _one_size(size: tuple[int, int], divisor: int) -> Example:
-    padded = [side + -side % divisor for side in size]
-    # One picture would make the exporter take the size of the batch for a constant.
-    return (torch.zeros(2, 3, *padded),), ({0: Dim('batch', max=1024)},)
-
-
-def _any_size(divisor: int) -> Example:
-    # Odd numbers of squares, and not of one: the exporter takes what is special for the rule.
-    free = {0: Dim('batch', max=1024)}
-    free |= {axis: Dim(f'squares{axis}', min=3, max=LARGEST // divisor) for axis in (2, 4)}
-    return (torch.zeros(2, 3, 5, divisor, 3, divisor),), (free,)
-
-
-def _regions(features: list[torch.Tensor]) -> Example:
-    """Return an example for a head of regions: another number of them on each level."""
-    boxes = torch.tensor([0.0, 4.0, 4.0, 60.0, 60.0])
-    regions = [boxes.repeat(3 + level, 1) for level in range(len(features))]
-    free_maps = [{0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC} for _ in features]
-    free_regions = [{0: Dim.DYNAMIC} for _ in regions]
-    return (features, regions), (free_maps, free_regions)
 
 
 def _write(
     network: nn.Module, example: Example, path: Path, about: dict[str, Any], name: str
 ) -> None:
-    inputs, free = example
     try:
         # What the exporter cannot prove of free sizes it leaves unchecked, instead of giving up.
         program = torch.export.export(
             network,
-            inputs,
-            dynamic_shapes=free,
+            example.inputs,
+            dynamic_shapes=example.free,
             strict=False,
             prefer_deferred_runtime_asserts_over_guards=True,
         )
@@ -155,3 +134,30 @@ def _write(
     content = onnx.load(str(path))
     onnx.helper.set_model_props(content, {KEY: json.dumps(about)})
     onnx.save(content, str(path))
+    for inputs in example.others:
+        _try(network, inputs, path, name)
+
+
+@torch.no_grad()
+def _try(network: nn.Module, inputs: tuple[Any, ...], path: Path, name: str) -> None:
+    """Compare the file with the network, on other sizes than those that were traced.
+
+    Raises:
+        ValueError: If they differ: tracing made a constant of something that is none.
+    """
+    expected = tree_leaves(network(*inputs))
+    given = [leaf.numpy() for leaf in tree_leaves(inputs)]
+    sizes = [list(value.shape) for value in given]
+    try:
+        found = open_session(path).run(given)
+    except Exception as error:  # the classes of the programs have no common base
+        raise ValueError(f'{name} cannot be exported: inputs of {sizes} fail: {error}') from error
+    for ours, theirs in zip(expected, found, strict=True):
+        largest = float(ours.abs().max()) if ours.numel() else 0.0
+        if ours.shape != theirs.shape or not np.allclose(
+            ours.numpy(), theirs, rtol=0, atol=TOLERANCE * max(largest, 1.0)
+        ):
+            raise ValueError(
+                f'{name} cannot be exported for any size: on inputs of {sizes} the file differs '
+                'from the model. For one size it may: --size HEIGHT WIDTH'
+            )

@@ -66,3 +66,18 @@ def to_input(image: np.ndarray, about: dict[str, Any]) -> Input:
         (height, width),
         (own_shape[0], own_shape[1]),
     )
+
+
+def stack(inputs: list[Input], about: dict[str, Any]) -> np.ndarray:
+    """Return pictures of equal size in the form that the network takes.
+
+    Args:
+        inputs: The pictures.
+        about: The file's metadata. With ``square`` the form is ``(N, 3, H / square, square,
+            W / square, square)``, else ``(N, 3, H, W)``.
+    """
+    images = np.stack([one.values for one in inputs])
+    if not (side := about['square']):
+        return images
+    batch, channels, height, width = images.shape
+    return images.reshape(batch, channels, height // side, side, width // side, side)

@@ -11,12 +11,15 @@ import numpy as np
 from ..predict.pictures import Picture, UnreadablePictureError, read_frames
 from ..predict.results import SCORE, Classification, Detection, Result, Segmentation, labels_of
 from .detector import detect
-from .inputs import Input, read, to_input
+from .inputs import Input, read, stack, to_input
 from .segment import segment
 from .session import KEY, open_session, part_path
 
 # What a prediction needs beside task, classes and palette
-NEEDED = ('pipeline', 'size', 'bgr_to_rgb', 'mean', 'std', 'size_divisor', 'pad_val', 'parts', 'id')
+NEEDED = (
+    *('pipeline', 'size', 'square', 'bgr_to_rgb', 'mean', 'std', 'size_divisor', 'pad_val'),
+    *('parts', 'id'),
+)
 
 
 class ExportedModel:
@@ -149,7 +152,7 @@ class ExportedModel:
     ) -> Iterator[dict[str, Any]]:
         """Yield what the results of pictures of equal size say, beside what all results say."""
         if self.task == 'classification':
-            (outputs,) = self._networks[''].run([np.stack([one.values for one in inputs])])
+            (outputs,) = self._networks[''].run([stack(inputs, self.about)])
             yield from ({'scores': scores} for scores in outputs)
         elif self.task == 'segmentation':
             maps = segment(self._networks[''], self.about, inputs)

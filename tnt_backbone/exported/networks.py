@@ -1,5 +1,6 @@
 """The networks of a trained model, made ready for PyTorch's exporter."""
 
+import copy
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from ..run.embedded_config import test_dataset
 from .detector_networks import detector_networks
 from .pipeline import portable
 
+KEPT = ('mode', 'align_corners')  # of an upsampling
 Networks = tuple[dict[str, nn.Module], dict[str, Any]]
 
 
@@ -30,28 +32,27 @@ class Segmentor(nn.Module):
 
     def __init__(self, model: Any) -> None:
         super().__init__()
-        self.model = model
+        self.model = copy.deepcopy(model)
+        _replace_upsampling(self.model)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits."""
         return self.model.encode_decode(images, [{'img_shape': images.shape[2:]}])
 
 
-class FromSquares(nn.Module):
-    """A network of pictures that takes them as ``(N, 3, rows, side, columns, side)``.
+def _replace_upsampling(model: nn.Module) -> None:
+    """Put PyTorch's module in the place of mmseg's, whose ``int()`` makes a constant of the size.
 
-    It is the memory of ``(N, 3, H, W)``. If the exporter counts whole squares, it can prove what
-    networks do with sizes, and does so in less time.
+    For whole factors they give the same values.
     """
+    from mmseg.models.utils import Upsample
 
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, squares: torch.Tensor) -> Any:
-        """Return what the network returns."""
-        batch, channels, rows, side, columns, _ = squares.shape
-        return self.network(squares.reshape(batch, channels, rows * side, columns * side))
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            factor = getattr(child, 'scale_factor', None)
+            if type(child) is Upsample and isinstance(factor, float) and factor.is_integer():
+                options: dict[str, Any] = {key: getattr(child, key) for key in KEPT}
+                setattr(parent, name, nn.Upsample(scale_factor=factor, **options))
 
 
 def _refuse(what: str) -> ValueError:

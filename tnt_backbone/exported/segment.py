@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .inputs import Input
+from .inputs import Input, stack
 from .session import Session
 
 
@@ -18,7 +18,7 @@ def segment(network: Session, about: dict[str, Any], inputs: list[Input]) -> Ite
         about: The file's metadata.
         inputs: Of equal size.
     """
-    images = np.stack([one.values for one in inputs])
+    images = stack(inputs, about)
     if about.get('slide'):
         outputs = slide(network, images, **about['slide'])
     else:
