@@ -39,6 +39,8 @@ def _shrink(cfg, scale):
     backbone = model.backbone
     backbone.arch, backbone.init_cfg = TINY[backbone.type], None
     widths = list(MODELS.build({**backbone}).out_channels)
+    if cfg.default_scope == 'mmpretrain':
+        model.head.update(num_classes=3, in_channels=backbone.arch.get('embed_dims', 48))
     for step in cfg.test_dataloader.dataset.pipeline:
         if step['type'] == 'Resize':
             step['scale'] = scale

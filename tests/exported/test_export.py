@@ -8,12 +8,16 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+import torch
 
+from tests.exported.models import make_model, write_pictures
 from tests.predict.conftest import data, make_checkpoint  # noqa: F401 (fixtures)
 from tnt_backbone import load_model
-from tnt_backbone.exported.export import export_model
+from tnt_backbone.exported.export import _write, export_model, needs_size
 from tnt_backbone.exported.model import ExportedModel
 from tnt_backbone.exported.parity import compare
+from tnt_backbone.exported.session import open_session
+from tnt_backbone.exported.sizes import any_size, one_size
 from tnt_backbone.predict.pictures import find_pictures
 
 WITHOUT = """
@@ -27,6 +31,90 @@ from tnt_backbone.cli import tnt
 sys.argv = ['tnt', *sys.argv[1:]]
 tnt.main()
 """
+
+
+SLIDE = {'test_cfg': {'mode': 'slide', 'crop_size': (64, 64), 'stride': (40, 40)}}
+SIZES = [(96, 160), (160, 96), (64, 64), (200, 120), (96, 150), (40, 300)]  # height, width
+
+# A minute each on a busy core: PyTorch's exporter translates several hundred operators.
+CASES = [
+    ('retinanet_tnt_s_coco', {}),
+    ('retinanet_pyramid_tnt_s_coco', {}),
+    ('retinanet_t2t_vit_14_coco', {}),
+    ('atss_tnt_s_coco', {}),
+    ('faster_rcnn_tnt_s_coco', {}),
+    ('faster_rcnn_pyramid_tnt_s_coco', {}),
+    ('faster_rcnn_t2t_vit_14_coco', {}),
+    ('mask_rcnn_tnt_s_coco', {}),
+    ('mask_rcnn_pyramid_tnt_s_coco', {}),
+    ('fpn_tnt_s_ade20k', {}),
+    ('fpn_t2t_vit_14_ade20k', {}),
+    ('fpn_tnt_s_ade20k', SLIDE),
+    ('upernet_tnt_s_ade20k', SLIDE),
+    ('upernet_pyramid_tnt_s_ade20k', SLIDE),
+    ('upernet_t2t_vit_14_ade20k', SLIDE),
+    ('segmenter_tnt_s_ade20k', SLIDE),
+]
+
+
+def name_of(value):
+    return ('slide' if value else '') if isinstance(value, dict) else value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('config', 'changes'), CASES, ids=name_of)
+def test_pictures_of_any_size_give_what_the_model_gives(tmp_path, config, changes):
+    sizes = SIZES[:5] if 'upernet' in config else SIZES  # the last is lower than a window
+    pictures = find_pictures([write_pictures(tmp_path / 'pictures', sizes)])
+    trained = make_model(config, **changes)
+    file = tmp_path / 'model.onnx'
+    export_model(trained, file)
+    found = compare(trained, ExportedModel(file), pictures)
+    assert found['passed'], found
+    assert found['compared'] > 30
+
+
+ONE_SIZE = [
+    ('upernet_tnt_s_ade20k', {'test_cfg': {'mode': 'whole'}}),
+    ('fpn_pyramid_tnt_s_ade20k', {}),
+    ('tnt_s_imagenet', {}),
+    ('pyramid_tnt_s_imagenet', {}),
+    ('t2t_vit_14_imagenet', {}),
+    ('t2t_vit_t_14_imagenet', {}),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('config', 'changes'), ONE_SIZE, ids=name_of)
+def test_pictures_of_one_size_give_what_the_model_gives(tmp_path, config, changes):
+    pictures = find_pictures([write_pictures(tmp_path / 'pictures', [(88, 150)] * 4)])
+    trained = make_model(config, **changes)
+    assert needs_size(trained)
+    file = tmp_path / 'model.onnx'
+    export_model(trained, file, tuple(trained.prepare(pictures[0])['inputs'].shape[1:]))
+    found = compare(trained, ExportedModel(file), pictures)
+    assert found['passed'], found
+
+
+def test_a_constant_made_by_tracing_is_found(tmp_path):
+    class Wrong(torch.nn.Module):
+        def forward(self, images):
+            side = int(images.shape[2] * 2.0)  # a constant for the exporter
+            return torch.nn.functional.interpolate(images, size=(side, side))
+
+    with pytest.raises(ValueError, match='--size'):
+        _write(Wrong(), any_size(None), tmp_path / 'wrong.onnx', {}, 'Wrong')
+
+
+def test_small_numbers_are_not_dropped(tmp_path):
+    class Tiny(torch.nn.Module):
+        def forward(self, images):
+            return 1 / (images * 0 + 1e-8)
+
+    file = tmp_path / 'tiny.onnx'
+    _write(Tiny(), one_size((4, 4), 1), file, {}, 'Tiny')
+    (found,) = open_session(file).run([np.ones((1, 3, 4, 4), np.float32)])
+    np.testing.assert_allclose(found, 1e8, rtol=1e-6)
 
 
 # 15 s each: PyTorch's exporter translates several hundred operators.

@@ -1,6 +1,7 @@
-"""Write a trained model as an ONNX file that needs no torch to predict.
+"""Write a trained model as a file that needs no torch to predict.
 
     tnt export best.pth --out mine.onnx --pictures photos/
+    tnt export best.pth --out mine.xml --pictures photos/    # OpenVINO
     tnt predict mine.onnx photos/
 
 With --pictures the file is compared with the checkpoint, on at least 50 pictures; what was found is
@@ -23,13 +24,20 @@ from ..run.find_config import find_config
 from .common import add_trust, errors_of_the_user, make_folder, make_parser, require_checkpoint
 
 TOOL = 'tnt export'
+FORMATS = ('.onnx', '.xml')
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = make_parser(__doc__)
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', type=Path, required=True, metavar='FILE.onnx')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        required=True,
+        metavar='FILE',
+        help='file to write: .onnx, or .xml for OpenVINO',
+    )
     parser.add_argument(
         '--pictures', nargs='+', default=[], metavar='SOURCE', help='pictures to check it with'
     )
@@ -59,8 +67,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _export(args: argparse.Namespace) -> bool:
-    if args.out.suffix != '.onnx':
-        raise ValueError(f'--out {args.out}: it must end in .onnx')
+    if args.out.suffix not in FORMATS:
+        raise ValueError(f'--out {args.out}: it must end in {" or ".join(FORMATS)}')
     if args.out.exists() and not args.force:
         raise FileExistsError(f'{args.out} exists. Pass another name, or --force')
     require_checkpoint(args.checkpoint)

@@ -3,7 +3,7 @@
     tnt predict work_dirs/mine/best_coco_bbox_mAP_epoch_12.pth photos/
     tnt predict best.pth 'data/**/*.jpg' film.mp4 --out predictions --score 0.5 --classes cat dog
 
-The checkpoint is enough: it has its config and the names of its classes. An ONNX file of tnt export
+The checkpoint is enough: it has its config and the names of its classes. A file of tnt export
 works alike, without torch. The command writes
 predictions.json and pictures/ into --out; segmentation also writes label maps into labels/. A
 command that was ended goes on where it stopped when it is called again.
@@ -21,6 +21,7 @@ from ..run.find_config import find_config
 from .common import add_trust, errors_of_the_user, make_parser, require_checkpoint
 
 TOOL = 'tnt predict'
+EXPORTED = ('.onnx', '.xml')  # files of tnt export
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -83,14 +84,14 @@ def load_trained(args: argparse.Namespace) -> Any:
 
 
 def load_exported(args: argparse.Namespace) -> Any:
-    """Return the model of an ONNX file.
+    """Return the model of a file of ``tnt export``.
 
     Raises:
         ValueError: If an option is only for checkpoints.
     """
     for name in ('config', 'trust', 'device', 'tiles', 'workers'):
         if getattr(args, name):
-            raise ValueError(f'--{name} is for checkpoints; {args.checkpoint} is an ONNX file')
+            raise ValueError(f'--{name} is for checkpoints; {args.checkpoint} is an exported file')
     from ..exported.model import ExportedModel
 
     return ExportedModel(args.checkpoint)
@@ -119,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from ..predict.results import SCORE
         from ..predict.write import PredictionFolder
 
-        is_exported = args.checkpoint.endswith('.onnx')
+        is_exported = args.checkpoint.endswith(EXPORTED)
         model = load_exported(args) if is_exported else load_trained(args)
         file = Path(args.checkpoint)
         state = file.stat() if file.is_file() else None

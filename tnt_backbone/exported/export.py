@@ -3,6 +3,7 @@
 import json
 import math
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..run.embedded_config import test_dataset
 from ..version import __version__
 from .networks import networks_of
 from .pipeline import portable
-from .session import KEY, open_session, part_path
+from .session import KEY, import_openvino, open_session, part_path
 from .sizes import Example, FromSquares, any_size, is_free, one_size, regions, square_of
 
 TOLERANCE = 1e-3  # of outputs, relative to the largest
@@ -125,17 +126,37 @@ def _write(
             strict=False,
             prefer_deferred_runtime_asserts_over_guards=True,
         )
-        torch.onnx.export(program, f=str(path), **OPTIONS)
+        onnx_file = path.with_suffix('.onnx')
+        torch.onnx.export(program, f=str(onnx_file), **OPTIONS)
+        FORMATS[path.suffix](onnx_file, path, json.dumps(about))
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
         reason = str(error).strip().partition('\n')[0]
-        raise ValueError(f'PyTorch cannot export {name}: {reason}') from error
+        raise ValueError(f'{name} cannot be exported to {path.suffix}: {reason}') from error
     except OSError as error:
         raise ValueError(f'{path.name} cannot be written: {error}') from error
-    content = onnx.load(str(path))
-    onnx.helper.set_model_props(content, {KEY: json.dumps(about)})
-    onnx.save(content, str(path))
     for inputs in example.others:
         _try(network, inputs, path, name)
+
+
+def _finish_onnx(file: Path, path: Path, text: str) -> None:
+    content = onnx.load(str(file))
+    onnx.helper.set_model_props(content, {KEY: text})
+    onnx.save(content, str(path))
+
+
+def _to_openvino(file: Path, path: Path, text: str) -> None:
+    openvino = import_openvino()
+    model = openvino.Core().read_model(file)
+    model.set_rt_info(text, KEY)
+    openvino.save_model(model, path, compress_to_fp16=False)
+    file.unlink()
+
+
+# What makes the file of an ONNX file and the text of the metadata
+FORMATS: dict[str, Callable[[Path, Path, str], None]] = {
+    '.onnx': _finish_onnx,
+    '.xml': _to_openvino,
+}
 
 
 @torch.no_grad()

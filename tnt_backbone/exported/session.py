@@ -1,5 +1,6 @@
 """Files that hold one network, and the program that runs each kind: arrays in, arrays out."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -7,6 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 
 KEY = 'tnt_backbone'  # of the file's metadata, a JSON text
+
+
+class MissingRuntimeError(ValueError):
+    """The program that runs a kind of file is not installed."""
 
 
 class Session(Protocol):
@@ -37,7 +42,51 @@ class OnnxSession:
         return self._session.run(None, dict(zip(self._names, inputs, strict=True)))
 
 
-SESSIONS: dict[str, Callable[[Path], Session]] = {'.onnx': OnnxSession}
+class OpenVinoSession:
+    """A file of OpenVINO, ``.xml`` with a ``.bin`` beside it, on the CPU."""
+
+    def __init__(self, path: Path) -> None:
+        openvino = import_openvino()
+        core = openvino.Core()
+        model = core.read_model(path)
+        # fp32 also on processors that could do with less: predictions are those of the checkpoint
+        self._model = core.compile_model(model, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
+        self.text: str | None = (
+            model.get_rt_info(KEY).astype(str) if model.has_rt_info(KEY) else None
+        )
+
+    def run(self, inputs: list[np.ndarray]) -> list[Any]:
+        """Return the network's outputs."""
+        return list(self._model(inputs).to_tuple())
+
+
+def import_openvino() -> Any:
+    """Return the module, imported without what it would tell its makers.
+
+    OpenVINO sends a message with each import unless ``openvino_telemetry`` cannot be imported.
+    """
+    name = 'openvino_telemetry'
+    hidden = name not in sys.modules
+    if hidden:
+        sys.modules[name] = None  # type: ignore[assignment]  # Python's way to say so
+    try:
+        import openvino
+    except ImportError as error:
+        if error.name != 'openvino':
+            raise
+        raise MissingRuntimeError(
+            "OpenVINO is not installed. Run: pip install 'tnt-backbone[openvino]'"
+        ) from error
+    finally:
+        if hidden:
+            del sys.modules[name]
+    return openvino
+
+
+SESSIONS: dict[str, Callable[[Path], Session]] = {
+    '.onnx': OnnxSession,
+    '.xml': OpenVinoSession,
+}
 
 
 def open_session(path: Path) -> Session:
@@ -53,7 +102,7 @@ def open_session(path: Path) -> Session:
         raise ValueError(f'{path} must end in one of {", ".join(SESSIONS)}')
     try:
         return SESSIONS[path.suffix](path)
-    except ImportError:
+    except (ImportError, MissingRuntimeError):
         raise
     except Exception as error:  # the classes of the programs have no common base
         raise ValueError(f'{path} is no {path.suffix} file that can be run: {error}') from error
