@@ -1,6 +1,7 @@
-"""A checkpoint's ONNX file predicts the same where torch and the libraries cannot be imported."""
+"""A checkpoint's file predicts the same where torch and the libraries cannot be imported."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -117,50 +118,83 @@ def test_small_numbers_are_not_dropped(tmp_path):
     np.testing.assert_allclose(found, 1e8, rtol=1e-6)
 
 
-# 15 s each: PyTorch's exporter translates several hundred operators.
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ('task', 'size'), [('classification', (64, 64)), ('segmentation', (90, 100))]
-)
-def test_the_file_predicts_like_its_checkpoint(make_checkpoint, tmp_path, task, size):  # noqa: F811
-    folder = tmp_path / 'pictures'
-    folder.mkdir()
-    rng = np.random.default_rng(1)
-    for number in range(4):
-        image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
-        cv2.imwrite(str(folder / f'{number}.png'), image)
+@pytest.mark.parametrize('suffix', ['.onnx', '.xml'])
+@pytest.mark.parametrize('task', ['classification', 'segmentation', 'detection'])
+def test_the_file_predicts_like_its_checkpoint_without_torch(
+    make_checkpoint,  # noqa: F811
+    tmp_path,
+    task,
+    suffix,
+):
+    if suffix == '.xml':
+        pytest.importorskip('openvino_version', reason='openvino is not installed')
+    sizes = [(64, 64)] * 4 if task == 'classification' else [(96, 104), (64, 160), (70, 64)]
+    folder = write_pictures(tmp_path / 'pictures', sizes)
     trained = load_model(make_checkpoint(task)[0], device='cpu')
-    file = tmp_path / 'model.onnx'
-    export_model(trained, file, size)
-    pictures = find_pictures([folder])
-    found = compare(trained, ExportedModel(file), pictures)
-    assert found['passed'], found
-    assert found['pictures'] == 4
+    assert needs_size(trained) == (task == 'classification')
+    file = tmp_path / f'model{suffix}'
+    export_model(trained, file, (64, 64) if needs_size(trained) else None)
 
+    pictures = find_pictures([folder])
+    options = {'score': 0.0} if task == 'detection' else {}
     command = [sys.executable, '-c', WITHOUT, 'predict', str(file), str(folder), '--batch', '3']
+    if task == 'detection':
+        command += ['--score', '0', '--as', 'coco', '--classes', '1', '2', '3', '7']
+        options['classes'] = ['1', '2', '3', '7']
     done = subprocess.run(
-        [*command, '--out', str(tmp_path / 'out')], capture_output=True, text=True, timeout=60
+        [*command, '--out', str(tmp_path / 'out')],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, 'HOME': str(tmp_path)},
     )
     assert done.returncode == 0, done.stderr
+    assert not (tmp_path / 'intel').exists()  # where OpenVINO's messages are counted
     entries = json.loads((tmp_path / 'out/predictions.json').read_text())
-    expected = [result.to_json() for result in trained.stream(pictures)]
-    assert [entry['file_name'] for entry in entries] == [f'{i}.png' for i in range(4)]
-    if task == 'classification':
-        names = [entry['top5'][0]['category'] for entry in entries]
-        assert names == [entry['top5'][0]['category'] for entry in expected]
+    expected = [result.to_json() for result in trained.stream(pictures, **options)]
+    if task == 'detection':
+        expected = [entry for objects in expected for entry in objects]
+        assert len(expected) > 10
+    assert [entry['file_name'] for entry in entries] == [entry['file_name'] for entry in expected]
+    for found, wanted in zip(entries, expected, strict=True):
+        for key, numbers in numbers_of(wanted).items():
+            np.testing.assert_allclose(numbers_of(found)[key], numbers, atol=2e-3)
+    assert sorted(path.name for path in (tmp_path / 'out/pictures').iterdir()) == sorted(
+        path.name for path in folder.iterdir()
+    )
 
-    # a picture of another size is refused
-    cv2.imwrite(str(folder / '0.png'), np.zeros((70, 64, 3), np.uint8))
+
+def numbers_of(entry):
+    """The numbers of an entry of predictions.json, by what they are about."""
+    if 'bbox' in entry:
+        return {entry['category']: [*entry['bbox'], entry['score']]}
+    if 'shares' in entry:
+        return entry['shares']
+    return {found['category']: found['score'] for found in entry['top5']}
+
+
+@pytest.mark.slow
+def test_other_pictures_and_other_weights_are_told(make_checkpoint, tmp_path):  # noqa: F811
+    folder = write_pictures(tmp_path / 'pictures', [(64, 64)] * 2)
+    trained = load_model(make_checkpoint('classification')[0], device='cpu')
+    file = tmp_path / 'model.onnx'
+    export_model(trained, file, (64, 64))
+    pictures = find_pictures([folder])
+    assert compare(trained, ExportedModel(file), pictures)['passed']
+
+    cv2.imwrite(str(folder / '1.png'), np.zeros((70, 64, 3), np.uint8))
     with pytest.raises(ValueError, match='--size 70 64'):
         list(ExportedModel(file).stream(pictures))
 
-    # a comparison that cannot fail would be none: other weights do not pass
+    # a comparison that cannot fail would be none
+    (folder / '1.png').unlink()
     content = onnx.load(str(file))
+    rng = np.random.default_rng(1)
     for tensor in content.graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT:
             values = onnx.numpy_helper.to_array(tensor)
             noise = rng.normal(size=values.shape).astype(np.float32)
             tensor.CopyFrom(onnx.numpy_helper.from_array(noise, tensor.name))
     onnx.save(content, str(file))
-    (folder / '0.png').unlink()
     assert not compare(trained, ExportedModel(file), find_pictures([folder]))['passed']

@@ -134,8 +134,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         }
         if args.form and model.task != 'detection':
             raise ValueError(f'--as {args.form} is for detectors, and this is for {model.task}')
-        draw = not args.no_pictures and not is_exported  # drawing needs the libraries
-        out = PredictionFolder(args.out, settings, force=args.force, draw=draw)
+        out = PredictionFolder(args.out, settings, force=args.force, draw=not args.no_pictures)
         if args.score is not None and model.task != 'detection':
             raise ValueError(
                 f'--score is for detectors, and this is for {model.task}. Leave it out'

@@ -3,6 +3,7 @@
 import json
 import math
 import secrets
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,15 +120,17 @@ def _write(
 ) -> None:
     try:
         # What the exporter cannot prove of free sizes it leaves unchecked, instead of giving up.
-        program = torch.export.export(
-            network,
-            example.inputs,
-            dynamic_shapes=example.free,
-            strict=False,
-            prefer_deferred_runtime_asserts_over_guards=True,
-        )
         onnx_file = path.with_suffix('.onnx')
-        torch.onnx.export(program, f=str(onnx_file), **OPTIONS)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', FutureWarning)  # PyTorch's, about itself
+            program = torch.export.export(
+                network,
+                example.inputs,
+                dynamic_shapes=example.free,
+                strict=False,
+                prefer_deferred_runtime_asserts_over_guards=True,
+            )
+            torch.onnx.export(program, f=str(onnx_file), **OPTIONS)
         FORMATS[path.suffix](onnx_file, path, json.dumps(about))
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
         reason = str(error).strip().partition('\n')[0]

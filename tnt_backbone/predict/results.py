@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from .draw import draw_labels, draw_objects, draw_text
+
 SCORE = 0.3  # objects of a lower score are left out; MMDetection's threshold for drawing
 
 
@@ -130,6 +132,10 @@ class Detection(Result):
 
     def draw(self) -> np.ndarray:
         """Return the picture with boxes, masks, names and scores, ``(H, W, 3)``, RGB."""
+        if self._sample is None:
+            texts = [f'{n}: {s:.2f}' for n, s in zip(self.names, self.scores, strict=True)]
+            colours = [self.palette[label] for label in self.labels]
+            return draw_objects(self.pixels, self.boxes, texts, colours, self.masks)
         from mmdet.visualization import DetLocalVisualizer
 
         visualizer = DetLocalVisualizer()
@@ -168,6 +174,8 @@ class Segmentation(Result):
 
     def draw(self) -> np.ndarray:
         """Return the picture with the classes in colour, ``(H, W, 3)``, RGB."""
+        if self._sample is None:
+            return draw_labels(self.pixels, self.labels, self.palette)
         from mmseg.visualization import SegLocalVisualizer
 
         visualizer = SegLocalVisualizer(alpha=0.5)
@@ -205,6 +213,9 @@ class Classification(Result):
 
     def draw(self) -> np.ndarray:
         """Return the picture with class and score, ``(H, W, 3)``, RGB."""
+        if self._sample is None:
+            name, score = self.top(1)[0]
+            return draw_text(self.pixels, f'{name}: {score:.2f}')
         from mmpretrain.visualization import UniversalVisualizer
 
         visualizer = UniversalVisualizer()
