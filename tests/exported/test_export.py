@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -14,7 +16,7 @@ import torch
 from tests.exported.models import make_model, write_pictures
 from tests.predict.conftest import data, make_checkpoint  # noqa: F401 (fixtures)
 from tnt_backbone import load_model
-from tnt_backbone.exported.export import _write, export_model, needs_size
+from tnt_backbone.exported.export import _rounded, _write, export_model, needs_size
 from tnt_backbone.exported.model import ExportedModel
 from tnt_backbone.exported.parity import compare
 from tnt_backbone.exported.session import open_session
@@ -34,6 +36,12 @@ tnt.main()
 """
 
 
+SUFFIXES = [
+    '.onnx',
+    pytest.param(
+        '.xml', marks=pytest.mark.skipif(find_spec('openvino') is None, reason='needs openvino')
+    ),
+]
 SLIDE = {'test_cfg': {'mode': 'slide', 'crop_size': (64, 64), 'stride': (40, 40)}}
 SIZES = [(96, 160), (160, 96), (64, 64), (200, 120), (96, 150), (40, 300)]  # height, width
 
@@ -107,6 +115,29 @@ def test_a_constant_made_by_tracing_is_found(tmp_path):
         _write(Wrong(), any_size(None), tmp_path / 'wrong.onnx', {}, 'Wrong')
 
 
+@pytest.mark.parametrize('suffix', SUFFIXES)
+def test_weights_in_half_precision_halve_the_file(tmp_path, suffix):
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 256, 9), torch.nn.Conv2d(256, 4, 9))
+    trained = SimpleNamespace(model=network)
+    rounded = _rounded(trained)
+    assert rounded.model[0].weight.data_ptr() != network[0].weight.data_ptr()
+    assert torch.equal(rounded.model[0].weight, network[0].weight.half().float())
+    with torch.no_grad():
+        network[1].weight[0, 0, 0, 0] = 1e5  # half precision ends at 65504
+        assert torch.equal(_rounded(trained).model[1].weight, network[1].weight)
+
+    sizes = {}
+    for half in (False, True):
+        folder = tmp_path / str(half)
+        folder.mkdir()
+        file = folder / f'model{suffix}'
+        _write(rounded.model, one_size((20, 24), 1), file, {'id': 'a'}, 'Two', half=half)
+        sizes[half] = sum(part.stat().st_size for part in folder.iterdir())
+        assert json.loads(open_session(file).text) == {'id': 'a'}
+    assert sizes[True] < 0.55 * sizes[False]
+
+
 def test_small_numbers_are_not_dropped(tmp_path):
     class Tiny(torch.nn.Module):
         def forward(self, images):
@@ -119,7 +150,7 @@ def test_small_numbers_are_not_dropped(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('suffix', ['.onnx', '.xml'])
+@pytest.mark.parametrize('suffix', SUFFIXES)
 @pytest.mark.parametrize('task', ['classification', 'segmentation', 'detection'])
 def test_the_file_predicts_like_its_checkpoint_without_torch(
     make_checkpoint,  # noqa: F811
@@ -127,8 +158,6 @@ def test_the_file_predicts_like_its_checkpoint_without_torch(
     task,
     suffix,
 ):
-    if suffix == '.xml':
-        pytest.importorskip('openvino_version', reason='openvino is not installed')
     sizes = [(64, 64)] * 4 if task == 'classification' else [(96, 104), (64, 160), (70, 64)]
     folder = write_pictures(tmp_path / 'pictures', sizes)
     trained = load_model(make_checkpoint(task)[0], device='cpu')

@@ -48,6 +48,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar=('HEIGHT', 'WIDTH'),
         help='of the pictures after the test pipeline (default: of the first one of --pictures)',
     )
+    parser.add_argument(
+        '--half',
+        action='store_true',
+        help='weights in half precision: half the file; the check refuses nothing, it reports',
+    )
     parser.add_argument('--config', help='config file instead of the one in the checkpoint')
     add_trust(parser)
     parser.add_argument('--force', action='store_true', help='overwrite the file if it exists')
@@ -96,10 +101,10 @@ def _export(args: argparse.Namespace) -> bool:
     make_folder(args.out.parent, '--out')
     with TemporaryDirectory(dir=args.out.parent, prefix=f'.{args.out.stem}.') as folder:
         part = Path(folder, args.out.name)
-        export_model(trained, part, size and (int(size[0]), int(size[1])))
+        export_model(trained, part, size and (int(size[0]), int(size[1])), half=args.half)
         exported = ExportedModel(part)
         found = compare(trained, exported, pictures) if pictures else None
-        if found and not found['passed']:
+        if found and not found['passed'] and not args.half:
             print(f'{TOOL}: not written: {_text(found)}, {found["required"]:.1%} is required')
             print(json.dumps(found, indent=2))
             return False
@@ -108,7 +113,7 @@ def _export(args: argparse.Namespace) -> bool:
     report = args.out.with_suffix('.parity.json')
     if found:
         report.write_text(json.dumps(found, indent=2) + '\n')
-        print(f'{args.out}: checked, {_text(found)}')
+        print(f'{args.out}: {"compared" if args.half else "checked"}, {_text(found)}')
     else:
         report.unlink(missing_ok=True)  # of a file before
         print(f'{args.out}: written, not checked. Pass --pictures SOURCE to check it')

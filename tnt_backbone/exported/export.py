@@ -1,5 +1,6 @@
 """A trained model as files that need no torch to predict, for any number of pictures."""
 
+import copy
 import json
 import math
 import secrets
@@ -33,7 +34,9 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def export_model(trained: TrainedModel, path: Path, size: tuple[int, int] | None = None) -> None:
+def export_model(
+    trained: TrainedModel, path: Path, size: tuple[int, int] | None = None, *, half: bool = False
+) -> None:
     """Write a model and all that a prediction needs to know.
 
     What is inside the files and what is beside them: docs/export.md.
@@ -44,10 +47,13 @@ def export_model(trained: TrainedModel, path: Path, size: tuple[int, int] | None
             it (:func:`part_path`).
         size: Height and width of the pictures after the test pipeline, before padding: the only
             ones that the file takes. By default all, if :func:`needs_size` is false.
+        half: Store weights in half precision: half the file. They are computed with in single.
 
     Raises:
         ValueError: If the model cannot be exported, or not for this size.
     """
+    if half:
+        trained = _rounded(trained)
     steps = portable(test_dataset(trained.cfg)['pipeline'])
     networks, settings = networks_of(trained)
     if trained.task == 'detection':
@@ -87,8 +93,8 @@ def export_model(trained: TrainedModel, path: Path, size: tuple[int, int] | None
         maps = outputs[2 * len(settings['detector']['proposals']['anchors']) :]
         inputs = regions(list(maps[: settings['detector'][part]['levels']]))
         part_about = {'id': about['id'], 'part': part}
-        _write(networks[part], inputs, part_path(path, part), part_about, str(trained))
-    _write(networks[first], example, path, about, str(trained))
+        _write(networks[part], inputs, part_path(path, part), part_about, str(trained), half=half)
+    _write(networks[first], example, path, about, str(trained), half=half)
 
 
 def needs_size(trained: TrainedModel) -> bool:
@@ -116,7 +122,13 @@ def _check_detector(
 
 
 def _write(
-    network: nn.Module, example: Example, path: Path, about: dict[str, Any], name: str
+    network: nn.Module,
+    example: Example,
+    path: Path,
+    about: dict[str, Any],
+    name: str,
+    *,
+    half: bool = False,
 ) -> None:
     try:
         # What the exporter cannot prove of free sizes it leaves unchecked, instead of giving up.
@@ -131,7 +143,7 @@ def _write(
                 prefer_deferred_runtime_asserts_over_guards=True,
             )
             torch.onnx.export(program, f=str(onnx_file), **OPTIONS)
-        FORMATS[path.suffix](onnx_file, path, json.dumps(about))
+        FORMATS[path.suffix](onnx_file, path, json.dumps(about), half)
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
         reason = str(error).strip().partition('\n')[0]
         raise ValueError(f'{name} cannot be exported to {path.suffix}: {reason}') from error
@@ -141,22 +153,54 @@ def _write(
         _try(network, inputs, path, name)
 
 
-def _finish_onnx(file: Path, path: Path, text: str) -> None:
+def _rounded(trained: TrainedModel) -> TrainedModel:
+    """Return a copy whose weights are numbers of half precision, where their range allows it."""
+    trained = copy.copy(trained)
+    trained.model = copy.deepcopy(trained.model)
+    for weight in trained.model.parameters():
+        rounded = weight.detach().half()
+        if rounded.isfinite().all():
+            weight.data = rounded.float()
+    return trained
+
+
+def _finish_onnx(file: Path, path: Path, text: str, half: bool) -> None:
     content = onnx.load(str(file))
+    if half:
+        _store_halves(content.graph)
     onnx.helper.set_model_props(content, {KEY: text})
     onnx.save(content, str(path))
 
 
-def _to_openvino(file: Path, path: Path, text: str) -> None:
+def _store_halves(graph: onnx.GraphProto) -> None:
+    """Store constants in half precision that are equal in it, and widen them in the graph."""
+    widened = []
+    for tensor in graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < 64:
+            continue
+        with np.errstate(over='ignore'):
+            halves = values.astype(np.float16)
+        if np.array_equal(halves.astype(np.float32), values):
+            name, stored = tensor.name, f'{tensor.name}_half'
+            tensor.CopyFrom(onnx.numpy_helper.from_array(halves, stored))
+            widen = onnx.helper.make_node('Cast', [stored], [name], to=onnx.TensorProto.FLOAT)
+            widened.append(widen)
+    nodes = [*widened, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _to_openvino(file: Path, path: Path, text: str, half: bool) -> None:
     openvino = import_openvino()
     model = openvino.Core().read_model(file)
     model.set_rt_info(text, KEY)
-    openvino.save_model(model, path, compress_to_fp16=False)
+    openvino.save_model(model, path, compress_to_fp16=half)
     file.unlink()
 
 
 # What makes the file of an ONNX file and the text of the metadata
-FORMATS: dict[str, Callable[[Path, Path, str], None]] = {
+FORMATS: dict[str, Callable[[Path, Path, str, bool], None]] = {
     '.onnx': _finish_onnx,
     '.xml': _to_openvino,
 }
