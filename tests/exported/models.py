@@ -58,6 +58,8 @@ def _shrink(cfg, scale):
                 model[head].update(in_channels=32, feat_channels=32)
         if 'bbox_head' in model:
             model.bbox_head.update(num_classes=3, stacked_convs=1)
+            if model.bbox_head.type == 'ATSSHead':  # its 32 groups need more channels
+                model.bbox_head.norm_cfg = {'type': 'GN', 'num_groups': 8}
             model.test_cfg.update(score_thr=0.3, max_per_img=30, nms_pre=100)
             return
         roi = model.roi_head

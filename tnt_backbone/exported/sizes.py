@@ -96,8 +96,8 @@ def any_size(square: int | None) -> Example:
         tried = [_noise(1, 3, *size) for size in others]
         return Example((_noise(2, 3, 101, 167),), ({0: BATCH, **free},), [(x,) for x in tried])
     free = {axis: Dim(f'side{axis}', min=3, max=LARGEST // square) for axis in (2, 4)}
-    tried = [_noise(1, 3, rows, square, columns, square) for rows, columns in ((4, 6), (1, 2))]
-    images = _noise(2, 3, 5, square, 3, square)
+    tried = [_noise(1, 3, rows, square, columns, square) for rows, columns in ((4, 7), (6, 2))]
+    images = _noise(2, 3, 13, square, 9, square)
     return Example((images,), ({0: BATCH, **free},), [(x,) for x in tried])
 
 
