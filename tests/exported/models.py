@@ -50,6 +50,9 @@ def _shrink(cfg, scale):
             model.neck.update(in_channels=widths, out_channels=32, num_outs=4)
             widths = [32] * 4
         model.decode_head.update(in_channels=widths, channels=16)
+        if model.decode_head.type == 'SegmenterMaskTransformerHead':
+            for width in ('in_channels', 'channels', 'embed_dims'):
+                model.decode_head[width] = widths[0]
         model.auxiliary_head = None
     if cfg.default_scope == 'mmdet':
         model.neck.update(in_channels=widths, out_channels=32)
