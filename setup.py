@@ -100,6 +100,8 @@ setup(
             'opencv-python-headless<5',
         ],
         'export': ['onnx', 'onnxruntime', 'onnxscript'],
+        # tnt export --out FILE.xml; tnt predict FILE.xml
+        'openvino': ['openvino'],
         # tnt predict FILE.onnx
         'run': ['numpy', 'onnxruntime', 'opencv-python-headless<5', 'pillow', 'tqdm'],
         'tiles': ['sahi'],

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tnt_backbone.backbones import BACKBONES
+from tnt_backbone.layers import TokenPerformer
 
 
 @pytest.fixture(params=BACKBONES, ids=lambda backbone: backbone.__name__)
@@ -52,3 +53,16 @@ def test_torch_export_and_its_onnx_take_any_number_of_images(backbone, tmp_path)
     file = str(tmp_path / 'backbone.onnx')
     torch.onnx.export(program, f=file, dynamo=True, verbose=False)
     check(file, backbone, images)
+
+
+def test_the_performers_epsilon_is_exported(tmp_path):
+    torch.manual_seed(0)
+    performer = TokenPerformer(147, 16).eval()
+    for parameter in performer.parameters():
+        if parameter.ndim > 1:  # totals near the epsilon
+            torch.nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
+    tokens, file = torch.randn(2, 64, 147), str(tmp_path / 'performer.onnx')
+    torch.onnx.export(performer, (tokens,), file, dynamo=True, verbose=False)
+    session = onnxruntime.InferenceSession(file, providers=['CPUExecutionProvider'])
+    (found,) = session.run(None, {session.get_inputs()[0].name: tokens.numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), performer(tokens), rtol=1e-4, atol=1e-4)

@@ -32,9 +32,9 @@ def test_a_text_and_a_file_of_another_program_are_refused(tmp_path):
     ('arguments', 'named'),
     [
         (['tnt://digits', '--out', '{tmp}/a.pt', '--size', '64', '64'], 'a.pt'),
-        (['tnt://digits', '--out', '{tmp}/a.onnx'], '--size'),
+        (['{tmp}/none.pth', '--out', '{tmp}/a.onnx'], 'none.pth'),
         (['tnt://digits', '--out', '{tmp}/a.onnx', '--size', '0', '64'], '--size'),
-        (['tnt://digits', '--out', '{tmp}/a.onnx', '--size', '64', '64'], 'detection'),
+        (['tnt://digits', '--out', '{tmp}/a.onnx', '--size', '64', '64'], '--size'),
         (['{tmp}/none.pth', '--out', '{tmp}/a.onnx', '--size', '64', '64'], 'none.pth'),
         (['{tmp}/text.pth', '--out', '{tmp}/a.onnx', '--size', '64', '64'], 'text.pth'),
     ],

@@ -1,11 +1,13 @@
-"""Write a classifier or a segmentor as an ONNX file that needs no torch to predict.
+"""Write a trained model as a file that needs no torch to predict.
 
     tnt export best.pth --out mine.onnx --pictures photos/
+    tnt export best.pth --out mine.xml --pictures photos/    # OpenVINO
     tnt predict mine.onnx photos/
 
 With --pictures the file is compared with the checkpoint, on at least 50 pictures; what was found is
 written beside it (mine.parity.json). A file that disagrees is not kept, and the exit status is 1.
-The file takes pictures of one size after the test pipeline: of --size, or of the first picture.
+Detectors, and segmentors that slide a window, take pictures of any size. Other files take pictures
+of one size after the test pipeline: of --size, or of the first picture.
 """
 
 import argparse
@@ -14,19 +16,28 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from ..predict.pictures import find_pictures
 from ..run.find_config import find_config
-from .common import add_trust, errors_of_the_user, make_parser, require_checkpoint
+from .common import add_trust, errors_of_the_user, make_folder, make_parser, require_checkpoint
 
 TOOL = 'tnt export'
+FORMATS = ('.onnx', '.xml')
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = make_parser(__doc__)
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', type=Path, required=True, metavar='FILE.onnx')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        required=True,
+        metavar='FILE',
+        help='file to write: .onnx, or .xml for OpenVINO',
+    )
     parser.add_argument(
         '--pictures', nargs='+', default=[], metavar='SOURCE', help='pictures to check it with'
     )
@@ -36,6 +47,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs=2,
         metavar=('HEIGHT', 'WIDTH'),
         help='of the pictures after the test pipeline (default: of the first one of --pictures)',
+    )
+    parser.add_argument(
+        '--half',
+        action='store_true',
+        help='weights in half precision: half the file; the check refuses nothing, it reports',
     )
     parser.add_argument('--config', help='config file instead of the one in the checkpoint')
     add_trust(parser)
@@ -49,54 +65,60 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    part = args.out.with_name(f'.{args.out.stem}.part.onnx')
-    try:
-        with errors_of_the_user(TOOL):
-            passed = _export(args, part)
-    finally:
-        part.unlink(missing_ok=True)
+    with errors_of_the_user(TOOL):
+        passed = _export(args)
     if not passed:
         sys.exit(1)
 
 
-def _export(args: argparse.Namespace, part: Path) -> bool:
-    if args.out.suffix != '.onnx':
-        raise ValueError(f'--out {args.out}: it must end in .onnx')
+def _export(args: argparse.Namespace) -> bool:
+    if args.out.suffix not in FORMATS:
+        raise ValueError(f'--out {args.out}: it must end in {" or ".join(FORMATS)}')
     if args.out.exists() and not args.force:
         raise FileExistsError(f'{args.out} exists. Pass another name, or --force')
     require_checkpoint(args.checkpoint)
     if args.config:
         find_config(args.config)
     pictures = find_pictures(args.pictures)
-    if not pictures and not args.size:
-        raise ValueError('pass --size HEIGHT WIDTH, or --pictures SOURCE to check the file with')
     if any(picture.is_video for picture in pictures):
         raise ValueError(f'--pictures {args.pictures}: it has a video; pass pictures')
 
+    from ..exported.export import export_model, needs_size
     from ..exported.model import ExportedModel
     from ..exported.parity import LEAST, compare
-    from ..exported.to_onnx import export_onnx
     from ..predict.load import load_model
 
     if pictures and len(pictures) < LEAST:
         raise ValueError(f'--pictures has {len(pictures)} pictures; a check needs {LEAST}')
     trained = load_model(args.checkpoint, config=args.config, device='cpu', trust=args.trust)
-    size = args.size or trained.prepare(pictures[0])['inputs'].shape[1:]
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    export_onnx(trained, part, (int(size[0]), int(size[1])))
-    exported = ExportedModel(part)
+    size = args.size
+    if not size and needs_size(trained):
+        if not pictures:
+            raise ValueError(
+                'pass --size HEIGHT WIDTH, or --pictures SOURCE to check the file with'
+            )
+        size = trained.prepare(pictures[0])['inputs'].shape[1:]
+    make_folder(args.out.parent, '--out')
+    with TemporaryDirectory(dir=args.out.parent, prefix=f'.{args.out.stem}.') as folder:
+        part = Path(folder, args.out.name)
+        export_model(trained, part, size and (int(size[0]), int(size[1])), half=args.half)
+        exported = ExportedModel(part)
+        found = compare(trained, exported, pictures) if pictures else None
+        if found and not found['passed'] and not args.half:
+            print(f'{TOOL}: not written: {_text(found)}, {found["required"]:.1%} is required')
+            print(json.dumps(found, indent=2))
+            return False
+        for file in sorted(Path(folder).iterdir(), key=lambda file: file == part):
+            os.replace(file, args.out.with_name(file.name))  # the first file last
     report = args.out.with_suffix('.parity.json')
-    if not pictures:
-        report.unlink(missing_ok=True)  # of a file before
-        os.replace(part, args.out)
-        print(f'{args.out}: written, not checked. Pass --pictures SOURCE to check it')
-        return True
-    found = compare(trained, exported, pictures)
-    text = f'{found["equal"]:.4%} equal on {found["pictures"]} pictures'
-    if found['passed']:
-        os.replace(part, args.out)
+    if found:
         report.write_text(json.dumps(found, indent=2) + '\n')
-        print(f'{args.out}: checked, {text}')
+        print(f'{args.out}: {"compared" if args.half else "checked"}, {_text(found)}')
     else:
-        print(f'{TOOL}: not written: {text}, {found["required"]:.1%} is required ({found})')
-    return bool(found['passed'])
+        report.unlink(missing_ok=True)  # of a file before
+        print(f'{args.out}: written, not checked. Pass --pictures SOURCE to check it')
+    return True
+
+
+def _text(found: dict[str, Any]) -> str:
+    return f'{found["equal"]:.4%} equal on {found["pictures"]} pictures'

@@ -3,7 +3,7 @@
     tnt predict work_dirs/mine/best_coco_bbox_mAP_epoch_12.pth photos/
     tnt predict best.pth 'data/**/*.jpg' film.mp4 --out predictions --score 0.5 --classes cat dog
 
-The checkpoint is enough: it has its config and the names of its classes. An ONNX file of tnt export
+The checkpoint is enough: it has its config and the names of its classes. A file of tnt export
 works alike, without torch. The command writes
 predictions.json and pictures/ into --out; segmentation also writes label maps into labels/. A
 command that was ended goes on where it stopped when it is called again.
@@ -21,6 +21,7 @@ from ..run.find_config import find_config
 from .common import add_trust, errors_of_the_user, make_parser, require_checkpoint
 
 TOOL = 'tnt predict'
+EXPORTED = ('.onnx', '.xml')  # files of tnt export
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -83,15 +84,14 @@ def load_trained(args: argparse.Namespace) -> Any:
 
 
 def load_exported(args: argparse.Namespace) -> Any:
-    """Return the model of an ONNX file.
+    """Return the model of a file of ``tnt export``.
 
     Raises:
         ValueError: If an option is only for checkpoints.
     """
-    for name in ('config', 'trust', 'device', 'classes', 'tiles', 'workers', 'form'):
+    for name in ('config', 'trust', 'device', 'tiles', 'workers'):
         if getattr(args, name):
-            option = 'as' if name == 'form' else name
-            raise ValueError(f'--{option} is for checkpoints; {args.checkpoint} is an ONNX file')
+            raise ValueError(f'--{name} is for checkpoints; {args.checkpoint} is an exported file')
     from ..exported.model import ExportedModel
 
     return ExportedModel(args.checkpoint)
@@ -100,8 +100,6 @@ def load_exported(args: argparse.Namespace) -> Any:
 def trained_options(args: argparse.Namespace, model: Any) -> dict[str, Any]:
     """Return what only the model of a checkpoint takes."""
     return {
-        'score': 0.3 if args.score is None else args.score,
-        'classes': args.classes,
         'tiles': args.tiles,
         'workers': model.on_gpu if args.workers is None else args.workers,
     }
@@ -119,9 +117,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         from tqdm import tqdm
 
         from ..predict.labels import write_labels
+        from ..predict.results import SCORE
         from ..predict.write import PredictionFolder
 
-        is_exported = args.checkpoint.endswith('.onnx')
+        is_exported = args.checkpoint.endswith(EXPORTED)
         model = load_exported(args) if is_exported else load_trained(args)
         file = Path(args.checkpoint)
         state = file.stat() if file.is_file() else None
@@ -135,14 +134,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         }
         if args.form and model.task != 'detection':
             raise ValueError(f'--as {args.form} is for detectors, and this is for {model.task}')
-        draw = not args.no_pictures and not is_exported  # drawing needs the libraries
-        out = PredictionFolder(args.out, settings, force=args.force, draw=draw)
+        out = PredictionFolder(args.out, settings, force=args.force, draw=not args.no_pictures)
         if args.score is not None and model.task != 'detection':
             raise ValueError(
                 f'--score is for detectors, and this is for {model.task}. Leave it out'
             )
-        options = {} if is_exported else trained_options(args, model)
-        results = model.stream(pictures, batch_size=args.batch, done=out.done, **options)
+        results = model.stream(
+            pictures,
+            score=SCORE if args.score is None else args.score,
+            classes=args.classes,
+            batch_size=args.batch,
+            done=out.done,
+            **({} if is_exported else trained_options(args, model)),
+        )
     unreadable = written = 0
     with errors_of_the_user(TOOL):
         is_counted = not any(picture.is_video for picture in pictures)

@@ -1,1 +1,4 @@
-"""Models as ONNX files. Only ``to_onnx.py`` and ``parity.py`` need torch and the libraries."""
+"""Models as files that predict without torch.
+
+Only ``export.py``, ``networks.py``, ``detector_networks.py`` and ``parity.py`` need torch.
+"""

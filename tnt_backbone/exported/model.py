@@ -1,53 +1,51 @@
-"""Predictions of an ONNX file of ``tnt export``: NumPy, OpenCV and ONNX Runtime, no torch."""
+"""Predictions of a file of ``tnt export``: NumPy, OpenCV and the file's own runtime, no torch."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import onnxruntime
 
-from ..datasets.jpeg import is_cut_off
 from ..predict.pictures import Picture, UnreadablePictureError, read_frames
-from ..predict.results import Classification, Result, Segmentation
-from .pipeline import prepare
+from ..predict.results import SCORE, Classification, Detection, Result, Segmentation, labels_of
+from .detector import detect
+from .inputs import Input, read, stack, to_input
+from .segment import segment
+from .session import KEY, open_session, part_path
 
 # What a prediction needs beside task, classes and palette
-NEEDED = ('pipeline', 'size', 'bgr_to_rgb', 'mean', 'std', 'size_divisor', 'pad_val')
-KEY = 'tnt_backbone'  # of the file's metadata, a JSON text
+NEEDED = (
+    *('pipeline', 'size', 'square', 'bgr_to_rgb', 'mean', 'std', 'size_divisor', 'pad_val'),
+    *('parts', 'id'),
+)
 
 
 class ExportedModel:
-    """A classifier or a segmentor in an ONNX file.
+    """A classifier, segmentor or detector in a file, or in files beside each other.
 
     Args:
         path: A file that ``tnt export`` wrote.
 
     Attributes:
         about: The file's metadata (docs/export.md).
+        task: ``'detection'``, ``'segmentation'`` or ``'classification'``.
+        classes: Names of the classes.
 
     Raises:
-        ValueError: If it is no ONNX file, or of another program.
+        FileNotFoundError: If the file, or a part of it, does not exist.
+        ValueError: If it is of another program, or its parts are of different exports.
     """
 
     def __init__(self, path: str | Path) -> None:
+        path = Path(path)
+        first = open_session(path)
+        self.about = _metadata(path, first.text)
+        if 'part' in self.about:
+            whole = path.with_name(path.name.replace(f'.{self.about["part"]}.', '.'))
+            raise ValueError(f'{path} is a part of another file. Pass that: {whole}')
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), providers=['CPUExecutionProvider']
-            )
-        except Exception as error:  # its classes have no common base
-            raise ValueError(f'{path} is no ONNX file that can be run: {error}') from error
-        text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
-        if text is None:
-            raise ValueError(
-                f'{path} was not written by tnt export: its metadata has no {KEY!r}, so '
-                'classes and pipeline are not known. Write one: tnt export CHECKPOINT --out FILE'
-            )
-        try:
-            self.about: dict[str, Any] = json.loads(text)
             self.task: str = self.about['task']
             self.classes = tuple(self.about['classes'])
             self.palette = tuple((r, g, b) for r, g, b in self.about['palette'])
@@ -56,93 +54,150 @@ class ExportedModel:
             raise ValueError(f'{path} has damaged metadata ({error}). Export it again') from error
         if missing:
             raise ValueError(f'{path} has no {", ".join(missing)} in its metadata. Export it again')
+        self._networks = {'': first}
+        for part in self.about['parts']:
+            file = part_path(path, part)
+            self._networks[part] = open_session(file)
+            if _metadata(file, self._networks[part].text).get('id') != self.about['id']:
+                raise ValueError(f'{file} and {path} are of different exports. Export them again')
 
     def stream(
-        self, pictures: Iterable[Picture], *, batch_size: int = 1, done: Collection[str] = ()
+        self,
+        pictures: Iterable[Picture],
+        *,
+        score: float = SCORE,
+        classes: Collection[str] | None = None,
+        batch_size: int = 1,
+        done: Collection[str] = (),
     ) -> Iterator[Result | UnreadablePictureError]:
         """Return an iterator with a result for each picture, in the order of the pictures.
 
         Args:
             pictures: From ``find_pictures``. A video becomes its frames.
+            score: Objects of a lower score are left out.
+            classes: Objects of other classes are left out.
             batch_size: Pictures that go through the model together.
             done: Names of pictures and frames to leave out.
 
         Raises:
-            ValueError: If a picture, after the pipeline, is not of the size that was exported.
+            ValueError: If the model has no such class; or if a picture, after the pipeline, is not
+                of the size that was exported.
         """
+        labels = labels_of(classes, self.classes, self.task)
+        return self._stream(pictures, score, labels, batch_size, done)
+
+    def _stream(
+        self,
+        pictures: Iterable[Picture],
+        score: float,
+        labels: list[int] | None,
+        batch_size: int,
+        done: Collection[str],
+    ) -> Iterator[Result | UnreadablePictureError]:
         frames = chain.from_iterable(
             read_frames(picture) if picture.is_video else [picture] for picture in pictures
         )
         batch: list[tuple[Picture, np.ndarray | UnreadablePictureError]] = []
         for picture in frames:
             if picture.name not in done:
-                batch.append((picture, _read(picture)))
+                batch.append((picture, read(picture)))
             if len(batch) == batch_size:
-                yield from self._predict(batch)
+                yield from self._predict(batch, score, labels)
                 batch = []
-        yield from self._predict(batch)
+        yield from self._predict(batch, score, labels)
 
     def _predict(
-        self, batch: list[tuple[Picture, np.ndarray | UnreadablePictureError]]
+        self,
+        batch: list[tuple[Picture, np.ndarray | UnreadablePictureError]],
+        score: float,
+        labels: list[int] | None,
     ) -> Iterator[Result | UnreadablePictureError]:
-        ready = [self._input(pic, image) for pic, image in batch if isinstance(image, np.ndarray)]
-        outputs = iter(self._run(np.stack(ready)) if ready else [])
-        for picture, image in batch:
+        """Pictures of different sizes go through the model one size after the other."""
+        inputs = {
+            i: self._input(picture, image)
+            for i, (picture, image) in enumerate(batch)
+            if isinstance(image, np.ndarray)
+        }
+        answers: dict[int, dict[str, Any]] = {}
+
+        def size(i: int) -> tuple[int, ...]:
+            return inputs[i].values.shape
+
+        for _, same in groupby(sorted(inputs, key=size), key=size):
+            numbers = list(same)
+            found = self._answer([inputs[i] for i in numbers], score, labels)
+            answers.update(zip(numbers, found, strict=True))
+        for i, (picture, image) in enumerate(batch):
             if isinstance(image, UnreadablePictureError):
                 yield image
             else:
-                yield self._result(picture, image, next(outputs))
+                yield self._result(picture, image, answers[i])
 
-    def _run(self, inputs: np.ndarray) -> np.ndarray:
-        return self._session.run(None, {self._session.get_inputs()[0].name: inputs})[0]
-
-    def _input(self, picture: Picture, image: np.ndarray) -> np.ndarray:
-        image = prepare(image, self.about['pipeline'])
-        size, wanted = list(image.shape[:2]), self.about['size']
-        if size != wanted:
+    def _input(self, picture: Picture, image: np.ndarray) -> Input:
+        found = to_input(image, self.about)
+        wanted, slide = self.about['size'], self.about.get('slide')
+        size = list(found.shape)
+        if slide:  # of the windows
+            size = [min(*p) for p in zip(found.values.shape[1:], slide['crop_size'], strict=True)]
+        if wanted and size != wanted:
+            what = 'the windows of the picture are' if slide else 'the picture is'
             raise ValueError(
-                f'{picture.path}: the picture is {size} (height, width) after the pipeline, the '
-                f'model was exported for {wanted}. Export it again with --size {size[0]} {size[1]}'
+                f'{picture.path}: {what} {size} (height, width) after the pipeline, the model was '
+                f'exported for {wanted}. Export it again with --size {size[0]} {size[1]}'
             )
-        if self.about['bgr_to_rgb']:
-            image = image[..., ::-1]
-        values = image.astype(np.float32)
-        if self.about['mean'] is not None:
-            mean, std = (np.array(self.about[key], np.float32) for key in ('mean', 'std'))
-            values = (values - mean) / std
-        extra = [-side % self.about['size_divisor'] for side in size]
-        values = np.pad(values, ((0, extra[0]), (0, extra[1]), (0, 0)),
-                        constant_values=self.about['pad_val'])  # fmt: skip
-        return np.ascontiguousarray(values.transpose(2, 0, 1))
+        return found
 
-    def _result(self, picture: Picture, image: np.ndarray, output: np.ndarray) -> Result:
-        height, width = image.shape[:2]
-        shared: dict[str, Any] = {
-            'name': picture.name,
-            'height': height,
-            'width': width,
-            'classes': self.classes,
-            'palette': self.palette,
-            '_pixels': image,
-            '_sample': None,
-        }
+    def _answer(
+        self, inputs: list[Input], score: float, labels: list[int] | None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what the results of pictures of equal size say, beside what all results say."""
         if self.task == 'classification':
-            return Classification(**shared, scores=output)
-        logits = output[:, : self.about['size'][0], : self.about['size'][1]]
-        if logits.shape[1:] != (height, width):  # as torch's interpolate, align_corners=False
-            logits = np.stack([cv2.resize(channel, (width, height)) for channel in logits])
-        return Segmentation(**shared, labels=logits.argmax(0))
+            (outputs,) = self._networks[''].run([stack(inputs, self.about)])
+            yield from ({'scores': scores} for scores in outputs)
+        elif self.task == 'segmentation':
+            maps = segment(self._networks[''], self.about, inputs)
+            yield from ({'labels': label_map} for label_map in maps)
+        else:
+            found = detect(self._networks, self.about, inputs, score=score, labels=labels)
+            for objects, masks in found:
+                yield {
+                    'boxes': objects.boxes,
+                    'scores': objects.scores,
+                    'labels': objects.labels,
+                    'masks': masks,
+                }
+
+    def _result(self, picture: Picture, image: np.ndarray, answer: dict[str, Any]) -> Result:
+        height, width = image.shape[:2]
+        return RESULTS[self.task](
+            name=picture.name,
+            height=height,
+            width=width,
+            classes=self.classes,
+            palette=self.palette,
+            _pixels=image,
+            _sample=None,
+            **answer,
+        )
 
 
-def _read(picture: Picture) -> np.ndarray | UnreadablePictureError:
-    """Return the pixels ``(H, W, 3)``, BGR, uint8, or why there are none."""
-    if picture.pixels is not None:
-        return picture.pixels
+RESULTS: dict[str, Any] = {
+    'classification': Classification,
+    'segmentation': Segmentation,
+    'detection': Detection,
+}
+
+
+def _metadata(path: Path, text: str | None) -> dict[str, Any]:
+    if text is None:
+        raise ValueError(
+            f'{path} was not written by tnt export: its metadata has no {KEY!r}, so classes and '
+            'pipeline are not known. Write one: tnt export CHECKPOINT --out FILE'
+        )
     try:
-        data = Path(picture.path).read_bytes()
-    except OSError as error:
-        return UnreadablePictureError(f'{picture.path}: {error}')
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if image is None or is_cut_off(data):
-        return UnreadablePictureError(f'{picture.path}: its {len(data)} bytes are damaged')
-    return image
+        found = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f'{path} has damaged metadata ({error}). Export it again') from error
+    if not isinstance(found, dict):
+        raise ValueError(f'{path} has damaged metadata ({text[:40]!r}). Export it again')
+    return found

@@ -81,8 +81,9 @@ STEPS: dict[str, Callable[..., np.ndarray]] = {
 }
 # They read a file, read the truth, or pack: done elsewhere, or not at all.
 LEFT_OUT = (
-    *('LoadImageFromFile', 'LoadImageOrSkip', 'LoadAnnotations'),
-    *('PackInputs', 'PackSegInputs'),
+    *('LoadImageFromFile', 'LoadImageOrSkip'),
+    *('LoadAnnotations', 'LoadPanopticAnnotations', 'LoadProposals'),
+    *('PackInputs', 'PackSegInputs', 'PackDetInputs'),
 )
 READING = {'to_float32': False, 'color_type': 'color', 'imdecode_backend': 'cv2'}
 

@@ -15,6 +15,9 @@ from torch.nn import functional as F
 from .mlp import Mlp
 
 EPSILON = 1e-8  # the authors'; below the smallest number of fp16, so the division is done in fp32
+# Numerator and denominator times a power of two: the quotient keeps every bit. PyTorch's ONNX
+# exporter drops the addition of a number up to 1e-8.
+SCALE = 2.0**20
 
 
 class TokenTransformer(nn.Module):
@@ -94,9 +97,9 @@ class TokenPerformer(nn.Module):
         # 'meta', where operations are counted, knows no autocast
         with nullcontext() if device == 'meta' else torch.autocast(device, enabled=False):
             key_features, query_features = self._project(k.to(dtype)), self._project(q.to(dtype))
-            weights = key_features.transpose(1, 2) @ v.to(dtype)  # (B, m, C')
-            total = query_features @ key_features.sum(dim=1).unsqueeze(2)  # (B, N, 1)
-            return (query_features @ weights / (total + EPSILON)).to(v.dtype)
+            weights = key_features.transpose(1, 2) @ v.to(dtype) * SCALE  # (B, m, C')
+            total = query_features @ (key_features.sum(dim=1).unsqueeze(2) * SCALE)  # (B, N, 1)
+            return (query_features @ weights / (total + EPSILON * SCALE)).to(v.dtype)
 
     def _project(self, x: Tensor) -> Tensor:
         """Return positive random features of the Gaussian kernel: ``(B, N, C') -> (B, N, m)``."""

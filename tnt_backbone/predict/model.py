@@ -16,10 +16,9 @@ from torch.utils.data import DataLoader
 from ..run.embedded_config import test_dataset
 from .pictures import Picture, UnreadablePictureError, find_pictures, read_frames
 from .prepare import Preparation, PreparedPictures
-from .results import Classification, Detection, Result, Segmentation
+from .results import SCORE, Classification, Detection, Result, Segmentation, labels_of
 from .tiles import OVERLAP, detect_in_tiles, require_sahi
 
-SCORE = 0.3  # MMDetection's threshold for drawing
 FILES = 1024  # that loader processes are started for
 TASKS = {'mmdet': 'detection', 'mmseg': 'segmentation', 'mmpretrain': 'classification'}
 
@@ -126,7 +125,7 @@ class TrainedModel:
             ImportError: If tiles for a detector need sahi, which is not installed.
         """
         # Report what is wrong now, not with the first picture.
-        labels = self._labels(classes)
+        labels = labels_of(classes, self.classes, self.task)
         self._set_tiles(tiles)
         frames = chain.from_iterable(
             read_frames(picture) if picture.is_video else [picture] for picture in pictures
@@ -188,19 +187,6 @@ class TrainedModel:
 
         sample = DetDataSample(metainfo={'ori_shape': pixels.shape[:2]}, pred_instances=objects)
         return self._result(picture, sample, score, labels)
-
-    def _labels(self, classes: Collection[str] | None) -> list[int] | None:
-        if classes is None:
-            return None
-        if self.task != 'detection':
-            raise ValueError(
-                f'classes={list(classes)}: only objects can be left out, not {self.task}'
-            )
-        if unknown := [name for name in classes if name not in self.classes]:
-            raise ValueError(
-                f'classes={unknown} are not known to the model. It knows {", ".join(self.classes)}'
-            )
-        return [self.classes.index(name) for name in classes]
 
     def _predict_batch(
         self, batch: list[tuple[Picture, Any]], score: float, kept: list[int] | None

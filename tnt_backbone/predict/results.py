@@ -1,11 +1,38 @@
 """What a model says about one picture."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from .draw import draw_labels, draw_objects, draw_text
+
+SCORE = 0.3  # objects of a lower score are left out; MMDetection's threshold for drawing
+
+
+def labels_of(classes: Collection[str] | None, known: Sequence[str], task: str) -> list[int] | None:
+    """Return the numbers of classes; ``None`` means all.
+
+    Args:
+        classes: Their names.
+        known: Names of all classes of the model.
+        task: Of the model.
+
+    Raises:
+        ValueError: If the model has no such class, or finds no objects.
+    """
+    if classes is None:
+        return None
+    if task != 'detection':
+        raise ValueError(f'classes={list(classes)}: only objects can be left out, not {task}')
+    if unknown := [name for name in classes if name not in known]:
+        raise ValueError(
+            f'classes={unknown} are not known to the model. It knows {", ".join(known)}'
+        )
+    return [known.index(name) for name in classes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +132,10 @@ class Detection(Result):
 
     def draw(self) -> np.ndarray:
         """Return the picture with boxes, masks, names and scores, ``(H, W, 3)``, RGB."""
+        if self._sample is None:
+            texts = [f'{n}: {s:.2f}' for n, s in zip(self.names, self.scores, strict=True)]
+            colours = [self.palette[label] for label in self.labels]
+            return draw_objects(self.pixels, self.boxes, texts, colours, self.masks)
         from mmdet.visualization import DetLocalVisualizer
 
         from ..run.fonts import use_font_for
@@ -146,6 +177,8 @@ class Segmentation(Result):
 
     def draw(self) -> np.ndarray:
         """Return the picture with the classes in colour, ``(H, W, 3)``, RGB."""
+        if self._sample is None:
+            return draw_labels(self.pixels, self.labels, self.palette)
         from mmseg.visualization import SegLocalVisualizer
 
         visualizer = SegLocalVisualizer(alpha=0.5)
@@ -183,6 +216,9 @@ class Classification(Result):
 
     def draw(self) -> np.ndarray:
         """Return the picture with class and score, ``(H, W, 3)``, RGB."""
+        if self._sample is None:
+            name, score = self.top(1)[0]
+            return draw_text(self.pixels, f'{name}: {score:.2f}')
         from mmpretrain.visualization import UniversalVisualizer
 
         from ..run.fonts import use_font_for

@@ -1,0 +1,54 @@
+"""Drawing without the libraries' visualizers, by the colours of pixels."""
+
+import numpy as np
+
+from tnt_backbone.predict.results import Classification, Detection, Segmentation
+
+GREY = np.full((80, 120, 3), 100, np.uint8)  # BGR and RGB
+SHARED = {
+    'name': 'a',
+    'height': 80,
+    'width': 120,
+    'classes': ('cat', 'dog'),
+    'palette': ((255, 0, 0), (0, 0, 255)),
+    '_pixels': GREY,
+    '_sample': None,
+}
+
+
+def test_boxes_and_masks_have_the_colour_of_their_class():
+    masks = np.zeros((2, 80, 120), bool)
+    masks[1, 60:70, 60:100] = True
+    drawn = Detection(
+        **SHARED,
+        boxes=np.array([[10, 10, 50, 70], [55, 5, 110, 75]], np.float32),
+        scores=np.array([0.9, 0.8], np.float32),
+        labels=np.array([0, 1]),
+        masks=masks,
+    ).draw()
+    assert drawn.shape == GREY.shape
+    assert (GREY == 100).all()
+    assert drawn[70, 30].tolist() == [255, 0, 0]
+    assert drawn[75, 80].tolist() == [0, 0, 255]
+    assert drawn[65, 80].tolist() == [50, 50, 178]
+    assert drawn[50, 30].tolist() == [100, 100, 100]
+    assert (drawn[10:20, 11:40] != 100).any()  # the text
+
+
+def test_no_object_leaves_the_picture():
+    none = np.zeros((0, 4), np.float32)
+    drawn = Detection(
+        **SHARED, boxes=none, scores=none[:, 0], labels=np.zeros(0, np.int64), masks=None
+    ).draw()
+    np.testing.assert_array_equal(drawn, GREY)
+
+
+def test_label_maps_and_classes_are_drawn():
+    labels = np.zeros((80, 120), np.int64)
+    labels[:, 60:] = 1
+    drawn = Segmentation(**SHARED, labels=labels).draw()
+    assert drawn[0, 0].tolist() == [178, 50, 50]
+    assert drawn[0, 119].tolist() == [50, 50, 178]
+    drawn = Classification(**SHARED, scores=np.array([0.2, 0.8], np.float32)).draw()
+    assert (drawn[:10, :30] == 0).any()
+    assert (drawn[30:] == 100).all()

@@ -1,0 +1,113 @@
+"""Files that hold one network, and the program that runs each kind: arrays in, arrays out."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+KEY = 'tnt_backbone'  # of the file's metadata, a JSON text
+
+
+class MissingRuntimeError(ValueError):
+    """The program that runs a kind of file is not installed."""
+
+
+class Session(Protocol):
+    """A network that was read from a file.
+
+    Attributes:
+        text: The metadata under ``KEY``; ``None`` if another program wrote the file.
+    """
+
+    text: str | None
+
+    def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """Return the network's outputs."""
+
+
+class OnnxSession:
+    """An ONNX file in ONNX Runtime on the CPU."""
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        self._session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+        self._names = [value.name for value in self._session.get_inputs()]
+        self.text: str | None = self._session.get_modelmeta().custom_metadata_map.get(KEY)
+
+    def run(self, inputs: list[np.ndarray]) -> list[Any]:
+        """Return the network's outputs."""
+        return self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+
+
+class OpenVinoSession:
+    """A file of OpenVINO, ``.xml`` with a ``.bin`` beside it, on the CPU."""
+
+    def __init__(self, path: Path) -> None:
+        openvino = import_openvino()
+        core = openvino.Core()
+        model = core.read_model(path)
+        # fp32 also on processors that could do with less: predictions are those of the checkpoint
+        self._model = core.compile_model(model, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
+        self.text: str | None = (
+            model.get_rt_info(KEY).astype(str) if model.has_rt_info(KEY) else None
+        )
+
+    def run(self, inputs: list[np.ndarray]) -> list[Any]:
+        """Return the network's outputs."""
+        return list(self._model(inputs).to_tuple())
+
+
+def import_openvino() -> Any:
+    """Return the module, imported without what it would tell its makers.
+
+    OpenVINO sends a message with each import unless ``openvino_telemetry`` cannot be imported.
+    """
+    name = 'openvino_telemetry'
+    hidden = name not in sys.modules
+    if hidden:
+        sys.modules[name] = None  # type: ignore[assignment]  # Python's way to say so
+    try:
+        import openvino
+    except ImportError as error:
+        if error.name != 'openvino':
+            raise
+        raise MissingRuntimeError(
+            "OpenVINO is not installed. Run: pip install 'tnt-backbone[openvino]'"
+        ) from error
+    finally:
+        if hidden:
+            del sys.modules[name]
+    return openvino
+
+
+SESSIONS: dict[str, Callable[[Path], Session]] = {
+    '.onnx': OnnxSession,
+    '.xml': OpenVinoSession,
+}
+
+
+def open_session(path: Path) -> Session:
+    """Return the network of a file.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it cannot be run.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} does not exist. tnt export writes it')
+    if path.suffix not in SESSIONS:
+        raise ValueError(f'{path} must end in one of {", ".join(SESSIONS)}')
+    try:
+        return SESSIONS[path.suffix](path)
+    except (ImportError, MissingRuntimeError):
+        raise
+    except Exception as error:  # the classes of the programs have no common base
+        raise ValueError(f'{path} is no {path.suffix} file that can be run: {error}') from error
+
+
+def part_path(path: Path, part: str) -> Path:
+    """Return the file of a further network: ``mine.onnx`` and ``boxes`` to ``mine.boxes.onnx``."""
+    return path.with_name(f'{path.stem}.{part}{path.suffix}') if part else path
