@@ -1,37 +1,30 @@
-"""Which errors are messages to the user, and which are faults that need their traceback.
+"""Errors that speak to the user: what was given, what is allowed, and what to do.
 
-A mistake of the user ends in a ``raise`` statement of this package, whose text says what to do. The
-class of an error does not tell that: numpy, PyTorch and ``int('x')`` raise ``ValueError`` too, and
-there it is a fault of the program. So the place decides: the instruction that raised. No list of
-classes or files has to be kept in step with the code.
+A command prints such an error as one message. Every other error is a fault of a program, ours or
+somebody else's, and keeps its traceback. Each class is also the class of Python that callers
+expect, so ``except ValueError`` catches an :class:`InputError`.
 """
 
-import dis
-import os
-from pathlib import Path
-from types import TracebackType
 
-PACKAGE = f'{Path(__file__).parent}{os.sep}'
-KINDS = (FileNotFoundError, FileExistsError, ValueError, TypeError, ImportError)
-RAISE = dis.opmap['RAISE_VARARGS']
+class UserError(Exception):
+    """A mistake that the user can correct. The text says how."""
 
 
-def is_message(error: BaseException) -> bool:
-    """Return whether a ``raise`` statement of this package made an error, to speak to the user.
-
-    Args:
-        error: An error that was raised. Of its traceback, the innermost frame counts.
-    """
-    trace = innermost(error)
-    if trace is None or not isinstance(error, KINDS):
-        return False
-    code = trace.tb_frame.f_code
-    return code.co_filename.startswith(PACKAGE) and code.co_code[trace.tb_lasti] == RAISE
+class InputError(UserError, ValueError):
+    """A value that is not allowed."""
 
 
-def innermost(error: BaseException) -> TracebackType | None:
-    """Return where an error was raised; ``None`` if it was not."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace
+class InputTypeError(UserError, TypeError):
+    """A value of a type that is not allowed."""
+
+
+class MissingFileError(UserError, FileNotFoundError):
+    """A file or folder that does not exist."""
+
+
+class ExistingFileError(UserError, FileExistsError):
+    """A file that would be overwritten."""
+
+
+class MissingPackageError(UserError, ImportError):
+    """A package that has to be installed first."""

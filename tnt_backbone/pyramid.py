@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
+from .errors import InputError
 from .layers import LayerNorm2d
 from .ops.constant import traces_any_size
 
@@ -163,18 +164,18 @@ class Pyramid(nn.Module):
         widths = in_channels if out_channels is None else out_channels
         for name, values in (('out_channels', widths), ('out_strides', out_strides)):
             if not isinstance(values, Sequence):
-                raise ValueError(f'{name}={values!r} must be a sequence with one entry per level')
+                raise InputError(f'{name}={values!r} must be a sequence with one entry per level')
             if len(values) != len(in_channels):
-                raise ValueError(
+                raise InputError(
                     f'{name}={tuple(values)} has {len(values)} entries, but there are '
                     f'{len(in_channels)} levels. Pass one entry per level'
                 )
             if any(not isinstance(value, int) or value < 1 for value in values):
-                raise ValueError(f'{name}={tuple(values)} must consist of positive integers')
+                raise InputError(f'{name}={tuple(values)} must consist of positive integers')
         if word_channels is not None and not any(
             out_strides[i] < in_strides[i] for i in out_indices
         ):
-            raise ValueError(
+            raise InputError(
                 'word_pyramid=True has no effect: no level of '
                 f'out_indices={tuple(out_indices)} with out_strides={tuple(out_strides)} is finer '
                 f'than the sentences (stride {in_strides[0]}). Leave word_pyramid out, or add a '

@@ -14,8 +14,10 @@ in any case.
 import logging
 from importlib.util import find_spec
 
+from .errors import MissingPackageError
+
 if find_spec('mmengine') is None:  # it has two names on PyPI, so that setup.py requires neither
-    raise ImportError(
+    raise MissingPackageError(
         "tnt_backbone.registry needs mmengine: pip install 'tnt-backbone[openmmlab]', or "
         "'tnt-backbone[onedl]' for the maintained forks. The backbones need torch only: "
         'from tnt_backbone import TNT'

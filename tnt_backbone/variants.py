@@ -7,6 +7,8 @@ size, multiply-adds).
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
+from .errors import InputError, InputTypeError
+
 
 @dataclass(frozen=True, kw_only=True)
 class TNTVariant:
@@ -241,35 +243,35 @@ def get_variant(arch: str | dict[str, Any], table: dict[str, Variant]) -> Varian
         name = ALIASES.get(name, name)
         if name not in table:
             known = ', '.join(repr(row) for row in table)
-            raise ValueError(
+            raise InputError(
                 f'arch={arch!r} is not known: choose one of {known}, or give a dict of dimensions'
             )
         return table[name]
     if not isinstance(arch, dict):
-        raise TypeError(f'arch must be a name or a dict of dimensions, not {arch!r}')
+        raise InputTypeError(f'arch must be a name or a dict of dimensions, not {arch!r}')
 
     variant_class = type(next(iter(table.values())))
     allowed = {field.name: field for field in fields(variant_class)}
     unknown = sorted(set(arch) - set(allowed))
     if unknown:
-        raise ValueError(f'arch has unknown fields {unknown}: allowed are {sorted(allowed)}')
+        raise InputError(f'arch has unknown fields {unknown}: allowed are {sorted(allowed)}')
     try:
         variant = variant_class(**arch)
     except TypeError as error:  # its text names the fields that are missing
-        raise ValueError(f'arch is incomplete: {error}; it has {sorted(arch)}') from error
+        raise InputError(f'arch is incomplete: {error}; it has {sorted(arch)}') from error
     sample = next(iter(table.values()))
     for name, value in arch.items():
         stages = getattr(sample, name)
         if isinstance(stages, tuple) and (
             not isinstance(value, (tuple, list)) or len(value) != len(stages)
         ):
-            raise ValueError(
+            raise InputError(
                 f'arch[{name!r}]={value!r} must have {len(stages)} entries, one per stage'
             )
         kind = type(stages[0] if isinstance(stages, tuple) else stages)
         for entry in value if isinstance(stages, tuple) else (value,):
             if not _is_a(kind, entry) and (entry, name) not in OPTIONAL:
-                raise ValueError(f'arch[{name!r}]={value!r} must be {WANTED[kind]}')
+                raise InputError(f'arch[{name!r}]={value!r} must be {WANTED[kind]}')
     return variant
 
 

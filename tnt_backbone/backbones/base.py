@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from ..checkpoints import load_pretrained
 from ..checkpoints.convert import saved_grid
 from ..checkpoints.init_cfg import load_options, split_init_cfg
+from ..errors import InputError
 from ..layers import keep_paths, resize_position_table
 from ..layers.tiles import count_tiles
 from ..log import log
@@ -103,7 +104,7 @@ class TokenBackbone(nn.Module):
             ValueError: If ``frozen_stages`` is out of its range.
         """
         if not is_whole(frozen_stages) or not -1 <= frozen_stages <= plan.num_stages:
-            raise ValueError(
+            raise InputError(
                 f'frozen_stages={frozen_stages!r} must be an integer from -1 to {plan.num_stages}: '
                 '-1 freezes nothing, 0 the embedding, '
                 f'{plan.num_stages} all of {type(self).__name__}'
@@ -124,7 +125,7 @@ class TokenBackbone(nn.Module):
             )
             in_channels, in_strides = out_channels or in_channels, out_strides
         elif options.get('word_channels') is not None:
-            raise ValueError(
+            raise InputError(
                 f'word_pyramid=True has no effect with out_type={plan.out_type!r}. Set '
                 "out_type='pyramid', or leave word_pyramid out"
             )
@@ -198,14 +199,14 @@ class TokenBackbone(nn.Module):
         if pretrained is None or pretrained is False:
             return
         if not isinstance(pretrained, str | Path):
-            raise ValueError(
+            raise InputError(
                 f'pretrained={pretrained!r} does not say which weights. Pass a name such as '
                 "'tnt://tnt_s', a URL or a path. In plain PyTorch, also call init_weights(), or "
                 "use tnt_backbone.checkpoints.load_pretrained(backbone, 'tnt://tnt_s')"
             )
         scheme = str(pretrained).partition('://')[0] if '://' in str(pretrained) else ''
         if scheme not in ('', 'tnt', 'http', 'https', *MODEL_ZOOS):
-            raise ValueError(
+            raise InputError(
                 f'pretrained={pretrained!r} cannot be fetched here. Download the file and pass its '
                 'path, or pass a name such as tnt://tnt_s or a URL'
             )
@@ -217,7 +218,7 @@ class TokenBackbone(nn.Module):
                 level=logging.WARNING,
             )
         elif self.init_cfg:
-            raise ValueError(
+            raise InputError(
                 f'pretrained={pretrained!r} and init_cfg={self.init_cfg!r} both name weights. Pass '
                 'only init_cfg'
             )
@@ -365,13 +366,13 @@ class TokenBackbone(nn.Module):
     def _pad(self, image: Tensor) -> Tensor:
         """Return the image, padded right and bottom to whole patches: ``(B, C, H', W')``."""
         if image.ndim != 4 or image.shape[1] != self.in_channels or 0 in image.shape:
-            raise ValueError(
+            raise InputError(
                 f'The image has the shape {tuple(image.shape)}, but {type(self).__name__} needs '
                 f'(B, {self.in_channels}, H, W) with at least one pixel. Set in_channels for '
                 'another number of channels'
             )
         if not image.is_floating_point():
-            raise ValueError(
+            raise InputError(
                 f'The image is of {image.dtype}, but {type(self).__name__} needs normalised '
                 'floats. Use the data preprocessor, or image.float()'
             )

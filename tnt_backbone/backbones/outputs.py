@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from ..errors import InputError
 from .arguments import is_whole
 
 
@@ -79,7 +80,7 @@ def plan_outputs(
         ValueError: If any of them is out of its range.
     """
     if out_type not in out_types:
-        raise ValueError(f'out_type={out_type!r} is unknown. Choose one of {out_types}')
+        raise InputError(f'out_type={out_type!r} is unknown. Choose one of {out_types}')
     levels = len(taps)
     if out_indices is None:
         out_indices = range(levels) if out_type == 'pyramid' else (levels - 1,)
@@ -87,13 +88,13 @@ def plan_outputs(
         out_indices = (out_indices,)
     given = tuple(out_indices)
     if not given or any(not is_whole(i) or not -levels <= i < levels for i in given):
-        raise ValueError(
+        raise InputError(
             f'out_indices={given} must be levels from 0 to {levels - 1}. They count the levels of '
             'the pyramid, not the blocks'
         )
     indices = tuple(i % levels for i in given)
     if len(set(indices)) < len(indices):
-        raise ValueError(f'out_indices={given} names a level twice. Name each level once')
+        raise InputError(f'out_indices={given} names a level twice. Name each level once')
     return OutputPlan(out_type, indices, tuple(taps), depth)
 
 

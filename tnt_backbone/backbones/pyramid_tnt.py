@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..errors import InputError
 from ..layers import (
     ConvStem,
     SentenceAggregation,
@@ -392,7 +393,7 @@ def _check_sr_ratios(sr_ratios: Sequence[int]) -> None:
     for stage, ratio in enumerate(sr_ratios):
         side = max(PAD_DIVISOR // SENTENCE_STRIDE >> stage, 1)  # of the smallest grid
         if side % ratio:
-            raise ValueError(
+            raise InputError(
                 f"arch['sr_ratios']={tuple(sr_ratios)}: entry {stage} is {ratio}, but must divide "
                 f'{side}, the side of the smallest grid of stage {stage}'
             )

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from ..layers import (
     SoftSplit,
     TokenPerformer,
@@ -51,7 +52,7 @@ class TokensToToken(nn.Module):
         super().__init__()
         attention = {'performer': TokenPerformer, 'transformer': TokenTransformer}
         if variant.token_attention not in attention:
-            raise ValueError(
+            raise InputError(
                 f"arch['token_attention']={variant.token_attention!r} is unknown. Choose one of "
                 f'{tuple(attention)}'
             )
@@ -246,12 +247,12 @@ def _parse_taps(taps: Sequence[int | str] | None, depth: int, out_type: str) -> 
         return spread_taps(None, depth)
     names = [tap for tap in taps if isinstance(tap, str)]
     if unknown := [name for name in names if name not in SPLITS]:
-        raise ValueError(
+        raise InputError(
             f'taps={taps}: {unknown} are unknown. Use the names {tuple(SPLITS)} or block numbers '
             f'from 0 to {depth - 1}'
         )
     if names and out_type != 'pyramid':
-        raise ValueError(
+        raise InputError(
             f"taps={taps}: {names} are allowed only with out_type='pyramid', not with "
             f'out_type={out_type!r}. Use block numbers from 0 to {depth - 1}'
         )

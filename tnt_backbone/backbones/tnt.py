@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from ..layers import (
     TransformerBlock,
     WordBlock,
@@ -191,7 +192,7 @@ class TNT(TokenBackbone):
         super().__init__(init_cfg=init_cfg, pretrained=pretrained)
         variant = get_variant(arch, self.VARIANTS)
         if formulation not in FORMULATIONS:
-            raise ValueError(
+            raise InputError(
                 f'formulation={formulation!r} is unknown. Choose one of {FORMULATIONS}'
             )
         check_rates(
@@ -199,7 +200,7 @@ class TNT(TokenBackbone):
         )
         check_sizes(in_channels=in_channels, patch_size=patch_size, word_stride=word_stride)
         if patch_size % word_stride:
-            raise ValueError(
+            raise InputError(
                 f'word_stride={word_stride} must divide patch_size={patch_size} (both in pixels)'
             )
         height, width = parse_img_size(img_size, patch_size)
@@ -311,7 +312,7 @@ def _plan_windows(
     """Return the blocks with global attention."""
     if window_size is None:
         if global_blocks is not None:
-            raise ValueError(
+            raise InputError(
                 f'global_blocks={global_blocks!r} has no effect without window_size, because all '
                 'blocks are global. Set window_size, or leave global_blocks out'
             )

@@ -4,6 +4,7 @@ import re
 from functools import cache
 from typing import Any, NamedTuple
 
+from ..errors import InputError
 from ..log import log
 from . import mmpretrain, official, timm
 from .form import OUR_HEAD, Form, Tensors
@@ -68,7 +69,7 @@ def to_ours(tensors: Tensors, prefix: str | None = None) -> Converted:
     prefix = prefix.lstrip('.')
     below = _below(prefix, tensors)
     if not below:
-        raise ValueError(
+        raise InputError(
             f'No key starts with prefix={prefix!r}. The keys are {_some(tensors)}. Pass another '
             'prefix, or none'
         )
@@ -83,7 +84,7 @@ def to_ours(tensors: Tensors, prefix: str | None = None) -> Converted:
         backbone = {key: below[key] for key in below if not key.startswith('head.')}
         metadata = getattr(tensors, '_metadata', {}).get(prefix.removesuffix('.'), {})
         return Converted(form, backbone, head, saved_grid(metadata))
-    raise ValueError(
+    raise InputError(
         'These are not weights of TNT, PyramidTNT or T2T-ViT in a known form '
         f'({", ".join(dict.fromkeys(form.source for form in FORMS))}). The keys are '
         f'{_some(tensors)}. Pass another file, or prefix if the backbone has one in it'
@@ -112,7 +113,7 @@ def _find_prefix(tensors: Tensors) -> str:
         averages = [prefix for prefix in prefixes if set(prefix.split('.')) & set(AVERAGES)]
         first = [prefix for prefix in ('', 'backbone.') if prefix in found] or averages
         if not first or (first == averages and len(averages) > 1):
-            raise ValueError(
+            raise InputError(
                 f'The file holds {len(prefixes)} backbones, below {prefixes}. Say which one: '
                 f'prefix={prefixes[0]!r}'
             )
@@ -143,7 +144,7 @@ def from_ours(converted: Converted, source: str) -> Tensors:
     """
     family, formulation = converted.form.family, formulation_of(converted.backbone)
     if source not in possible_sources(converted):
-        raise ValueError(
+        raise InputError(
             f'The source {source!r} has no form for '
             f'{f"{formulation} " if formulation else ""}{family}. Choose one of '
             f'{", ".join(possible_sources(converted))}'
@@ -160,7 +161,7 @@ def from_ours(converted: Converted, source: str) -> Tensors:
             backbone = {form.prefix + key: value for key, value in theirs.items()}
             head = {form.head + key: value for key, value in converted.head.items()}
             return {**backbone, **head}
-    raise ValueError(
+    raise InputError(
         f'{len(lost)} tensors have no name in the form of {source!r}, such as {lost[:3]}. '
         f'Its {family} does not have these parts. Choose another form'
     )

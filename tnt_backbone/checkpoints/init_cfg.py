@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from ..errors import InputError
+
 PRETRAINED = ('Pretrained', 'PretrainedInit')
 InitCfg = dict[str, Any]
 
@@ -15,7 +17,7 @@ def split_init_cfg(init_cfg: InitCfg | list[InitCfg] | None) -> tuple[list[InitC
     cfgs = [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg or ())
     for cfg in cfgs:
         if 'type' not in cfg:
-            raise ValueError(
+            raise InputError(
                 f"init_cfg={dict(cfg)} has no type. Add type='Pretrained' to load weights"
             )
     # configs of the new style give mmengine's class itself

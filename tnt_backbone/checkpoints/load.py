@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import InputError
 from ..log import log
 from .convert import Converted, formulation_of, to_ours
 from .published import resolve_checkpoint
@@ -71,7 +72,7 @@ def _unwrapped(backbone: Any) -> Any:
     while inner := {'_orig_mod', 'module'} & dict(backbone.named_children()).keys():
         backbone = getattr(backbone, inner.pop())
     if not hasattr(backbone, 'fit_position_tables'):
-        raise ValueError(
+        raise InputError(
             f'backbone={type(backbone).__name__} is not one of TNT, PyramidTNT and T2TViT. Pass '
             'the backbone itself, for example model.backbone'
         )
@@ -141,7 +142,7 @@ def select_tensors(
             report += f'\n  {len(keys)} {title}: {", ".join(keys)}'
     if not fits:
         log(report)  # it names all tensors; the error names a few
-        raise ValueError(
+        raise InputError(
             f'{path} does not fit this backbone: {len(missing)} tensors are missing {missing[:4]}, '
             f'{len(mismatched)} have another shape {mismatched[:4]}. '
             f'{_advise(backbone, found, missing, misfits)} '
@@ -174,7 +175,7 @@ def adapt_channels(key: str, tensor: Tensor, in_channels: int) -> Tensor:
     pixels = math.prod(tensor.shape[2:]) if tensor.ndim == 4 else 49
     channel_dim = 0 if key in NORMS else 1
     if tensor.ndim not in (channel_dim + 1, 4) or tensor[(0,) * channel_dim].numel() != 3 * pixels:
-        raise ValueError(
+        raise InputError(
             f'{key} has the shape {tuple(tensor.shape)}, so it is not for RGB images. Leave '
             'adapt_in_channels out'
         )
@@ -198,13 +199,13 @@ def adapt_channels(key: str, tensor: Tensor, in_channels: int) -> Tensor:
 def _check_family(backbone: Any, converted: Converted, path: str) -> None:
     family = converted.form.family
     if family not in {ancestor.__name__ for ancestor in type(backbone).__mro__}:
-        raise ValueError(
+        raise InputError(
             f'{path} holds weights of {family}, but the backbone is {type(backbone).__name__}. Set '
             f'type={family!r} in the backbone, or pass other weights'
         )
     formulation = formulation_of(converted.backbone)
     if formulation is not None and formulation != backbone.formulation:
-        raise ValueError(
+        raise InputError(
             f'{path} holds weights of the {formulation} TNT, but the backbone has '
             f'formulation={backbone.formulation!r}. Set formulation={formulation!r} in the '
             'backbone, or pass other weights'

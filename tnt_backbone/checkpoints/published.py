@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from ..errors import InputError, MissingFileError
 from ..log import log
 from .read import read_tensors
 
@@ -89,7 +90,7 @@ def resolve_checkpoint(checkpoint: str | Path) -> str:
             names the file, the places, and what to do.
     """
     if not isinstance(checkpoint, (str, Path)):
-        raise ValueError(
+        raise InputError(
             f'checkpoint={checkpoint!r} names no weights. Pass tnt://NAME, a URL or a path, or '
             'leave init_cfg out'
         )
@@ -111,10 +112,10 @@ def resolve_checkpoint(checkpoint: str | Path) -> str:
     if given.startswith(SCHEME) and '/' not in checkpoint:
         near = difflib.get_close_matches(checkpoint, PUBLISHED, n=3, cutoff=0.5)
         known = ' or '.join(SCHEME + row for row in near) or ', '.join(PUBLISHED)
-        raise ValueError(
+        raise InputError(
             f'{given!r} is not a published name. Choose {known} (docs/weights.md lists all)'
         )
-    raise FileNotFoundError(
+    raise MissingFileError(
         f'The weights {checkpoint!r} were not found ({path.absolute()} does not exist). Pass '
         '--weights FILE (in a config: model.backbone.init_cfg.checkpoint), or --from-scratch to '
         'train without weights'
@@ -139,7 +140,7 @@ def _fetch(file_name: str, places: Sequence[str], by_hand: Sequence[str] = ()) -
                 failures.append(failure)
     tried = ' and could not be downloaded from\n' + '\n'.join(failures) if places else ''
     elsewhere = ''.join(f'\n  by hand: {place}' for place in by_hand)
-    raise FileNotFoundError(
+    raise MissingFileError(
         f'The pretrained weights {file_name!r} were not found in {cache}{tried}{elsewhere}\n'
         f'Download the file by hand and save it as {cached}, or pass --weights FILE (any published '
         'form of these weights), or pass --from-scratch to train without weights.'

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import InputError
 from .safe_globals import training_checkpoints_are_safe
 
 # Keys under which training tools keep the weights, in order of preference. An average of the
@@ -57,7 +58,7 @@ def read_tensors(path: str) -> dict[str, Tensor]:
             content = content[wrapper]
     tensors = _tensors_of(content)
     if not tensors:
-        raise ValueError(
+        raise InputError(
             f'{path} holds no weights: it is {_describe(content)}, not a dict of tensors. Pass a '
             'checkpoint'
         )
@@ -118,7 +119,7 @@ def _read_safetensors(path: str) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise ValueError(
+        raise InputError(
             f'{path} cannot be read as safetensors: it is damaged or cut off ({error}). Download '
             'it again'
         ) from error
@@ -146,7 +147,7 @@ def _read_pickle(path: str, head: bytes) -> Any:
             mmap = head[:2] == b'PK'
             return torch.load(path, map_location='cpu', weights_only=True, mmap=mmap)
     except DAMAGED_PICKLE as error:
-        raise ValueError(
+        raise InputError(
             f'{path} cannot be read as weights: {_diagnose(path, head, error)}'
         ) from error
 

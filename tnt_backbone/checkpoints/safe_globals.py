@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from ..errors import InputError
+
 HISTORY = 'mmengine.logging.history_buffer'
 STATISTICS = ('min', 'max', 'current', 'mean')
 
@@ -38,7 +40,7 @@ def _get_statistic(owner: Any, name: str) -> Callable:
     ``getattr`` itself would let a file reach any function of Python.
     """
     if owner is not _history_class() or name not in STATISTICS:
-        raise ValueError(f'The checkpoint asks for {name!r} of {owner!r}, which is not allowed')
+        raise InputError(f'The checkpoint asks for {name!r} of {owner!r}, which is not allowed')
     return getattr(owner, name)
 
 

@@ -21,6 +21,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import InputError
 from .common import (
     add_cfg_options,
     errors_of_the_user,
@@ -144,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         datasets = build_leaf_datasets(cfg, args.phases)
         check_files(cfg, datasets)
         if not any(datasets.values()):
-            raise ValueError(
+            raise InputError(
                 f'{args.config} has no data set for --phases {" ".join(args.phases)}. Choose other '
                 'phases'
             )

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import innermost, is_message
+from ..errors import InputError, MissingFileError, UserError
 from ..run.find_config import find_config
 from ..run.ranks import is_first_on_node, local_rank
 
@@ -110,7 +110,7 @@ def require_checkpoint(path: str) -> None:
     if '://' in path or path.startswith('timm/') or Path(path).is_file():
         return
     near = sorted(str(file) for file in Path(path).parent.glob('*.pth'))
-    raise FileNotFoundError(
+    raise MissingFileError(
         f'The checkpoint {path!r} was not found. Checkpoints in its folder: '
         + (', '.join(near) or 'none')
     )
@@ -131,7 +131,7 @@ def make_folder(path: str | Path, option: str) -> None:
         if not os.access(path, os.W_OK):
             raise PermissionError('it cannot be written to')
     except OSError as error:
-        raise ValueError(
+        raise InputError(
             f'the folder {str(path)!r} cannot be used: {error}. Pass another {option}'
         ) from error
 
@@ -167,7 +167,7 @@ def errors_of_the_user(tool: str, *, launcher: str = 'none') -> Iterator[None]:
 
 def message_of(error: Exception) -> str | None:
     """Return what to say to the user, or ``None`` for a fault that needs its traceback."""
-    if is_message(error):
+    if isinstance(error, UserError):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name in LIBRARIES:
         return (
@@ -182,7 +182,6 @@ def message_of(error: Exception) -> str | None:
             'pip uninstall -y opencv-python opencv-python-headless; pip install '
             "'opencv-python-headless<5'"
         )
-    trace = innermost(error)
-    if isinstance(error, KeyError) and trace and trace.tb_frame.f_code.co_name == BUILD:
+    if isinstance(error, KeyError) and frames and frames[-1].name == BUILD:
         return f'in the config: {error.args[0]}'
     return None

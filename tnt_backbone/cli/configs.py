@@ -14,6 +14,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..errors import ExistingFileError, InputError, MissingFileError
 from ..run.find_config import CONFIGS, find_config
 from .common import errors_of_the_user, make_parser
 
@@ -42,7 +43,7 @@ def find(parts: Sequence[str]) -> dict[str, str]:
         if all(part.lower() in path.stem for part in parts)
     }
     if not found:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f'No config has {" and ".join(map(repr, parts))} in its name. tnt configs lists all'
         )
     return found
@@ -55,9 +56,9 @@ def copy(name: str, target: Path, *, force: bool) -> None:
         FileExistsError: If the target exists.
     """
     if target.suffix != '.py':
-        raise ValueError(f'--copy {target} must end in .py')
+        raise InputError(f'--copy {target} must end in .py')
     if target.exists() and not force:
-        raise FileExistsError(f'{target} exists. Pass another name, or --force')
+        raise ExistingFileError(f'{target} exists. Pass another name, or --force')
 
     from mmengine.config import Config
 
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with errors_of_the_user(TOOL):
         if args.copy:
             if len(args.parts) != 1:
-                raise ValueError('--copy needs the whole name of one config')
+                raise InputError('--copy needs the whole name of one config')
             copy(args.parts[0], args.copy, force=args.force)
             print(args.copy)
             return

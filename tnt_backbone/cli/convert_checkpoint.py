@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..errors import ExistingFileError, MissingFileError
 from .common import errors_of_the_user, make_folder, make_parser
 
 TOOL = 'tools/convert_checkpoint.py'
@@ -45,11 +46,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with errors_of_the_user(TOOL):
         if args.output.exists() and not args.force:
-            raise FileExistsError(f'{args.output} exists. Pass another name, or --force')
+            raise ExistingFileError(f'{args.output} exists. Pass another name, or --force')
         make_folder(args.output.parent, 'OUT')
         given = args.input
         if not (given.startswith('timm/') or '://' in given or Path(given).is_file()):
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'{given} was not found. IN is a file, a URL, tnt://NAME or timm/NAME'
             )
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ..errors import ExistingFileError, InputError
 from ..predict.pictures import find_pictures
 from ..run.find_config import find_config
 from .common import add_trust, errors_of_the_user, make_folder, make_parser, require_checkpoint
@@ -73,15 +74,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _export(args: argparse.Namespace) -> bool:
     if args.out.suffix not in FORMATS:
-        raise ValueError(f'--out {args.out}: it must end in {" or ".join(FORMATS)}')
+        raise InputError(f'--out {args.out}: it must end in {" or ".join(FORMATS)}')
     if args.out.exists() and not args.force:
-        raise FileExistsError(f'{args.out} exists. Pass another name, or --force')
+        raise ExistingFileError(f'{args.out} exists. Pass another name, or --force')
     require_checkpoint(args.checkpoint)
     if args.config:
         find_config(args.config)
     pictures = find_pictures(args.pictures)
     if any(picture.is_video for picture in pictures):
-        raise ValueError(f'--pictures {args.pictures}: it has a video; pass pictures')
+        raise InputError(f'--pictures {args.pictures}: it has a video; pass pictures')
 
     from ..exported.export import export_model, needs_size
     from ..exported.model import ExportedModel
@@ -89,12 +90,12 @@ def _export(args: argparse.Namespace) -> bool:
     from ..predict.load import load_model
 
     if pictures and len(pictures) < LEAST:
-        raise ValueError(f'--pictures has {len(pictures)} pictures; a check needs {LEAST}')
+        raise InputError(f'--pictures has {len(pictures)} pictures; a check needs {LEAST}')
     trained = load_model(args.checkpoint, config=args.config, device='cpu', trust=args.trust)
     size = args.size
     if not size and needs_size(trained):
         if not pictures:
-            raise ValueError(
+            raise InputError(
                 'pass --size HEIGHT WIDTH, or --pictures SOURCE to check the file with'
             )
         size = trained.prepare(pictures[0])['inputs'].shape[1:]

@@ -14,6 +14,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..errors import MissingFileError
 from ..run.find_config import find_config
 from .common import errors_of_the_user, make_parser
 
@@ -65,7 +66,7 @@ def build(args: argparse.Namespace) -> 'nn.Module':
         try:
             find_config(args.model)
         except FileNotFoundError as error:
-            raise FileNotFoundError(f'{error} Or pass one of {", ".join(FAMILIES)}') from None
+            raise MissingFileError(f'{error} Or pass one of {", ".join(FAMILIES)}') from None
 
     import torch
     from mmengine.registry import MODELS, init_default_scope

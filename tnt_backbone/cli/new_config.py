@@ -24,6 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import ExistingFileError, InputError, MissingFileError
 from ..new_config import FORMATS
 from .common import errors_of_the_user, make_parser
 
@@ -117,14 +118,14 @@ def find_config(source: str) -> Path:
     if separator:
         spec = find_spec(library)
         if spec is None or spec.origin is None:
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'--from {source}: {library} is not installed. Run bash tools/setup_env.sh, or '
                 'pass a path'
             )
         path = Path(spec.origin).parent / '.mim' / 'configs' / name
     if not path.is_file():
         near = sorted(str(file.name) for file in path.parent.glob('*.py'))[:8]
-        raise FileNotFoundError(
+        raise MissingFileError(
             f'--from {source} was not found. Configs in its folder: {", ".join(near) or "none"}'
         )
     return path
@@ -139,21 +140,21 @@ def check_arguments(args: argparse.Namespace) -> None:
         ValueError: If options exclude each other.
     """
     if args.output.exists() and not args.force:
-        raise FileExistsError(f'{args.output} exists. Pass another name, or --force')
+        raise ExistingFileError(f'{args.output} exists. Pass another name, or --force')
     if args.output.suffix != '.py':
-        raise ValueError(f'{args.output} is not the name of a .py file. Pass a name like mine.py')
+        raise InputError(f'{args.output} is not the name of a .py file. Pass a name like mine.py')
     given = (args.val_data, args.images, args.val_share, args.format, args.balance, args.slice)
     if not args.data and any(given):
-        raise ValueError(
+        raise InputError(
             '--val-data, --val-share, --images, --format, --balance and --slice need --data. Pass '
             'it too'
         )
     if args.slice is not None and args.slice < 32:
-        raise ValueError(f'--slice {args.slice}: 32 pixels are the least')
+        raise InputError(f'--slice {args.slice}: 32 pixels are the least')
     if args.data and not args.data.exists():
-        raise FileNotFoundError(f'--data {args.data} was not found. Pass a file or a folder')
+        raise MissingFileError(f'--data {args.data} was not found. Pass a file or a folder')
     if not args.backbone and (not args.data or args.layer_decay != 1.0):
-        raise ValueError(
+        raise InputError(
             'Pass --backbone, or pass --data without --layer-decay: without --backbone, only the '
             'data of the config can change'
         )
@@ -168,7 +169,7 @@ def convert(args: argparse.Namespace, source: Path) -> tuple['Config', list[str]
 
     cfg = read_file(source)
     if 'model' not in cfg:
-        raise ValueError(
+        raise InputError(
             f'--from {args.source} has no "model", so it is not a config of a training. Pass one '
             'that has'
         )

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from ..predict.pictures import UnreadablePictureError, find_pictures
 from ..run.find_config import find_config
 from .common import add_trust, errors_of_the_user, make_parser, require_checkpoint
@@ -91,7 +92,7 @@ def load_exported(args: argparse.Namespace) -> Any:
     """
     for name in ('config', 'trust', 'device', 'tiles', 'workers'):
         if getattr(args, name):
-            raise ValueError(f'--{name} is for checkpoints; {args.checkpoint} is an exported file')
+            raise InputError(f'--{name} is for checkpoints; {args.checkpoint} is an exported file')
     from ..exported.model import ExportedModel
 
     return ExportedModel(args.checkpoint)
@@ -133,10 +134,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             'tiles': args.tiles,
         }
         if args.form and model.task != 'detection':
-            raise ValueError(f'--as {args.form} is for detectors, and this is for {model.task}')
+            raise InputError(f'--as {args.form} is for detectors, and this is for {model.task}')
         out = PredictionFolder(args.out, settings, force=args.force, draw=not args.no_pictures)
         if args.score is not None and model.task != 'detection':
-            raise ValueError(
+            raise InputError(
                 f'--score is for detectors, and this is for {model.task}. Leave it out'
             )
         results = model.stream(

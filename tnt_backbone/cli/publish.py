@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..errors import ExistingFileError, InputError
 from .common import add_trust, errors_of_the_user, make_parser, require_checkpoint
 
 TOOL = 'tnt publish'
@@ -36,9 +37,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with errors_of_the_user(TOOL):
         if args.output.suffix != '.pth':
-            raise ValueError(f'OUT is {args.output}: it must end in .pth')
+            raise InputError(f'OUT is {args.output}: it must end in .pth')
         if args.output.exists() and not args.force:
-            raise FileExistsError(f'{args.output} exists. Pass another name, or --force')
+            raise ExistingFileError(f'{args.output} exists. Pass another name, or --force')
         require_checkpoint(args.checkpoint)
 
         import torch
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         tensors = read_tensors(args.checkpoint)
         meta = read_meta(args.checkpoint)
         if not isinstance(meta.get('cfg'), str):
-            raise ValueError(
+            raise InputError(
                 f'{args.checkpoint} has no config, so it is no checkpoint of a training. Weights '
                 'without one are converted by tnt convert'
             )

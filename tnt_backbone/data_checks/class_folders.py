@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mmengine.dataset import BaseDataset
 
+from ..errors import InputError
 from .findings import shorten
 
 
@@ -28,7 +29,7 @@ def check_class_folders(dataset: BaseDataset) -> None:
         return
     folders = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
     if len(folders) != len(classes):
-        raise ValueError(
+        raise InputError(
             f'{root} has {len(folders)} class folders ({shorten(folders)}), but the data set of '
             f'type {type(dataset).__name__} has {len(classes)} classes ({shorten(classes)}). Give '
             'all class folders; or, for other classes, metainfo=dict(classes=(...)) in each data '

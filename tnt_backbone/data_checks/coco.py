@@ -9,6 +9,7 @@ from typing import Any
 from mmdet.datasets import CocoDataset, CocoPanopticDataset, LVISV05Dataset
 from mmengine.dataset import BaseDataset
 
+from ..errors import MissingFileError
 from .coco_file import HOW_TO_CORRECT, CocoFile, Entry, read_coco
 from .findings import Finding, notes_unless_error, shorten
 
@@ -363,7 +364,7 @@ def _check_images(folder: str, names: list[str], ann_file: str) -> None:
             there.update(Path(entry.path) for entry in os.scandir(parent))
     missing = [name for name in names if Path(folder, name) not in there]
     if missing:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f'{len(missing)} of {len(names)} images of {ann_file} are not in {folder}: '
             f'{shorten(missing)}. '
             + (f'Their names have backslashes. {HOW_TO_CORRECT}' if '\\' in missing[0] else ADVICE)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from .findings import shorten
 
 # The lists of a file, and what each entry must have
@@ -58,7 +59,7 @@ class CocoFile:
             ValueError: If it has none.
         """
         if not self.is_annotated:
-            raise ValueError(_no_list(self.path, 'annotations', self.content))
+            raise InputError(_no_list(self.path, 'annotations', self.content))
 
 
 def read_coco(path: str | Path) -> CocoFile:
@@ -91,7 +92,7 @@ def _load(path: str, *_state: int) -> tuple[Any, bool]:
     try:
         return json.loads(data), data.startswith(codecs.BOM_UTF8)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f'{path} is not JSON ({error}); download or write it again') from error
+        raise InputError(f'{path} is not JSON ({error}); download or write it again') from error
 
 
 def forget_coco_files() -> None:
@@ -108,11 +109,11 @@ def _read(path: str, *state: int) -> CocoFile:
         if section == 'annotations' and isinstance(content, dict) and not is_annotated:
             continue
         if not isinstance(content, dict) or not isinstance(content.get(section), list):
-            raise ValueError(_no_list(path, section, content))
+            raise InputError(_no_list(path, section, content))
         for entry in content[section]:
             missing = [key for key in keys if key not in entry]
             if missing:
-                raise ValueError(
+                raise InputError(
                     f'{path}: an entry of "{section}" has no {", ".join(missing)}: '
                     f'{shorten([entry])}. {HOW_TO_CORRECT}'
                 )
@@ -120,7 +121,7 @@ def _read(path: str, *state: int) -> CocoFile:
     for section, entries in (('images', content['images']), ('annotations', boxes)):
         times = Counter(entry['id'] for entry in entries)
         if repeated := [key for key, number in times.items() if number > 1]:
-            raise ValueError(
+            raise InputError(
                 f'{path}: {len(repeated)} ids of "{section}" occur more than once '
                 f'({shorten(repeated)}), and only the last of each would be read. {HOW_TO_CORRECT}'
             )
@@ -129,7 +130,7 @@ def _read(path: str, *state: int) -> CocoFile:
         for box in boxes
         if to_box(box['bbox']) is None or to_box(box['bbox']) != box['bbox']
     ]:
-        raise ValueError(
+        raise InputError(
             f'{path}: the bbox of {len(broken)} annotations is not four finite numbers, '
             f'[x, y, width, height] in pixels (annotation ids {shorten(broken)}). {HOW_TO_CORRECT}'
         )

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS, init_default_scope
 
+from ..errors import InputError, MissingFileError
 from .findings import shorten
 
 # Parts of a model whose num_classes counts the classes of the data, in the three libraries
@@ -107,7 +108,7 @@ def check_files(cfg: Config, datasets: dict[str, list[BaseDataset]]) -> None:
     roots = ' '.join(
         f'{path}.data_root=DIR' for phase in datasets for path, _ in _leaves(cfg, phase)
     )
-    raise FileNotFoundError(
+    raise MissingFileError(
         f'data is missing. The config expects, seen from {Path.cwd()}:\n{layout}\n'
         'How each data set must lie and how to link yours: docs/datasets.md. In short:\n'
         '  ln -s /path/to/your/data data\n'
@@ -146,7 +147,7 @@ def check_num_classes(cfg: Config, datasets: dict[str, list[BaseDataset]]) -> li
                 classes = things if has_things else everything
                 text = f'{key} is {number}, but the data has {len(classes)} classes'
                 if number < len(classes):
-                    raise ValueError(
+                    raise InputError(
                         f'{text} ({shorten(classes)}). Set --cfg-options {key}={len(classes)}, or '
                         f'name the classes you want in {phase}_dataloader.dataset.metainfo.classes'
                     )

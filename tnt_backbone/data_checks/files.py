@@ -16,6 +16,7 @@ from mmengine.fileio import list_from_file
 from PIL import Image
 
 from ..datasets.load_image import LoadImageOrSkip
+from ..errors import InputError
 from .findings import Finding
 
 ORIENTATION = 0x0112  # EXIF's tag
@@ -66,7 +67,7 @@ def plan_check(dataset: BaseDataset, *, is_training: bool = True) -> Check:
         return _plan_masks(dataset, is_training)
     if 'mmpretrain' in library:
         return _plan_classification(dataset)
-    raise ValueError(f'{type(dataset).__name__} is no data set whose format is known here')
+    raise InputError(f'{type(dataset).__name__} is no data set whose format is known here')
 
 
 def _infos(dataset: BaseDataset) -> list[dict[str, Any]]:
@@ -113,7 +114,7 @@ def _plan_coco(dataset: BaseDataset) -> Check:
     from .coco import find_in_annotations, is_plain_coco, read_file
 
     if not is_plain_coco(dataset):
-        raise ValueError(
+        raise InputError(
             f'{type(dataset).__name__} is of another format than the boxes of COCO and Pascal VOC, '
             'which are known here'
         )
@@ -217,7 +218,7 @@ def _read_xml(path: Path) -> tuple[tuple[int, int] | None, list[tuple[int, str, 
 def _xml_text(node: ElementTree.Element, path: str) -> str:
     text = node.findtext(path)
     if text is None:
-        raise ValueError(f'<{node.tag}> has no {path}')
+        raise InputError(f'<{node.tag}> has no {path}')
     return text
 
 

@@ -7,6 +7,8 @@ error what another passes over.
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from ..errors import InputError
+
 # What is found, and whether training or the evaluation would fail, or be wrong, with it.
 KINDS = {
     'image cannot be read': True,
@@ -85,7 +87,7 @@ def notes_unless_error(findings: Iterable[Finding]) -> list[str]:
     """
     findings = list(findings)
     if errors := [str(finding) for finding in findings if finding.is_error]:
-        raise ValueError('\n'.join(errors))
+        raise InputError('\n'.join(errors))
     return [str(finding) for finding in findings]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from PIL import Image
 
+from ..errors import InputError, MissingFileError
 from .findings import Finding, notes_unless_error, shorten
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
@@ -58,10 +59,10 @@ def pair(images: Path, labels: Path) -> Pairs:
     found = sorted(path for path in _pictures(images))
     suffixes = Counter(path.suffix for path in found)
     if not found:
-        raise FileNotFoundError(f'{images} has no images. Endings: {" ".join(IMAGE_SUFFIXES)}')
+        raise MissingFileError(f'{images} has no images. Endings: {" ".join(IMAGE_SUFFIXES)}')
     if len(suffixes) != 1:
         counts = ', '.join(f'{number} in {ending}' for ending, number in suffixes.items())
-        raise ValueError(
+        raise InputError(
             f'The images of {images} end in several ways ({counts}). MMSegmentation reads one '
             'ending. Rename or convert the others'
         )
@@ -80,12 +81,12 @@ def pair(images: Path, labels: Path) -> Pairs:
 
     ending = min(endings or {'.png'}, key=preference)
     if absent := missing(ending):
-        raise FileNotFoundError(
+        raise MissingFileError(
             f'{len(absent)} of {len(stems)} images of {images} have no label map in {labels}: '
             f'{shorten(absent)}. Add the label maps, or take out the images'
         )
     if ending.lower().endswith(LOSSY):
-        raise ValueError(
+        raise InputError(
             f'The label maps of {labels} end in {ending}, which changes values when it is '
             'compressed. Write them as .png'
         )
@@ -111,19 +112,19 @@ def read_label_map(path: str | Path) -> np.ndarray:
     try:
         pixels = mmcv.imread(str(path), flag='unchanged', backend='pillow')
     except Image.DecompressionBombError as error:
-        raise ValueError(
+        raise InputError(
             f'{path} is larger than Pillow reads ({error}), in training too. Cut the picture and '
             'its label map into tiles'
         ) from error
     except UNREADABLE as error:
-        raise ValueError(f'{path} cannot be read as a picture ({error}). Write it again') from error
+        raise InputError(f'{path} cannot be read as a picture ({error}). Write it again') from error
     if pixels.ndim != 2:
-        raise ValueError(
+        raise InputError(
             f'{path} has {pixels.shape[-1]} channels. A label map has one, with the number of the '
             "class. Convert colours that stand for classes; a PNG's own palette is right"
         )
     if pixels.max(initial=0) > IGNORED:
-        raise ValueError(f'{path} holds {pixels.max()}. Labels are 0 to 254, and 255 is ignored')
+        raise InputError(f'{path} holds {pixels.max()}. Labels are 0 to 254, and 255 is ignored')
     return pixels.astype(np.uint8)
 
 
@@ -149,7 +150,7 @@ def check_size(image: Path, label_map: Path) -> None:
     except UNREADABLE:  # reported where the file is read
         return
     if sizes[0] != sizes[1]:
-        raise ValueError(
+        raise InputError(
             f'{label_map} has {sizes[1][0]}x{sizes[1][1]} pixels, but {image} has '
             f'{sizes[0][0]}x{sizes[0][1]}. Both must have the same size. Make the label map again'
         )
@@ -260,10 +261,10 @@ def parse_label_map(pairs: Iterable[str]) -> dict[int, int]:
     for text in pairs:
         old, separator, new = text.partition('=')
         if not (separator and old.isdecimal() and new.isdecimal()):
-            raise ValueError(f'--label-map {text} is not of the form OLD=NEW, such as 255=1')
+            raise InputError(f'--label-map {text} is not of the form OLD=NEW, such as 255=1')
         if max(int(old), int(new)) > IGNORED:
-            raise ValueError(f'--label-map {text}: labels are 0 to 255, and 255 is ignored')
+            raise InputError(f'--label-map {text}: labels are 0 to 255, and 255 is ignored')
         if int(old) in mapping:
-            raise ValueError(f'--label-map names {old} twice')
+            raise InputError(f'--label-map names {old} twice')
         mapping[int(old)] = int(new)
     return mapping

@@ -10,6 +10,8 @@ from mmengine.fileio import join_path
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
+from ..errors import InputError
+
 YEARS = (2018, 2019)  # 8142 and 1010 classes
 SPLITS = ('train', 'val')
 
@@ -32,7 +34,7 @@ class INaturalist(BaseDataset):
 
     def __init__(self, data_root: str, *, year: int, split: str = 'train', **kwargs: Any):
         if year not in YEARS or split not in SPLITS:
-            raise ValueError(
+            raise InputError(
                 f'year={year!r}, split={split!r}: year is one of {YEARS} and split one of {SPLITS}'
             )
         self.image_folder = join_path(data_root, f'train_val{year}')

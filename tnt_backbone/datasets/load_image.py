@@ -10,6 +10,7 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine.logging import print_log
 from mmengine.registry import TRANSFORMS
 
+from ..errors import InputError
 from .jpeg import is_cut_off
 
 
@@ -49,12 +50,12 @@ class LoadImageOrSkip(LoadImageFromFile):
         """
         data = mmengine.fileio.get(path, backend_args=self.backend_args)
         if is_cut_off(data):
-            raise ValueError(f'the JPEG is cut off after {len(data)} bytes')
+            raise InputError(f'the JPEG is cut off after {len(data)} bytes')
         image = (
             mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)
             if data
             else None
         )
         if image is None:
-            raise ValueError(f'its {len(data)} bytes cannot be decoded as an image')
+            raise InputError(f'its {len(data)} bytes cannot be decoded as an image')
         return image.astype(np.float32) if self.to_float32 else image

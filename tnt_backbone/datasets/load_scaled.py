@@ -7,6 +7,8 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine.registry import TRANSFORMS
 
+from ..errors import InputError
+
 LARGEST = {'uint8': 255.0, 'uint16': 65535.0}  # floats: 1
 
 
@@ -28,7 +30,7 @@ class LoadImageScaled(LoadImageFromFile):
     def __init__(self, *args: Any, max_value: float | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if max_value is not None and not max_value > 0:
-            raise ValueError(f'max_value={max_value!r} must be above 0, such as 4095 for 12 bits')
+            raise InputError(f'max_value={max_value!r} must be above 0, such as 4095 for 12 bits')
         self.max_value = max_value
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -39,7 +41,7 @@ class LoadImageScaled(LoadImageFromFile):
         flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         if pixels is None:
-            raise ValueError(f'{results["img_path"]} cannot be decoded as an image')
+            raise InputError(f'{results["img_path"]} cannot be decoded as an image')
         largest = self.max_value or LARGEST.get(pixels.dtype.name, 1.0)
         scaled = np.clip(pixels.astype(np.float32) * (255 / largest), 0, 255)
         image = scaled if self.to_float32 else np.rint(scaled).astype(np.uint8)

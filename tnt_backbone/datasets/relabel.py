@@ -7,6 +7,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 
+from ..errors import InputError
+
 IGNORED = 255
 
 
@@ -25,7 +27,7 @@ class RelabelPixels(BaseTransform):
     def __init__(self, new_labels: Mapping[int, int] | list[tuple[int, int]]) -> None:
         self.new_labels = dict(new_labels)
         if any(not 0 <= label <= IGNORED for pair in self.new_labels.items() for label in pair):
-            raise ValueError(f'new_labels={self.new_labels}: labels are 0 to {IGNORED}')
+            raise InputError(f'new_labels={self.new_labels}: labels are 0 to {IGNORED}')
         self.table = np.arange(IGNORED + 1, dtype=np.uint8)
         for old, new in self.new_labels.items():
             self.table[old] = new

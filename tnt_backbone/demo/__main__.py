@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..errors import is_message
+from ..errors import UserError
 from .dataset import make_dataset
 
 
@@ -34,9 +34,7 @@ def main() -> None:
     size = tuple(args.size * 2 if len(args.size) == 1 else args.size)
     try:
         made = make_dataset(args.out, train=args.train, val=args.val, size=size, seed=args.seed)
-    except (ValueError, FileExistsError) as error:
-        if not is_message(error):
-            raise
+    except UserError as error:
         parser.error(str(error))
     print(f'{"made" if made else "already there, with the same arguments"}: {args.out}')
 

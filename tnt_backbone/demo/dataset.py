@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ..errors import ExistingFileError, InputError
 from .coco import CATEGORIES, annotation, semantic_mask
 from .digits import CLASSES, SPLITS, Split, load_class, load_split
 from .scenes import Scene, compose
@@ -121,24 +122,24 @@ def make_dataset(
 def _check_numbers(counts: dict[Split, int], size: tuple[int, ...], seed: int) -> None:
     for split, count in counts.items():
         if count < 1:
-            raise ValueError(f'{split}={count} must be at least 1: the number of scenes')
+            raise InputError(f'{split}={count} must be at least 1: the number of scenes')
     if len(size) != 2 or min(size) < MIN_SIZE:
-        raise ValueError(
+        raise InputError(
             f'size={size} must be one side or (height, width), each at least {MIN_SIZE} pixels'
         )
     if seed < 0:
-        raise ValueError(f'seed={seed} must not be negative')
+        raise InputError(f'seed={seed} must not be negative')
 
 
 def _read_stamp(out: Path) -> dict[str, Any] | None:
     """Return the arguments of the data set in ``out``, or ``None`` if the folder is free."""
     if out.exists() and not out.is_dir():
-        raise FileExistsError(f'{out} is a file: name a folder for the data set')
+        raise ExistingFileError(f'{out} is a file: name a folder for the data set')
     stamp = out / STAMP
     if stamp.is_file():
         return json.loads(stamp.read_text())
     if out.is_dir() and any(entry.name != PARTIAL for entry in out.iterdir()):
-        raise FileExistsError(
+        raise ExistingFileError(
             f'{out} is not empty and holds no data set of ours (no {STAMP}), so nothing was '
             'written: name another folder, or empty this one'
         )

@@ -13,10 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError, MissingPackageError
+
 try:
     from sklearn.datasets import load_digits
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
+    raise MissingPackageError(
         'The demo draws its digits from scikit-learn: pip install "tnt-backbone[demo]"'
     ) from error
 
@@ -46,7 +48,7 @@ def load_split(split: Split) -> tuple[Digit, ...]:
     digit of a val scene.
     """
     if split not in SPLITS:
-        raise ValueError(f'split={split!r} is not known: choose one of {SPLITS}')
+        raise InputError(f'split={split!r} is not known: choose one of {SPLITS}')
     data = load_digits()
     digits = []
     for label in range(len(CLASSES)):

@@ -18,6 +18,8 @@ from typing import Any
 import cv2
 import matplotlib
 
+from ..errors import InputError, MissingFileError
+
 matplotlib.use('Agg')
 
 import matplotlib.pyplot as plt
@@ -100,7 +102,7 @@ def read_run(folder: Path) -> Run:
         }
     train = [line for line in scalars if 'loss' in line]
     if not train or not peaks:
-        raise ValueError(
+        raise InputError(
             f'{scalars_file} holds {len(train)} lines of training and the peak memory of '
             f'{len(peaks)} processes: the run was stopped, or is shorter than '
             'default_hooks.logger.interval'
@@ -137,7 +139,7 @@ def _read_metrics(path: Path) -> dict[str, float]:
 def _newest(folder: Path, pattern: str) -> Path:
     found = sorted(folder.glob(pattern))  # the folders are named by time
     if not found:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f'no {pattern} in {folder}: tools/train.py and tools/test.py write it there'
         )
     return found[-1]

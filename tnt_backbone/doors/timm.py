@@ -15,6 +15,7 @@ from ..checkpoints import load_pretrained, resolve_checkpoint
 from ..checkpoints.convert import to_ours
 from ..checkpoints.published import PUBLISHED, SCHEME
 from ..checkpoints.read import read_tensors
+from ..errors import InputError
 
 PREFIX = 'tnt_backbone_'  # timm has models of its own that are called tnt_s_...
 # Family: the prefix of its published names, and what its classifier reads
@@ -75,7 +76,7 @@ class Classifier(nn.Module):
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the linear layer; ``global_pool`` is the family's and cannot be changed."""
         if global_pool is not None:
-            raise ValueError(f'global_pool={global_pool!r} cannot be chosen. Leave it out')
+            raise InputError(f'global_pool={global_pool!r} cannot be chosen. Leave it out')
         self.num_classes = num_classes
         self.head: nn.Module = nn.Identity()
         if num_classes:
@@ -112,10 +113,10 @@ def _build(
     for name in ('pretrained_cfg', 'pretrained_cfg_overlay', 'cache_dir', 'scriptable'):
         options.pop(name, None)
     if pretrained and published not in PUBLISHED:
-        raise ValueError(f'pretrained=True: no weights of {published} were published. Leave it out')
+        raise InputError(f'pretrained=True: no weights of {published} were published. Leave it out')
     known = inspect.signature(family).parameters
     if unknown := sorted(set(options) - set(known)):
-        raise ValueError(
+        raise InputError(
             f'{", ".join(unknown)}: not an argument of {family.__name__}, which takes '
             f'{", ".join(known)}'
         )

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
+from ..errors import InputError
+
 
 class WithFPN(nn.Module):
     """A backbone and torchvision's feature pyramid network.
@@ -32,7 +34,7 @@ class WithFPN(nn.Module):
     ) -> None:
         super().__init__()
         if getattr(backbone, 'out_type', None) != 'pyramid':
-            raise ValueError(
+            raise InputError(
                 f"backbone={type(backbone).__name__} must have out_type='pyramid', which gives maps"
             )
         self.backbone = backbone

@@ -14,6 +14,7 @@ from transformers.backbone_utils import BackboneConfigMixin, BackboneMixin
 from transformers.modeling_outputs import BackboneOutput
 
 from ..backbones import BACKBONES
+from ..errors import InputError
 
 FAMILIES = {family.__name__: family for family in BACKBONES}
 STAGES = ('stem', 'level1', 'level2', 'level3', 'level4')  # the first is never returned
@@ -44,7 +45,7 @@ class TokenBackboneConfig(BackboneConfigMixin, PreTrainedConfig):
     ) -> None:
         super().__init__(**others)
         if family not in FAMILIES:
-            raise ValueError(f'family={family!r} must be one of {", ".join(FAMILIES)}')
+            raise InputError(f'family={family!r} must be one of {", ".join(FAMILIES)}')
         self.family = family
         self.arch = arch
         self.options = dict(options or {})
@@ -70,7 +71,7 @@ class TokenBackboneModel(BackboneMixin, PreTrainedModel):
         super().__init__(config)
         levels = [index % len(STAGES) - 1 for index in config.out_indices]
         if min(levels) < 0:
-            raise ValueError('the stem is not a map: out_indices are 1 to 4')
+            raise InputError('the stem is not a map: out_indices are 1 to 4')
         family = FAMILIES[config.family]
         self.backbone = family(config.arch, out_indices=tuple(levels), **config.options)
         widths = dict(zip(levels, self.backbone.out_channels, strict=True))

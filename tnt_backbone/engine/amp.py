@@ -11,6 +11,8 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
 
+from ..errors import InputError
+
 
 @OPTIM_WRAPPERS.register_module()
 class CpuAmpOptimWrapper(OptimWrapper):
@@ -37,7 +39,7 @@ def enable_amp(cfg: Config) -> None:
     """
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind not in ('OptimWrapper', OptimWrapper, 'AmpOptimWrapper', AmpOptimWrapper):
-        raise ValueError(
+        raise InputError(
             f'--amp makes optim_wrapper.type AmpOptimWrapper, and the config has {kind!r}. Leave '
             '--amp out, or set optim_wrapper.type=OptimWrapper'
         )
@@ -56,7 +58,7 @@ def suit_amp_to_device(cfg: Config) -> None:
         return
     dtype = wrapper.pop('dtype', 'bfloat16')
     if dtype not in ('bfloat16', torch.bfloat16):
-        raise ValueError(
+        raise InputError(
             f'optim_wrapper.dtype={dtype!r} is for GPUs: on a CPU, AMP trains in bfloat16. Leave '
             'the dtype out or set --cfg-options optim_wrapper.dtype=bfloat16'
         )

@@ -12,6 +12,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from ..errors import InputError
+
 
 @HOOKS.register_module()
 class CompileBackboneHook(Hook):
@@ -39,7 +41,7 @@ def compile_backbone(cfg: Config) -> None:
         ValueError: If ``cfg.model`` has no ``backbone``.
     """
     if 'backbone' not in cfg.model:
-        raise ValueError(
+        raise InputError(
             f'--compile compiles model.backbone, but {cfg.model.get("type")} of the config has '
             f'only {sorted(cfg.model)}. Leave --compile out'
         )

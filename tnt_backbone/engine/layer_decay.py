@@ -14,6 +14,8 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from prettytable import PrettyTable
 from torch import nn
 
+from ..errors import InputError
+
 MULTIPLIERS = ('lr_mult', 'decay_mult')  # of custom_keys, which mmengine leaves in the groups
 
 
@@ -50,14 +52,14 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     ) -> None:
         rate = (paramwise_cfg or {}).get('layer_decay_rate')
         if not isinstance(rate, (int, float)) or not 0.0 < rate <= 1.0:
-            raise ValueError(
+            raise InputError(
                 f'paramwise_cfg.layer_decay_rate={rate!r} must be a number in (0, 1]; 1 decays '
                 'nothing'
             )
         self.layer_decay_rate = rate
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
         if self.base_lr is None:
-            raise ValueError(
+            raise InputError(
                 'LayerDecayOptimWrapperConstructor multiplies optim_wrapper.optimizer.lr, and '
                 f'{self.optimizer_cfg} has none. Set lr'
             )
@@ -129,7 +131,7 @@ def layer_depths(model: nn.Module) -> dict[str, int]:
         answered.append(prefix)
         depths |= {key: number - 1 - depth for key, (depth, number) in found.items()}
     if not answered:
-        raise ValueError(
+        raise InputError(
             f'no part of this {type(model).__name__} has get_layer_depth(), which layer-wise decay '
             'asks for the depth of a parameter: our backbones have it, and some of mmpretrain'
         )

@@ -14,6 +14,8 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..errors import InputError
+
 BACKBONE, PYRAMID = 'backbone', 'backbone.pyramid'
 NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
 # the backbones' tokens and position tables, which have no weight decay
@@ -92,7 +94,7 @@ class SlowBackboneOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     ) -> None:
         self.own_keys = dict((paramwise_cfg or {}).get('custom_keys') or {})
         if 'lr_mult' not in self.own_keys.get(BACKBONE, {}):
-            raise ValueError(
+            raise InputError(
                 'SlowBackboneOptimWrapperConstructor needs '
                 'optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult, such as 0.1. '
                 f'custom_keys has: {", ".join(self.own_keys) or "nothing"}'

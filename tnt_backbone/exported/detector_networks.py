@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
+from ..errors import InputError
 from ..predict.model import TrainedModel
 
 KNOWN = (
@@ -20,7 +21,7 @@ KNOWN = (
 
 def refuse(what: str) -> ValueError:
     """Return the error for a detector that cannot be exported."""
-    return ValueError(f'{what} cannot be exported. Of detectors, {KNOWN} can')
+    return InputError(f'{what} cannot be exported. Of detectors, {KNOWN} can')
 
 
 class DenseDetector(nn.Module):

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
+from ..errors import InputError
 from ..predict.model import TrainedModel
 from ..run.embedded_config import test_dataset
 from ..version import __version__
@@ -59,7 +60,7 @@ def export_model(
     if trained.task == 'detection':
         _check_detector(trained, size, settings)
     elif size is None and not (is_free(trained, settings) or 'slide' in settings):
-        raise ValueError(
+        raise InputError(
             f'PyTorch cannot export {trained} for pictures of any size, but for one size it can. '
             'Pass --size HEIGHT WIDTH'
         )
@@ -111,10 +112,10 @@ def _check_detector(
     trained: TrainedModel, size: tuple[int, int] | None, settings: dict[str, Any]
 ) -> None:
     if size is not None:
-        raise ValueError('--size is not for detectors: their files take pictures of any size')
+        raise InputError('--size is not for detectors: their files take pictures of any size')
     if not is_free(trained, settings):
         divisor = settings['size_divisor']
-        raise ValueError(
+        raise InputError(
             f'PyTorch cannot export {trained} for pictures of any size if they are padded to '
             f'multiples of {divisor}. Pass a config with data_preprocessor=dict(pad_size_divisor='
             f'{math.lcm(divisor, trained.model.backbone.pad_divisor)}): --config FILE'
@@ -146,9 +147,9 @@ def _write(
         FORMATS[path.suffix](onnx_file, path, json.dumps(about), half)
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
         reason = str(error).strip().partition('\n')[0]
-        raise ValueError(f'{name} cannot be exported to {path.suffix}: {reason}') from error
+        raise InputError(f'{name} cannot be exported to {path.suffix}: {reason}') from error
     except OSError as error:
-        raise ValueError(f'{path.name} cannot be written: {error}') from error
+        raise InputError(f'{path.name} cannot be written: {error}') from error
     for inputs in example.others:
         _try(network, inputs, path, name)
 
@@ -219,13 +220,13 @@ def _try(network: nn.Module, inputs: tuple[Any, ...], path: Path, name: str) -> 
     try:
         found = open_session(path).run(given)
     except Exception as error:  # the classes of the programs have no common base
-        raise ValueError(f'{name} cannot be exported: inputs of {sizes} fail: {error}') from error
+        raise InputError(f'{name} cannot be exported: inputs of {sizes} fail: {error}') from error
     for ours, theirs in zip(expected, found, strict=True):
         largest = float(ours.abs().max()) if ours.numel() else 0.0
         if ours.shape != theirs.shape or not np.allclose(
             ours.numpy(), theirs, rtol=0, atol=TOLERANCE * max(largest, 1.0)
         ):
-            raise ValueError(
+            raise InputError(
                 f'{name} cannot be exported for any size: on inputs of {sizes} the file differs '
                 'from the model. For one size it may: --size HEIGHT WIDTH'
             )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from ..predict.pictures import Picture, UnreadablePictureError, read_frames
 from ..predict.results import SCORE, Classification, Detection, Result, Segmentation, labels_of
 from .detector import detect
@@ -44,22 +45,22 @@ class ExportedModel:
         self.about = _metadata(path, first.text)
         if 'part' in self.about:
             whole = path.with_name(path.name.replace(f'.{self.about["part"]}.', '.'))
-            raise ValueError(f'{path} is a part of another file. Pass that: {whole}')
+            raise InputError(f'{path} is a part of another file. Pass that: {whole}')
         try:
             self.task: str = self.about['task']
             self.classes = tuple(self.about['classes'])
             self.palette = tuple((r, g, b) for r, g, b in self.about['palette'])
             missing = [key for key in NEEDED if key not in self.about]
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f'{path} has damaged metadata ({error}). Export it again') from error
+            raise InputError(f'{path} has damaged metadata ({error}). Export it again') from error
         if missing:
-            raise ValueError(f'{path} has no {", ".join(missing)} in its metadata. Export it again')
+            raise InputError(f'{path} has no {", ".join(missing)} in its metadata. Export it again')
         self._networks = {'': first}
         for part in self.about['parts']:
             file = part_path(path, part)
             self._networks[part] = open_session(file)
             if _metadata(file, self._networks[part].text).get('id') != self.about['id']:
-                raise ValueError(f'{file} and {path} are of different exports. Export them again')
+                raise InputError(f'{file} and {path} are of different exports. Export them again')
 
     def stream(
         self,
@@ -141,7 +142,7 @@ class ExportedModel:
             size = [min(*p) for p in zip(found.values.shape[1:], slide['crop_size'], strict=True)]
         if wanted and size != wanted:
             what = 'the windows of the picture are' if slide else 'the picture is'
-            raise ValueError(
+            raise InputError(
                 f'{picture.path}: {what} {size} (height, width) after the pipeline, the model was '
                 f'exported for {wanted}. Export it again with --size {size[0]} {size[1]}'
             )
@@ -190,14 +191,14 @@ RESULTS: dict[str, Any] = {
 
 def _metadata(path: Path, text: str | None) -> dict[str, Any]:
     if text is None:
-        raise ValueError(
+        raise InputError(
             f'{path} was not written by tnt export: its metadata has no {KEY!r}, so classes and '
             'pipeline are not known. Write one: tnt export CHECKPOINT --out FILE'
         )
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise ValueError(f'{path} has damaged metadata ({error}). Export it again') from error
+        raise InputError(f'{path} has damaged metadata ({error}). Export it again') from error
     if not isinstance(found, dict):
-        raise ValueError(f'{path} has damaged metadata ({text[:40]!r}). Export it again')
+        raise InputError(f'{path} has damaged metadata ({text[:40]!r}). Export it again')
     return found

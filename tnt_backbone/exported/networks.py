@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..errors import InputError
 from ..predict.model import TrainedModel
 from ..run.embedded_config import test_dataset
 from .detector_networks import detector_networks
@@ -56,7 +57,7 @@ def _replace_upsampling(model: nn.Module) -> None:
 
 
 def _refuse(what: str) -> ValueError:
-    return ValueError(
+    return InputError(
         f'{what} cannot be exported. Classifiers with a softmax head and segmentors of '
         'EncoderDecoder with two or more outputs can. Pass a config that is one: --config FILE'
     )
@@ -107,7 +108,7 @@ def _detector(trained: TrainedModel) -> Networks:
     before = trained.model.data_preprocessor
     steps = [step['type'] for step in portable(test_dataset(trained.cfg)['pipeline'])]
     if steps != ['Resize']:
-        raise ValueError(
+        raise InputError(
             f'the test pipeline has the steps {steps}; of detectors, those with one Resize can be '
             'exported. Pass a config with it: --config FILE'
         )

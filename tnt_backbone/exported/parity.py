@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from ..predict.model import TrainedModel
 from ..predict.pictures import Picture, UnreadablePictureError
 from ..predict.results import Classification, Detection, Segmentation
@@ -61,7 +62,7 @@ def compare(
             # not max(), which drops a NaN
             largest = difference if largest is None or not difference <= largest else largest
     if not total:
-        raise ValueError(
+        raise InputError(
             f'neither the checkpoint nor the file finds an object on the {len(pictures)} pictures, '
             'so nothing can be compared. Pass pictures with objects: --pictures SOURCE'
         )

@@ -7,6 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..errors import InputError
+
 CV2 = {
     'nearest': cv2.INTER_NEAREST,
     'bilinear': cv2.INTER_LINEAR,
@@ -101,22 +103,22 @@ def portable(pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if name in ('LoadImageFromFile', 'LoadImageOrSkip'):
             for key, known in READING.items():
                 if arguments.get(key, known) != known:
-                    raise ValueError(f'{name}({key}={arguments[key]!r}): only {known!r} is known')
+                    raise InputError(f'{name}({key}={arguments[key]!r}): only {known!r} is known')
         if name in LEFT_OUT:
             continue
         if name not in STEPS:
-            raise ValueError(
+            raise InputError(
                 f'the test pipeline has {name}, which cannot be exported. Known are '
                 f'{", ".join(STEPS)}. Pass a config without it: --config FILE'
             )
         allowed = [key for key in inspect.signature(STEPS[name]).parameters if key != 'image']
         if unknown := [key for key in arguments if key not in allowed]:
-            raise ValueError(f'{name}({unknown[0]}=...) cannot be exported. Known are {allowed}')
+            raise InputError(f'{name}({unknown[0]}=...) cannot be exported. Known are {allowed}')
         methods = PILLOW if arguments.get('backend') == 'pillow' else tuple(CV2)
         if arguments.get('backend', 'cv2') not in ('cv2', 'pillow'):
-            raise ValueError(f'{name}(backend={arguments["backend"]!r}): pass cv2 or pillow')
+            raise InputError(f'{name}(backend={arguments["backend"]!r}): pass cv2 or pillow')
         if arguments.get('interpolation', 'bilinear') not in methods:
-            raise ValueError(
+            raise InputError(
                 f'{name}(interpolation={arguments["interpolation"]!r}): one of {methods}'
             )
         steps.append({'type': name, **arguments})

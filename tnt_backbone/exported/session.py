@@ -7,10 +7,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..errors import InputError, MissingFileError
+
 KEY = 'tnt_backbone'  # of the file's metadata, a JSON text
 
 
-class MissingRuntimeError(ValueError):
+class MissingRuntimeError(InputError):
     """The program that runs a kind of file is not installed."""
 
 
@@ -97,15 +99,15 @@ def open_session(path: Path) -> Session:
         ValueError: If it cannot be run.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'{path} does not exist. tnt export writes it')
+        raise MissingFileError(f'{path} does not exist. tnt export writes it')
     if path.suffix not in SESSIONS:
-        raise ValueError(f'{path} must end in one of {", ".join(SESSIONS)}')
+        raise InputError(f'{path} must end in one of {", ".join(SESSIONS)}')
     try:
         return SESSIONS[path.suffix](path)
     except (ImportError, MissingRuntimeError):
         raise
     except Exception as error:  # the classes of the programs have no common base
-        raise ValueError(f'{path} is no {path.suffix} file that can be run: {error}') from error
+        raise InputError(f'{path} is no {path.suffix} file that can be run: {error}') from error
 
 
 def part_path(path: Path, part: str) -> Path:

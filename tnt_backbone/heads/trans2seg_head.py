@@ -31,6 +31,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..errors import InputError
 from ..layers import Mlp, TransformerBlock, resize_position_table
 from ..layers.attention import check_heads
 from ..registry import MODELS
@@ -191,9 +192,9 @@ class Trans2SegHead(BaseDecodeHead):
         pairs = {'in_channels': in_channels, 'in_index': in_index, 'grid_size': grid_size}
         for name, pair in pairs.items():
             if not isinstance(pair, Sequence) or len(pair) != 2:
-                raise ValueError(f'{name}={pair!r} must be a pair of integers, see Trans2SegHead')
+                raise InputError(f'{name}={pair!r} must be a pair of integers, see Trans2SegHead')
         if num_layers < 1:
-            raise ValueError(f'num_layers={num_layers} must be at least 1')
+            raise InputError(f'num_layers={num_layers} must be at least 1')
         super().__init__(
             list(in_channels),
             channels,

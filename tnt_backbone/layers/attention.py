@@ -9,6 +9,7 @@ never keeps the attention matrix.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..errors import InputError
 from ..ops.attend import attend
 from .window import attend_in_windows
 
@@ -74,7 +75,7 @@ class Attention(nn.Module):
 def check_heads(dims: int, num_heads: int) -> None:
     """Check that the number of heads divides the channels."""
     if dims % num_heads:
-        raise ValueError(
+        raise InputError(
             f'num_heads={num_heads} must divide the {dims} channels. Choose a number of heads that '
             'divides them'
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .attention import Attention
 from .drop_path import DropPath
 from .mlp import Mlp
@@ -56,7 +57,7 @@ class TransformerBlock(nn.Module):
     ) -> None:
         super().__init__()
         if se and class_token_only:
-            raise ValueError(
+            raise InputError(
                 'se=True needs all tokens, but class_token_only=True computes only one. Leave one '
                 'of them out'
             )

@@ -17,6 +17,7 @@ from mmengine.registry import MODELS, init_default_scope
 from ..backbones import BACKBONES
 from ..checkpoints import PUBLISHED
 from ..engine.slow_backbone import UNDECAYED, slow_backbone_keys
+from ..errors import InputError
 from .shared import dicts, leaf_dataset
 
 FAMILIES = {'tnt': 'TNT', 'pyramid_tnt': 'PyramidTNT', 't2t_vit': 'T2TViT'}
@@ -46,7 +47,7 @@ def parse_backbone(name: str) -> tuple[str, str]:
         for arch in backbone.VARIANTS
     }
     if name not in known:
-        raise ValueError(f'--backbone {name} is not known: choose one of {", ".join(known)}')
+        raise InputError(f'--backbone {name} is not known: choose one of {", ".join(known)}')
     return known[name]
 
 
@@ -68,10 +69,10 @@ def convert_config(
         ValueError: If the config is not one that this can do well; the text says why.
     """
     if not 0.0 < layer_decay <= 1.0:
-        raise ValueError(f'--layer-decay {layer_decay:g} must lie in (0, 1]; 1 decays nothing')
+        raise InputError(f'--layer-decay {layer_decay:g} must lie in (0, 1]; 1 decays nothing')
     scope = cfg.get('default_scope')
     if scope not in ADAMW:
-        raise ValueError(
+        raise InputError(
             f'default_scope={scope!r}: only configs of {" and ".join(ADAMW)} are known'
         )
     family, arch = parse_backbone(backbone_name)
@@ -80,7 +81,7 @@ def convert_config(
     changes = [f'backbone: {stock["type"]} -> {family} {arch!r}, by its full name']
     if scope == 'mmpretrain':
         if not own_data and leaf_dataset(cfg, 'train')['type'].startswith('ImageNet'):
-            raise ValueError(
+            raise InputError(
                 f'the config trains on ImageNet from nothing, which configs/{backbone_name}_'
                 "imagenet.py does by its authors' recipe. For your own images: --data DIR"
             )
@@ -109,7 +110,7 @@ def keep_backbone(cfg: Config) -> list[str]:
     owners = [node for node in dicts(cfg.model) if isinstance(node.get('backbone'), dict)]
     kinds = [str(owner['backbone'].get('type')).rpartition('.')[2] for owner in owners]
     if len(kinds) != 1 or kinds[0] not in FAMILIES.values():
-        raise ValueError(
+        raise InputError(
             f'the config has the backbone {", ".join(kinds) or "of no name"}. Pass the one of '
             'ours that replaces it, such as --backbone tnt_s'
         )
@@ -124,21 +125,21 @@ def keep_backbone(cfg: Config) -> list[str]:
 def _owner_of_backbone(cfg: Config) -> dict[str, Any]:
     owners = [node for node in dicts(cfg.model) if isinstance(node.get('backbone'), dict)]
     if len(owners) != 1:
-        raise ValueError(f'the model has {len(owners)} backbones: this is for models with one')
+        raise InputError(f'the model has {len(owners)} backbones: this is for models with one')
     (owner,) = owners
     kind = str(owner['backbone'].get('type')).rpartition('.')[2]
     if kind not in RESNETS:
-        raise ValueError(
+        raise InputError(
             f'the backbone is {kind}, but only the widths of {", ".join(RESNETS)} are known. Start '
             '--from the config of the same head with a ResNet-50'
         )
     if 'shared_head' in (owner.get('roi_head') or {}):
-        raise ValueError(
+        raise InputError(
             "roi_head.shared_head is a ResNet's last stage, which no other backbone has: start "
             'from the config with an FPN'
         )
     if owner['backbone'].get('dcn') or owner['backbone'].get('plugins'):
-        raise ValueError(
+        raise InputError(
             'dcn and plugins change the convolutions of a ResNet, which the backbone does not '
             'have: start from the config without them'
         )
@@ -184,7 +185,7 @@ def _set_backbone(cfg: Config, model: dict[str, Any], family: str, arch: str) ->
         model['backbone'] = {**options, 'out_channels': widths}
         changes.append(f'widths: {widths}, those of the ResNet, since other parts rely on them')
         if misfit := find_misfit(cfg):
-            raise ValueError(
+            raise InputError(
                 'the model does not run with the backbone, neither with its own widths nor with '
                 f"the ResNet's ({misfit})"
             )
@@ -198,7 +199,7 @@ def _set_classifier(cfg: Config, family: str, arch: str) -> list[str]:
     width = 512 if (stock or {}).get('depth') in (18, 34) else 2048
     parts = (model.get('type'), neck.get('type'), head.get('in_channels'))
     if parts != ('ImageClassifier', 'GlobalAveragePooling', width):
-        raise ValueError(
+        raise InputError(
             f'the model is {parts[0]} with the neck {parts[1]} and a head for {parts[2]} channels: '
             f'known is ImageClassifier with GlobalAveragePooling and {width}, as in '
             'resnet/resnet50_8xb32_in1k.py'
@@ -218,7 +219,7 @@ def _set_classifier(cfg: Config, family: str, arch: str) -> list[str]:
     model['pretrained'] = None
     head['in_channels'] = vectors[-1].shape[1]
     if misfit := find_misfit(cfg):
-        raise ValueError(f'the model does not run with the backbone ({misfit})')
+        raise InputError(f'the model does not run with the backbone ({misfit})')
     return [
         _say_weights(weights),
         f'head: reads {head["in_channels"]} channels of {CLASSIFIED[family]}; drop path 0.1',
@@ -394,7 +395,7 @@ def _images_a_step(cfg: Config) -> int:
     """For how many images the config's learning rate is."""
     number = (cfg.get('auto_scale_lr') or {}).get('base_batch_size')
     if not number:
-        raise ValueError(
+        raise InputError(
             'the config does not say for how many images its learning rate is: start from one '
             'with auto_scale_lr.base_batch_size'
         )

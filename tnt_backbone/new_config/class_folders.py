@@ -14,6 +14,7 @@ from typing import NamedTuple
 from mmengine.config import Config
 
 from ..data_checks.findings import shorten
+from ..errors import InputError, MissingFileError
 from .shared import evaluators, finish, leaf_dataset, set_class_count
 
 # What a phase reads: the first folder that is there. Roboflow says "valid".
@@ -42,7 +43,7 @@ def set_class_folders(cfg: Config, root: Path) -> list[str]:
     """
     head = (cfg.model.get('head') or {}).get('type')
     if cfg.model['type'] != 'ImageClassifier' or head not in HEADS:
-        raise ValueError(
+        raise InputError(
             f'the model is {cfg.model["type"]} with the head {head}: class folders have one label '
             f'an image, so start from a config of ImageClassifier with {" or ".join(HEADS)}'
         )
@@ -50,7 +51,7 @@ def set_class_folders(cfg: Config, root: Path) -> list[str]:
     for phase, names in SPLITS.items():
         folders[phase] = next((name for name in names if (root / name).is_dir()), '')
         if not folders[phase]:
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'{root} has no folder {" or ".join(names)}. What is wanted: DIR/train/<class>/ '
                 'and DIR/val/<class>/. Where there is one folder a class, move some ten to twenty '
                 'percent of the images of each to DIR/val/<class>/ and the others to '
@@ -64,13 +65,13 @@ def set_class_folders(cfg: Config, root: Path) -> list[str]:
     for folder, counted in found.items():
         if odd := sorted(set(counted.images) ^ set(classes)):
             missing = root / (folder if odd[0] in classes else folders['train'])
-            raise ValueError(
+            raise InputError(
                 f'{missing} has no class folder {shorten(odd, 8)}, which another split of {root} '
                 'has. MMPretrain numbers the sorted folders, so all splits must have the same'
             )
     if len(classes) < 2:
         trained = root / folders['train']
-        raise ValueError(f'{trained} has {len(classes)} class folders: two are the least')
+        raise InputError(f'{trained} has {len(classes)} class folders: two are the least')
 
     topk = (1, 5) if len(classes) > 5 else (1,)
     changes = [f'classes: {len(classes)} ({shorten(classes)})', *set_class_count(cfg, len(classes))]
@@ -127,14 +128,14 @@ def _count(folder: Path) -> Counted:
 
     classes, _ = find_folders(str(folder))
     if hidden := [name for name in classes if name.startswith('.')]:
-        raise ValueError(f'{folder}/{hidden[0]} would count as a class. Delete it')
+        raise InputError(f'{folder}/{hidden[0]} would count as a class. Delete it')
     counts = {name: Counter(_suffixes(folder / name)) for name in classes}
     images = {
         name: sum(number for suffix, number in suffixes.items() if suffix in (*KNOWN, *FURTHER))
         for name, suffixes in counts.items()
     }
     if empty := [name for name, number in images.items() if not number]:
-        raise ValueError(f'no image in {folder}/{shorten(empty)}: add some, or delete the folder')
+        raise InputError(f'no image in {folder}/{shorten(empty)}: add some, or delete the folder')
     total: Counter[str] = sum(counts.values(), Counter())
     others = Counter({s: number for s, number in total.items() if s not in (*KNOWN, *FURTHER)})
     return Counted(images, {suffix for suffix in FURTHER if total[suffix]}, others)
@@ -150,7 +151,7 @@ def _suffixes(folder: Path) -> Iterator[str]:
 def _evaluator(cfg: Config, phase: str, topk: tuple[int, ...]) -> dict[str, object]:
     kinds = [str(evaluator['type']) for evaluator in evaluators(cfg, phase)]
     if kinds not in (['Accuracy'], []):
-        raise ValueError(
+        raise InputError(
             f'{phase}_evaluator of the config is {", ".join(kinds)}: start from a config that '
             'measures Accuracy'
         )

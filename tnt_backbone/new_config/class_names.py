@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from ..data_checks.findings import shorten
+from ..errors import InputError
 from .data_folder import read_text
 
 
@@ -29,14 +30,14 @@ def check_class_names(names: list[str], place: Path) -> None:
         ValueError: If there is no name, an empty one, or the same one twice.
     """
     if not names:
-        raise ValueError(f'{place} names no class. Write one name per class into it')
+        raise InputError(f'{place} names no class. Write one name per class into it')
     if '' in names:
-        raise ValueError(
+        raise InputError(
             f'{place}: class {names.index("")} of {len(names)} has no name. Write one name per '
             'class, without empty lines between them'
         )
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f'{place} names {", ".join(twice)} twice. Give each class its own name')
+        raise InputError(f'{place} names {", ".join(twice)} twice. Give each class its own name')
 
 
 def choose_classes(
@@ -60,7 +61,7 @@ def choose_classes(
         ValueError: If there is no name, or the labels have one that the file lacks.
     """
     if not times:
-        raise ValueError(
+        raise InputError(
             f'--data {root} has no label file with an object. Pass another folder, or another '
             '--format'
         )
@@ -68,7 +69,7 @@ def choose_classes(
     names = read_class_names(listed) if listed else sorted(times)
     names = [name for name in names if name not in no_class]
     if unknown := [f'{name} ({times[name]} times)' for name in sorted(set(times) - set(names))]:
-        raise ValueError(
+        raise InputError(
             f'{listed} does not name the classes {shorten(unknown, 8)}, which the labels have. '
             'Add them, or correct the labels'
         )

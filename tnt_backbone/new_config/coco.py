@@ -14,6 +14,7 @@ from ..data_checks.coco import find_in_annotations, read_file
 from ..data_checks.coco_file import CocoFile, read_coco
 from ..data_checks.datasets import build_leaf_datasets
 from ..data_checks.findings import notes_unless_error, shorten
+from ..errors import ExistingFileError, InputError, MissingFileError
 from .shared import PHASES, evaluators, finish, leaf_dataset, set_class_count
 
 SAMPLED = 20  # images whose sizes are compared
@@ -52,7 +53,7 @@ def set_coco_data(
     classes = files[train].names
     for path, other in files.items():
         if other.names != classes:
-            raise ValueError(
+            raise InputError(
                 f'{path} has the categories {other.names}, but {train} has {classes}: give both '
                 'the same, in the same order'
             )
@@ -106,7 +107,7 @@ def split_coco(path: Path, share: float, *, overwrite: bool = False) -> tuple[Pa
     images = content['images']
     number = round(share * len(images))
     if not 0 < number < len(images):
-        raise ValueError(
+        raise InputError(
             f'--val-share {share:g} of the {len(images)} images of {path} is {number}: both parts '
             'need one, so take a share such as 0.2'
         )
@@ -115,7 +116,7 @@ def split_coco(path: Path, share: float, *, overwrite: bool = False) -> tuple[Pa
     parts = path.with_name(f'{path.stem}_train.json'), path.with_name(f'{path.stem}_val.json')
     for part, wanted in zip(parts, (False, True), strict=True):
         if part.exists() and not overwrite:
-            raise FileExistsError(
+            raise ExistingFileError(
                 f'{part} exists: give it by --data and --val-data, or --force to write it again'
             )
         lists = {
@@ -135,7 +136,7 @@ def _require_coco(cfg: Config) -> None:
         measures = [str(evaluator['type']) for evaluator in evaluators(cfg, phase)]
         if kind != 'CocoDataset' or any(measure != 'CocoMetric' for measure in measures):
             by = f' and {", ".join(measures)}' if measures else ''
-            raise ValueError(
+            raise InputError(
                 f'the {phase} data of the config are {kind}{by}, and yours are boxes and masks in '
                 "COCO's format: start from a *_coco.py config, none for panoptic data"
             )
@@ -143,7 +144,7 @@ def _require_coco(cfg: Config) -> None:
 
 def _read(path: Path) -> CocoFile:
     if not path.is_file():
-        raise FileNotFoundError(f'--data {path}: no such file')
+        raise MissingFileError(f'--data {path}: no such file')
     file = read_coco(path)
     file.require_annotations()
     return file
@@ -161,12 +162,12 @@ def _find_images(file: CocoFile, given: Path | None) -> Path:
         ValueError: If several folders fit.
     """
     if not file.images:
-        raise ValueError(f'{file.path} lists no images')
+        raise InputError(f'{file.path} lists no images')
     path = Path(file.path)
     names = [image['file_name'] for image in file.images.values()]
     if given is not None:
         if missing := _missing(given, names):
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'{len(missing)} of {len(names)} images of {path} are not in {given}: '
                 f'{shorten(missing)}. Pass another folder with --images, or --val-images for the '
                 'validation split'
@@ -179,7 +180,7 @@ def _find_images(file: CocoFile, given: Path | None) -> Path:
             place for place in places if (place / names[0]).is_file() and not _missing(place, names)
         ]
     if not holding:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f'No folder beside {path} holds its {len(names)} images, such as {names[0]}. Pass the '
             'folder with --images, or --val-images for the validation split'
         )
@@ -189,7 +190,7 @@ def _find_images(file: CocoFile, given: Path | None) -> Path:
     named = [place for place in fitting if place.name.lower() in words]
     chosen = named if len(named) == 1 else fitting
     if len(chosen) > 1:
-        raise ValueError(
+        raise InputError(
             f'Several folders hold all images of {path}: {shorten(chosen, 8)}. Name the right one '
             'with --images, or --val-images for the validation split'
         )

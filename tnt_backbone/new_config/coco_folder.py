@@ -13,6 +13,7 @@ from typing import Any
 
 from ..data_checks.coco_file import SECTIONS, load_json
 from ..data_checks.findings import shorten
+from ..errors import InputError
 from .data_folder import SPLITS, some_of_each_folder
 from .write_coco import is_made_here
 
@@ -76,7 +77,7 @@ def assign_splits(root: Path, found: list[Path]) -> dict[str, Path]:
         return {'train': found[0]}
     unclear = [files for split, files in splits.items() if not split or len(files) > 1]
     if unclear or 'train' not in splits:
-        raise ValueError(
+        raise InputError(
             f"--data {root} has several files in COCO's format, and it is not clear which one is "
             f'for training: {shorten(unclear[0] if unclear else found, 8)}. Pass the files: --data '
             'TRAIN.json --val-data VAL.json'

@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..errors import InputError
+
 IMAGES = (
     *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif', '.tiff', '.webp'),
     *('.ppm', '.pgm', '.jp2'),
@@ -71,12 +73,12 @@ def split_by_folders(images: Iterable[Path], root: Path) -> dict[str, list[Path]
     if not splits:
         return {'train': loose}
     if loose:
-        raise ValueError(
+        raise InputError(
             f'{root} has folders for splits ({", ".join(splits)}), and {len(loose)} images that '
             f'are in none of them, such as {loose[0]}. Move them into one'
         )
     if 'train' not in splits:
-        raise ValueError(
+        raise InputError(
             f'{root} has folders for {", ".join(splits)}, but none for training. Add train/'
         )
     return dict(splits)
@@ -107,4 +109,4 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as error:
-        raise ValueError(f'{path} is not in UTF-8 ({error}). Save it in UTF-8') from error
+        raise InputError(f'{path} is not in UTF-8 ({error}). Save it in UTF-8') from error

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..data_checks.findings import shorten
+from ..errors import InputError
 from .coco_folder import find_coco, read_json
 from .data_folder import is_image, list_files, some_of_each_folder
 from .labelme import is_labelme
@@ -31,11 +32,11 @@ def recognise(root: Path, given: str | None = None) -> str:
         return next(iter(found))
     if found:
         listed = '; '.join(f'{name}: {evidence}' for name, evidence in found.items())
-        raise ValueError(
+        raise InputError(
             f'--data {root} fits several formats ({listed}). Pass --format with one of '
             f'{", ".join(found)}'
         )
-    raise ValueError(
+    raise InputError(
         f'--data {root} fits none of the formats that a config of MMDetection can have here. '
         f'Looked for: {"; ".join(LOOKED_FOR.values())}. Found: {_describe(files)}. '
         'Label maps need a config of MMSegmentation, class folders one of MMPretrain '

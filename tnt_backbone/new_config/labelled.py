@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pycocotools import mask as coco_mask
 
 from ..data_checks.findings import Finding
+from ..errors import InputError
 
 TOO_MANY = 0.1  # share of the images of a split that may be left out
 Size = tuple[int, int]  # width, height
@@ -73,7 +74,7 @@ class Item(NamedTuple):
     labels: Path | None
 
 
-class UnusableError(ValueError):
+class UnusableError(InputError):
     """An image that cannot be used; ``reason`` is a key of ``REASONS``."""
 
     def __init__(self, reason: str, text: str) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from PIL import Image
 
 from ..data_checks.findings import Finding, shorten
+from ..errors import ExistingFileError, InputError
 from .class_names import choose_classes
 from .data_folder import is_image, list_files, split_by_folders
 from .labelled import (
@@ -139,7 +140,7 @@ def _extract(path: Path, content: dict[str, Any], root: Path, folder: Path) -> P
         return None
     target = folder / path.relative_to(root).with_suffix(ending)
     if target.exists() and target.read_bytes() != data:
-        raise FileExistsError(
+        raise ExistingFileError(
             f'{target} exists, and the image in {path} would be written there. Delete {folder}, or '
             'pass another name than OUT.py'
         )
@@ -154,7 +155,7 @@ def _require_one_each(items: list[Item]) -> None:
         labels.setdefault(item.image, []).append(str(item.labels))
     if twice := {image: paths for image, paths in labels.items() if len(paths) > 1}:
         image, paths = next(iter(twice.items()))
-        raise ValueError(
+        raise InputError(
             f'{len(twice)} images have several JSON files, such as {image}: {shorten(paths)}. '
             'Correct imagePath in them, or keep one for each image'
         )

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from ..errors import InputError
 from .labelled import Box, Labels, Shape, Size, UnusableError, to_rle
 
 NO_CLASS = ('__ignore__', '_background_')  # LabelMe's names in labels.txt
@@ -38,16 +39,16 @@ def read_shapes(content: dict[str, Any], size: Size) -> Labels:
         try:
             name = label_of(entry)
             if not name:
-                raise ValueError('it has no label')
+                raise InputError('it has no label')
             kind = entry.get('shape_type') or 'polygon'
             if kind in LEFT_OUT or name in NO_CLASS:
                 left_out.append(f'shape {name!r}' if name in NO_CLASS else f'shape of type {kind}')
                 continue
             if kind not in SHAPES:
-                raise ValueError(f'shape_type {kind!r} is none of {", ".join(SHAPES)}')
+                raise InputError(f'shape_type {kind!r} is none of {", ".join(SHAPES)}')
             points = [(float(x), float(y)) for x, y in entry['points']]
             if not np.isfinite(points).all():
-                raise ValueError(f'points {points} are not all finite')
+                raise InputError(f'points {points} are not all finite')
             shape = SHAPES[kind](name, points, entry, stated or size)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             text = f'it has no {error}' if isinstance(error, KeyError) else str(error)
@@ -94,20 +95,20 @@ def _to_text(rle: Any) -> dict[str, Any]:
 
 def _polygon(name: str, points: Points, _entry: Any, _size: Size) -> Shape:
     if len(points) < 3:
-        raise ValueError(f'a polygon of {len(points)} points; it needs 3')
+        raise InputError(f'a polygon of {len(points)} points; it needs 3')
     return Shape(name, _around(points), [[value for point in points for value in point]])
 
 
 def _rectangle(name: str, points: Points, _entry: Any, _size: Size) -> Shape:
     if len(points) not in (2, 4):  # two opposite corners, or all
-        raise ValueError(f'a rectangle of {len(points)} points; it needs 2')
+        raise InputError(f'a rectangle of {len(points)} points; it needs 2')
     left, top, right, bottom = box = _around(points)
     return Shape(name, box, [[left, top, right, top, right, bottom, left, bottom]])
 
 
 def _circle(name: str, points: Points, _entry: Any, _size: Size) -> Shape:
     if len(points) != 2:
-        raise ValueError(f'a circle of {len(points)} points; it needs its centre and one more')
+        raise InputError(f'a circle of {len(points)} points; it needs its centre and one more')
     (x, y), edge = points
     radius = math.dist((x, y), edge)
     angles = [2 * math.pi * i / CORNERS for i in range(CORNERS)]
@@ -127,7 +128,7 @@ def _mask(name: str, points: Points, entry: Any, size: Size) -> Shape:
     space = whole[max(top, 0) : top + part.shape[0], max(left, 0) : left + part.shape[1]]
     space[:] = part[max(-top, 0) :, max(-left, 0) :][: space.shape[0], : space.shape[1]]
     if not whole.any():
-        raise ValueError('a mask without a pixel in the image')
+        raise InputError('a mask without a pixel in the image')
     rle = coco_mask.encode(whole)
     x, y, w, h = coco_mask.toBbox(rle).tolist()
     return Shape(name, (x, y, x + w, y + h), rle=_to_text(rle))

@@ -29,6 +29,7 @@ from ..data_checks.label_maps import (
     labels_in,
     pair,
 )
+from ..errors import InputError, MissingFileError
 from .rare_classes import describe_rare
 from .shared import dicts, evaluators, finish, leaf_dataset, set_class_count
 
@@ -71,7 +72,7 @@ def set_mask_data(
     pairs = {place: pair(*place) for place in dict.fromkeys(folders.values())}
     endings = {(found.image_suffix, found.label_suffix) for found in pairs.values()}
     if len(endings) != 1:
-        raise ValueError(
+        raise InputError(
             f'The splits of {root} end in several ways, {sorted(endings)} (images, label maps). '
             'Use the same endings in all'
         )
@@ -127,7 +128,7 @@ def _folder(parent: Path, names: tuple[str, ...]) -> Path:
     for name in names:
         if (parent / name).is_dir():
             return parent / name
-    raise FileNotFoundError(f'{parent} has no folder {" or ".join(names[:3])}. {LAYOUT}')
+    raise MissingFileError(f'{parent} has no folder {" or ".join(names[:3])}. {LAYOUT}')
 
 
 def _used_labels(pairs: Pairs, new_labels: Mapping[int, int]) -> dict[int, list[str]]:
@@ -148,7 +149,7 @@ def _class_names(root: Path, files: Mapping[int, list[str]]) -> tuple[tuple[str,
     listed = root / 'classes.txt'
     notes = []
     if not used:
-        raise ValueError(
+        raise InputError(
             f'The label maps hold nothing but {IGNORED}, which is ignored. {HOW_TO_RELABEL}'
         )
     if listed.is_file():
@@ -160,9 +161,9 @@ def _class_names(root: Path, files: Mapping[int, list[str]]) -> tuple[tuple[str,
             names = tuple(match[2] for match in matches)
             notes.append(f'{listed}: the numbers before the names were left out')
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f'{listed} names {shorten(twice)} twice. Give each class its own name')
+            raise InputError(f'{listed} names {shorten(twice)} twice. Give each class its own name')
         if max(used) >= len(names):
-            raise ValueError(
+            raise InputError(
                 f'{listed} names {len(names)} classes, labels 0 to {len(names) - 1}, but the label '
                 f'maps have {max(used)} too ({shorten(files[max(used)])}). The first line names '
                 f'label 0, such as background; pixels of no class are {IGNORED}. {HOW_TO_RELABEL}'
@@ -170,12 +171,12 @@ def _class_names(root: Path, files: Mapping[int, list[str]]) -> tuple[tuple[str,
     else:
         names = tuple(f'class {label}' for label in range(max(used) + 1))
         if absent := sorted(set(range(max(used))) - used):
-            raise ValueError(
+            raise InputError(
                 f'The label maps hold {shorten(sorted(used), 8)}, but no {shorten(absent)}. Name '
                 f'all classes, one per line, in {listed}. {HOW_TO_RELABEL}'
             )
     if len(names) < 2:
-        raise ValueError(
+        raise InputError(
             f'The label maps know one class, {names[0]!r}, so there is nothing to tell apart. '
             f'Write 0 for the background and 1 for the class; {IGNORED} is ignored. '
             f'{HOW_TO_RELABEL}'

@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from ..data_checks.coco_file import read_coco
 from ..data_checks.label_maps import parse_label_map
+from ..errors import InputError, MissingFileError
 from . import FORMATS
 from .backbone import find_misfit
 from .class_folders import set_class_folders
@@ -53,7 +54,7 @@ def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
             signs = find_signs(args.data, list_files(args.data))
             if not signs:
                 raise
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'{error}. --data {args.data} looks like {" or ".join(signs)}, which configs of '
                 'MMDetection read: start --from one of these'
             ) from error
@@ -68,7 +69,7 @@ def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
     if scope != 'mmseg':
         changes += balance_classes(cfg, repeat=args.balance)
     if misfit := find_misfit(cfg):
-        raise ValueError(
+        raise InputError(
             f'The model does not run with the number of classes in --data {args.data} ({misfit}). '
             'Start --from another config'
         )
@@ -83,17 +84,17 @@ def _check_options(args: argparse.Namespace, scope: str | None) -> None:
     """
     known = FORMATS.get(scope or '', ())
     if not known:
-        raise ValueError(f'The config is of {scope}. --data is for configs of {", ".join(FORMATS)}')
+        raise InputError(f'The config is of {scope}. --data is for configs of {", ".join(FORMATS)}')
     if args.label_map and scope != 'mmseg':
-        raise ValueError('--label-map is for label maps of MMSegmentation. Leave it out')
+        raise InputError('--label-map is for label maps of MMSegmentation. Leave it out')
     if args.format and args.format not in known:
         readers = [library for library, names in FORMATS.items() if args.format in names]
-        raise ValueError(
+        raise InputError(
             f'--format {args.format} is for configs of {", ".join(readers)}, but the config is of '
             f'{scope}. Pass one of {", ".join(known)}, or start --from another config'
         )
     if args.balance and scope == 'mmseg':
-        raise ValueError(
+        raise InputError(
             '--balance repeats images with rare classes, and the data sets of MMSegmentation do '
             'not tell which classes an image shows. Leave it out. Weights of the classes do '
             'something similar: class_weight=[...] in loss_decode of the heads'
@@ -101,17 +102,17 @@ def _check_options(args: argparse.Namespace, scope: str | None) -> None:
     if scope == 'mmdet':
         return
     if args.slice:
-        raise ValueError(
+        raise InputError(
             f'--slice {args.slice} is for configs of mmdet, but the config is of {scope}. Leave it '
             "out. Segmentors read large pictures with test_cfg=dict(mode='slide')"
         )
     if not args.data.is_dir():
-        raise ValueError(
+        raise InputError(
             f'--data {args.data} is a file, but the config is of {scope}. Pass a folder '
             '(docs/tutorial.md). Only configs of mmdet read a file'
         )
     if args.val_data or args.images or args.val_share:
-        raise ValueError(
+        raise InputError(
             f'--val-data, --val-share and --images are for configs of mmdet, but the config is of '
             f'{scope}, and --data {args.data} is a folder. Leave them out'
         )
@@ -120,12 +121,12 @@ def _check_options(args: argparse.Namespace, scope: str | None) -> None:
 def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
     """Write the labels of a folder as files in COCO's format, and use these."""
     if args.val_data or args.images or args.val_images:
-        raise ValueError(
+        raise InputError(
             f'--data {args.data} is a folder. --val-data, --images and --val-images need a JSON '
             'file. Leave them out'
         )
     if args.data.is_file() and args.format not in (None, 'yolo'):
-        raise ValueError(
+        raise InputError(
             f'--format {args.format} needs a folder, but --data {args.data} is a file that '
             "describes data in YOLO's format. Leave out --format, or pass the folder"
         )
@@ -139,7 +140,7 @@ def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
         data = READERS[name](args.data)
     parted = bool(args.val_share) and not data.splits.get('val')
     if args.val_share and not parted:
-        raise ValueError(
+        raise InputError(
             f'--data {args.data} has a validation split of {len(data.splits["val"])} images. Leave '
             'out --val-share'
         )
@@ -163,10 +164,10 @@ def _set_coco_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
     """Use the files in COCO's format that lie in a folder."""
     found = find_coco(args.data, list_files(args.data))
     if not found:
-        raise ValueError(f"--data {args.data} has no JSON file in COCO's format")
+        raise InputError(f"--data {args.data} has no JSON file in COCO's format")
     splits = assign_splits(args.data, found)
     if args.val_share and 'val' in splits:
-        raise ValueError(
+        raise InputError(
             f'--data {args.data} has a validation split already ({splits["val"]}). Leave out '
             '--val-share'
         )
@@ -178,14 +179,14 @@ def _set_coco_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
 
 def _set_coco_files(cfg: Config, args: argparse.Namespace) -> list[str]:
     if args.format not in (None, 'coco'):
-        raise ValueError(f'--format {args.format} needs a folder, but --data {args.data} is a file')
+        raise InputError(f'--format {args.format} needs a folder, but --data {args.data} is a file')
     if args.val_share and args.val_data:
-        raise ValueError(
+        raise InputError(
             '--val-share and --val-data exclude each other: --val-share writes the '
             'validation split, --val-data names it. Pass one of them'
         )
     if args.val_data and not args.val_data.is_file():
-        raise FileNotFoundError(f'--val-data {args.val_data} was not found. Pass a JSON file')
+        raise MissingFileError(f'--val-data {args.val_data} was not found. Pass a JSON file')
     return _use_coco(cfg, args, args.data, args.val_data, None)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..data_checks.findings import Finding, shorten
+from ..errors import InputError
 
 IMAGE_FOLDERS = ('JPEGImages', 'images')
 
@@ -32,7 +33,7 @@ def nearest(images: list[Path], labels: Path, name: str = '') -> Path | None:
     best = max(map(fit, images))
     fitting = [image for image in images if fit(image) == best]
     if len(fitting) > 1:
-        raise ValueError(
+        raise InputError(
             f'Several images fit {labels}: {shorten(fitting)}. Keep one, or pass a --data folder '
             'that holds one of them'
         )

@@ -12,6 +12,7 @@ from mmengine.dataset import BaseDataset, ClassBalancedDataset
 from mmengine.registry import DATASETS, init_default_scope
 
 from ..data_checks.findings import shorten
+from ..errors import InputError
 from .shared import dicts, leaf_dataset
 
 RARE = 0.5  # share of the images of the median class
@@ -77,7 +78,7 @@ def balance_classes(cfg: Config, *, repeat: bool) -> list[str]:
         return ['no class is rare, so --balance changes nothing']
     kinds = [str(hook.get('type')).rpartition('.')[2] for hook in dicts(cfg.get('custom_hooks'))]
     if switch := next((kind for kind in kinds if kind in SWITCHES), None):
-        raise ValueError(
+        raise InputError(
             f'--balance does not work with the {switch} of the config, which replaces the pipeline '
             'of a data set that is not wrapped. Leave out --balance, or start --from another config'
         )

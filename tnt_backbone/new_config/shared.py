@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..data_checks.datasets import build_leaf_datasets
+from ..errors import InputError
 
 PHASES = ('train', 'val', 'test')
 CLASS_COUNTS = ('num_classes', 'num_things_classes')
@@ -24,7 +25,7 @@ def leaf_dataset(cfg: Config, phase: str) -> dict[str, Any]:
     while isinstance(dataset, dict):
         several = dataset.get('datasets')
         if several is not None and len(several) != 1:
-            raise ValueError(
+            raise InputError(
                 f'the {phase} data of the config are {len(several)} data sets in a '
                 f'{dataset["type"]}: start from a config with one'
             )
@@ -32,7 +33,7 @@ def leaf_dataset(cfg: Config, phase: str) -> dict[str, Any]:
         if inner is None:
             return dataset
         dataset = inner
-    raise ValueError(f'{phase}_dataloader of the config has no data set: start from another config')
+    raise InputError(f'{phase}_dataloader of the config has no data set: start from another config')
 
 
 def evaluators(cfg: Config, phase: str) -> list[dict[str, Any]]:
@@ -59,7 +60,7 @@ def set_class_count(cfg: Config, number: int) -> list[str]:
         return ['the model counts no classes']
     old = len(classes) if classes else max(counts)
     if old not in counts:
-        raise ValueError(
+        raise InputError(
             f'the model counts {counts} classes, but the data of the config have {old}, so what to '
             'change is not clear: start from a config whose model and data agree'
         )

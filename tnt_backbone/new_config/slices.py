@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 from pycocotools import mask as coco_masks
 
 from ..data_checks.coco_file import CocoFile, Entry, read_coco
+from ..errors import ExistingFileError, InputError
 from ..predict.tiles import OVERLAP, require_sahi
 from .shared import PHASES, dicts, leaf_dataset
 
@@ -41,7 +42,7 @@ def slice_data(cfg: Config, side: int, folder: Path, *, overwrite: bool = False)
     require_sahi()
     if folder.exists():
         if not overwrite:
-            raise FileExistsError(f'{folder} exists. Pass another OUT.py, or --force')
+            raise ExistingFileError(f'{folder} exists. Pass another OUT.py, or --force')
         shutil.rmtree(folder)
     written: dict[str, tuple[Path, str]] = {}
     for phase in PHASES:
@@ -105,7 +106,7 @@ def slice_file(file: CocoFile, images: Path, target: Path, side: int) -> tuple[P
             continue
         width, height = picture.size
         if (width, height) != (image['width'], image['height']):
-            raise ValueError(
+            raise InputError(
                 f'{images / image["file_name"]} is {width}x{height} pixels, but {file.path} says '
                 f'{image["width"]}x{image["height"]}. Correct the file, or leave out --slice'
             )

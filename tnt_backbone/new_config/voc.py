@@ -17,6 +17,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ..data_checks.findings import Finding, shorten
+from ..errors import InputError
 from .class_names import choose_classes
 from .data_folder import (
     by_stem,
@@ -163,7 +164,7 @@ def _pair(
     times = Counter(str(item.image) for item in items)
     twice = [name for name, number in times.items() if number > 1]
     if twice:
-        raise ValueError(
+        raise InputError(
             f'{len(twice)} images have several XML files: {shorten(twice)}. Keep one for each'
         )
     notes = []
@@ -197,7 +198,7 @@ def _split(
     """Return the splits of ``ImageSets/Main``, else of folders named train, val and test."""
     places = sorted({file.parent for file in files if file.parts[-3:-1] == ('ImageSets', 'Main')})
     if len(places) > 1:
-        raise ValueError(
+        raise InputError(
             f'--data {root} has several lists of splits: {shorten(places, 8)}. Pass a folder that '
             'has one'
         )
@@ -219,7 +220,7 @@ def _split(
             )
             findings.append(Finding(left_out_kind(len(missing), len(found)), split, text))
     if splits and 'train' not in splits:
-        raise ValueError(f'{lists} has no train.txt or trainval.txt. Add one')
+        raise InputError(f'{lists} has no train.txt or trainval.txt. Add one')
     if splits:
         used = {item.image for listed in splits.values() for item in listed}
         if unused := [str(item.labels) for item in items if item.image not in used]:
@@ -249,7 +250,7 @@ def _find_listed(name: str, by_ending: dict[str, list[Item]], place: Path) -> It
         ending = '/'.join(parts[i:])
         found = by_ending.get(ending) or by_ending.get(str(Path(ending).with_suffix(''))) or []
         if len(found) > 1:
-            raise ValueError(
+            raise InputError(
                 f'{place}: {name} could be {shorten([item.labels for item in found])}. Write the '
                 'name with its folder'
             )

@@ -15,6 +15,7 @@ from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 from ..data_checks.findings import Finding, notes_unless_error, shorten
+from ..errors import ExistingFileError, InputError
 from .labelled import (
     REASONS,
     Item,
@@ -47,7 +48,7 @@ def write_coco(data: LabelledImages, stem: Path, *, overwrite: bool = False) -> 
     data.splits = {split: items for split, items in data.splits.items() if items}
     if 'train' not in data.splits:
         why = ' '.join(finding.text for finding in data.findings)
-        raise ValueError(f'--data {data.root} has no image to train on. {why}')
+        raise InputError(f'--data {data.root} has no image to train on. {why}')
     alone = len(data.splits) == 1
     paths = {
         split: stem.with_name(f'{stem.name}_coco{"" if alone else f"_{split}"}.json')
@@ -126,7 +127,7 @@ def require_own(path: Path) -> None:
     except ValueError:
         own = False
     if not own:
-        raise FileExistsError(
+        raise ExistingFileError(
             f"{path} exists, and the annotations in COCO's format would be written there. Pass "
             'another name than OUT.py, or --force'
         )

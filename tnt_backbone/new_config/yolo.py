@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..data_checks.findings import Finding, shorten
+from ..errors import InputError, MissingFileError
 from .data_folder import is_image, list_files, read_text, split_by_folders
 from .labelled import (
     Item,
@@ -51,10 +52,10 @@ def read_yolo(root: Path) -> LabelledImages:
     items = [item for found in splits.values() for item in found]
     labelled = [item for item in items if item.labels]
     if not items:
-        raise ValueError(f'--data {root} has no images. Put them beside their label files')
+        raise InputError(f'--data {root} has no images. Put them beside their label files')
     if not labelled:
         tried = _label_paths(items[0].image)
-        raise ValueError(
+        raise InputError(
             f'None of the {len(items)} images of --data {root} has a label file. Of the first one, '
             f'it would be {tried[0]} or {tried[-1]}. Put the label files there'
         )
@@ -78,7 +79,7 @@ def _images(
     """Return the images of each split: as described, else as lists or folders say."""
     if said.splits:
         if 'train' not in said.splits:
-            raise ValueError(f'{said.place} has no train. Add the folder of the training images')
+            raise InputError(f'{said.place} has no train. Add the folder of the training images')
         return _described_images(said, said.splits)
     lists = {
         split: [name for name in names if (root / name).is_file()] for split, names in LISTS.items()
@@ -103,19 +104,19 @@ def _described_images(
             if place is None:
                 text = f'{said.place}: {split}: {entry} was not found in {shorten(said.folders)}'
                 if split != 'test':
-                    raise FileNotFoundError(f'{text}. Correct the path')
+                    raise MissingFileError(f'{text}. Correct the path')
                 notes.append(f'{text}, so there is no test split')
                 continue
             # Roboflow writes ../train/images into a file that lies beside train/
             inside = resolve(entry.lstrip('./\\'), said.folders) if entry[:2] == '..' else None
             if inside and inside.resolve() != place.resolve():
-                raise ValueError(
+                raise InputError(
                     f'{said.place}: {split}: {entry} could be {place} or {inside}. Write the whole '
                     'path'
                 )
             before = places.setdefault(place, (split, entry))
             if before[1] != entry:
-                raise ValueError(
+                raise InputError(
                     f'{said.place}: {before[0]}: {before[1]} and {split}: {entry} are both {place} '
                     'on this computer. Correct the paths'
                 )
@@ -131,7 +132,7 @@ def _described_images(
                 findings.append(Finding(left_out_kind(len(missing), total), split, text))
         images[split] = list(found)
     if not images['train']:
-        raise ValueError(f'{said.place}: {shorten(splits["train"])} holds no image. Add the images')
+        raise InputError(f'{said.place}: {shorten(splits["train"])} holds no image. Add the images')
     return images, findings, notes
 
 

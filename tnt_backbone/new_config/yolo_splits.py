@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from ..data_checks.findings import shorten
+from ..errors import InputError
 from .class_names import check_class_names, read_class_names
 from .data_folder import list_files, read_text
 
@@ -69,7 +70,7 @@ def describe(root: Path) -> Description:
     files = list_files(root)
     found = find_descriptions(files)
     if len(found) > 1:
-        raise ValueError(
+        raise InputError(
             f'--data {root} has several files that describe a data set: {shorten(found, 8)}. Pass '
             'the one to use as --data'
         )
@@ -81,13 +82,13 @@ def describe(root: Path) -> Description:
 def _from_class_file(root: Path, files: list[Path]) -> Description:
     listed = [f for f in files if f.name.lower() in CLASS_FILES or f.suffix.lower() == '.names']
     if not listed:
-        raise ValueError(
+        raise InputError(
             f'--data {root} has no names of classes: no data.yaml, no {", no ".join(CLASS_FILES)}. '
             f'Write {root / "classes.txt"} with one name per line, class 0 first'
         )
     names = {file: read_class_names(file) for file in listed}
     if len({tuple(found) for found in names.values()}) > 1:
-        raise ValueError(f'The names of classes differ in {shorten(listed, 8)}. Keep one file')
+        raise InputError(f'The names of classes differ in {shorten(listed, 8)}. Keep one file')
     return Description(listed[0], dict(enumerate(names[listed[0]])), [root], {})
 
 
@@ -114,23 +115,23 @@ def _names(content: dict[str, Any], path: Path, folders: list[Path]) -> dict[int
     if isinstance(names, str) and path.suffix.lower() not in YAML:
         file = resolve(names, folders)
         if file is None:
-            raise ValueError(f'{path}: names={names} was not found. Correct the path')
+            raise InputError(f'{path}: names={names} was not found. Correct the path')
         names = read_class_names(file)
     if names is None and str(count).isdigit():
         names = [f'class_{number}' for number in range(int(str(count)))]  # Ultralytics' names
     if isinstance(names, list):
         names = dict(enumerate(names))
     if not isinstance(names, dict) or not all(str(number).isdigit() for number in names):
-        raise ValueError(
+        raise InputError(
             f'{path}: names is {names!r}. Write a list with one name per class, or a number and a '
             'name for each'
         )
     if other := [name for name in names.values() if not isinstance(name, str)]:
-        raise ValueError(f'{path}: a name is {other[0]!r}. Write a text for each class')
+        raise InputError(f'{path}: a name is {other[0]!r}. Write a text for each class')
     by_number = {int(number): name.strip() for number, name in names.items()}
     check_class_names(list(by_number.values()), path)
     if count is not None and str(count) != str(len(by_number)):
-        raise ValueError(f'{path}: nc is {count}, but names has {len(by_number)}. Make them equal')
+        raise InputError(f'{path}: nc is {count}, but names has {len(by_number)}. Make them equal')
     return dict(sorted(by_number.items()))
 
 
@@ -139,7 +140,7 @@ def _keypoints(content: dict[str, Any], path: Path) -> int | None:
     if shape is None:
         return None
     if not isinstance(shape, list) or len(shape) != 2 or not all(str(s).isdigit() for s in shape):
-        raise ValueError(f'{path}: kpt_shape is {shape!r}, not two numbers such as [17, 3]')
+        raise InputError(f'{path}: kpt_shape is {shape!r}, not two numbers such as [17, 3]')
     return int(shape[0]) * int(shape[1])
 
 
@@ -148,7 +149,7 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_bytes(), Loader=yaml.BaseLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} is not YAML ({error}). Correct it') from error
+        raise InputError(f'{path} is not YAML ({error}). Correct it') from error
     return content if isinstance(content, dict) else {}
 
 

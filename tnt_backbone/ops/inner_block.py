@@ -33,6 +33,7 @@ from torch.nn import Parameter
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import register_flop_formula
 
+from ..errors import InputError
 from . import chunked, native, reference, triton
 from .constant import is_exporting
 from .reference import InnerBlockParams
@@ -109,7 +110,7 @@ def choose_backend(words: Tensor, params: InnerBlockParams, backend: str | None 
     reason = _why_not(asked, words)
     if reason:
         able = tuple(path for path in BACKENDS if not _why_not(path, words))
-        raise ValueError(
+        raise InputError(
             f'{_origin(backend)}{asked!r} cannot run: {reason}. Choose one of {able} here, or '
             'leave the choice to the device'
         )
@@ -125,7 +126,7 @@ def check_backend(backend: str | None) -> str | None:
     asked = backend or os.environ.get(VARIABLE) or None
     asked = OLD_NAMES.get(asked or '', asked)
     if asked is not None and asked not in BACKENDS:
-        raise ValueError(f'{_origin(backend)}{asked!r} is not known: choose one of {BACKENDS}')
+        raise InputError(f'{_origin(backend)}{asked!r} is not known: choose one of {BACKENDS}')
     return asked
 
 

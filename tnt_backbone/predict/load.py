@@ -12,6 +12,7 @@ from torch import nn
 
 from ..checkpoints import resolve_checkpoint
 from ..checkpoints.read import read_meta, read_tensors
+from ..errors import InputError
 from ..run.config import read_config
 from ..run.embedded_config import UntrustedConfigError, test_dataset, trusted_config
 from ..run.operators import replace_missing_operators
@@ -70,12 +71,12 @@ def _read_cfg(
         except UntrustedConfigError as error:
             raise UntrustedConfigError(f'{path}: {error}') from error
     else:
-        raise ValueError(
+        raise InputError(
             f'{path} has weights but no config, so its model is not known. Pass the config of the '
             'run: --config FILE'
         )
     if not test_dataset(cfg).get('pipeline'):
-        raise ValueError(
+        raise InputError(
             f'the config of {path} has no test pipeline (test_dataloader.dataset.pipeline), which '
             'says how pictures are read. Pass one that has: --config FILE'
         )
@@ -95,7 +96,7 @@ def _load(model: nn.Module, tensors: dict[str, torch.Tensor], path: str) -> None
         found = [f'wrong shape: {wrong[:3]}'] if wrong else []
         found += [f'{len(missing)} missing: {missing[:3]}'] if missing else []
         found += [f'{len(surplus)} unknown: {surplus[:3]}'] if surplus else []
-        raise ValueError(
+        raise InputError(
             f'the weights of {path} do not fit the model of its config ({"; ".join(found)}). Pass '
             'the config that it was trained with: --config FILE'
         )
@@ -112,7 +113,7 @@ def _classes(
     lower = [{str(key).lower(): value for key, value in (p or {}).items()} for p in places]
     known = next((place for place in lower if place.get('classes')), None)
     if known is None:
-        raise ValueError(
+        raise InputError(
             f'{path} does not say what its classes are called. Pass a config with metainfo=dict('
             'classes=(...)) in its test data set: --config FILE'
         )

@@ -13,6 +13,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 from torch.utils.data import DataLoader
 
+from ..errors import InputError
 from ..run.embedded_config import test_dataset
 from .pictures import Picture, UnreadablePictureError, find_pictures, read_frames
 from .prepare import Preparation, PreparedPictures
@@ -158,9 +159,9 @@ class TrainedModel:
     def _set_tiles(self, tiles: int | None) -> None:
         """Let a segmentor slide over the picture, or not; look for what a detector needs."""
         if tiles is not None and self.task == 'classification':
-            raise ValueError(f'tiles={tiles}: a classifier sees the whole picture. Leave it out')
+            raise InputError(f'tiles={tiles}: a classifier sees the whole picture. Leave it out')
         if tiles is not None and tiles < 32:
-            raise ValueError(f'tiles={tiles} is a side in pixels, and 32 is the least')
+            raise InputError(f'tiles={tiles} is a side in pixels, and 32 is the least')
         if self.task == 'segmentation':
             stride = tiles and round(tiles * (1 - OVERLAP))
             slide = {'mode': 'slide', 'crop_size': (tiles, tiles), 'stride': (stride, stride)}
@@ -258,7 +259,7 @@ def _pictures_of(source: Any) -> Iterator[Picture]:
         )
         if not isinstance(pixels, np.ndarray) or pixels.ndim != 3 or pixels.shape[2] != 3:
             got = getattr(pixels, 'shape', type(pixels).__name__)
-            raise ValueError(
+            raise InputError(
                 f'source is {got}: pass a path, a PIL image, or an array (H, W, 3) in BGR'
             )
         yield Picture('array', '', pixels=np.ascontiguousarray(pixels))

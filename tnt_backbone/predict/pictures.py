@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
+from ..errors import InputError, MissingFileError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -17,7 +19,7 @@ VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
 LISTS = ('.txt',)
 
 
-class UnreadablePictureError(ValueError):
+class UnreadablePictureError(InputError):
     """A picture is damaged, or does not exist."""
 
 
@@ -81,7 +83,7 @@ def _find(source: str, roots: list[str]) -> Iterator[str]:
     if path.is_dir():
         roots.append(str(path))
         if not (found := sorted(map(str, _walk(path)))):
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'{source} has no pictures. Endings that are read: {" ".join(PICTURES + VIDEOS)}'
             )
         yield from found
@@ -92,7 +94,7 @@ def _find(source: str, roots: list[str]) -> Iterator[str]:
     elif path.is_file():
         if not path.name.lower().endswith(PICTURES + VIDEOS):
             known = ' '.join(PICTURES + VIDEOS + LISTS)
-            raise ValueError(f'{source} is no picture. Endings that are read: {known}')
+            raise InputError(f'{source} is no picture. Endings that are read: {known}')
         roots.append(str(path.parent))
         yield str(path)
     elif glob.has_magic(source):
@@ -100,12 +102,12 @@ def _find(source: str, roots: list[str]) -> Iterator[str]:
             file for file in glob.glob(str(path), recursive=True) if _is_read(Path(file))
         )
         if not found:
-            raise FileNotFoundError(f'no picture fits the pattern {source!r}')
+            raise MissingFileError(f'no picture fits the pattern {source!r}')
         fixed = itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)
         roots.append(str(Path(*fixed)))
         yield from found
     else:
-        raise FileNotFoundError(f'{source!r} does not exist. Pass a picture, a folder or a pattern')
+        raise MissingFileError(f'{source!r} does not exist. Pass a picture, a folder or a pattern')
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -136,4 +138,4 @@ def read_frames(video: Picture) -> Iterator[Picture]:
     finally:
         capture.release()
     if not number:
-        raise ValueError(f'{video.path} cannot be read as a video. OpenCV reads H.264 in .mp4')
+        raise InputError(f'{video.path} cannot be read as a video. OpenCV reads H.264 in .mp4')

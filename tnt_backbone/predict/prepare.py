@@ -8,6 +8,7 @@ from mmengine.registry import TRANSFORMS
 from torch.utils.data import Dataset
 
 from ..datasets.load_image import LoadImageOrSkip
+from ..errors import InputError
 from .pictures import Picture, UnreadablePictureError
 
 # Transforms of a test pipeline that read the truth, which a prediction does not have.
@@ -25,7 +26,7 @@ class Preparation:
         first, *others = pipeline
         name = _short(first['type'])
         if name != 'LoadImageFromFile' and name != 'LoadImageOrSkip':
-            raise ValueError(
+            raise InputError(
                 f'the test pipeline begins with {first["type"]}; LoadImageFromFile is known. Pass '
                 'a config whose test pipeline begins with it: --config FILE'
             )

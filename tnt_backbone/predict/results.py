@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..errors import InputError
 from .draw import draw_labels, draw_objects, draw_text
 
 SCORE = 0.3  # objects of a lower score are left out; MMDetection's threshold for drawing
@@ -27,9 +28,9 @@ def labels_of(classes: Collection[str] | None, known: Sequence[str], task: str) 
     if classes is None:
         return None
     if task != 'detection':
-        raise ValueError(f'classes={list(classes)}: only objects can be left out, not {task}')
+        raise InputError(f'classes={list(classes)}: only objects can be left out, not {task}')
     if unknown := [name for name in classes if name not in known]:
-        raise ValueError(
+        raise InputError(
             f'classes={unknown} are not known to the model. It knows {", ".join(known)}'
         )
     return [known.index(name) for name in classes]

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from mmengine.structures import InstanceData
 
+from ..errors import MissingPackageError
+
 if TYPE_CHECKING:
     from .results import Detection
 
@@ -24,7 +26,7 @@ def require_sahi() -> None:
         ImportError: If it is not installed.
     """
     if find_spec('sahi') is None:
-        raise ImportError("Tiles need sahi. Run: pip install 'tnt-backbone[tiles]'")
+        raise MissingPackageError("Tiles need sahi. Run: pip install 'tnt-backbone[tiles]'")
 
 
 def detect_in_tiles(

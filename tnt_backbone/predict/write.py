@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from ..errors import ExistingFileError
 from .pictures import UnreadablePictureError
 from .results import Result, Segmentation
 
@@ -59,7 +60,7 @@ class PredictionFolder:
         if not whole:
             return set()
         if whole[0] != self._settings:
-            raise FileExistsError(
+            raise ExistingFileError(
                 f'{self.folder} holds predictions of another checkpoint or with other options '
                 f'({whole[0]}). Pass another --out, or --force to write them again'
             )

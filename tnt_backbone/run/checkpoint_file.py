@@ -13,6 +13,7 @@ from ..checkpoints.convert import to_ours
 from ..checkpoints.published import SCHEME
 from ..checkpoints.read import read_meta, read_tensors
 from ..checkpoints.safe_globals import training_checkpoints_are_safe
+from ..errors import InputError, MissingFileError
 from .config import complete_config
 from .embedded_config import trusted_test_config
 from .pretrained import our_backbones
@@ -50,7 +51,7 @@ def set_resume(cfg: Config, resume: str | None) -> list[str]:
         ]
     path = find_latest_checkpoint(cfg.work_dir)
     if not path or not Path(path).is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f'{cfg.work_dir}/last_checkpoint names {path!r}, which does not exist. If the file was '
             'moved, pass its new path: --resume PATH. For a new run, pass another --work-dir'
         )
@@ -89,7 +90,7 @@ def check_checkpoint(path: str, *, resume: bool = False) -> None:
         return
     if not Path(path).is_file():
         near = sorted(str(file) for file in Path(path).parent.glob('*.pth'))
-        raise FileNotFoundError(
+        raise MissingFileError(
             f'The checkpoint {path!r} does not exist. Checkpoints in its folder: '
             + (', '.join(near) or 'none')
         )
@@ -100,7 +101,7 @@ def check_checkpoint(path: str, *, resume: bool = False) -> None:
         content = torch.load(path, map_location='cpu', weights_only=True)
     missing = [key for key in ('meta', 'message_hub', 'optimizer') if key not in content]
     if missing:
-        raise ValueError(
+        raise InputError(
             f'{path} cannot be resumed, because these parts are missing: {", ".join(missing)}. For '
             f'a new run that starts from its weights, pass --cfg-options load_from={path}'
         )
@@ -129,7 +130,7 @@ def config_of_checkpoint(
     """
     text = read_meta(resolve_checkpoint(path)).get('cfg')
     if not isinstance(text, str):
-        raise ValueError(f'{path} has no config inside. Pass one: CONFIG {path}')
+        raise InputError(f'{path} has no config inside. Pass one: CONFIG {path}')
     cfg = trusted_test_config(text, trust=trust)
     complete_config(cfg, path, options=options, work_dir=work_dir, launcher=launcher)
     return cfg

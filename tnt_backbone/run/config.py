@@ -9,6 +9,7 @@ from typing import Any
 import mmengine
 from mmengine.config import Config
 
+from ..errors import InputError
 from .find_config import find_config
 
 # files whose lines say nothing about a mistake in a config
@@ -45,7 +46,7 @@ def read_config(
     path = find_config(path)
     cfg = read_file(path)
     if needs_model and not isinstance(cfg.get('model'), dict):
-        raise ValueError(f'{path} is no config of a training or test: it has no "model"')
+        raise InputError(f'{path} is no config of a training or test: it has no "model"')
     complete_config(cfg, path, options=options, work_dir=work_dir, launcher=launcher)
     return cfg
 
@@ -73,7 +74,7 @@ def complete_config(
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError) as error:
-        raise ValueError(f'--cfg-options do not fit {path}: {error.args[0]}') from error
+        raise InputError(f'--cfg-options do not fit {path}: {error.args[0]}') from error
     cfg.launcher = launcher
     if work_dir is not None:
         cfg.work_dir = work_dir
@@ -96,7 +97,7 @@ def read_file(path: str | Path) -> Config:
     try:
         return Config.fromfile(path)
     except Exception as error:
-        raise ValueError(f'{path} cannot be read as a config: {_reason(error)}') from error
+        raise InputError(f'{path} cannot be read as a config: {_reason(error)}') from error
 
 
 def _reason(error: BaseException) -> str:
@@ -122,7 +123,7 @@ def enable_auto_scale_lr(cfg: Config) -> None:
         ValueError: If the config does not say for which batch size its learning rate was chosen.
     """
     if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
-        raise ValueError(
+        raise InputError(
             '--auto-scale-lr needs the batch size that the learning rate was chosen for: add '
             'auto_scale_lr = dict(enable=False, base_batch_size=16) to the config'
         )

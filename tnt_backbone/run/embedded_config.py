@@ -31,6 +31,7 @@ from mmengine.utils import get_object_from_string
 from torch import nn
 
 from ..checkpoints.init_cfg import split_init_cfg
+from ..errors import InputError
 from .libraries import LIBRARIES
 
 PACKAGES = (*LIBRARIES, 'mmcv', 'mmengine', 'tnt_backbone')  # of types and imports
@@ -67,7 +68,7 @@ WRITTEN = ('outfile_prefix', 'out_file_path', 'output_dir', 'out_dir', 'format_o
 TEXTS = ('classes',)
 
 
-class UntrustedConfigError(ValueError):
+class UntrustedConfigError(InputError):
     """A checkpoint's config asks for something that only its owner can allow."""
 
 

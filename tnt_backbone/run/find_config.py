@@ -3,6 +3,8 @@
 import difflib
 from pathlib import Path
 
+from ..errors import MissingFileError
+
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -34,7 +36,7 @@ def find_config(path: str) -> str:
     if Path(path).name == path and of_package.is_file():
         return str(of_package)
     wrong = 'is a folder' if Path(path).is_dir() else 'does not exist'
-    raise FileNotFoundError(f'The config {path!r} {wrong}. {_near_names(Path(path))}')
+    raise MissingFileError(f'The config {path!r} {wrong}. {_near_names(Path(path))}')
 
 
 def _near_names(path: Path) -> str:

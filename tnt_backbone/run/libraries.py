@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.fileio import join_path
 
+from ..errors import InputError
 from .config import DATALOADERS
 
 
@@ -25,7 +26,7 @@ def _draw_into_visualizer(cfg: Config, folder: str) -> None:
 def _dump_predictions(metric: str) -> Callable[[Config, str], None]:
     def add_metric(cfg: Config, out: str) -> None:
         if not out.endswith(('.pkl', '.pickle')):
-            raise ValueError(
+            raise InputError(
                 f'--out {out!r} must end in .pkl: predictions are written as a pickle file'
             )
         cfg.test_evaluator = [*_evaluators(cfg), {'type': metric, 'out_file_path': out}]
@@ -35,7 +36,7 @@ def _dump_predictions(metric: str) -> Callable[[Config, str], None]:
 
 def _write_label_maps(cfg: Config, out: str) -> None:
     if Path(out).suffix:
-        raise ValueError(f'--out {out!r} must be a folder: label maps are written as PNG files')
+        raise InputError(f'--out {out!r} must be a folder: label maps are written as PNG files')
     cfg.test_evaluator = [
         _mirrored(cfg, {**evaluator, 'output_dir': out}) for evaluator in _evaluators(cfg)
     ]
@@ -116,7 +117,7 @@ def library_of(cfg: Config) -> Library:
     """
     scope = cfg.get('default_scope')
     if scope not in LIBRARIES:
-        raise ValueError(
+        raise InputError(
             f'default_scope={scope!r} of the config is not one of {", ".join(LIBRARIES)}. Set it '
             "to the library of the config's models, such as default_scope = 'mmdet'"
         )
@@ -146,7 +147,7 @@ def show_predictions(cfg: Config, *, show: bool, show_dir: str | None, wait_time
     """
     hook = (cfg.get('default_hooks') or {}).get('visualization')
     if hook is None or not cfg.get('visualizer'):
-        raise ValueError(
+        raise InputError(
             '--show and --show-dir need a visualizer and default_hooks.visualization in the '
             'config, as in configs/_base_/runtimes/detection.py'
         )
@@ -172,7 +173,7 @@ def use_amp_for_testing(cfg: Config) -> None:
         ValueError: If the library's predictions cannot be made from such maps.
     """
     if not library_of(cfg).tests_in_amp:
-        raise ValueError(
+        raise InputError(
             f'--amp: {cfg.default_scope} tests only in float32. Its boxes get the dtype of the '
             'feature maps, and its NMS takes no other dtype than float32. Leave --amp out'
         )
@@ -187,7 +188,7 @@ def use_tta(cfg: Config) -> None:
     """
     missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
     if missing:
-        raise ValueError(
+        raise InputError(
             f'--tta: the config has no {" and no ".join(missing)}. Add them as in configs/_base_, '
             'or leave --tta out to test each image once'
         )

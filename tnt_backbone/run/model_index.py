@@ -4,6 +4,7 @@ from pathlib import Path
 
 import mmengine
 
+from ..errors import MissingFileError
 from .find_config import home
 
 INDEX = 'model-index.yml'
@@ -27,7 +28,7 @@ def register_model_index(root: Path | str | None = None) -> None:
     folder = home() if root is None else Path(root)
     index = folder / INDEX
     if not index.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f'{INDEX} is not in {folder}. Pass the folder of a checkout: '
             "register_model_index('/path/to/the/clone')"
         )

@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS, init_default_scope
 
 from ..data_checks.datasets import build_leaf_datasets, check_files, check_num_classes
+from ..errors import InputError
 from .checkpoint_file import check_checkpoint
 from .pretrained import check_backbones, check_pretrained, notes_on_frozen_parts
 
@@ -55,7 +56,7 @@ def require_keys(cfg: Config, keys: tuple[str, ...], purpose: str, advice: str =
     """
     missing = [key for key in keys if cfg.get(key) is None]
     if missing:
-        raise ValueError(
+        raise InputError(
             f'the config has no {" and no ".join(missing)}. For {purpose} it must have '
             f'{", ".join(keys)}{advice}'
         )
@@ -73,7 +74,7 @@ def _check_optimizer(cfg: Config) -> None:
             return
     known = sorted(OPTIMIZERS.module_dict)
     near = difflib.get_close_matches(kind, known, n=3, cutoff=0.5)
-    raise ValueError(
+    raise InputError(
         f'optim_wrapper.optimizer.type={kind!r} is unknown. '
         + (f'Did you mean {" or ".join(near)}?' if near else f'Known are {", ".join(known)}')
     )

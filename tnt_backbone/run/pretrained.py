@@ -13,7 +13,7 @@ from ..backbones import BACKBONES
 from ..checkpoints import resolve_checkpoint
 from ..checkpoints.init_cfg import load_options, split_init_cfg
 from ..checkpoints.load import select_tensors
-from ..errors import is_message
+from ..errors import InputError, UserError
 
 # mmengine fetches these itself
 FOREIGN_SCHEMES = (
@@ -72,7 +72,7 @@ def replace_backbone_weights(cfg: Config, file: str) -> None:
         if path.endswith('.backbone') and 'type' in part
     }
     if len(backbones) != 1:
-        raise ValueError(
+        raise InputError(
             f'--weights is for a model with one backbone, and this one has {len(backbones)} '
             f'{sorted(backbones)}. Name the place: --cfg-options '
             f'model.backbone.init_cfg.type=Pretrained model.backbone.init_cfg.checkpoint={file}'
@@ -148,13 +148,11 @@ def check_backbones(cfg: Config) -> None:
         try:
             inspect.signature(kind).bind(**options)
         except TypeError as error:
-            raise ValueError(f'{path} of the config: {kind.__name__}() {error}') from error
+            raise InputError(f'{path} of the config: {kind.__name__}() {error}') from error
         try:
             with torch.device('meta'):
                 backbone = kind(**options)
-        except (TypeError, ValueError) as error:
-            if not is_message(error):
-                raise
-            raise ValueError(f'{path} of the config: {error}') from error
+        except UserError as error:
+            raise InputError(f'{path} of the config: {error}') from error
         for init in split_init_cfg(backbone.init_cfg)[0]:
             select_tensors(backbone, **load_options(init))

@@ -10,6 +10,8 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
+from ..errors import InputError
+
 # The variables that each launcher sets and mmengine reads
 LAUNCHER_VARIABLES = {
     'none': (),
@@ -30,7 +32,7 @@ def check_launcher(launcher: str) -> None:
     """
     missing = [name for name in LAUNCHER_VARIABLES[launcher] if name not in os.environ]
     if missing:
-        raise ValueError(
+        raise InputError(
             f'--launcher {launcher} is for processes that it has started, but these variables are '
             f'not set: {", ".join(missing)}. Use tools/dist_train.sh, dist_test.sh, slurm_train.sh '
             'or slurm_test.sh, or leave --launcher out'
@@ -51,7 +53,7 @@ def init_cpu_processes(cfg: Config) -> None:
     if cfg.launcher == 'none' or get_device() != 'cpu':
         return
     if cfg.launcher != 'pytorch':
-        raise ValueError(
+        raise InputError(
             f'--launcher {cfg.launcher} needs a GPU in each process, and none is visible. On CPUs '
             'use tools/dist_train.sh or tools/dist_test.sh'
         )
