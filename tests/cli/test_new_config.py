@@ -230,11 +230,11 @@ def test_coco(make, run, coco_root, tmp_path):
 
 def test_a_folder_of_yolo_with_a_rare_class(make, run, tmp_path, capsys):
     root = tmp_path / 'yolo'
-    for split, number in (('train', 8), ('val', 2)):
+    for split, number in (('train', 5), ('val', 1)):
         for i in range(number):
             fill(root / 'images' / split, f'{i}.png', np.full((64, 64, 3), 20 * i))
             (root / 'labels' / split).mkdir(parents=True, exist_ok=True)
-            label = 1 if i == 7 else 0
+            label = 1 if i == 4 else 0
             (root / 'labels' / split / f'{i}.txt').write_text(f'{label} 0.5 0.5 0.5 0.25\n')
     (root / 'data.yaml').write_text('train: images/train\nval: images/val\nnames: [box, disc]\n')
     cfg, said = make(
@@ -242,24 +242,23 @@ def test_a_folder_of_yolo_with_a_rare_class(make, run, tmp_path, capsys):
     )
     assert cfg.train_dataloader.dataset.dataset.ann_file == str(tmp_path / 'c_coco_train.json')
     assert 'format: yolo' in said
-    assert 'disc 1 -> 2. An epoch has 9 images instead of 8' in said
+    assert 'disc 1 -> 2. An epoch has 6 images instead of 5' in said
     with pytest.raises(SystemExit) as stopped:
         run('check_data.py', tmp_path / 'c.py', '--workers', 1)
     assert stopped.value.code == 0
-    assert 'CocoDataset: 8 images' in capsys.readouterr().out
+    assert 'CocoDataset: 5 images' in capsys.readouterr().out
     run(
         'train.py',
         tmp_path / 'c.py',
         '--work-dir',
         tmp_path / 'run',
+        '--no-validate',
         '--cfg-options',
-        *NO_WORKERS,
+        NO_WORKERS[0],
         'train_cfg.max_epochs=1',
-        'model.test_cfg.score_thr=0.0',
         'train_dataloader.dataset.dataset.pipeline.2.scale=(64,64)',
-        'val_dataloader.dataset.pipeline.1.scale=(64,64)',
     )
-    assert {'loss', 'coco/bbox_mAP'} <= logged(tmp_path / 'run')
+    assert (tmp_path / 'run' / 'epoch_1.pth').is_file()
 
 
 def logged(work_dir):
