@@ -85,3 +85,17 @@ def test_when_all_images_are_damaged_the_run_stops(coco_root):
     data.max_refetch = 5
     with pytest.raises(Exception, match='Cannot find valid image'):  # mmengine's
         data[0]
+
+
+def test_an_error_of_opencv_itself_is_a_damaged_image(tmp_path, monkeypatch):
+    """OpenCV raises for more pixels than it allows, and returns nothing for other damage."""
+
+    def refuse(*args, **kwargs):
+        raise cv2.error('CV_IO_MAX_IMAGE_PIXELS')
+
+    monkeypatch.setattr(images.mmcv, 'imfrombytes', refuse)
+    path = tmp_path / 'a.png'
+    path.write_bytes(b'any')
+    with pytest.raises(ValueError, match='CV_IO_MAX_IMAGE_PIXELS'):
+        LoadImageOrSkip().read(str(path))
+    assert LoadImageOrSkip().transform({'img_path': str(path)}) is None

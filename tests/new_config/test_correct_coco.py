@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 
 import numpy as np
 import pycocotools.mask
@@ -17,6 +18,7 @@ from tnt_backbone.cli.new_config import convert, find_config, parse_args
 from tnt_backbone.data_checks.coco import find_in_annotations, find_in_orders, read_file
 from tnt_backbone.data_checks.coco_file import forget_coco_files
 from tnt_backbone.data_checks.datasets import build_leaf_datasets
+from tnt_backbone.new_config.correct_coco import correct_coco
 
 COLOURS = {'cat': (220, 40, 40), 'dog': (40, 200, 40), 'bird': (40, 40, 220)}
 BOXES = ROOT / 'configs/retinanet_tnt_s_coco.py'
@@ -384,3 +386,20 @@ def test_each_look_says_the_same_of_a_file_that_was_not_corrected(tmp_path):
             if finding.is_error
         ]
         assert found, spoil.__name__
+
+
+def test_a_copy_that_cannot_be_written_says_how_to_go_on(tmp_path, monkeypatch):
+    path = tmp_path / 'all.json'
+    content = {
+        'images': [{'id': 1, 'file_name': 'a\\b.png', 'width': 9, 'height': 9}],
+        'annotations': [],
+        'categories': [{'id': 1, 'name': 'cat'}],
+    }
+    path.write_text(json.dumps(content))
+
+    def refuse(self, *args, **kwargs):
+        raise PermissionError('read only')
+
+    monkeypatch.setattr(Path, 'write_text', refuse)
+    with pytest.raises(ValueError, match=r'all\.json.*read only.*--data.*--images'):
+        correct_coco(path)

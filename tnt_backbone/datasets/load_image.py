@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+import cv2
 import mmcv
 import mmengine.fileio
 import numpy as np
@@ -51,11 +52,14 @@ class LoadImageOrSkip(LoadImageFromFile):
         data = mmengine.fileio.get(path, backend_args=self.backend_args)
         if is_cut_off(data):
             raise InputError(f'the JPEG is cut off after {len(data)} bytes')
-        image = (
-            mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)
-            if data
-            else None
-        )
+        try:
+            image = (
+                mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)
+                if data
+                else None
+            )
+        except cv2.error as error:  # a picture with too many pixels, for one
+            raise InputError(f'OpenCV cannot decode it ({str(error).strip()})') from error
         if image is None:
             raise InputError(f'its {len(data)} bytes cannot be decoded as an image')
         return image.astype(np.float32) if self.to_float32 else image

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..data_checks.coco_file import load_json, to_box
 from ..data_checks.findings import shorten
+from ..errors import InputError
 
 Content = dict[str, Any]
 
@@ -51,8 +52,15 @@ def correct_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path
         return path, []
     corrected = path.with_name(f'{path.stem}_corrected.json')
     part = corrected.with_name(f'.{corrected.name}.part')
-    part.write_text(json.dumps(content), encoding='utf-8')
-    os.replace(part, corrected)
+    try:
+        part.write_text(json.dumps(content), encoding='utf-8')
+        os.replace(part, corrected)
+    except OSError as error:
+        raise InputError(
+            f'{path} needs corrections, but the corrected copy cannot be written ({error}). Copy '
+            'the file into a folder of your own, pass it as --data, and the folder of its images '
+            'as --images'
+        ) from error
     return corrected, [f'{corrected}: {change}' for change in changes]
 
 
