@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -89,6 +90,12 @@ def test_configs_are_found_by_name():
     assert find_config('retinanet_tnt_s_coco') == find_config('retinanet_tnt_s_coco.py') == path
     with pytest.raises(FileNotFoundError, match=r'retinanet_tnt_s_coco\.py'):
         find_config('retinanet_tnt_s_cocoo')
+    theirs = find_config('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
+    assert Path(theirs).is_file()
+    with pytest.raises(FileNotFoundError, match=r'mmdet::retinanet/no\.py.*retinanet_r'):
+        find_config('mmdet::retinanet/no.py')
+    with pytest.raises(FileNotFoundError, match=r'nolib::a\.py'):
+        find_config('nolib::a.py')
 
 
 def test_configs_are_listed_and_copied(tmp_path, monkeypatch):

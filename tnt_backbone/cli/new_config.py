@@ -13,19 +13,20 @@ r"""Write a config with one of our backbones from a stock config, with your own 
         --from mmpretrain::resnet/resnet50_8xb32_in1k.py
     python tools/new_config.py my_config.py --from configs/upernet_tnt_s_ade20k.py --data data/mine
 
-The new config needs no other file. Its first lines list what was changed. --from takes a path, or
-LIBRARY::PATH for a config that comes with an installed library (mmdet, mmseg, mmpretrain).
+The new config needs no other file. Its first lines list what was changed. --from takes a path,
+the name of a config of this package, or LIBRARY::PATH for a config that comes with an installed
+library (mmdet, mmseg, mmpretrain).
 """
 
 import argparse
 import warnings
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ExistingFileError, InputError, MissingFileError
 from ..new_config import FORMATS
+from ..run.find_config import find_config
 from .common import errors_of_the_user, make_parser
 
 if TYPE_CHECKING:
@@ -107,30 +108,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def find_config(source: str) -> Path:
-    """Return the path of a config, given as ``mmdet::retinanet/...`` or as a path.
-
-    Raises:
-        FileNotFoundError: If there is none.
-    """
-    library, separator, name = source.rpartition('::')
-    path = Path(name)
-    if separator:
-        spec = find_spec(library)
-        if spec is None or spec.origin is None:
-            raise MissingFileError(
-                f'--from {source}: {library} is not installed. Run bash tools/setup_env.sh, or '
-                'pass a path'
-            )
-        path = Path(spec.origin).parent / '.mim' / 'configs' / name
-    if not path.is_file():
-        near = sorted(str(file.name) for file in path.parent.glob('*.py'))[:8]
-        raise MissingFileError(
-            f'--from {source} was not found. Configs in its folder: {", ".join(near) or "none"}'
-        )
-    return path
-
-
 def check_arguments(args: argparse.Namespace) -> None:
     """Check that the options fit together, before any config is read.
 
@@ -160,7 +137,7 @@ def check_arguments(args: argparse.Namespace) -> None:
         )
 
 
-def convert(args: argparse.Namespace, source: Path) -> tuple['Config', list[str]]:
+def convert(args: argparse.Namespace, source: str) -> tuple['Config', list[str]]:
     """Return the new config and what was changed, one line each."""
     from .. import engine  # noqa: F401  registers our parts, as custom_imports does
     from ..new_config.backbone import convert_config, keep_backbone

@@ -1,6 +1,7 @@
 """Find a config by its path or name, and suggest similar ones."""
 
 import difflib
+from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import MissingFileError
@@ -25,11 +26,15 @@ def find_config(path: str) -> str:
     """Return the path of a config file.
 
     Args:
-        path: A path, or the name of a config of this package, such as ``retinanet_tnt_s_coco``.
+        path: A path, the name of a config of this package, such as ``retinanet_tnt_s_coco``, or
+            ``mmdet::retinanet/retinanet_r50_fpn_1x_coco.py`` for a config of an installed library.
 
     Raises:
         FileNotFoundError: If there is no such file. The text has names that are near.
     """
+    library, separator, name = path.rpartition('::')
+    if separator:
+        return _find_in_library(library, name)
     if Path(path).is_file():
         return path
     of_package = CONFIGS / f'{path.removesuffix(".py")}.py'
@@ -37,6 +42,22 @@ def find_config(path: str) -> str:
         return str(of_package)
     wrong = 'is a folder' if Path(path).is_dir() else 'does not exist'
     raise MissingFileError(f'The config {path!r} {wrong}. {_near_names(Path(path))}')
+
+
+def _find_in_library(library: str, name: str) -> str:
+    spec = find_spec(library)
+    if spec is None or spec.origin is None:
+        raise MissingFileError(
+            f'The config {library}::{name} was not found, because {library} is not installed. Run '
+            'bash tools/setup_env.sh, or pass a path'
+        )
+    path = Path(spec.origin).parent / '.mim' / 'configs' / name
+    if not path.is_file():
+        near = ', '.join(sorted(file.name for file in path.parent.glob('*.py'))[:8])
+        raise MissingFileError(
+            f'The config {library}::{name} was not found. Configs in its folder: {near or "none"}'
+        )
+    return str(path)
 
 
 def _near_names(path: Path) -> str:
