@@ -82,7 +82,8 @@ def set_coco_data(
             changes += [f'note: {note}' for note in notes_unless_error(found)]
     if val is None:
         changes.append(
-            'evaluation is on the training images: give --val-data or --val-share to know better'
+            'evaluation is on the training images. Pass --val-share, or --val-data with a JSON '
+            'file, to know better'
         )
     return [*changes, *finish(cfg, best='auto')]
 
