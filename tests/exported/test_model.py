@@ -1,12 +1,13 @@
 """What is told about files that are not ours."""
 
+import importlib.util
 import json
 import sys
 
 import onnx
 import pytest
 
-from tnt_backbone.cli import tnt
+from tnt_backbone.cli import export, tnt
 from tnt_backbone.exported.model import KEY, ExportedModel
 
 
@@ -86,3 +87,27 @@ def test_mistakes_of_an_export_are_named_and_write_nothing(
     assert exit_.value.code == 2
     assert named in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ['text.pth']
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'missing', 'extra'),
+    [
+        (['export', 'tnt://digits', '--out', 'a.onnx'], 'onnxscript', '[export]'),
+        (['export', 'tnt://digits', '--out', 'a.xml'], 'openvino', '[openvino]'),
+        (['predict', 'a.onnx', 'a.jpg'], 'onnxruntime', '[run]'),
+        (['predict', 'a.xml', 'a.jpg'], 'openvino', '[openvino]'),
+    ],
+)
+def test_missing_packages_are_named(tmp_path, monkeypatch, capsys, arguments, missing, extra):
+    monkeypatch.chdir(tmp_path)
+    if arguments[0] == 'predict':
+        for name in arguments[1:]:
+            (tmp_path / name).write_text('')
+    monkeypatch.setitem(sys.modules, missing, None)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(export, 'find_spec', lambda name: None if name == missing else find(name))
+    monkeypatch.setattr(sys, 'argv', ['tnt', *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        tnt.main()
+    assert exit_.value.code == 2
+    assert extra in capsys.readouterr().err
