@@ -16,7 +16,7 @@ import torch
 from tests.exported.models import make_model, write_pictures
 from tests.predict.conftest import data, make_checkpoint  # noqa: F401 (fixtures)
 from tnt_backbone import load_model
-from tnt_backbone.exported.export import _rounded, _write, export_model, needs_size
+from tnt_backbone.exported.export import FORMATS, _rounded, _write, export_model, needs_size
 from tnt_backbone.exported.model import ExportedModel
 from tnt_backbone.exported.parity import compare
 from tnt_backbone.exported.session import open_session
@@ -105,6 +105,7 @@ def test_pictures_of_one_size_give_what_the_model_gives(tmp_path, config, change
     assert found['passed'], found
 
 
+# These take seconds, since PyTorch's exporter does.
 def test_a_constant_made_by_tracing_is_found(tmp_path):
     class Wrong(torch.nn.Module):
         def forward(self, images):
@@ -135,7 +136,18 @@ def test_weights_in_half_precision_halve_the_file(tmp_path, suffix):
         _write(rounded.model, one_size((20, 24), 1), file, {'id': 'a'}, 'Two', half=half)
         sizes[half] = sum(part.stat().st_size for part in folder.iterdir())
         assert json.loads(open_session(file).text) == {'id': 'a'}
+        # PyTorch notes lines of source code at each node
+        assert not any(b'.py' in part.read_bytes() for part in folder.iterdir())
     assert sizes[True] < 0.55 * sizes[False]
+
+
+def test_a_full_disk_is_told(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setitem(FORMATS, '.onnx', fail)
+    with pytest.raises(ValueError, match=r'a\.onnx.*No space'):
+        _write(torch.nn.Identity(), one_size((4, 4), 1), tmp_path / 'a.onnx', {}, 'Identity')
 
 
 def test_small_numbers_are_not_dropped(tmp_path):

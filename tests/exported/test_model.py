@@ -1,21 +1,25 @@
 """What is told about files that are not ours."""
 
+import importlib.util
+import json
 import sys
 
 import onnx
 import pytest
 
-from tnt_backbone.cli import tnt
+from tnt_backbone.cli import export, tnt
 from tnt_backbone.exported.model import KEY, ExportedModel
 
 
-def foreign(path):
-    """An ONNX file of another program: one Identity."""
+def identity(path, **metadata):
+    """An ONNX file: one Identity."""
     value = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1]) for n in 'xy']
     node = onnx.helper.make_node('Identity', ['x'], ['y'])
     graph = onnx.helper.make_graph([node], 'graph', value[:1], value[1:])
     opset = [onnx.helper.make_opsetid('', 17)]
-    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=8)
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, path)
     return path
 
 
@@ -25,7 +29,39 @@ def test_a_text_and_a_file_of_another_program_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r'text\.onnx'):
         ExportedModel(text)
     with pytest.raises(ValueError, match=KEY):
-        ExportedModel(foreign(tmp_path / 'foreign.onnx'))
+        ExportedModel(identity(tmp_path / 'foreign.onnx'))
+    (tmp_path / 'text.xml').write_text('<annotation/>')
+    with pytest.raises(ValueError, match=r'text\.xml|openvino'):
+        ExportedModel(tmp_path / 'text.xml')
+
+
+ABOUT = {
+    **{'task': 'detection', 'classes': ['a'], 'palette': [[0, 0, 0]], 'parts': ['boxes']},
+    **{'id': 'first', 'size': None, 'square': 32, 'pipeline': [], 'bgr_to_rgb': True},
+    **{'mean': None, 'std': None, 'size_divisor': 32, 'pad_val': 0},
+}
+
+
+def test_files_of_a_detector_belong_together(tmp_path):
+    whole = identity(tmp_path / 'mine.onnx', **{KEY: json.dumps(ABOUT)})
+    with pytest.raises(FileNotFoundError, match=r'mine\.boxes\.onnx'):
+        ExportedModel(whole)
+    part = {'part': 'boxes', 'id': 'second'}
+    file = identity(tmp_path / 'mine.boxes.onnx', **{KEY: json.dumps(part)})
+    with pytest.raises(ValueError, match=r'mine\.boxes\.onnx'):
+        ExportedModel(whole)
+    with pytest.raises(ValueError, match=r'mine\.onnx'):
+        ExportedModel(file)
+    identity(file, **{KEY: json.dumps({**part, 'id': 'first'})})
+    assert ExportedModel(whole).task == 'detection'
+    with pytest.raises(ValueError, match='no_class'):
+        ExportedModel(whole).stream([], classes=['no_class'])
+
+
+@pytest.mark.parametrize('text', ['no JSON', '[1]', '{"task": "detection"}', '{}'])
+def test_damaged_metadata_is_named(tmp_path, text):
+    with pytest.raises(ValueError, match=r'mine\.onnx'):
+        ExportedModel(identity(tmp_path / 'mine.onnx', **{KEY: text}))
 
 
 @pytest.mark.parametrize(
@@ -36,6 +72,7 @@ def test_a_text_and_a_file_of_another_program_are_refused(tmp_path):
         (['tnt://digits', '--out', '{tmp}/a.onnx', '--size', '0', '64'], '--size'),
         (['tnt://digits', '--out', '{tmp}/a.onnx', '--size', '64', '64'], '--size'),
         (['{tmp}/none.pth', '--out', '{tmp}/a.onnx', '--size', '64', '64'], 'none.pth'),
+        (['tnt://digits', '--out', '{tmp}/text.pth/a.onnx'], '--out'),
         (['{tmp}/text.pth', '--out', '{tmp}/a.onnx', '--size', '64', '64'], 'text.pth'),
     ],
 )
@@ -50,3 +87,27 @@ def test_mistakes_of_an_export_are_named_and_write_nothing(
     assert exit_.value.code == 2
     assert named in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ['text.pth']
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'missing', 'extra'),
+    [
+        (['export', 'tnt://digits', '--out', 'a.onnx'], 'onnxscript', '[export]'),
+        (['export', 'tnt://digits', '--out', 'a.xml'], 'openvino', '[openvino]'),
+        (['predict', 'a.onnx', 'a.jpg'], 'onnxruntime', '[run]'),
+        (['predict', 'a.xml', 'a.jpg'], 'openvino', '[openvino]'),
+    ],
+)
+def test_missing_packages_are_named(tmp_path, monkeypatch, capsys, arguments, missing, extra):
+    monkeypatch.chdir(tmp_path)
+    if arguments[0] == 'predict':
+        for name in arguments[1:]:
+            (tmp_path / name).write_text('')
+    monkeypatch.setitem(sys.modules, missing, None)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(export, 'find_spec', lambda name: None if name == missing else find(name))
+    monkeypatch.setattr(sys, 'argv', ['tnt', *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        tnt.main()
+    assert exit_.value.code == 2
+    assert extra in capsys.readouterr().err

@@ -15,17 +15,22 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..errors import ExistingFileError, InputError
+from ..errors import ExistingFileError, InputError, MissingPackageError
 from ..predict.pictures import find_pictures
 from ..run.find_config import find_config
 from .common import add_trust, errors_of_the_user, make_folder, make_parser, require_checkpoint
 
 TOOL = 'tnt export'
-FORMATS = ('.onnx', '.xml')
+# Kinds of files, and the packages that write them: the module and the extra that has it
+FORMATS = {
+    '.onnx': {'onnx': 'export', 'onnxscript': 'export', 'onnxruntime': 'export'},
+    '.xml': {'onnx': 'export', 'onnxscript': 'export', 'openvino': 'openvino'},
+}
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -77,6 +82,12 @@ def _export(args: argparse.Namespace) -> bool:
         raise InputError(f'--out {args.out}: it must end in {" or ".join(FORMATS)}')
     if args.out.exists() and not args.force:
         raise ExistingFileError(f'{args.out} exists. Pass another name, or --force')
+    for module, extra in FORMATS[args.out.suffix].items():
+        if find_spec(module) is None:  # told now, not after the network was traced
+            raise MissingPackageError(
+                f'{module} is not installed, which --out {args.out.name} needs. Run: pip install '
+                f"'tnt-backbone[{extra}]'"
+            )
     require_checkpoint(args.checkpoint)
     if args.config:
         find_config(args.config)

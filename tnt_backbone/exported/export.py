@@ -167,10 +167,20 @@ def _rounded(trained: TrainedModel) -> TrainedModel:
 
 def _finish_onnx(file: Path, path: Path, text: str, half: bool) -> None:
     content = onnx.load(str(file))
+    _strip(content.graph)
     if half:
         _store_halves(content.graph)
     onnx.helper.set_model_props(content, {KEY: text})
     onnx.save(content, str(path))
+
+
+def _strip(graph: onnx.GraphProto) -> None:
+    """Leave out what PyTorch notes about each node: lines of code with this machine's paths."""
+    graph.ClearField('metadata_props')
+    values = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
+    for part in (*graph.node, *values):
+        part.ClearField('metadata_props')
+        part.ClearField('doc_string')
 
 
 def _store_halves(graph: onnx.GraphProto) -> None:

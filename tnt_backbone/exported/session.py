@@ -33,8 +33,12 @@ class OnnxSession:
     """An ONNX file in ONNX Runtime on the CPU."""
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
+        try:
+            import onnxruntime
+        except ModuleNotFoundError as error:
+            raise MissingRuntimeError(
+                "ONNX Runtime is not installed. Run: pip install 'tnt-backbone[run]'"
+            ) from error
         self._session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
         self._names = [value.name for value in self._session.get_inputs()]
         self.text: str | None = self._session.get_modelmeta().custom_metadata_map.get(KEY)
