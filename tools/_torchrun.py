@@ -5,9 +5,11 @@ usage: _torchrun.py TOOL PROCESSES [ARGUMENTS OF THE TOOL ...]
 
 import importlib
 import os
+import signal
 import sys
 from pathlib import Path
 
+RESUMABLE = 75  # exit status: ended early on request, see tnt_backbone/engine/stop_on_signal.py
 THREAD_VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS')
 
 
@@ -67,14 +69,19 @@ def main() -> None:
     if processes == '1' and os.environ.get('NNODES', '1') == '1':
         os.execv(sys.executable, [sys.executable, tool, *arguments])  # nothing to synchronise
     from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     try:
         run.main(
             [*rendezvous(), f'--nproc-per-node={processes}', tool, '--launcher=pytorch', *arguments]
         )
+    except SignalException as error:  # torchrun has passed it on, and waited for the processes
+        sys.exit(RESUMABLE if error.sigval == signal.SIGTERM else 128 + error.sigval)
     except ChildFailedError as error:  # torchrun's own traceback would bury the message
         rank, failure = error.get_first_failure()
+        if failure.exitcode == RESUMABLE:
+            sys.exit(RESUMABLE)
         print(
             f'{Path(tool).name}: process {rank} of {processes} failed with exit status '
             f'{failure.exitcode}; its message stands above',

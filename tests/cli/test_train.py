@@ -2,9 +2,11 @@
 
 import itertools
 import json
+import os
 import pickle
 import re
 import runpy
+import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.hooks import LoggerHook
 
 from tnt_backbone.checkpoints.read import read_tensors
 
@@ -107,6 +110,45 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(run, tiny_config, tmp_p
     first = f'stopped/{checkpoint.replace(str(halves[1]), str(halves[0]))}'
     train('from_path', halves[1], '--resume', first)
     assert losses('from_path') == losses('stopped')
+
+
+@pytest.mark.parametrize('loop', ['epochs', 'iterations'])
+def test_a_run_that_is_asked_to_stop_goes_on_as_if_it_had_not_been(
+    run, tiny_config, tmp_path, monkeypatch, loop
+):
+    """SIGUSR1 arrives in the sixth iteration, which is the second of an epoch of four."""
+    limit, end, saved = 'train_cfg.max_epochs', 2, 'epoch_1.pth'
+    if loop == 'iterations':
+        path = tmp_path / 'iterations.py'
+        path.write_text(ITERATIONS.format(tiny_config))
+        tiny_config, limit, end, saved = path, 'train_cfg.max_iters', 8, 'iter_6.pth'
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)]
+
+    def train(work_dir, *arguments):
+        options = ('--cfg-options', f'{limit}={end}', 'randomness.seed=0')
+        run('train.py', tiny_config, '--no-validate', '--work-dir', work_dir, *arguments, *options)
+
+    train('whole')
+    log = LoggerHook.after_train_iter
+
+    def kill_in_the_sixth(self, runner, *args, **kwargs):
+        if runner.iter == 5:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        log(self, runner, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LoggerHook, 'after_train_iter', kill_in_the_sixth)
+        with pytest.raises(SystemExit) as stopped:
+            train('stopped')
+    assert stopped.value.code == 75
+    assert sorted(losses('stopped')) == [1, 2, 3, 4, 5, 6]
+    assert Path('stopped/last_checkpoint').read_text().endswith(saved)
+    assert re.search(rf'iteration 6\b.*SIGUSR1.*{saved}.*--resume', log_text('stopped'))
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)] == before
+
+    train('stopped', '--resume')
+    rest = range(5 if loop == 'epochs' else 7, 9)
+    assert losses('stopped') == {i: losses('whole')[i] for i in rest}
 
 
 def test_resume_without_a_checkpoint_starts_from_the_beginning(run, tiny_config):

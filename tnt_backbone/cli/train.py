@@ -94,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.local_rank is not None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with errors_of_the_user(TOOL, launcher=args.launcher):
+        from ..engine.stop_on_signal import StopOnSignalHook
         from ..run.checkpoint_file import choose_loader, fetch_checkpoint
         from ..run.config import read_config
         from ..run.libraries import set_dataloader_defaults
@@ -118,5 +119,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             notes += check_training(cfg)
         choose_loader(cfg)
         suit_to_machine(cfg)
-        build_runner(cfg, notes).train()
+        runner = build_runner(cfg, notes)
+        runner.register_hook(StopOnSignalHook())
+        try:
+            runner.train()
+        except SystemExit as stopped:
+            end_cpu_processes(stopped.code)
+            raise
         end_cpu_processes()

@@ -48,8 +48,8 @@ def _find_in_library(library: str, name: str) -> str:
     spec = find_spec(library)
     if spec is None or spec.origin is None:
         raise MissingFileError(
-            f'The config {library}::{name} was not found, because {library} is not installed. Run '
-            'bash tools/setup_env.sh, or pass a path'
+            f'The config {library}::{name} was not found, because {library} is not installed. '
+            'Libraries with configs: mmdet, mmseg, mmpretrain. Or pass a path'
         )
     path = Path(spec.origin).parent / '.mim' / 'configs' / name
     if not path.is_file():

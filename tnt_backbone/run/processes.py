@@ -75,8 +75,8 @@ def _end_process_group() -> None:
         torch.distributed.destroy_process_group()
 
 
-def end_cpu_processes() -> None:
-    """End this process here, with status 0, if it is one of several on the CPU.
+def end_cpu_processes(status: Any = 0) -> None:
+    """End this process here, with an exit status, if it is one of several on the CPU.
 
     All work is done. Next, PyTorch's objects would be destroyed. That sometimes ends a process with
     "terminate called without an active exception", also after the process group was destroyed.
@@ -86,7 +86,7 @@ def end_cpu_processes() -> None:
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(status)
 
 
 def _use_plain_batch_norm(node: Any) -> None:

@@ -1,0 +1,78 @@
+"""A training that ends in order when the machine is taken away, and goes on with ``--resume``."""
+
+import os
+import signal
+import sys
+from typing import Any
+
+from mmengine.dist import is_distributed
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from torch import distributed
+
+RESUMABLE = 75  # exit status: ended early on request (EX_TEMPFAIL of sysexits.h)
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # schedulers send the first, slurm's --signal the second
+KEY = 'tnt_backbone_stop_at'
+
+
+@HOOKS.register_module()
+class StopOnSignalHook(Hook):
+    """Let SIGTERM and SIGUSR1 end the training after an iteration, with exit status 75.
+
+    A training that counts iterations saves a checkpoint first. One that counts epochs does not:
+    ``--resume`` goes on from the last epoch that ended, as if nothing had happened. All processes
+    stop after the same iteration. A second signal ends the process at once.
+    """
+
+    priority = 'LOWEST'  # after the checkpoint and the log of the iteration
+
+    def __init__(self) -> None:
+        self._asked: int | None = None
+        self._before: dict[int, Any] = {}
+        self._stop_at: int | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Listen to the signals."""
+        self._process = os.getpid()
+        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+
+    def after_train(self, runner: Runner) -> None:
+        """Leave the signals as they were."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: Any) -> None:
+        if os.getpid() == self._process:  # not a worker that has inherited this
+            self._asked = number
+        signal.signal(number, self._before[number])
+
+    def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
+        """End the training if any process was asked to."""
+        if not self._is_time(runner.iter):
+            return
+        last = None
+        for hook in runner.hooks:
+            if isinstance(hook, CheckpointHook):
+                if not hook.by_epoch:
+                    hook._save_checkpoint(runner)
+                last = getattr(hook, 'last_ckpt', None)
+        name = signal.Signals(self._asked).name if self._asked else 'a signal to another process'
+        runner.logger.warning(
+            f'The training ends after iteration {runner.iter + 1}, because of {name}. '
+            f'{f"{last} is saved" if last else "There is no checkpoint yet"}. Go on with --resume'
+        )
+        self.after_train(runner)
+        sys.exit(RESUMABLE)
+
+    def _is_time(self, iteration: int) -> bool:
+        if not is_distributed():
+            return self._asked is not None
+        # Through the processes' store, without the GPU. They are at most one iteration apart, since
+        # each waits for the gradients of all, so two iterations later all know.
+        store = distributed.distributed_c10d._get_default_store()
+        if self._asked is not None and self._stop_at is None:
+            store.compare_set(KEY, '', str(iteration + 2))
+        if self._stop_at is None and store.check([KEY]):
+            self._stop_at = int(store.get(KEY))
+        return self._stop_at is not None and iteration >= self._stop_at
