@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -114,6 +116,57 @@ def run_two_processes(script: str, folder: Path) -> list:
     errors = [process.communicate(timeout=300)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], errors
     return [torch.load(folder / f'{rank}.pth') for rank in (0, 1)]
+
+
+SERVER = """
+import json, os, sys, tempfile, traceback
+import cv2, matplotlib.pyplot, numpy, pycocotools.mask, scipy, torch, torch.distributed, torchvision
+for line in sys.stdin:
+    files = [tempfile.TemporaryFile('w+') for _ in range(2)]
+    child = os.fork()
+    if not child:
+        for number, file in zip((1, 2), files):
+            os.dup2(file.fileno(), number)
+        status = 0
+        try:
+            exec(json.loads(line), {'__name__': '__main__'})
+        except BaseException:
+            status = 1
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    for file in files:
+        file.seek(0)
+    texts = [file.read() for file in files]
+    print(json.dumps([status, *texts]), flush=True)
+"""
+
+
+@pytest.fixture(scope='session')
+def run_in_a_fork() -> Iterator[Callable[[str], SimpleNamespace]]:
+    """Run a program in a process of its own that has imported PyTorch, but none of the libraries.
+
+    The function returns what ``subprocess.run`` does: returncode, stdout and stderr.
+    """
+    server = subprocess.Popen(
+        [sys.executable, '-W', 'ignore', '-c', SERVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+
+    def run(program: str) -> SimpleNamespace:
+        server.stdin.write(json.dumps(program) + '\n')
+        server.stdin.flush()
+        status, stdout, stderr = json.loads(server.stdout.readline())
+        return SimpleNamespace(returncode=status, stdout=stdout, stderr=stderr)
+
+    yield run
+    server.communicate()
 
 
 @pytest.fixture

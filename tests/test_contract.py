@@ -328,8 +328,14 @@ def test_bfloat16_autocast_stays_close(build, pyramid):
         assert 0 < error < 4 * (half - reference).abs().mean()
 
 
+def smallest_part(build):
+    """Arguments for a few modules of a family, since tracing all takes some seconds a time."""
+    small = {'taps': (0,) * 4} if takes_taps(build) else {'out_indices': (0,)}
+    return {'out_channels': None, **small}
+
+
 def test_torch_compile_gives_the_same(build):
-    backbone = build().eval()
+    backbone = build(**smallest_part(build)).eval()
     with torch.no_grad():
         expected = backbone(images())
         compiled = torch.compile(backbone, backend='aot_eager', fullgraph=True)(images())
@@ -338,12 +344,8 @@ def test_torch_compile_gives_the_same(build):
 
 
 def test_torch_compile_takes_any_image_size(build):
-    """Three graphs serve all: one for the first size, then with and without padding.
-
-    Tracing takes some seconds a time; the smallest parts of each family are traced.
-    """
-    small = {'taps': (0,) * 4} if takes_taps(build) else {'out_indices': (0,)}
-    backbone = build(out_channels=None, **small).eval()
+    """Three graphs serve all: one for the first size, then with and without padding."""
+    backbone = build(**smallest_part(build)).eval()
     counter = CompileCounter()
     torch._dynamo.reset()
     compiled = torch.compile(backbone, backend=counter)

@@ -1,5 +1,6 @@
 """Two processes, as OpenMMLab sets them up: DDP with ``find_unused_parameters=False``."""
 
+import dataclasses
 import inspect
 import sys
 
@@ -30,9 +31,9 @@ def train_two_steps(rank, folder):
             # level 3 of a family without taps passes through all stages
             has_taps = 'taps' in inspect.signature(backbone_class).parameters
             taps = {'taps': (3,) * 4} if has_taps and level is not None else {}
-            model = backbone_class(
-                next(iter(backbone_class.VARIANTS)), img_size=64, **arguments, **taps
-            )
+            arch = dataclasses.asdict(next(iter(backbone_class.VARIANTS.values())))
+            arch.update({'depths': (1, 1, 1, 1)} if 'depths' in arch else {'depth': 4})
+            model = backbone_class(arch, img_size=64, **arguments, **taps)
             parallel = DistributedDataParallel(model)
             for step in range(2):
                 image = torch.randn(

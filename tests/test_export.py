@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import torch
 
-from tnt_backbone.backbones import BACKBONES
+from tnt_backbone.backbones import BACKBONES, PyramidTNT
 from tnt_backbone.layers import TokenPerformer
 
 
@@ -41,6 +41,13 @@ def test_torchscript_exporter(backbone, tmp_path, size):
     check(file, backbone, images)
 
 
+# The newer exporter takes half a minute for the four stages of PyramidTNT.
+@pytest.mark.parametrize(
+    'backbone',
+    [pytest.param(b, marks=[pytest.mark.slow] * (b is PyramidTNT)) for b in BACKBONES],
+    indirect=True,
+    ids=lambda backbone: backbone.__name__,
+)
 def test_torch_export_and_its_onnx_take_any_number_of_images(backbone, tmp_path):
     batch = torch.export.Dim('batch', max=8)
     program = torch.export.export(

@@ -45,7 +45,7 @@ def test_a_run_goes_on(coco_root, tmp_path):
 
 
 @pytest.mark.parametrize(('scope', 'imports', 'registry', 'name'), OLD_IMPORTS)
-def test_old_names_resolve(scope, imports, registry, name):
+def test_old_names_resolve(run_in_a_fork, scope, imports, registry, name):
     script = f"""
 from mmengine import registry
 from mmengine.config import Config
@@ -55,9 +55,7 @@ import_modules_from_strings({imports!r})
 with registry.{registry}.switch_scope_and_registry(None) as found:
     assert found.get({name!r}).__module__.startswith('tnt_backbone.'), found.get({name!r})
 """
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', script], capture_output=True, text=True
-    )
+    done = run_in_a_fork(script)
     assert done.returncode == 0, done.stderr
 
 

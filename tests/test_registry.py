@@ -1,13 +1,10 @@
 """Who finds which TNT under which name.
 
-Each case has a process of its own, since registries are global. All are forks of one process that
-has imported what has no registry, such as PyTorch.
+Each case has a process of its own, since registries are global.
 """
 
-import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 
@@ -51,56 +48,20 @@ CASES = {
 }
 
 
-SERVER = """
-import json, os, sys, tempfile, traceback
-import cv2, matplotlib.pyplot, numpy, pycocotools.mask, scipy, torch, torch.distributed, torchvision
-for line in sys.stdin:
-    files = [tempfile.TemporaryFile('w+') for _ in range(2)]
-    child = os.fork()
-    if not child:
-        for number, file in zip((1, 2), files):
-            os.dup2(file.fileno(), number)
-        status = 0
-        try:
-            exec(json.loads(line), {'__name__': '__main__'})
-        except BaseException:
-            status = 1
-            traceback.print_exc()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    for file in files:
-        file.seek(0)
-    texts = [file.read() for file in files]
-    print(json.dumps([status, *texts]), flush=True)
-"""
-
-
-@pytest.fixture(scope='module')
-def run():
+@pytest.fixture
+def run(run_in_a_fork):
     """Run a program: what it does first, then what it builds and prints."""
-    server = subprocess.Popen(
-        [sys.executable, '-W', 'ignore', '-c', SERVER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
 
-    def run_in_a_fork(prepare, registry_names):
+    def run_program(prepare, registry_names):
         lines = ['from mmengine.registry import MODELS, init_default_scope', prepare]
         for registry, name in registry_names:
             package = registry.rpartition('.')[0]
             lines += [f'import {package}'] if package else []
             built = f'{registry}.build(dict(type={name!r}, arch="s"))'
             lines += [f'print(type({built}).__module__.split(".")[0])']
-        server.stdin.write(json.dumps('\n'.join(lines)) + '\n')
-        server.stdin.flush()
-        status, stdout, stderr = json.loads(server.stdout.readline())
-        return SimpleNamespace(returncode=status, stdout=stdout, stderr=stderr)
+        return run_in_a_fork('\n'.join(lines))
 
-    yield run_in_a_fork
-    server.communicate()
+    return run_program
 
 
 @pytest.mark.parametrize('prepare', CASES)

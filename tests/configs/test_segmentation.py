@@ -176,6 +176,15 @@ def test_backbone_pixels_and_weights(name):
     assert set(found if isinstance(found, list) else [found]) == widths
 
 
+# Those that differ from others in the data or the variant are left to the slow tests.
+@pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * ('cityscapes' in name or 'tnt_b_' in name))
+        for name in NAMES
+    ],
+    indirect=True,
+)
 def test_a_step_of_training_and_of_testing(name):
     """The real model, on small images."""
     cfg = read(name)
