@@ -106,6 +106,8 @@ setup(
         'run': ['numpy', 'onnxruntime', 'opencv-python-headless<5', 'pillow', 'tqdm'],
         'tiles': ['sahi'],
         'demo': ['matplotlib', 'scikit-learn'],
+        # bash tools/docs.sh
+        'docs': ['furo', 'myst-parser', 'sphinx', 'sphinx-copybutton'],
         'test': [
             'hypothesis',
             'labelformat',

@@ -1,5 +1,6 @@
 """The pages name files, headings, tests, commands and options that exist."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -113,3 +114,21 @@ def test_commands_have_the_options_that_are_shown():
         text = described(PASSED_ON.get(command, command)) if options else ''
         missing = {option for option in options if not re.search(rf'{option}\b(?!-)', text)}
         assert missing == set(), command
+
+
+def test_the_site_is_built_without_a_warning(tmp_path):
+    script = [ROOT / 'tools/docs.sh', tmp_path / 'site']
+    done = subprocess.run(
+        ['bash', *script],
+        env={**os.environ, 'PYTHON': sys.executable},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (
+        'class="sig sig-object py" id="tnt_backbone.TNT"'
+        in (tmp_path / 'site/reference.html').read_text()
+    )
+    listed = (tmp_path / 'site/llms.txt').read_text()
+    for page in ROOT.glob('docs/*.md'):
+        assert page.stem == 'index' or f'({page.stem}.html)' in listed

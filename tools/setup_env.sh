@@ -390,7 +390,7 @@ make_environment() {
   fi
 
   step "Libraries of the stack $STACK, tools, and this package in editable form"
-  install --no-build-isolation --editable ".[$EXTRA,demo,test]"
+  install --no-build-isolation --editable ".[$EXTRA,demo,docs,test]"
 
   step "Importing every library and calling the operators"
   if ! check_environment; then

@@ -1,0 +1,90 @@
+"""Sphinx's settings for the documentation site: ``bash tools/docs.sh`` builds it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+from tnt_backbone.cli.tnt import COMMANDS
+from tnt_backbone.version import __version__
+
+DOCS = Path(__file__).parent
+GENERATED = DOCS / 'generated'
+sys.path.insert(0, str(DOCS.parent))
+
+project = 'tnt_backbone'
+release = version = __version__
+copyright = 'the authors of tnt_backbone, Apache License 2.0'
+extensions = [
+    'myst_parser',
+    'sphinx.ext.autodoc',
+    'sphinx.ext.napoleon',
+    'sphinx.ext.viewcode',
+    'sphinx_copybutton',
+]
+exclude_patterns = ['_build']
+
+myst_enable_extensions = ['colon_fence']
+myst_heading_anchors = 4  # links to headings, as GitHub resolves them
+copybutton_exclude = '.linenos, .gp, .go'
+
+autodoc_typehints = 'description'
+autodoc_member_order = 'bysource'
+napoleon_google_docstring = True
+
+html_theme = 'furo'
+html_title = f'tnt_backbone {__version__}'
+html_show_sphinx = False
+
+
+# Pages of the site that lie at the top of the repository
+TOP = {'README': 'readme', 'CONTRIBUTING': 'contributing', 'CHANGELOG': 'changelog'}
+LINKS = {f']({name}.md': f']({page}.md' for name, page in TOP.items()} | {
+    '](docs/': '](../',
+    '](LICENSE)': '](../../LICENSE)',
+}
+
+
+def write_pages(app: Sphinx) -> None:
+    """Write what is made from other files: pages of the top folder, and ``--help`` of commands."""
+    GENERATED.mkdir(exist_ok=True)
+    for name, page in TOP.items():
+        text = (DOCS.parent / f'{name}.md').read_text(encoding='utf-8')
+        for link, target in LINKS.items():
+            text = text.replace(link, target)
+        (GENERATED / f'{page}.md').write_text(text, encoding='utf-8')
+    parts = ['# Commands\n\nWhat `tnt COMMAND --help` prints.\n']
+    environment = {**os.environ, 'COLUMNS': '100', 'PYTHONPATH': str(DOCS.parent)}
+    for command in COMMANDS:
+        said = subprocess.run(
+            [sys.executable, '-m', 'tnt_backbone', command, '--help'],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        ).stdout
+        parts.append(f'## tnt {command}\n\n```text\n{said.strip()}\n```\n')
+    (GENERATED / 'commands.md').write_text('\n'.join(parts), encoding='utf-8')
+
+
+def write_llms(app: Sphinx, error: Exception | None) -> None:
+    """Write ``llms.txt``: the pages, each with its first sentence (https://llmstxt.org)."""
+    lines = ['# tnt_backbone', '', '> Transformer-in-Transformer backbones for OpenMMLab.', '']
+    for page in sorted(app.env.found_docs - {'index'}):
+        text = (DOCS / f'{page}.md').read_text(encoding='utf-8')
+        title, _, rest = text.removeprefix('# ').partition('\n')
+        texts = (part.strip() for part in rest.split('\n\n'))
+        first = ' '.join(
+            next((part for part in texts if re.match(r'(?!```)[\w`]', part)), '').split()
+        )
+        lines.append(f'- [{title}]({page}.html): ' + re.split(r'(?<=[.:])\s', first)[0])
+    Path(app.outdir, 'llms.txt').write_text('\n'.join(lines) + '\n', encoding='utf-8')
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect('builder-inited', write_pages)
+    app.connect('build-finished', write_llms)
