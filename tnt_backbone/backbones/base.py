@@ -181,6 +181,8 @@ class TokenBackbone(nn.Module):
 
         Linear layers and tables start from truncated normals (std 0.02).
         """
+        if any(tensor.is_meta for tensor in module.parameters(recurse=False)):
+            return  # no values, but PyTorch would take as long as for all others
         if isinstance(module, nn.Linear):
             nn.init.trunc_normal_(module.weight, std=0.02)
             if module.bias is not None:
