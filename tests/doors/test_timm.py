@@ -6,11 +6,13 @@ import sys
 import pytest
 import timm
 import torch
+from timm.optim import param_groups_layer_decay
 
 import tnt_backbone.doors.timm  # noqa: F401 (registers)
 from tnt_backbone import TNT
 from tnt_backbone.backbones import BACKBONES
 from tnt_backbone.checkpoints.load import load_pretrained
+from tnt_backbone.checkpoints.published import PUBLISHED
 
 SMALLEST = {'TNT': 'tnt_ti', 'PyramidTNT': 'pyramid_tnt_ti', 'T2TViT': 't2t_vit_7'}
 
@@ -32,20 +34,109 @@ def test_features_only(name):
         assert expected.shape == level.shape
 
 
-def test_scores_equal_those_of_timms_own_tnt(tmp_path):
+@pytest.fixture
+def pair(tmp_path):
+    """Timm's own TNT and ours, with the same weights."""
     torch.manual_seed(0)
     theirs = timm.create_model('tnt_s_legacy_patch16_224', num_classes=7).eval()
     ours = timm.create_model('tnt_backbone_tnt_s', num_classes=7, formulation='legacy').eval()
-    path = tmp_path / 'timm.pth'
-    torch.save(theirs.state_dict(), path)
-    load_pretrained(ours.backbone, path)
+    torch.save(theirs.state_dict(), tmp_path / 'timm.pth')
+    load_pretrained(ours.backbone, tmp_path / 'timm.pth')
     ours.head.load_state_dict(theirs.head.state_dict())
+    return ours, theirs
+
+
+def test_scores_and_tokens_equal_those_of_timms_own_tnt(pair):
     images = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
-        torch.testing.assert_close(ours(images), theirs(images), rtol=1e-4, atol=1e-5)
-        features = ours.forward_features(images)
-        torch.testing.assert_close(ours.forward_head(features), ours(images))
-    assert ours.num_features == features.shape[1] == 384
+        for function in (
+            lambda model: model(images),
+            lambda model: model.forward_features(images),
+            lambda model: model.forward_head(model.forward_features(images), pre_logits=True),
+            lambda model: model.forward_intermediates(images, indices=(0, -1), norm=True)[1],
+            lambda model: model.forward_intermediates(
+                images, indices=2, output_fmt='NLC', intermediates_only=True
+            ),
+        ):
+            ours, theirs = map(function, pair)
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_timm_is_told_the_same_as_of_its_own_tnt(pair):
+    ours, theirs = pair
+    assert timm.data.resolve_data_config(model=ours) == timm.data.resolve_data_config(model=theirs)
+    assert timm.get_pretrained_cfg('tnt_backbone_tnt_s').mean == (0.5, 0.5, 0.5)
+    for key in ('num_classes', 'classifier', 'input_size'):
+        assert ours.default_cfg[key] == theirs.default_cfg[key]
+    assert ours.default_cfg['input_size'] == (3, 224, 224)
+    assert len(ours.no_weight_decay()) == len(theirs.no_weight_decay())
+
+
+@pytest.mark.parametrize('name', SMALLEST.values())
+def test_mean_and_std_are_those_of_the_published_weights(name):
+    features = timm.create_model(f'tnt_backbone_{name}', features_only=True, in_chans=1)
+    classifier = timm.create_model(f'tnt_backbone_{name}', img_size=64)
+    row = PUBLISHED[{'tnt_ti': 'tnt_s', 'pyramid_tnt_ti': 'pyramid_tnt_ti'}.get(name, name)]
+    for model in (features, classifier):
+        data = timm.data.resolve_data_config(model=model)
+        for key in ('mean', 'std'):
+            assert data[key] == pytest.approx([value / 255 for value in getattr(row, key)])
+    assert features.default_cfg['input_size'][0] == 1
+    assert classifier.default_cfg['input_size'] == (3, 64, 64)
+
+
+def test_the_published_head_is_loaded_from_a_file_and_layer_decay_knows_the_depths(pair, tmp_path):
+    _, theirs = pair
+    model = timm.create_model(
+        'tnt_backbone_tnt_s',
+        pretrained=True,
+        pretrained_cfg_overlay={'file': str(tmp_path / 'timm.pth')},
+        num_classes=7,
+        formulation='legacy',
+    )
+    assert torch.equal(model.head.weight, theirs.head.weight)
+    groups = param_groups_layer_decay(
+        model, weight_decay=0.05, no_weight_decay_list=model.no_weight_decay(), layer_decay=0.5
+    )
+    scales = {id(p): group['lr_scale'] for group in groups for p in group['params']}
+    assert scales[id(model.head.weight)] == 1
+    assert scales[id(model.backbone.blocks[11].sentence_block.norm1.weight)] == 0.5
+    assert scales[id(model.backbone.cls_token)] == 0.5**13
+    free = {id(p) for group in groups if not group['weight_decay'] for p in group['params']}
+    assert id(model.backbone.sentence_pos) in free
+
+
+@pytest.mark.parametrize('name', SMALLEST.values())
+def test_tokens_of_blocks(name):
+    """They are what ``out_type='featmap'`` returns, also where the image is padded."""
+    model = timm.create_model(f'tnt_backbone_{name}', num_classes=0, global_pool='').eval()
+    images = torch.randn(1, 3, 70, 100)
+    maps = type(model.backbone)(name.rpartition('_')[2], out_type='featmap').eval()
+    maps.load_state_dict(model.backbone.state_dict())
+    with torch.no_grad():
+        tokens, [found] = model.forward_intermediates(images, indices=1, norm=True)
+        torch.testing.assert_close(found, maps(images)[0])
+        torch.testing.assert_close(model(images), tokens)
+        model.reset_classifier(0, 'avg')
+        torch.testing.assert_close(model(images), maps(images)[0].mean((2, 3)))
+    getter = timm.create_model(f'tnt_backbone_{name}', features_only=True, feature_cls='getter')
+    outputs = getter.eval()(images)
+    assert [level.shape[1] for level in outputs] == getter.feature_info.channels()
+    with pytest.raises(ValueError, match='output_fmt'):
+        model.forward_intermediates(images, output_fmt='NHWC')
+
+
+def test_checkpointing_changes_nothing():
+    model = timm.create_model('tnt_backbone_tnt_ti', num_classes=3).train()
+    images = torch.randn(1, 3, 32, 32)
+    gradients = []
+    for enable in (False, True):
+        model.set_grad_checkpointing(enable)
+        assert model.backbone.with_cp == enable
+        model.zero_grad()
+        model(images).sum().backward()
+        gradients.append(model.backbone.word_pos.grad.clone())
+    torch.testing.assert_close(*gradients)
 
 
 def test_timms_arguments():
@@ -56,10 +147,17 @@ def test_timms_arguments():
     model.reset_classifier(5)
     assert model(torch.zeros(1, 1, 64, 64)).shape == (1, 5)
     assert isinstance(model.backbone, TNT)
-    with pytest.raises(ValueError, match='nonsense'):
-        timm.create_model('tnt_backbone_tnt_ti', nonsense=1)
-    with pytest.raises(ValueError, match='pretrained'):
-        timm.create_model('tnt_backbone_tnt_ti', pretrained=True)  # never published
+    for arguments in (
+        {'nonsense': 1},
+        {'pretrained': True},  # never published
+        {'cache_dir': 'here'},
+        {'global_pool': 'max'},
+        {'feature_cls': 'hook'},
+    ):
+        with pytest.raises(ValueError, match=next(iter(arguments))):
+            timm.create_model('tnt_backbone_tnt_ti', **arguments)
+    with pytest.raises(ValueError, match='global_pool'):  # it has no class token
+        timm.create_model('tnt_backbone_pyramid_tnt_ti', global_pool='token')
 
 
 def test_segmentation_models_pytorch_trains_with_it():
