@@ -12,6 +12,7 @@ from torch import nn
 
 from ..checkpoints import resolve_checkpoint
 from ..checkpoints.read import read_meta, read_tensors
+from ..checkpoints.usable import require_finite
 from ..errors import InputError
 from ..run.config import read_config
 from ..run.embedded_config import UntrustedConfigError, test_dataset, trusted_config
@@ -90,16 +91,22 @@ def _load(model: nn.Module, tensors: dict[str, torch.Tensor], path: str) -> None
         for key in own
         if key in tensors and tensors[key].shape != own[key].shape
     ]
+    wrong += [
+        f'{key} is of {tensors[key].dtype}, the model has {own[key].dtype}'
+        for key in own
+        if key in tensors and own[key].is_floating_point() != tensors[key].is_floating_point()
+    ]
     missing = [key for key, _ in model.named_parameters() if key not in tensors]
     surplus = [key for key in tensors if key not in own]
     if wrong or missing or surplus:
-        found = [f'wrong shape: {wrong[:3]}'] if wrong else []
+        found = [f'wrong shape or type: {wrong[:3]}'] if wrong else []
         found += [f'{len(missing)} missing: {missing[:3]}'] if missing else []
         found += [f'{len(surplus)} unknown: {surplus[:3]}'] if surplus else []
         raise InputError(
             f'the weights of {path} do not fit the model of its config ({"; ".join(found)}). Pass '
             'the config that it was trained with: --config FILE'
         )
+    require_finite(tensors, path, infinite=True)
     model.load_state_dict(tensors, strict=False)
 
 
