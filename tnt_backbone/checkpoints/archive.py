@@ -14,6 +14,10 @@ ALWAYS_ALLOWED = 2**28  # bytes after unpacking
 CHUNK = 2**20  # bytes
 
 
+class ArchiveError(InputError):
+    """An archive whose content is not what was written, or that nobody should unpack."""
+
+
 def can_be_mapped(path: str) -> bool:
     """Return whether the entries of an archive are stored as they are.
 
@@ -25,7 +29,7 @@ def can_be_mapped(path: str) -> bool:
     unpacked = sum(entry.file_size for entry in entries)
     packed = sum(entry.compress_size for entry in entries)
     if unpacked > max(MOST_EXPANSION * packed, ALWAYS_ALLOWED):
-        raise InputError(
+        raise ArchiveError(
             f'{path} claims to hold {unpacked} bytes in {packed}, which is no checkpoint but a '
             'file made to fill the memory. Do not use it'
         )
@@ -43,7 +47,7 @@ def require_intact(path: str) -> None:
     damaged = [name for name, is_intact in intact.items() if not is_intact]
     # torch.serialization.set_crc32_options(False) writes none that fits
     if damaged and len(damaged) < len(intact):
-        raise InputError(
+        raise ArchiveError(
             f'{path} is damaged: {len(damaged)} of its {len(intact)} parts are not what was '
             f'written ({", ".join(damaged[:3])}). Download or copy it again'
         )

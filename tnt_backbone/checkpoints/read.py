@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from .archive import can_be_mapped, require_intact
+from .archive import ArchiveError, can_be_mapped, require_intact
 from .safe_globals import training_checkpoints_are_safe
 from .usable import fault_of, require_moderate
 
@@ -162,7 +162,7 @@ def _read_pickle(path: str, head: bytes, *, with_checksums: bool = False) -> Any
             require_intact(path)
         with training_checkpoints_are_safe():
             return torch.load(path, map_location='cpu', weights_only=True, mmap=mmap)
-    except InputError:
+    except ArchiveError:
         raise
     except Exception as error:  # damaged bytes make torch fail in any way
         raise InputError(

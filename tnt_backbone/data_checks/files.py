@@ -174,7 +174,7 @@ def _plan_voc(dataset: Any) -> Check:
         path = root / dataset.ann_subdir / f'{name}.xml'
         try:
             size, boxes = _read_xml(path)
-        except (OSError, ElementTree.ParseError, ValueError, OverflowError) as error:
+        except (OSError, ElementTree.ParseError, ValueError, OverflowError, LookupError) as error:
             found.append(Finding('annotations cannot be read', str(path), str(error)))
             continue
         names.update(category for _, category, _ in boxes)

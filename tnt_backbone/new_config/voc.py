@@ -45,7 +45,7 @@ def is_voc(path: Path) -> bool:
     """Return whether an XML file is an annotation of Pascal VOC."""
     try:
         return next(ElementTree.iterparse(path, ['start']))[1].tag == 'annotation'
-    except (ElementTree.ParseError, OSError, StopIteration, ValueError):
+    except (ElementTree.ParseError, OSError, StopIteration, ValueError, LookupError):
         return False
 
 
@@ -114,7 +114,7 @@ def _read_xml(tree: ElementTree.Element) -> Labels:
         shapes.append(Shape(name, (left, top, right, bottom), is_ignored=difficult))
     try:
         width, height = (int(float(tree.findtext(f'size/{k}') or 0)) for k in ('width', 'height'))
-    except ValueError:
+    except (ValueError, OverflowError):
         width = height = 0
     return Labels(shapes, (width, height) if width > 0 and height > 0 else None)
 
