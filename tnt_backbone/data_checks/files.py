@@ -88,10 +88,10 @@ def _look_at_header(path: str) -> list[Finding]:
     try:
         with Image.open(path) as image:
             mode, turn = image.mode, image.getexif().get(ORIENTATION, 1)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # a damaged EXIF makes Pillow fail in many ways
         return []  # OpenCV could read it
     findings = []
-    if turn in range(2, 9):  # no other number has a meaning
+    if turn in tuple(range(2, 9)):  # no other number has a meaning
         text = (
             f'EXIF turns it (orientation {turn}), and the libraries read it turned. Boxes and '
             'masks must fit the turned picture'
