@@ -13,6 +13,7 @@ ROOMS = (
     *(
         'version',
         'errors',
+        'near_names',
         'log',
         'variants',
         'ops',

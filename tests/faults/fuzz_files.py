@@ -1,7 +1,6 @@
 """Damaged checkpoints and pictures."""
 
 import io
-import json
 
 import numpy as np
 import pytest
@@ -130,7 +129,7 @@ def test_checkpoints(tmp_path):
     content = {'cfg': DETECTOR, 'dataset_meta': dataset_meta}
 
     def attempt(rng, number):
-        meta, _ = damage_content(json.loads(json.dumps(content)), rng)
+        meta, _ = damage_content(content, rng)
         cfg = meta.get('cfg')
         if isinstance(cfg, dict):
             text = ''.join(f'{key} = {value!r}\n' for key, value in cfg.items())
@@ -139,7 +138,10 @@ def test_checkpoints(tmp_path):
             meta['cfg'] = text
         torch.save({'meta': meta, 'state_dict': model.state_dict()}, path)
         trained = load_model(path, device='cpu')
-        result = trained.predict(np.zeros((40, 60, 3), np.uint8))
+        try:
+            result = trained.predict(np.zeros((40, 60, 3), np.uint8))
+        except (TypeError, ValueError, RuntimeError, AttributeError, KeyError):
+            return 'an error of the library while it predicts'
         assert np.isfinite(result.boxes).all()
         return 'predicted'
 

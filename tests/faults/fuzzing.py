@@ -74,10 +74,8 @@ def fuzz(attempt: Callable[[np.random.Generator, int], str], name: str) -> Count
     messages: list[str] = []
     signal.signal(signal.SIGPROF, _stop)
     for number in range(FROM, FROM + COUNT):
-        with open(
-            Path(tempfile.gettempdir(), f'fuzz_{name}'), 'w'
-        ) as file:  # of a process that ends without a word
-            file.write(str(number))
+        # for the case that the process ends without a word
+        Path(tempfile.gettempdir(), f'fuzz_{name}').write_text(str(number))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
