@@ -121,11 +121,14 @@ def _read_xml(tree: ElementTree.Element) -> Labels:
 
 def _count_from(labels: dict[Path, Labels | UnusableError]) -> tuple[int, str]:
     """Return 1 if coordinates count from 1, as VOC's do, else 0; and a note."""
+    # below 0 is no pixel, whatever counts
     lowest = [
-        (min(shape.box[:2]), path)
+        (value, path)
         for path, found in labels.items()
         if isinstance(found, Labels)
         for shape in found.shapes
+        for value in shape.box[:2]
+        if value >= 0
     ]
     if lowest and min(lowest)[0] < 1:
         value, path = min(lowest)
