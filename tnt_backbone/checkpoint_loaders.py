@@ -1,4 +1,8 @@
-"""How mmengine reads checkpoints: its own safely, and those of other sources after ``tnt://``.
+"""How mmengine reads checkpoints: as data only, its own ones, and those of other sources.
+
+mmengine's loaders let a file run code: those of addresses always, that of local files with older
+versions of torch and in a fork, which reads again without care what was refused. Here all of them
+read with ``weights_only=True``, and may meet what mmengine's checkpoints hold.
 
 mmengine loads the tensors whose names it knows, which are none in a file of the authors or of timm.
 It chooses a loader from the prefix of a file name. After our prefix ``tnt://`` stands a published
@@ -7,34 +11,60 @@ name, a URL or a path, and our loader returns the names of OpenMMLab's models.
 The package imports this file when mmengine's loaders exist (``waiting.py``).
 """
 
+import functools
 import logging
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
-from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from .checkpoints import resolve_checkpoint
 from .checkpoints.convert import from_ours, to_ours
 from .checkpoints.published import SCHEME
-from .checkpoints.read import read_tensors
+from .checkpoints.read import code_in, read_tensors
 from .checkpoints.safe_globals import training_checkpoints_are_safe
+from .errors import InputError
 
-_load_from_local = mmengine_checkpoint.load_from_local
+Load = Callable[..., Any]
+# torch's switches: with the first, torch.load reads only data; with the second, the user says that
+# it may run code
+DATA_ONLY = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
+CODE_TOO = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 
 
-@CheckpointLoader.register_scheme(prefixes='', force=True)
-def load_from_local(filename: str, map_location: Any = None) -> Any:
-    """Read a local checkpoint with mmengine's loader, after allowing what its checkpoints hold.
+@contextmanager
+def only_data() -> Iterator[None]:
+    """Let ``torch.load`` read checkpoints of mmengine, and refuse code whoever calls it."""
+    forced = {} if CODE_TOO in os.environ else {DATA_ONLY: '1'}
+    with training_checkpoints_are_safe(), patch.dict(os.environ, forced):
+        yield
 
-    Without that, mmengine cannot read the checkpoints that it wrote. OpenMMLab's inference APIs
-    also open checkpoints with this loader.
 
-    Args:
-        filename: The file.
-        map_location: Of ``torch.load``.
-    """
-    with training_checkpoints_are_safe():
-        return _load_from_local(filename, map_location)
+def _as_data(load: Load) -> Load:
+    """Return a loader of mmengine that runs no code of the file."""
+
+    @functools.wraps(load)
+    def load_as_data(filename: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            with only_data():
+                return load(filename, *args, **kwargs)
+        except pickle.UnpicklingError as error:
+            code = code_in(error)
+            what = f'needs the code {code}, but code' if code else f'is damaged ({error}), or code'
+            raise InputError(
+                f'{filename} {what} in a checkpoint is never run. Save only tensors, numbers and '
+                f'texts. If you trust the file, set {CODE_TOO}=1'
+            ) from error
+
+    return load_as_data
+
+
+for _prefix, _load in list(CheckpointLoader._schemes.items()):
+    CheckpointLoader.register_scheme(prefixes=_prefix, loader=_as_data(_load), force=True)
 
 
 @CheckpointLoader.register_scheme(prefixes=SCHEME, force=True)

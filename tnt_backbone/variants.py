@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
 from .errors import InputError, InputTypeError
+from .near_names import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,7 +245,8 @@ def get_variant(arch: str | dict[str, Any], table: dict[str, Variant]) -> Varian
         if name not in table:
             known = ', '.join(repr(row) for row in table)
             raise InputError(
-                f'arch={arch!r} is not known: choose one of {known}, or give a dict of dimensions'
+                f'arch={arch!r} is not known: choose one of {known}, or give a dict of dimensions.'
+                + did_you_mean(name, table, alike=0.6)
             )
         return table[name]
     if not isinstance(arch, dict):
@@ -254,7 +256,11 @@ def get_variant(arch: str | dict[str, Any], table: dict[str, Variant]) -> Varian
     allowed = {field.name: field for field in fields(variant_class)}
     unknown = sorted(set(arch) - set(allowed))
     if unknown:
-        raise InputError(f'arch has unknown fields {unknown}: allowed are {sorted(allowed)}')
+        questions = dict.fromkeys(did_you_mean(str(name), allowed) for name in unknown)
+        raise InputError(
+            f'arch has unknown fields {unknown}: allowed are {sorted(allowed)}.'
+            + ''.join(questions)
+        )
     try:
         variant = variant_class(**arch)
     except TypeError as error:  # its text names the fields that are missing

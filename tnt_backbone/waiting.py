@@ -16,6 +16,7 @@ from typing import Any
 FOLLOWERS = {
     'mmengine.registry': 'tnt_backbone.registry',
     'mmengine.runner.checkpoint': 'tnt_backbone.checkpoint_loaders',
+    'mmengine.infer.infer': 'tnt_backbone.inferencers',
 }
 
 

@@ -271,12 +271,36 @@ def test_the_message_stands_last_after_a_short_log(run, tiny_config, capsys):
 
 def test_a_fault_of_a_library_keeps_its_traceback_after_a_short_log(run, tiny_config, capsys):
     with pytest.raises(SystemExit) as exit_:
-        run('train.py', tiny_config, '--cfg-options', 'model.bbox_head.wrong=1')
+        run('train.py', tiny_config, '--cfg-options', 'model.neck.out_channels=wide')
     assert exit_.value.code == 3
     out, err = capsys.readouterr()
     assert len(out) < 1000
     assert err.startswith('Traceback')
-    assert "'wrong'" in err.splitlines()[-1]
+    assert '`FPN`' in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ('option', 'meant'),
+    [
+        ('model.bbox_head.feat_chanels=8', 'feat_channels'),  # known to the config
+        ('model.bbox_head.reg_decoded_bbx=True', 'reg_decoded_bbox'),  # only to the class
+        ('model.backbone.frozen_stage=1', 'frozen_stages'),
+        ('train_cfg.max_epoch=6', 'max_epochs'),
+        ('modle.backbone.with_cp=True', 'model'),
+        ('model.bakbone.with_cp=True', 'backbone'),
+        ('train_dataloader.dataset.pipeline.2.scal=1', 'scale'),
+        ('model.neck.type=FPM', 'FPN'),
+        ('optim_wrapper.optimizer.type=AdamV', 'AdamW'),
+    ],
+)
+def test_a_slip_of_the_pen_is_answered_with_what_was_meant(fails, tiny_config, option, meant):
+    said = fails('train.py', tiny_config, '--from-scratch', '--cfg-options', option)
+    assert f'Did you mean {meant}' in said
+
+
+def test_an_argument_that_a_class_does_not_have_is_a_mistake_in_the_config(fails, tiny_config):
+    said = fails('train.py', tiny_config, '--cfg-options', 'model.bbox_head.wrong=1')
+    assert "'wrong'" in said
 
 
 CLASSIFIER = """

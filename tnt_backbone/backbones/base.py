@@ -23,6 +23,7 @@ from ..layers.tiles import count_tiles
 from ..log import log
 from ..pyramid import Pyramid
 from .arguments import is_whole
+from .images import is_cast, require_dense_tensor
 from .outputs import OutputPlan, Tap, to_map
 
 # Schemes of weights in stock configs, which are those of other backbones
@@ -367,6 +368,7 @@ class TokenBackbone(nn.Module):
 
     def _pad(self, image: Tensor) -> Tensor:
         """Return the image, padded right and bottom to whole patches: ``(B, C, H', W')``."""
+        require_dense_tensor(image)
         if image.ndim != 4 or image.shape[1] != self.in_channels or 0 in image.shape:
             raise InputError(
                 f'The image has the shape {tuple(image.shape)}, but {type(self).__name__} needs '
@@ -377,6 +379,12 @@ class TokenBackbone(nn.Module):
             raise InputError(
                 f'The image is of {image.dtype}, but {type(self).__name__} needs normalised '
                 'floats. Use the data preprocessor, or image.float()'
+            )
+        weight = next(self.parameters(), None)  # none where FSDP holds them
+        if weight is not None and image.dtype != weight.dtype and not is_cast(image):
+            raise InputError(
+                f'The image is of {image.dtype}, but the weights of {type(self).__name__} are of '
+                f'{weight.dtype}. Use image.to({weight.dtype}), or autocast for mixed precision'
             )
         if self._awaits_weights and not torch.compiler.is_compiling():
             self._awaits_weights = False

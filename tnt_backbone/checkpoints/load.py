@@ -12,6 +12,7 @@ from ..log import log
 from .convert import Converted, formulation_of, to_ours
 from .published import resolve_checkpoint
 from .read import read_tensors
+from .usable import require_finite
 
 # tables that depend on the size of the images
 POSITIONS = ('sentence_pos', 'token_pos', 'relative_pos')
@@ -19,6 +20,7 @@ POSITIONS = ('sentence_pos', 'token_pos', 'relative_pos')
 # of a soft split.
 STEMS = ('word_embed.proj.', 'stem.common.0.', 'tokens_to_token.attend1.')
 QUERIES = 'tokens_to_token.attend1.qkv.weight'  # and keys and values
+LISTED = 1000  # keys of each kind in the report; our largest backbone has fewer
 NORMS = ('tokens_to_token.attend1.norm1.weight', 'tokens_to_token.attend1.norm1.bias')
 
 
@@ -97,10 +99,11 @@ def select_tensors(
     path = resolve_checkpoint(checkpoint)
     converted = to_ours(read_tensors(path), prefix)
     _check_family(backbone, converted, path)
+    wanted = backbone.state_dict()
+    _require_floats(converted.backbone, wanted, path)
     resized = backbone.fit_position_tables(converted.backbone, grid=converted.grid)
     found = {**converted.backbone, **resized}
 
-    wanted = backbone.state_dict()
     adapted = []
     if adapt_in_channels:
         for key in found:
@@ -113,6 +116,7 @@ def select_tensors(
         for key, value in found.items()
         if key in wanted and value.shape == wanted[key].shape
     }
+    require_finite(fitting, path)
     misfits = [key for key in found if key in wanted and key not in fitting]
     new_widths = [key for key in misfits if key.startswith('pyramid.')]
     misfits = [key for key in misfits if key not in new_widths]
@@ -139,7 +143,8 @@ def select_tensors(
         ('in the file and not used', unused),
     ):
         if keys:
-            report += f'\n  {len(keys)} {title}: {", ".join(keys)}'
+            report += f'\n  {len(keys)} {title}: {", ".join(keys[:LISTED])}'
+            report += f' and {len(keys) - LISTED} more' if len(keys) > LISTED else ''
     if not fits:
         log(report)  # it names all tensors; the error names a few
         raise InputError(
@@ -194,6 +199,20 @@ def adapt_channels(key: str, tensor: Tensor, in_channels: int) -> Tensor:
     shape = list(tensor.shape)
     shape[channel_dim] = shape[channel_dim] // 3 * in_channels
     return split.reshape(shape).to(tensor.dtype)
+
+
+def _require_floats(found: dict[str, Tensor], wanted: dict[str, Tensor], path: str) -> None:
+    """Check that weights are floats: torch would take integers for them, or half of a complex."""
+    wrong = [
+        f'{key} of {found[key].dtype}'
+        for key in wanted.keys() & found.keys()
+        if wanted[key].is_floating_point() and not found[key].is_floating_point()
+    ]
+    if wrong:
+        raise InputError(
+            f'{path} holds {len(wrong)} weights that are no floats, such as {min(wrong)}. Save the '
+            'weights as float32'
+        )
 
 
 def _check_family(backbone: Any, converted: Converted, path: str) -> None:

@@ -2,9 +2,8 @@
 
 import pickle
 import re
-import struct
 import zipfile
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,9 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from .archive import ArchiveError, can_be_mapped, require_intact
 from .safe_globals import training_checkpoints_are_safe
+from .usable import fault_of, require_moderate
 
 # Keys under which training tools keep the weights, in order of preference. An average of the
 # weights comes first, because it is what was evaluated.
@@ -44,15 +45,15 @@ def read_tensors(path: str) -> dict[str, Tensor]:
         The tensors. The attribute ``_metadata`` is torch's: what each module says of itself.
 
     Raises:
-        ValueError: If the file holds no tensors, or more than data. The message says what the file
-            is.
+        ValueError: If the file is damaged, holds no tensors, or more than data. The message says
+            what the file is.
     """
     with open(path, 'rb') as file:
         head = file.read(512)
     if head[8:9] == b'{':  # safetensors: the length of a JSON header, then the header
         content: Any = _read_safetensors(path)
     else:
-        content = _read_pickle(path, head)
+        content = _read_pickle(path, head, with_checksums=True)
     for wrapper in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
@@ -62,18 +63,33 @@ def read_tensors(path: str) -> dict[str, Tensor]:
             f'{path} holds no weights: it is {_describe(content)}, not a dict of tensors. Pass a '
             'checkpoint'
         )
+    for key, tensor in tensors.items():
+        if fault := fault_of(tensor):
+            raise InputError(
+                f'{path}: {key} {fault}, so it cannot be loaded into a model. Save the weights as '
+                'ordinary tensors'
+            )
+    require_moderate(tensors, path)
     names = {key: unwrapped_name(key) for key in tensors}
     metadata = {
         unwrapped_name(f'{key}.').removesuffix('.'): value
-        for key, value in getattr(content, '_metadata', {}).items()
+        for key, value in _metadata_of(content).items()
     }
-    while all(name.startswith('module.') or name in COUNTERS for name in names.values()):
+    while any(name.startswith('module.') for name in names.values()) and all(
+        name.startswith('module.') or name in COUNTERS for name in names.values()
+    ):
         names = {
             key: name.removeprefix('module.')
             for key, name in names.items()
             if name.startswith('module.')
         }
         metadata = {key.removeprefix('module').lstrip('.'): metadata[key] for key in metadata}
+    times = Counter(names.values())
+    if twice := [key for key, name in names.items() if times[name] > 1]:
+        raise InputError(
+            f'{path} has several tensors for one name: {", ".join(twice[:4])}. Save the weights of '
+            'one model'
+        )
     found: OrderedDict[str, Tensor] = OrderedDict(
         (name, tensors[key]) for key, name in names.items()
     )
@@ -85,15 +101,28 @@ def _tensors_of(content: Any) -> dict[str, Tensor]:
     """Return the tensors of a state dict, or those of all state dicts of a dict."""
     if not isinstance(content, dict):
         return {}
-    if tensors := {key: value for key, value in content.items() if isinstance(value, Tensor)}:
+    if tensors := _named_tensors(content):
         return tensors
     return {
         f'{entry}.{key}': value
         for entry, part in content.items()
         if isinstance(part, dict)
-        for key, value in part.items()
-        if isinstance(value, Tensor)
+        for key, value in _named_tensors(part).items()
     }
+
+
+def _named_tensors(content: dict[Any, Any]) -> dict[str, Tensor]:
+    return {
+        key: value
+        for key, value in content.items()
+        if isinstance(key, str) and isinstance(value, Tensor)
+    }
+
+
+def _metadata_of(content: Any) -> dict[str, Any]:
+    """Return what the modules say of themselves; what a file says there may be anything."""
+    metadata = getattr(content, '_metadata', None)
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def read_meta(path: str) -> dict[str, Any]:
@@ -113,40 +142,29 @@ def read_meta(path: str) -> dict[str, Any]:
 
 
 def _read_safetensors(path: str) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         return load_file(path)
-    except SafetensorError as error:
+    except Exception as error:  # SafetensorError, and others for types that torch does not have
         raise InputError(
             f'{path} cannot be read as safetensors: it is damaged or cut off ({error}). Download '
             'it again'
         ) from error
 
 
-# Errors of torch.load for a file that is cut off or damaged.
-DAMAGED_PICKLE = (
-    pickle.UnpicklingError,
-    struct.error,
-    RuntimeError,
-    EOFError,
-    OSError,
-    LookupError,
-    ValueError,
-    AttributeError,
-    TypeError,
-)
-
-
-def _read_pickle(path: str, head: bytes) -> Any:
+def _read_pickle(path: str, head: bytes, *, with_checksums: bool = False) -> Any:
     try:
+        # Mapped into memory: the processes of a machine share what is read from the disk. The
+        # older of torch's two formats cannot be mapped.
+        mmap = head[:2] == b'PK' and can_be_mapped(path)
+        if with_checksums and head[:2] == b'PK':
+            require_intact(path)
         with training_checkpoints_are_safe():
-            # Mapped into memory: the processes of a machine share what is read from the disk. The
-            # older of torch's two formats cannot be mapped.
-            mmap = head[:2] == b'PK'
             return torch.load(path, map_location='cpu', weights_only=True, mmap=mmap)
-    except DAMAGED_PICKLE as error:
+    except ArchiveError:
+        raise
+    except Exception as error:  # damaged bytes make torch fail in any way
         raise InputError(
             f'{path} cannot be read as weights: {_diagnose(path, head, error)}'
         ) from error
@@ -161,21 +179,22 @@ def _diagnose(path: str, head: bytes, error: Exception) -> str:
         return 'it is a web page, not weights (the answer to a failed download); download it again'
     if start.startswith(b'version https://git-lfs'):
         return 'it is a Git LFS pointer, not the file itself; run "git lfs pull"'
-    code = (
-        re.search(r'(?:GLOBAL|global|class) (\w[\w.]+)', str(error))
-        if isinstance(error, pickle.UnpicklingError)
-        else None
-    )
-    if code:
-        return (
-            f'it needs the code {code[1]}, but code in a checkpoint is never run; save only tensors'
-        )
+    if code := code_in(error):
+        return f'it needs the code {code}, but code in a checkpoint is never run; save only tensors'
     if head[:2] == b'PK':
         size = Path(path).stat().st_size
         if not zipfile.is_zipfile(path):
             return f'it is cut off after {size} bytes; download it again'
         return 'it is a zip archive of something other than weights'
     return 'it is damaged, or it is not a checkpoint'
+
+
+def code_in(error: Exception) -> str | None:
+    """Return the function or class that a file asks for, out of torch's refusal to call it."""
+    if not isinstance(error, pickle.UnpicklingError):
+        return None
+    found = re.search(r'(?:GLOBAL|global|class) (\w[\w.]+)', str(error))
+    return found[1] if found else None
 
 
 def _describe(content: Any) -> str:

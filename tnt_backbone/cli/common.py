@@ -8,23 +8,33 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import InputError, MissingFileError, UserError
+from ..near_names import did_you_mean
 from ..run.find_config import find_config
 from ..run.ranks import is_first_on_node, local_rank
 
 MISTAKE, CRASH = 2, 3  # exit status
 LIBRARIES = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain')
-BUILD = 'build_from_cfg'  # of mmengine's registries; its KeyError is about an unknown type
+BUILD = 'build_from_cfg'  # of mmengine's registries; its KeyError and TypeError are about a config
 OTHERS_WAIT = 5.0  # seconds; launchers end a run within them once its first process has failed
 
 
 def make_parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser that shows the description with its line breaks."""
-    return argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that asks whether another option was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2 and a message."""
+        _, separator, unknown = message.partition('unrecognized arguments: ')
+        names = [part.partition('=')[0] for part in unknown.split() if part.startswith('-')]
+        questions = [did_you_mean(name, self._option_string_actions) for name in names]
+        super().error(message + ''.join(dict.fromkeys(questions)) if separator else message)
 
 
 def _pair(text: str) -> str:
@@ -182,6 +192,8 @@ def message_of(error: Exception) -> str | None:
             'pip uninstall -y opencv-python opencv-python-headless; pip install '
             "'opencv-python-headless<5'"
         )
-    if isinstance(error, KeyError) and frames and frames[-1].name == BUILD:
-        return f'in the config: {error.args[0]}'
+    if isinstance(error, KeyError | TypeError) and frames and frames[-1].name == BUILD:
+        from ..run.build_errors import explain
+
+        return explain(error)
     return None

@@ -59,9 +59,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         from ..checkpoints import resolve_checkpoint
         from ..checkpoints.convert import from_ours, possible_sources, to_ours
         from ..checkpoints.read import read_tensors
+        from ..checkpoints.usable import require_finite
 
-        converted = to_ours(read_tensors(resolve_checkpoint(given)), args.prefix)
+        path = resolve_checkpoint(given)
+        converted = to_ours(read_tensors(path), args.prefix)
         tensors = from_ours(converted, args.to)
+        require_finite(tensors, path)
         tensors = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
         if args.output.suffix == '.safetensors':
             from safetensors.torch import save_file

@@ -159,6 +159,10 @@ def convert(args: argparse.Namespace, source: str) -> tuple['Config', list[str]]
     return cfg, changes + (set_own_data(cfg, args) if args.data else [])
 
 
+def _in_one_line(text: str) -> str:
+    return ' '.join(text.encode(errors='replace').decode().split())
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
@@ -166,10 +170,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     with errors_of_the_user(TOOL):
         check_arguments(args)
         cfg, changes = convert(args, find_config(args.source))
-    lines = ''.join(f'# - {change}\n' for change in changes)
+        # what data files say stands in these lines, and must not end them: a config is a program
+        changes = [_in_one_line(change) for change in changes]
+        text = (
+            f'# Made from {_in_one_line(args.source)} by tools/new_config.py:\n'
+            + ''.join(f'# - {change}\n' for change in changes)
+            + f'\n{cfg.pretty_text}'
+        )
+        try:
+            content = text.encode()
+        except UnicodeEncodeError as error:
+            name = text[max(error.start - 40, 0) : error.end].splitlines()[-1]
+            raise InputError(f'{name!r}: the name has half a character. Rename it') from error
     args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.write_text(
-        f'# Made from {args.source} by tools/new_config.py:\n{lines}\n{cfg.pretty_text}'
-    )
+    args.output.write_bytes(content)
     print(f'{args.output}, from {args.source}:')
     print(''.join(f'  {change}\n' for change in changes), end='')

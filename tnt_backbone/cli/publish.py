@@ -45,9 +45,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         import torch
 
         from ..checkpoints.read import read_meta, read_tensors
+        from ..checkpoints.usable import require_finite
         from ..run.embedded_config import trusted_config
 
         tensors = read_tensors(args.checkpoint)
+        require_finite(tensors, args.checkpoint, infinite=True)
         meta = read_meta(args.checkpoint)
         if not isinstance(meta.get('cfg'), str):
             raise InputError(

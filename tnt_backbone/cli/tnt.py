@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 
+from ..near_names import did_you_mean
 from ..run.find_config import home
 from ..version import __version__
 
@@ -57,7 +58,8 @@ def main() -> None:
     elif name == '--version':
         print(__version__)
     elif name not in COMMANDS:
-        sys.stderr.write(f'tnt: error: {name!r} is no command\n\n{usage()}\n')
+        question = did_you_mean(name, COMMANDS, alike=0.6)
+        sys.stderr.write(f'tnt: error: {name!r} is no command.{question}\n\n{usage()}\n')
         sys.exit(2)
     elif name in ('train', 'test') and any(
         part.partition('=')[0] == '--gpus' for part in arguments

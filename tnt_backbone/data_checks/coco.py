@@ -11,7 +11,9 @@ from mmengine.dataset import BaseDataset
 
 from ..errors import MissingFileError
 from .coco_file import HOW_TO_CORRECT, CocoFile, Entry, read_coco
+from .coco_masks import find_mask_fault
 from .findings import Finding, notes_unless_error, shorten
+from .places import leads_away
 
 ADVICE = 'Add them, or take them out of the annotations. See docs/datasets.md'
 
@@ -63,7 +65,8 @@ def find_in_annotations(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
         file: What it reads.
     """
     unlisted = [box for box in file.boxes if box['image_id'] not in file.images]
-    findings = [*find_in_classes(dataset, file), *_find_in_file(file)]
+    folder = dataset.data_prefix['img']
+    findings = [*find_in_classes(dataset, file), *_find_in_file(file), *_find_far(folder, file)]
     if unlisted:
         texts = {str(key): key for key in file.images}
         also = next((b for b in unlisted if str(b['image_id']) in texts), None)
@@ -101,6 +104,24 @@ def _find_in_file(file: CocoFile) -> list[Finding]:
     if text := _looks_like_corners(file):
         findings.append(Finding('boxes in another form', file.path, text))
     return findings
+
+
+def _find_far(folder: str, file: CocoFile) -> list[Finding]:
+    """Return the images whose names lead away from the data: a file must not choose what is read.
+
+    What lies in the folder of the images, or beside the file, belongs to the data. A link that lies
+    there may lead anywhere: somebody on this computer made it.
+    """
+    roots = (folder, str(Path(file.path).parent.parent))
+    names = [image['file_name'] for image in file.images.values()]
+    if not (far := [name for name in names if leads_away(name, folder, roots)]):
+        return []
+    text = (
+        f'{len(far)} of {len(names)} file names lead out of {folder or "this folder"}: '
+        f'{shorten(far)}. Write them relative to the folder of the images. If you trust the file, '
+        'name a folder above them: --images DIR (in a config: data_prefix), or / for whole paths'
+    )
+    return [Finding('image elsewhere', file.path, text)]
 
 
 def _looks_like_corners(file: CocoFile) -> str:
@@ -189,34 +210,24 @@ def find_in_training(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
             'a detector without them (RetinaNet, Faster R-CNN)'
         )
         findings.append(Finding('box without a mask', file.path, text))
-    broken = [box['id'] for box in kept if reads_masks and _mask_fault(box, file)]
+    # the evaluation reads the masks of all boxes
+    read = [box for box in (file.boxes if dataset.test_mode else kept) if box.get('segmentation')]
+    broken = {
+        box['id']: fault
+        for box in (read if reads_masks else ())
+        if (image := file.images.get(box['image_id']))
+        if (fault := find_mask_fault(box['segmentation'], image['height'], image['width']))
+    }
     if broken:
+        first = next(iter(broken.values()))
         text = (
-            f'{len(broken)} of {len(kept)} boxes have a "segmentation" that is neither polygons of '
+            f'{len(broken)} of {len(read)} boxes have a "segmentation" that is neither polygons of '
             'at least 3 points, [[x, y, x, y, x, y, ...], ...], nor an RLE of the size of their '
-            f'image (annotation ids {shorten(broken)}). Correct or remove them'
+            f'image (annotation ids {shorten(broken)}; of the first one, {first}). Correct or '
+            'remove them'
         )
         findings.append(Finding('box with a mask that cannot be read', file.path, text))
     return findings
-
-
-def _mask_fault(box: Entry, file: CocoFile) -> bool:
-    """Return whether pycocotools fails on a segmentation, or reads another one."""
-    segmentation, image = box.get('segmentation'), file.images[box['image_id']]
-    if not segmentation:
-        return False  # reported as a box without a mask
-    if isinstance(segmentation, dict):
-        return list(segmentation.get('size') or ()) != [
-            image['height'],
-            image['width'],
-        ] or not segmentation.get('counts')
-    return not isinstance(segmentation, list) or not all(
-        isinstance(polygon, list)
-        and len(polygon) >= 6
-        and len(polygon) % 2 == 0
-        and all(isinstance(value, int | float) for value in polygon)
-        for polygon in segmentation
-    )
 
 
 def _find_too_small(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
@@ -360,8 +371,8 @@ def _check_images(folder: str, names: list[str], ann_file: str) -> None:
     """Check that the images exist; listing each folder once is faster than 118287 questions."""
     there: set[Path] = set()
     for parent in {Path(folder, name).parent for name in names}:
-        if parent.is_dir():
-            there.update(Path(entry.path) for entry in os.scandir(parent))
+        if os.path.isdir(parent):
+            there.update(Path(entry.path) for entry in os.scandir(parent) if entry.is_file())
     missing = [name for name in names if Path(folder, name) not in there]
     if missing:
         raise MissingFileError(

@@ -3,22 +3,15 @@
 import codecs
 import functools
 import json
-import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from .coco_values import SECTIONS, Entry, find_fault, is_finite
 from .findings import shorten
 
-# The lists of a file, and what each entry must have
-SECTIONS = {
-    'images': ('id', 'file_name', 'width', 'height'),
-    'annotations': ('id', 'image_id', 'category_id', 'bbox', 'area'),
-    'categories': ('id', 'name'),
-}
-Entry = dict[str, Any]
 HOW_TO_CORRECT = (
     'Export the file again, or let tools/new_config.py --data FILE write a corrected copy of what '
     'it can correct (docs/datasets.md)'
@@ -91,7 +84,7 @@ def _load(path: str, *_state: int) -> tuple[Any, bool]:
     data = Path(path).read_bytes()
     try:
         return json.loads(data), data.startswith(codecs.BOM_UTF8)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # the last is of lists in lists in lists
         raise InputError(f'{path} is not JSON ({error}); download or write it again') from error
 
 
@@ -105,18 +98,13 @@ def forget_coco_files() -> None:
 def _read(path: str, *state: int) -> CocoFile:
     content, has_mark = _load(path, *state)
     is_annotated = isinstance(content, dict) and 'annotations' in content
-    for section, keys in SECTIONS.items():
+    for section in SECTIONS:
         if section == 'annotations' and isinstance(content, dict) and not is_annotated:
             continue
         if not isinstance(content, dict) or not isinstance(content.get(section), list):
             raise InputError(_no_list(path, section, content))
-        for entry in content[section]:
-            missing = [key for key in keys if key not in entry]
-            if missing:
-                raise InputError(
-                    f'{path}: an entry of "{section}" has no {", ".join(missing)}: '
-                    f'{shorten([entry])}. {HOW_TO_CORRECT}'
-                )
+        if fault := find_fault(section, content[section]):
+            raise InputError(f'{path}: {fault}. {HOW_TO_CORRECT}')
     boxes = content['annotations'] if is_annotated else []
     for section, entries in (('images', content['images']), ('annotations', boxes)):
         times = Counter(entry['id'] for entry in entries)
@@ -154,4 +142,4 @@ def to_box(bbox: Any) -> list[float] | None:
         numbers = [value if isinstance(value, int | float) else float(value) for value in bbox]
     except (TypeError, ValueError):
         return None
-    return numbers if all(map(math.isfinite, numbers)) else None
+    return numbers if all(map(is_finite, numbers)) else None

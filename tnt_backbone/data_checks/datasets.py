@@ -142,7 +142,7 @@ def check_num_classes(cfg: Config, datasets: dict[str, list[BaseDataset]]) -> li
         for dataset in leaves:
             everything = dataset.metainfo.get('classes')
             things = dataset.metainfo.get('thing_classes', everything)  # of panoptic data
-            for key, number in _num_classes(cfg.model, 'model') if everything else ():
+            for key, number in class_counts(cfg.model, 'model') if everything else ():
                 has_things = not {'bbox_head', 'mask_head'}.isdisjoint(key.split('.'))
                 classes = things if has_things else everything
                 text = f'{key} is {number}, but the data has {len(classes)} classes'
@@ -156,13 +156,14 @@ def check_num_classes(cfg: Config, datasets: dict[str, list[BaseDataset]]) -> li
     return notes
 
 
-def _num_classes(node: Any, path: str) -> Iterator[tuple[str, int]]:
+def class_counts(node: Any, path: str) -> Iterator[tuple[str, int]]:
+    """Yield the numbers of classes of the heads in a config, with their dotted paths."""
     if isinstance(node, list | tuple):
         for i, part in enumerate(node):
-            yield from _num_classes(part, f'{path}.{i}')
+            yield from class_counts(part, f'{path}.{i}')
     elif isinstance(node, dict):
         name = path.rstrip('.0123456789').rpartition('.')[2]  # of a list of heads: the list's
         if name in HEADS and isinstance(node.get('num_classes'), int):
             yield f'{path}.num_classes', node['num_classes']
         for key, part in node.items():
-            yield from _num_classes(part, f'{path}.{key}')
+            yield from class_counts(part, f'{path}.{key}')

@@ -88,10 +88,10 @@ def _look_at_header(path: str) -> list[Finding]:
     try:
         with Image.open(path) as image:
             mode, turn = image.mode, image.getexif().get(ORIENTATION, 1)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # a damaged EXIF makes Pillow fail in many ways
         return []  # OpenCV could read it
     findings = []
-    if turn in range(2, 9):  # no other number has a meaning
+    if turn in tuple(range(2, 9)):  # no other number has a meaning
         text = (
             f'EXIF turns it (orientation {turn}), and the libraries read it turned. Boxes and '
             'masks must fit the turned picture'
@@ -174,7 +174,7 @@ def _plan_voc(dataset: Any) -> Check:
         path = root / dataset.ann_subdir / f'{name}.xml'
         try:
             size, boxes = _read_xml(path)
-        except (OSError, ElementTree.ParseError, ValueError, OverflowError) as error:
+        except (OSError, ElementTree.ParseError, ValueError, OverflowError, LookupError) as error:
             found.append(Finding('annotations cannot be read', str(path), str(error)))
             continue
         names.update(category for _, category, _ in boxes)

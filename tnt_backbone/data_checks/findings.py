@@ -25,6 +25,7 @@ KINDS = {
     'class that is never trained': True,
     'file that MMDetection cannot read': True,
     'image that is listed twice': True,
+    'image elsewhere': True,
     'no image to train on': True,
     'boxes in another form': True,
     'box with a mask that cannot be read': True,

@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmengine.registry import TRANSFORMS
 
 from ..errors import InputError
-from .jpeg import is_cut_off
+from .decodable import fault_of, require_file
 
 
 @TRANSFORMS.register_module()
@@ -49,15 +49,16 @@ class LoadImageOrSkip(LoadImageFromFile):
             OSError: If there is no such file.
             ValueError: If it is damaged.
         """
-        data = mmengine.fileio.get(path, backend_args=self.backend_args)
-        if is_cut_off(data):
-            raise InputError(f'the JPEG is cut off after {len(data)} bytes')
+        if not self.backend_args:
+            require_file(path)
         try:
-            image = (
-                mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)
-                if data
-                else None
-            )
+            data = mmengine.fileio.get(path, backend_args=self.backend_args)
+        except KeyError as error:
+            raise InputError(f'nobody reads addresses of {error}') from error
+        if fault := fault_of(data):
+            raise InputError(fault)
+        try:
+            image = mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)
         except cv2.error as error:  # a picture with too many pixels, for one
             raise InputError(f'OpenCV cannot decode it ({str(error).strip()})') from error
         if image is None:

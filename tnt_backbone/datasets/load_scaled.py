@@ -8,6 +8,7 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine.registry import TRANSFORMS
 
 from ..errors import InputError
+from .decodable import fault_of, require_file
 
 LARGEST = {'uint8': 255.0, 'uint16': 65535.0}  # floats: 1
 
@@ -37,7 +38,11 @@ class LoadImageScaled(LoadImageFromFile):
         """Add ``img`` ``(H, W, 3)``, BGR, and its shapes to the results."""
         import cv2
 
+        if not self.backend_args:
+            require_file(results['img_path'])
         data = mmengine.fileio.get(results['img_path'], backend_args=self.backend_args)
+        if fault := fault_of(data):
+            raise InputError(f'{results["img_path"]}: {fault}')
         flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         if pixels is None:

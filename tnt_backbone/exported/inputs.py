@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..datasets.jpeg import is_cut_off
+from ..datasets.decodable import fault_of
 from ..predict.pictures import Picture, UnreadablePictureError
 from .pipeline import prepare
 
@@ -35,8 +35,13 @@ def read(picture: Picture) -> np.ndarray | UnreadablePictureError:
         data = Path(picture.path).read_bytes()
     except OSError as error:
         return UnreadablePictureError(f'{picture.path}: {error}')
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if image is None or is_cut_off(data):
+    if fault := fault_of(data):
+        return UnreadablePictureError(f'{picture.path}: {fault}')
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        return UnreadablePictureError(f'{picture.path}: {error}')
+    if image is None:
         return UnreadablePictureError(f'{picture.path}: its {len(data)} bytes are damaged')
     return image
 

@@ -18,6 +18,7 @@ from ..backbones import BACKBONES
 from ..checkpoints import PUBLISHED
 from ..engine.slow_backbone import UNDECAYED, slow_backbone_keys
 from ..errors import InputError
+from ..near_names import did_you_mean
 from .shared import dicts, leaf_dataset
 
 FAMILIES = {'tnt': 'TNT', 'pyramid_tnt': 'PyramidTNT', 't2t_vit': 'T2TViT'}
@@ -47,7 +48,10 @@ def parse_backbone(name: str) -> tuple[str, str]:
         for arch in backbone.VARIANTS
     }
     if name not in known:
-        raise InputError(f'--backbone {name} is not known: choose one of {", ".join(known)}')
+        raise InputError(
+            f'--backbone {name} is not known: choose one of {", ".join(known)}.'
+            + did_you_mean(name, known)
+        )
     return known[name]
 
 

@@ -36,7 +36,7 @@ def check_class_names(names: list[str], place: Path) -> None:
             f'{place}: class {names.index("")} of {len(names)} has no name. Write one name per '
             'class, without empty lines between them'
         )
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, number in Counter(names).items() if number > 1):
         raise InputError(f'{place} names {", ".join(twice)} twice. Give each class its own name')
 
 

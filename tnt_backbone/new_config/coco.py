@@ -14,6 +14,7 @@ from ..data_checks.coco import find_in_annotations, read_file
 from ..data_checks.coco_file import CocoFile, read_coco
 from ..data_checks.datasets import build_leaf_datasets
 from ..data_checks.findings import notes_unless_error, shorten
+from ..data_checks.label_maps import UNREADABLE
 from ..errors import ExistingFileError, InputError, MissingFileError
 from .shared import PHASES, evaluators, finish, leaf_dataset, set_class_count
 
@@ -174,11 +175,18 @@ def _find_images(file: CocoFile, given: Path | None) -> Path:
                 'validation split'
             )
         return given
+    if whole := [name for name in names if os.path.isabs(name)]:
+        raise InputError(
+            f'{len(whole)} file names of {path} are whole paths, such as {whole[0]}. Write them '
+            'relative to the folder of the images. If you trust the file, pass --images /'
+        )
     holding: list[Path] = []
     for root in (path.parent, path.parent.parent):  # what is farther away belongs to others
         places = (root, *_folders(root, depth=2))
         holding = holding or [
-            place for place in places if (place / names[0]).is_file() and not _missing(place, names)
+            place
+            for place in places
+            if os.path.isfile(place / names[0]) and not _missing(place, names)
         ]
     if not holding:
         raise MissingFileError(
@@ -211,8 +219,9 @@ def _missing(folder: Path, names: list[str]) -> list[str]:
     there = {
         Path(entry.path)
         for parent in {(folder / name).parent for name in names}
-        if parent.is_dir()
+        if os.path.isdir(parent)
         for entry in os.scandir(parent)
+        if entry.is_file()
     }
     return [name for name in names if folder / name not in there]
 
@@ -224,7 +233,7 @@ def _sizes_fit(folder: Path, file: CocoFile) -> bool:
         try:
             with Image.open(folder / image['file_name']) as opened:
                 size = opened.size
-        except (OSError, ValueError, SyntaxError):
+        except UNREADABLE:
             continue  # damaged, which the checks tell
         if {size, size[::-1]}.isdisjoint({(image['width'], image['height'])}):
             return False

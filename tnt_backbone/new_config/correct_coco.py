@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 
 from ..data_checks.coco_file import load_json, to_box
+from ..data_checks.coco_values import is_finite, is_flag
 from ..data_checks.findings import shorten
 from ..errors import InputError
 
 Content = dict[str, Any]
+NAMES = ('id', 'image_id', 'category_id', 'file_name', 'name', 'supercategory')
+FLAGS = {'0': 0, '1': 1, 'false': 0, 'true': 1, 'none': 0}  # by their texts in small letters
 
 
 def correct_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path, list[str]]:
@@ -38,7 +41,7 @@ def correct_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path
     content, has_mark = load_json(path)
     lists = ('images', 'annotations', 'categories')
     if not isinstance(content, dict) or not all(
-        isinstance(content.get(name), list) and all(isinstance(e, dict) for e in content[name])
+        isinstance(content.get(name), list) and all(map(_has_simple_names, content[name]))
         for name in lists
     ):
         return path, []  # the reader says what is missing
@@ -62,6 +65,13 @@ def correct_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path
             'as --images'
         ) from error
     return corrected, [f'{corrected}: {change}' for change in changes]
+
+
+def _has_simple_names(entry: Any) -> bool:
+    """Return whether an entry's names and ids are texts or numbers, or are missing."""
+    return isinstance(entry, dict) and all(
+        isinstance(entry.get(key), str | int | float | None) for key in NAMES
+    )
 
 
 def _paths_of_windows(content: Content) -> list[str]:
@@ -92,10 +102,7 @@ def _types_of_ids(content: Content) -> list[str]:
 def _annotation_ids(content: Content) -> list[str]:
     """COCO's evaluation takes id 0 for "none", compares ids as numbers, and needs each once."""
     ids = [entry.get('id') for entry in content['annotations']]
-    usable = all(
-        isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-        for value in ids
-    )
+    usable = all(is_finite(value) and value > 0 for value in ids)
     if usable and len(set(ids)) == len(ids):
         return []
     for number, entry in enumerate(content['annotations'], 1):
@@ -104,11 +111,51 @@ def _annotation_ids(content: Content) -> list[str]:
 
 
 def _crowds(content: Content) -> list[str]:
-    """COCO's evaluation asks every annotation."""
+    """COCO's evaluation asks every annotation, and takes the text '0' for 1."""
     missing = [entry for entry in content['annotations'] if 'iscrowd' not in entry]
+    changes = [f'{len(missing)} annotations got iscrowd=0'] if missing else []
     for entry in missing:
         entry['iscrowd'] = 0
-    return [f'{len(missing)} annotations got iscrowd=0'] if missing else []
+    for key in ('iscrowd', 'ignore'):
+        wrong = [
+            entry
+            for entry in content['annotations']
+            if key in entry and not is_flag(entry[key]) and str(entry[key]).strip().lower() in FLAGS
+        ]
+        for entry in wrong:
+            entry[key] = FLAGS[str(entry[key]).strip().lower()]
+        if wrong:
+            changes.append(f'{len(wrong)} annotations had {key} that was not written as a number')
+    return changes
+
+
+def _sizes(content: Content) -> list[str]:
+    wrong = [
+        (image, key, number)
+        for image in content['images']
+        for key in ('width', 'height')
+        if isinstance(image.get(key), str) and (number := _to_number(image[key])) is not None
+    ]
+    for image, key, number in wrong:
+        image[key] = number
+    return [f'{len(wrong)} sides of images were texts'] if wrong else []
+
+
+def _to_number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if not is_finite(number):
+        return None
+    return int(number) if number.is_integer() else number
+
+
+def _names_of_categories(content: Content) -> list[str]:
+    numbers = [c for c in content['categories'] if is_finite(c.get('name'))]
+    for category in numbers:
+        category['name'] = str(category['name'])
+    return [f'{len(numbers)} names of categories were numbers'] if numbers else []
 
 
 def _boxes(content: Content) -> list[str]:
@@ -123,7 +170,7 @@ def _boxes(content: Content) -> list[str]:
         else:
             continue  # refused by the reader
         entry['bbox'] = box
-        if not isinstance(entry.get('area'), int | float) or isinstance(entry['area'], bool):
+        if not is_finite(entry.get('area')):
             entry['area'] = box[2] * box[3]
             changes['annotations got the area of their bbox'] += 1
     return [f'{number} {text}' for text, number in changes.items()]
@@ -132,7 +179,7 @@ def _boxes(content: Content) -> list[str]:
 def _box_of_polygons(polygons: Any) -> list[float] | None:
     try:
         points = np.concatenate([np.asarray(part, float).reshape(-1, 2) for part in polygons])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if len(points) < 3 or not np.isfinite(points).all():
         return None
@@ -228,6 +275,8 @@ CORRECTIONS: tuple[Callable[[Content], list[str]], ...] = (
     _types_of_ids,
     _annotation_ids,
     _crowds,
+    _sizes,
+    _names_of_categories,
     _flat_polygons,
     _boxes,
     _images_listed_twice,

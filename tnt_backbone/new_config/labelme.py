@@ -13,6 +13,7 @@ LabelMe's documentation (github.com/wkentaro/labelme); none of its code, which i
 import base64
 import io
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from typing import Any
 from PIL import Image
 
 from ..data_checks.findings import Finding, shorten
+from ..data_checks.label_maps import UNREADABLE
+from ..data_checks.places import leads_away
 from ..errors import ExistingFileError, InputError
 from .class_names import choose_classes
 from .data_folder import is_image, list_files, split_by_folders
@@ -69,7 +72,7 @@ def read_labelme(root: Path, extracted: Path) -> LabelledImages:
         content = _load(path)
         if content is not None and not is_labelme(content):
             continue
-        found = _find_image(path, content or {}, by_name)
+        found = _find_image(path, content or {}, by_name, root)
         if found is None and content and content.get('imageData'):
             found = _extract(path, content, root, extracted)
             written.append(path)
@@ -113,16 +116,23 @@ def _load(path: Path) -> dict[str, Any] | None:
     """Return the content of a JSON file, or ``None`` if it is damaged."""
     try:
         content = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else {}
 
 
-def _find_image(path: Path, content: dict[str, Any], by_name: dict[str, list[Path]]) -> Path | None:
+def _find_image(
+    path: Path, content: dict[str, Any], by_name: dict[str, list[Path]], root: Path
+) -> Path | None:
     """Return the image that ``imagePath`` names, else the one of the JSON file's own name."""
     written = str(content.get('imagePath') or '').replace('\\', '/')
     name = written.rpartition('/')[2].lower()
-    if name and (path.parent / written).is_file():
+    if name and os.path.isfile(path.parent / written):
+        if leads_away(written, str(path.parent), (str(root), str(root.absolute().parent))):
+            raise InputError(
+                f'{path}: imagePath is {written}, which leads out of --data {root}. If you trust '
+                'the file, pass a folder that holds both as --data'
+            )
         wanted = (path.parent / written).resolve()
         same = [image for image in by_name.get(name, []) if image.resolve() == wanted]
         return same[0] if same else path.parent / written
@@ -136,7 +146,7 @@ def _extract(path: Path, content: dict[str, Any], root: Path, folder: Path) -> P
         data = base64.b64decode(content['imageData'], validate=True)
         with Image.open(io.BytesIO(data)) as image:
             ending = {'JPEG': '.jpg', 'PNG': '.png'}.get(str(image.format), '.png')
-    except (TypeError, ValueError, OSError, SyntaxError, Image.DecompressionBombError):
+    except (TypeError, *UNREADABLE):
         return None
     target = folder / path.relative_to(root).with_suffix(ending)
     if target.exists() and target.read_bytes() != data:

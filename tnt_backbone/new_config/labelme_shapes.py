@@ -10,6 +10,9 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from ..data_checks.coco_masks import FARTHEST
+from ..data_checks.coco_values import is_finite
+from ..data_checks.label_maps import UNREADABLE
 from ..errors import InputError
 from .labelled import Box, Labels, Shape, Size, UnusableError, to_rle
 
@@ -33,6 +36,8 @@ def read_shapes(content: dict[str, Any], size: Size) -> Labels:
         raise UnusableError('label cannot be read', 'it is not JSON')
     width, height = content.get('imageWidth'), content.get('imageHeight')
     stated = (int(width), int(height)) if _is_side(width) and _is_side(height) else None
+    if stated and stated not in (size, size[::-1]):
+        return Labels([], stated)  # of another image, as the caller will say
     groups: dict[tuple[str, str], list[Shape]] = {}
     left_out = []
     for number, entry in enumerate(content['shapes'], 1):
@@ -47,10 +52,11 @@ def read_shapes(content: dict[str, Any], size: Size) -> Labels:
             if kind not in SHAPES:
                 raise InputError(f'shape_type {kind!r} is none of {", ".join(SHAPES)}')
             points = [(float(x), float(y)) for x, y in entry['points']]
-            if not np.isfinite(points).all():
-                raise InputError(f'points {points} are not all finite')
+            farthest = FARTHEST * max(size)
+            if not (np.abs(points) <= farthest).all():  # NaN is not, either
+                raise InputError(f'a point of {str(points)[:80]} is not near the image')
             shape = SHAPES[kind](name, points, entry, stated or size)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, OverflowError, *UNREADABLE) as error:
             text = f'it has no {error}' if isinstance(error, KeyError) else str(error)
             raise UnusableError('label cannot be read', f'shape {number}: {text}') from error
         group = entry.get('group_id')
@@ -68,7 +74,7 @@ def label_of(entry: Any) -> str:
 
 
 def _is_side(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and value > 0
+    return is_finite(value) and value >= 1
 
 
 def _join(parts: list[Shape], size: Size) -> Shape:
@@ -122,11 +128,15 @@ def _mask(name: str, points: Points, entry: Any, size: Size) -> Shape:
     """Return the pixels that an AI tool of LabelMe marked: a PNG, and where it lies."""
     left, top, _, _ = (round(value) for value in _around(points))
     with Image.open(io.BytesIO(base64.b64decode(entry['mask']))) as image:
+        width, height = size
+        if image.width > width or image.height > height:
+            raise InputError(f'a mask of {image.width}x{image.height} in {width}x{height} pixels')
         part = np.asarray(image.convert('L')) > 0
-    width, height = size
     whole = np.zeros((height, width), np.uint8, order='F')
-    space = whole[max(top, 0) : top + part.shape[0], max(left, 0) : left + part.shape[1]]
-    space[:] = part[max(-top, 0) :, max(-left, 0) :][: space.shape[0], : space.shape[1]]
+    part = part[max(-top, 0) :, max(-left, 0) :]
+    top, left = max(top, 0), max(left, 0)
+    space = whole[top : top + part.shape[0], left : left + part.shape[1]]
+    space[:] = part[: space.shape[0], : space.shape[1]]
     if not whole.any():
         raise InputError('a mask without a pixel in the image')
     rle = coco_mask.encode(whole)

@@ -30,6 +30,7 @@ from ..data_checks.label_maps import (
     pair,
 )
 from ..errors import InputError, MissingFileError
+from .data_folder import read_text
 from .rare_classes import describe_rare
 from .shared import dicts, evaluators, finish, leaf_dataset, set_class_count
 
@@ -153,7 +154,7 @@ def _class_names(root: Path, files: Mapping[int, list[str]]) -> tuple[tuple[str,
             f'The label maps hold nothing but {IGNORED}, which is ignored. {HOW_TO_RELABEL}'
         )
     if listed.is_file():
-        lines = listed.read_text(encoding='utf-8-sig').splitlines()  # Windows marks UTF-8
+        lines = read_text(listed).splitlines()
         names = tuple(filter(None, map(str.strip, lines)))
         numbered = [re.fullmatch(r'(\d+)\s*[:;,.\t]\s*(.+)', name) for name in names]
         matches = [match for match in numbered if match]

@@ -72,7 +72,7 @@ def _look_at_header(path: Path) -> tuple[Size, int]:
     try:
         with Image.open(path) as image:
             return image.size, image.getexif().get(ORIENTATION, 1)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # a damaged EXIF makes Pillow fail in many ways
         return (0, 0), 1  # OpenCV could read it
 
 

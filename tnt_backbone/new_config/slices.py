@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 from pycocotools import mask as coco_masks
 
 from ..data_checks.coco_file import CocoFile, Entry, read_coco
+from ..data_checks.label_maps import UNREADABLE
 from ..errors import ExistingFileError, InputError
 from ..predict.tiles import OVERLAP, require_sahi
 from .shared import PHASES, dicts, leaf_dataset
@@ -96,12 +97,12 @@ def slice_file(file: CocoFile, images: Path, target: Path, side: int) -> tuple[P
     new_images: list[Entry] = []
     new_boxes: list[Entry] = []
     damaged = []
-    for image in file.images.values():
+    for number, image in enumerate(file.images.values()):
         try:
             with Image.open(images / image['file_name']) as opened:
                 picture = ImageOps.exif_transpose(opened)
                 picture.load()
-        except (OSError, SyntaxError):
+        except UNREADABLE:
             damaged.append(image['file_name'])
             continue
         width, height = picture.size
@@ -116,6 +117,8 @@ def slice_file(file: CocoFile, images: Path, target: Path, side: int) -> tuple[P
         for x1, y1, x2, y2 in slices:
             x2, y2 = min(x2, width), min(y2, height)
             name = Path(image['file_name']).with_suffix('')
+            if name.is_absolute() or '..' in name.parts:  # the slices stay below the target
+                name = Path(f'elsewhere_{number}', name.name)
             path = target / name.parent / f'{name.name}_{x1}_{y1}.png'
             path.parent.mkdir(parents=True, exist_ok=True)
             picture.crop((x1, y1, x2, y2)).save(path)

@@ -45,7 +45,7 @@ def is_voc(path: Path) -> bool:
     """Return whether an XML file is an annotation of Pascal VOC."""
     try:
         return next(ElementTree.iterparse(path, ['start']))[1].tag == 'annotation'
-    except (ElementTree.ParseError, OSError, StopIteration, ValueError):
+    except (ElementTree.ParseError, OSError, StopIteration, ValueError, LookupError):
         return False
 
 
@@ -114,18 +114,21 @@ def _read_xml(tree: ElementTree.Element) -> Labels:
         shapes.append(Shape(name, (left, top, right, bottom), is_ignored=difficult))
     try:
         width, height = (int(float(tree.findtext(f'size/{k}') or 0)) for k in ('width', 'height'))
-    except ValueError:
+    except (ValueError, OverflowError):
         width = height = 0
     return Labels(shapes, (width, height) if width > 0 and height > 0 else None)
 
 
 def _count_from(labels: dict[Path, Labels | UnusableError]) -> tuple[int, str]:
     """Return 1 if coordinates count from 1, as VOC's do, else 0; and a note."""
+    # below 0 is no pixel, whatever counts
     lowest = [
-        (min(shape.box[:2]), path)
+        (value, path)
         for path, found in labels.items()
         if isinstance(found, Labels)
         for shape in found.shapes
+        for value in shape.box[:2]
+        if value >= 0
     ]
     if lowest and min(lowest)[0] < 1:
         value, path = min(lowest)

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+from ..errors import InputError
 from .data_folder import read_text
 from .labelled import Labels, Shape, Size, UnusableError
 
@@ -33,7 +34,7 @@ def read_rows(
         if not line.strip():
             continue
         try:
-            row = tuple(float(value) for value in line.split())
+            row = tuple(map(_to_number, line.split()))
         except ValueError as error:
             text = f'line {number} holds {line[:60]!r}, which is not numbers'
             raise UnusableError('label cannot be read', text) from error
@@ -44,6 +45,13 @@ def read_rows(
             repeated.append('row that repeats another one')
         rows[row] = _to_shape(row, size, names, boxes_only=keypoints is not None)
     return Labels(list(rows.values()), left_out=repeated)
+
+
+def _to_number(text: str) -> float:
+    """Return a number; Python's own reading would take 1_0 for 10."""
+    if '_' in text:
+        raise InputError(f'{text} is no number')
+    return float(text)
 
 
 def _fault(

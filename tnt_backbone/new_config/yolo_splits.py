@@ -4,6 +4,8 @@ The rules are those of Ultralytics' documentation (docs.ultralytics.com/datasets
 darknet's README.
 """
 
+import os
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from .data_folder import list_files, read_text
 
 YAML = ('.yaml', '.yml')
 KEYS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
+DIGITS = 6  # of a number of classes or keypoints
 CLASS_FILES = ('classes.txt', 'obj.names', '_darknet.labels')
 
 
@@ -95,15 +98,15 @@ def _from_class_file(root: Path, files: list[Path]) -> Description:
 def _read_description(path: Path) -> Description:
     content = _load(path) if path.suffix.lower() in YAML else _load_darknet(path)
     folders = [path.parent]
-    if stated := content.get('path'):
-        base = path.parent / str(stated).replace('\\', '/')
-        if base.is_dir():  # else it is of another computer
+    if isinstance(stated := content.get('path'), str) and stated:
+        base = path.parent / stated.replace('\\', '/')
+        if os.path.isdir(base):  # else it is of another computer
             folders.insert(0, base)
     splits = {
-        split: _to_list(content[key])
+        split: listed
         for split, keys in KEYS.items()
         for key in keys
-        if key in content and _to_list(content[key])
+        if (listed := _to_list(content.get(key), f'{path}: {key}'))
     }
     names = _names(content, path, folders)
     return Description(path, names, folders, splits, _keypoints(content, path))
@@ -117,30 +120,45 @@ def _names(content: dict[str, Any], path: Path, folders: list[Path]) -> dict[int
         if file is None:
             raise InputError(f'{path}: names={names} was not found. Correct the path')
         names = read_class_names(file)
-    if names is None and str(count).isdigit():
+    if names is None and _is_count(count):
         names = [f'class_{number}' for number in range(int(str(count)))]  # Ultralytics' names
     if isinstance(names, list):
         names = dict(enumerate(names))
-    if not isinstance(names, dict) or not all(str(number).isdigit() for number in names):
+    if not isinstance(names, dict) or not all(map(_is_count, names)):
         raise InputError(
-            f'{path}: names is {names!r}. Write a list with one name per class, or a number and a '
-            'name for each'
+            f'{path}: names is {_short(names)}. Write a list with one name per class, or a number '
+            'and a name for each'
         )
     if other := [name for name in names.values() if not isinstance(name, str)]:
-        raise InputError(f'{path}: a name is {other[0]!r}. Write a text for each class')
+        raise InputError(f'{path}: a name is {_short(other[0])}. Write a text for each class')
     by_number = {int(number): name.strip() for number, name in names.items()}
+    if len(by_number) < len(names):
+        raise InputError(f'{path}: names has two names for one number. Keep one')
     check_class_names(list(by_number.values()), path)
     if count is not None and str(count) != str(len(by_number)):
-        raise InputError(f'{path}: nc is {count}, but names has {len(by_number)}. Make them equal')
+        raise InputError(
+            f'{path}: nc is {_short(count)}, but names has {len(by_number)}. Make them equal'
+        )
     return dict(sorted(by_number.items()))
+
+
+def _is_count(value: Any) -> bool:
+    """Return whether a text or number is a whole number that classes can have."""
+    text = str(value) if isinstance(value, str | int) else ''
+    return text.isascii() and text.isdigit() and len(text) <= DIGITS
+
+
+def _short(value: Any) -> str:
+    """Return a value for a message: aliases of YAML can stand for a text without end."""
+    return reprlib.repr(value)
 
 
 def _keypoints(content: dict[str, Any], path: Path) -> int | None:
     shape = content.get('kpt_shape')
     if shape is None:
         return None
-    if not isinstance(shape, list) or len(shape) != 2 or not all(str(s).isdigit() for s in shape):
-        raise InputError(f'{path}: kpt_shape is {shape!r}, not two numbers such as [17, 3]')
+    if not isinstance(shape, list) or len(shape) != 2 or not all(map(_is_count, shape)):
+        raise InputError(f'{path}: kpt_shape is {_short(shape)}, not two numbers such as [17, 3]')
     return int(shape[0]) * int(shape[1])
 
 
@@ -148,7 +166,7 @@ def _load(path: Path) -> dict[str, Any]:
     """Return a YAML file's content, in which all values are texts: a class may be called ``no``."""
     try:
         content = yaml.load(path.read_bytes(), Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f'{path} is not YAML ({error}). Correct it') from error
     return content if isinstance(content, dict) else {}
 
@@ -158,9 +176,12 @@ def _load_darknet(path: Path) -> dict[str, Any]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def _to_list(value: Any) -> list[str]:
+def _to_list(value: Any, place: str) -> list[str]:
     values = value if isinstance(value, list) else [value]
-    return [str(entry) for entry in values if entry not in (None, '')]
+    values = [entry for entry in values if entry not in (None, '')]
+    if other := [entry for entry in values if not isinstance(entry, str)]:
+        raise InputError(f'{place} is {_short(other[0])}. Write the path of a folder or of a list')
+    return values
 
 
 def resolve(written: str, folders: list[Path]) -> Path | None:
@@ -176,6 +197,8 @@ def resolve(written: str, folders: list[Path]) -> Path | None:
     tails = ['/'.join(parts[i:]) for i in range(len(parts))]
     for ending in (text, *tails):
         for folder in folders:
-            if ending and (folder / ending).exists():
-                return folder / ending
+            place = folder / ending
+            # no device, of which reading would have no end; no name that is too long
+            if ending and (os.path.isfile(place) or os.path.isdir(place)):
+                return place
     return None

@@ -1,10 +1,12 @@
 """From a checkpoint to a model with its weights, its test pipeline and the names of its classes."""
 
 import copy
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, DefaultScope
@@ -12,13 +14,18 @@ from torch import nn
 
 from ..checkpoints import resolve_checkpoint
 from ..checkpoints.read import read_meta, read_tensors
-from ..errors import InputError
+from ..checkpoints.usable import require_finite
+from ..data_checks.datasets import class_counts
+from ..data_checks.findings import shorten
+from ..errors import InputError, UserError
 from ..run.config import read_config
 from ..run.embedded_config import UntrustedConfigError, test_dataset, trusted_config
 from ..run.operators import replace_missing_operators
 from .model import TrainedModel
+from .pictures import Picture
 
 # A small detector that comes with the package. It knows handwritten digits.
+LARGER, SPARE = 4, 2**26  # times the weights in the file, and numbers, that a model may have
 BUILT_IN = {'tnt://digits': Path(__file__).with_name('digits.pth')}
 
 
@@ -49,13 +56,55 @@ def load_model(
     tensors = read_tensors(path)
     meta = read_meta(path)
     cfg = _read_cfg(path, meta, config, trust)
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+    blame = nullcontext() if config is not None else _config_to_blame(path)
+    with blame, DefaultScope.overwrite_default_scope(cfg.default_scope):
+        if config is None:
+            _require_moderate(cfg, tensors, path)
         model = MODELS.build(copy.deepcopy(cfg.model))
         _load(model, tensors, path)
         classes, palette = _classes(cfg, meta, path)
+        trained = TrainedModel(model.eval(), cfg, classes, palette)
+        if config is None:  # a pipeline says what is wrong with it only when it runs
+            trained.prepare(Picture('grey', '', np.full((256, 256, 3), 127, np.uint8)))
     if device is None:
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    return TrainedModel(model.to(device).eval(), cfg, classes, palette)
+    trained.model.to(device)
+    return trained
+
+
+@contextmanager
+def _config_to_blame(path: str) -> Iterator[None]:
+    """Say of every error that the config in a checkpoint is wrong: it may say anything."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f'the model of the config in {path} cannot be built ({type(error).__name__}: {error}). '
+            'Pass the config of the run: --config FILE'
+        ) from error
+
+
+def _require_moderate(cfg: Config, tensors: dict[str, torch.Tensor], path: str) -> None:
+    """Check that a model is not much larger than its weights, before it takes memory.
+
+    Raises:
+        ValueError: If it is.
+    """
+    try:
+        with torch.device('meta'):
+            model = MODELS.build(copy.deepcopy(cfg.model))
+    except Exception:  # some models compute with values while they are built
+        return
+    wanted, stored = (
+        sum(tensor.numel() for tensor in state.values()) for state in (model.state_dict(), tensors)
+    )
+    if wanted > LARGER * stored + SPARE:
+        raise InputError(
+            f'the config in {path} describes a model of {wanted} numbers, but the file has '
+            f'{stored}. Pass the config of the run: --config FILE'
+        )
 
 
 def _read_cfg(
@@ -90,16 +139,22 @@ def _load(model: nn.Module, tensors: dict[str, torch.Tensor], path: str) -> None
         for key in own
         if key in tensors and tensors[key].shape != own[key].shape
     ]
+    wrong += [
+        f'{key} is of {tensors[key].dtype}, the model has {own[key].dtype}'
+        for key in own
+        if key in tensors and own[key].is_floating_point() != tensors[key].is_floating_point()
+    ]
     missing = [key for key, _ in model.named_parameters() if key not in tensors]
     surplus = [key for key in tensors if key not in own]
     if wrong or missing or surplus:
-        found = [f'wrong shape: {wrong[:3]}'] if wrong else []
+        found = [f'wrong shape or type: {wrong[:3]}'] if wrong else []
         found += [f'{len(missing)} missing: {missing[:3]}'] if missing else []
         found += [f'{len(surplus)} unknown: {surplus[:3]}'] if surplus else []
         raise InputError(
             f'the weights of {path} do not fit the model of its config ({"; ".join(found)}). Pass '
             'the config that it was trained with: --config FILE'
         )
+    require_finite(tensors, path, infinite=True)
     model.load_state_dict(tensors, strict=False)
 
 
@@ -110,18 +165,40 @@ def _classes(
     dataset = test_dataset(cfg)
     kind = DATASETS.get(dataset['type']) if dataset.get('type') else None
     places = [meta.get('dataset_meta'), dataset.get('metainfo'), getattr(kind, 'METAINFO', {})]
-    lower = [{str(key).lower(): value for key, value in (p or {}).items()} for p in places]
+    lower = [
+        {str(key).lower(): value for key, value in place.items()}
+        for place in places
+        if isinstance(place, dict)
+    ]
     known = next((place for place in lower if place.get('classes')), None)
     if known is None:
         raise InputError(
             f'{path} does not say what its classes are called. Pass a config with metainfo=dict('
             'classes=(...)) in its test data set: --config FILE'
         )
+    if not isinstance(known['classes'], list | tuple):
+        raise InputError(
+            f'{path} says that its classes are {str(known["classes"])[:80]!r}, which is no list of '
+            'names. Pass a config with metainfo=dict(classes=(...)): --config FILE'
+        )
     classes = tuple(map(str, known['classes']))
-    palette = known.get('palette')
-    if not isinstance(palette, list | tuple) or len(palette) < len(classes):
-        palette = _colours(len(classes))
-    return classes, [(int(r), int(g), int(b)) for r, g, b in palette]
+    for key, number in class_counts(cfg.model, 'model'):
+        if number > len(classes):
+            raise InputError(
+                f'{path} has the names of {len(classes)} classes ({shorten(classes)}), but {key} '
+                f'is {number}. Pass a config with all names in metainfo: --config FILE'
+            )
+    return classes, _palette(known.get('palette'), len(classes))
+
+
+def _palette(given: Any, number: int) -> list[tuple[int, int, int]]:
+    """Return the colours of a checkpoint, or our own if they are no colours."""
+    try:
+        colours = [(int(r), int(g), int(b)) for r, g, b in given]
+    except (TypeError, ValueError, OverflowError):
+        return _colours(number)
+    is_usable = len(colours) >= number and all(0 <= v <= 255 for c in colours for v in c)
+    return colours if is_usable else _colours(number)
 
 
 def _colours(number: int) -> list[tuple[int, int, int]]:

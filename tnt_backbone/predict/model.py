@@ -247,6 +247,18 @@ class TrainedModel:
         )
 
 
+def _pixels_of(image: Any) -> np.ndarray:
+    """Return the pixels ``(H, W, 3)``, BGR, of a PIL image, turned as EXIF says, like a file's."""
+    from PIL import ImageOps
+
+    if image.mode.startswith(('I', 'F')):
+        raise InputError(
+            f'source is a PIL image of mode {image.mode}, more than 8 bits. Pass the file, or an '
+            'array of uint8'
+        )
+    return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))[..., ::-1]
+
+
 def _pictures_of(source: Any) -> Iterator[Picture]:
     """Yield the pictures that a caller of Python means."""
     if isinstance(source, str | Path):
@@ -254,12 +266,15 @@ def _pictures_of(source: Any) -> Iterator[Picture]:
     elif isinstance(source, Picture):
         yield source
     else:
-        pixels = (
-            np.asarray(source.convert('RGB'))[..., ::-1] if hasattr(source, 'convert') else source
-        )
+        pixels = _pixels_of(source) if hasattr(source, 'convert') else source
         if not isinstance(pixels, np.ndarray) or pixels.ndim != 3 or pixels.shape[2] != 3:
             got = getattr(pixels, 'shape', type(pixels).__name__)
             raise InputError(
                 f'source is {got}: pass a path, a PIL image, or an array (H, W, 3) in BGR'
+            )
+        if pixels.dtype != np.uint8 or not pixels.size:
+            raise InputError(
+                f'source is an array {pixels.shape} of {pixels.dtype}: pass at least one pixel, as '
+                'uint8 from 0 to 255'
             )
         yield Picture('array', '', pixels=np.ascontiguousarray(pixels))

@@ -71,7 +71,9 @@ def _is_url(text: str) -> bool:
 
 def _name_of_url(url: str) -> str:
     parts = urlparse(url)
-    return f'{parts.netloc}{parts.path}'.rstrip('/').replace(':', '_')
+    names = f'{parts.netloc}{parts.path}'.replace(':', '_').split('/')
+    # results are written below a folder, under this name
+    return '/'.join(name for name in names if name not in ('', '.', '..')) or 'picture'
 
 
 def _find(source: str, roots: list[str]) -> Iterator[str]:

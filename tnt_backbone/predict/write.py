@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..errors import ExistingFileError
+from ..errors import ExistingFileError, InputError
 from .pictures import UnreadablePictureError
 from .results import Result, Segmentation
 
@@ -55,7 +55,7 @@ class PredictionFolder:
         """Return the names that are done, after cutting off a line that was not finished."""
         if not self._lines.is_file():
             return set()
-        lines = self._lines.read_text(encoding='utf-8').splitlines(keepends=True)
+        lines = self._lines.read_text(encoding='utf-8', errors='replace').splitlines(keepends=True)
         whole = [line.rstrip('\n') for line in lines if line.endswith('\n')]
         if not whole:
             return set()
@@ -66,9 +66,15 @@ class PredictionFolder:
             )
         if len(whole) < len(lines):
             _replace(self._lines, whole)
-        entries = [json.loads(line) for line in whole[1:]]
-        self._taken.update(*(entry['files'] for entry in entries))
-        return {entry['name'] for entry in entries}
+        try:
+            entries = [json.loads(line) for line in whole[1:]]
+            self._taken.update(*(entry['files'] for entry in entries))
+            return {entry['name'] for entry in entries}
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(
+                f'{self._lines} has a line that was not written here ({error!r}). Pass another '
+                '--out, or --force to write all predictions again'
+            ) from error
 
     def write(
         self, results: Iterable[Result | UnreadablePictureError]

@@ -13,6 +13,7 @@ from ..checkpoints.convert import to_ours
 from ..checkpoints.published import SCHEME
 from ..checkpoints.read import read_meta, read_tensors
 from ..checkpoints.safe_globals import training_checkpoints_are_safe
+from ..checkpoints.usable import require_finite
 from ..errors import InputError, MissingFileError
 from .config import complete_config
 from .embedded_config import trusted_test_config
@@ -94,7 +95,7 @@ def check_checkpoint(path: str, *, resume: bool = False) -> None:
             f'The checkpoint {path!r} does not exist. Checkpoints in its folder: '
             + (', '.join(near) or 'none')
         )
-    read_tensors(path)
+    require_finite(read_tensors(path), path, infinite=True)
     if not resume:
         return
     with training_checkpoints_are_safe():

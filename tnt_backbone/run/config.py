@@ -11,6 +11,7 @@ from mmengine.config import Config
 
 from ..errors import InputError
 from .find_config import find_config
+from .overrides import require_known_keys
 
 # files whose lines say nothing about a mistake in a config
 LOADERS = (
@@ -71,6 +72,7 @@ def complete_config(
     Raises:
         ValueError: If the options do not fit the config.
     """
+    require_known_keys(cfg, options or {})
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError) as error:

@@ -8,9 +8,10 @@ prediction needs, and compares each name with what the libraries have registered
 """
 
 import ast
+import functools
 import inspect
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib import import_module
 from typing import Any
 
@@ -31,7 +32,7 @@ from mmengine.utils import get_object_from_string
 from torch import nn
 
 from ..checkpoints.init_cfg import split_init_cfg
-from ..errors import InputError
+from ..errors import InputError, UserError
 from .libraries import LIBRARIES
 
 PACKAGES = (*LIBRARIES, 'mmcv', 'mmengine', 'tnt_backbone')  # of types and imports
@@ -39,6 +40,7 @@ PARTS = (MODELS, TASK_UTILS, TRANSFORMS, WEIGHT_INITIALIZERS)
 TESTS = (DATASETS, DATA_SAMPLERS, FUNCTIONS, LOOPS, METRICS, TRANSFORMS)
 # Classes of these modules read files, fetch models or run other programs on the strings they get.
 REACHING_OUT = (
+    'mmdet.datasets.openimages',  # numpy.load with pickles
     'mmdet.models.detectors.d2_wrapper',
     'mmdet.models.detectors.glip',
     'mmdet.models.detectors.kd_one_stage',
@@ -57,11 +59,13 @@ OTHER_TYPES = ('nms', 'soft_nms', 'nms_match', 'RoIAlign', 'RoIPool', 'SimpleRoI
 LONGEST = 4_000_000  # characters; mmengine's longest configs have 60,000
 # A string with one of these could be a call, a file or an address.
 SUSPICIOUS_IN_MODEL = re.compile(
-    r'[()/\\]|__|\.(pkl|pickle|pth|pt|bin|py|npy|npz|json|ya?ml)$', re.I
+    r'[()/\\]|__|pickle|\bpkl\b|\.(pth|pt|bin|py|npy|npz|json|ya?ml)$', re.I
 )
 # Data have paths, but a call, an address, and a file that is unpickled or run are none of theirs.
 # mmengine reads YAML with the loader that makes any object.
-SUSPICIOUS_IN_DATA = re.compile(r'[()]|__|://|\.(pkl|pickle|pth|pt|bin|py|ya?ml)$', re.I)
+SUSPICIOUS_IN_DATA = re.compile(
+    r'[()]|__|://|pickle|\bpkl\b|\.(pth|pt|bin|py|npy|npz|ya?ml)$', re.I
+)
 # Keys of evaluators that write files; --out asks for them.
 WRITTEN = ('outfile_prefix', 'out_file_path', 'output_dir', 'out_dir', 'format_only')
 # Keys whose strings are shown to people only, so anything may stand in them.
@@ -70,6 +74,24 @@ TEXTS = ('classes',)
 
 class UntrustedConfigError(InputError):
     """A checkpoint's config asks for something that only its owner can allow."""
+
+
+def _refusing(read: Callable[..., Config]) -> Callable[..., Config]:
+    """Let a reader say of every config that it cannot read that the user must pass another."""
+
+    @functools.wraps(read)
+    def read_or_refuse(text: str, *, trust: Collection[str] = ()) -> Config:
+        try:
+            return read(text, trust=trust)
+        except UserError:
+            raise
+        except Exception as error:  # what a file says may be wrong in any way
+            raise UntrustedConfigError(
+                f'the config in the checkpoint is not as mmengine writes them ({error!r}). Pass '
+                'the config of the run: --config FILE'
+            ) from error
+
+    return read_or_refuse
 
 
 def parse_config(text: str) -> dict[str, Any]:
@@ -86,7 +108,9 @@ def parse_config(text: str) -> dict[str, Any]:
     try:
         lines = ast.parse(text).body
         return {_target(line): _value(line.value) for line in lines}  # type: ignore[attr-defined]
-    except (SyntaxError, RecursionError, MemoryError, TypeError) as error:
+    except UserError:
+        raise
+    except (SyntaxError, RecursionError, MemoryError, TypeError, ValueError) as error:
         raise UntrustedConfigError(f'the config is no list of assignments ({error})') from error
 
 
@@ -126,6 +150,7 @@ def _value(node: ast.expr) -> Any:
         ) from error
 
 
+@_refusing
 def trusted_config(text: str, *, trust: Collection[str] = ()) -> Config:
     """Return what a prediction needs of a checkpoint's config, after a look at every name in it.
 
@@ -179,6 +204,7 @@ def trusted_config(text: str, *, trust: Collection[str] = ()) -> Config:
     )
 
 
+@_refusing
 def trusted_test_config(text: str, *, trust: Collection[str] = ()) -> Config:
     """Return what a test needs of a checkpoint's config: also its data and metrics.
 
@@ -199,7 +225,7 @@ def trusted_test_config(text: str, *, trust: Collection[str] = ()) -> Config:
     evaluators = content['test_evaluator']
     evaluators = [evaluators] if isinstance(evaluators, dict) else list(evaluators)
     parts = {
-        'test_dataloader': content['test_dataloader'],
+        'test_dataloader': _without_backends(content['test_dataloader']),
         'test_evaluator': [
             {key: value for key, value in evaluator.items() if key not in WRITTEN}
             for evaluator in evaluators
@@ -270,7 +296,7 @@ def _walk(node: Any, path: str) -> Iterator[tuple[str, str, Any]]:
     """Yield every string of a config with its path and its key."""
     if isinstance(node, dict):
         for key, value in node.items():
-            if key not in TEXTS:
+            if key not in TEXTS or isinstance(value, str):  # a text is the name of a file
                 yield from _walk(value, f'{path}.{key}')
             if isinstance(key, str):
                 yield f'{path}.{key}', '', key

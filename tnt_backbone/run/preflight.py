@@ -1,6 +1,5 @@
 """The checks before a run starts, so that a mistake costs seconds instead of hours."""
 
-import difflib
 import itertools
 
 from mmengine.config import Config
@@ -8,6 +7,7 @@ from mmengine.registry import OPTIMIZERS, init_default_scope
 
 from ..data_checks.datasets import build_leaf_datasets, check_files, check_num_classes
 from ..errors import InputError
+from ..near_names import did_you_mean
 from .checkpoint_file import check_checkpoint
 from .pretrained import check_backbones, check_pretrained, notes_on_frozen_parts
 
@@ -73,10 +73,10 @@ def _check_optimizer(cfg: Config) -> None:
         if registry.get(kind) is not None:
             return
     known = sorted(OPTIMIZERS.module_dict)
-    near = difflib.get_close_matches(kind, known, n=3, cutoff=0.5)
+    question = did_you_mean(kind, known, alike=0.5)
     raise InputError(
-        f'optim_wrapper.optimizer.type={kind!r} is unknown. '
-        + (f'Did you mean {" or ".join(near)}?' if near else f'Known are {", ".join(known)}')
+        f'optim_wrapper.optimizer.type={kind!r} is unknown.'
+        + (question or f' Known are {", ".join(known)}')
     )
 
 

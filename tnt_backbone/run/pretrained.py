@@ -14,6 +14,7 @@ from ..checkpoints import resolve_checkpoint
 from ..checkpoints.init_cfg import load_options, split_init_cfg
 from ..checkpoints.load import select_tensors
 from ..errors import InputError, UserError
+from ..near_names import did_you_mean
 
 # mmengine fetches these itself
 FOREIGN_SCHEMES = (
@@ -145,10 +146,15 @@ def check_backbones(cfg: Config) -> None:
     for path, options in our_backbones(cfg).items():
         options = copy.deepcopy(options)
         kind = options.pop('type')
+        signature = inspect.signature(kind)
         try:
-            inspect.signature(kind).bind(**options)
+            signature.bind(**options)
         except TypeError as error:
-            raise InputError(f'{path} of the config: {kind.__name__}() {error}') from error
+            known = signature.parameters
+            questions = [did_you_mean(key, known) for key in options if key not in known]
+            raise InputError(
+                f'{path} of the config: {kind.__name__}() {error}.{"".join(questions)}'
+            ) from error
         try:
             with torch.device('meta'):
                 backbone = kind(**options)

@@ -1,0 +1,53 @@
+"""What is looked at before the bytes of a picture are decoded: damage, and the memory they need."""
+
+import io
+import os
+import re
+
+from .jpeg import is_cut_off
+
+MOST_PIXELS = 2**29  # 1.6 GB after decoding; OpenCV itself would decode twice as many
+
+
+def require_file(path: str) -> None:
+    """Check that a path of this computer is no device, pipe or folder: reading may have no end.
+
+    Raises:
+        OSError: If it is one.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError('it is no file, but a folder, a pipe or a device')
+
+
+def fault_of(data: bytes) -> str | None:
+    """Return why the bytes of a picture cannot be decoded well, or ``None``.
+
+    Args:
+        data: A whole file.
+    """
+    if not data:
+        return 'the file is empty'
+    pixels = _pixels_above_the_limit(data)
+    if pixels:
+        return (
+            f'it has {pixels} pixels, and {MOST_PIXELS} are the most that is decoded. Cut it into '
+            'tiles'
+        )
+    if is_cut_off(data):
+        return f'the JPEG is cut off after {len(data)} bytes'
+    return None
+
+
+def _pixels_above_the_limit(data: bytes) -> int:
+    """Return the number of pixels if it is too large, else 0; only the header is read."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)):
+            return 0
+    except Image.DecompressionBombError as error:  # Pillow's own limit is 179 million pixels
+        found = re.search(r'\((\d+) pixels', str(error))
+        pixels = int(found[1]) if found else MOST_PIXELS + 1
+        return pixels if pixels > MOST_PIXELS else 0
+    except Exception:  # a header that Pillow does not know, or a damaged one: OpenCV decides
+        return 0
