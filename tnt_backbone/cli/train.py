@@ -94,13 +94,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.local_rank is not None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with errors_of_the_user(TOOL, launcher=args.launcher):
-        from ..engine.stop_on_signal import StopOnSignalHook
         from ..run.checkpoint_file import choose_loader, fetch_checkpoint
         from ..run.config import read_config
         from ..run.libraries import set_dataloader_defaults
         from ..run.preflight import TRAIN_KEYS, check_training, require_keys
         from ..run.processes import check_launcher, end_cpu_processes
         from ..run.ranks import is_first_on_node
+        from ..run.reliability import make_reliable
         from ..run.runner import build_runner, suit_to_machine
 
         check_launcher(args.launcher)
@@ -120,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         choose_loader(cfg)
         suit_to_machine(cfg)
         runner = build_runner(cfg, notes)
-        runner.register_hook(StopOnSignalHook())
+        make_reliable(runner)
         try:
             runner.train()
         except SystemExit as stopped:

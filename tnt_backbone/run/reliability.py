@@ -1,0 +1,17 @@
+"""What every training gets, whatever its config says, so that it may be left alone."""
+
+from mmengine.runner import Runner
+
+from ..engine.safe_checkpoint import make_checkpoints_safe
+from ..engine.stop_on_signal import StopOnSignalHook
+
+HOOKS = (StopOnSignalHook,)
+
+
+def make_reliable(runner: Runner) -> None:
+    """Save checkpoints safely, and add the hooks that the config does not name itself."""
+    make_checkpoints_safe(runner)
+    there = {type(hook) for hook in runner.hooks}
+    for kind in HOOKS:
+        if kind not in there:
+            runner.register_hook(kind())
