@@ -33,7 +33,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='PATH',
-        help='continue from a checkpoint (without PATH: from the last one in the work folder)',
+        help='continue from a checkpoint (without PATH: from the newest in the work folder that '
+        'can be read)',
     )
     parser.add_argument(
         '--auto-scale-lr',
@@ -65,10 +66,10 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     """Write the options into the config, and return notes for the log."""
     from ..engine.amp import enable_amp
     from ..engine.compile_backbone import compile_backbone
-    from ..run.checkpoint_file import set_resume
     from ..run.config import enable_auto_scale_lr
     from ..run.libraries import skip_validation
     from ..run.pretrained import drop_pretrained, replace_backbone_weights
+    from ..run.resume import set_resume
 
     if args.amp:
         enable_amp(cfg)

@@ -2,10 +2,11 @@
 
 from mmengine.runner import Runner
 
+from ..engine.missed_evaluation import MissedEvaluationHook
 from ..engine.safe_checkpoint import make_checkpoints_safe
 from ..engine.stop_on_signal import StopOnSignalHook
 
-HOOKS = (StopOnSignalHook,)
+HOOKS = (MissedEvaluationHook, StopOnSignalHook)
 
 
 def make_reliable(runner: Runner) -> None:
