@@ -69,7 +69,7 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     from ..run.config import enable_auto_scale_lr
     from ..run.libraries import skip_validation
     from ..run.pretrained import drop_pretrained, replace_backbone_weights
-    from ..run.resume import set_resume
+    from ..run.resume import set_resume_of_restart
 
     if args.amp:
         enable_amp(cfg)
@@ -79,7 +79,7 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         skip_validation(cfg)
     if args.compile:
         compile_backbone(cfg)
-    notes = set_resume(cfg, args.resume)
+    notes = set_resume_of_restart(cfg, args.resume)
     if (args.weights or args.from_scratch) and not cfg.get('resume'):
         cfg.load_from = None  # the option wins over the config
     if args.from_scratch or cfg.get('load_from'):  # a checkpoint brings the backbone's weights
@@ -99,12 +99,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         from ..run.config import read_config
         from ..run.libraries import set_dataloader_defaults
         from ..run.preflight import TRAIN_KEYS, check_training, require_keys
-        from ..run.processes import check_launcher, end_cpu_processes
+        from ..run.processes import check_launcher, end_cpu_processes, end_with_launcher
         from ..run.ranks import is_first_on_node
         from ..run.reliability import make_reliable
         from ..run.runner import build_runner, suit_to_machine
 
         check_launcher(args.launcher)
+        end_with_launcher(args.launcher)
         cfg = read_config(
             args.config,
             options=parse_cfg_options(args.cfg_options),

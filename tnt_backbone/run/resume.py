@@ -1,5 +1,6 @@
 """Find the checkpoint that a run goes on from."""
 
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -12,6 +13,8 @@ from ..checkpoints.read import read_meta, read_tensors
 from ..checkpoints.safe_globals import training_checkpoints_are_safe
 from ..errors import InputError, MissingFileError
 
+RESTARTS = 'TORCHELASTIC_RESTART_COUNT'  # set by torchrun
+STARTED = 'TNT_RUN_STARTED'  # set by tools/_torchrun.py, in nanoseconds
 NEEDED = ('meta', 'message_hub', 'optimizer')
 
 
@@ -78,6 +81,34 @@ def set_resume(cfg: Config, resume: str | None, *, since: int = 0) -> list[str]:
     return notes
 
 
+def set_resume_of_restart(cfg: Config, resume: str | None) -> list[str]:
+    """Choose the checkpoint that a run continues from, also when torchrun has restarted it.
+
+    Then it goes on from the newest checkpoint that it has written since it was started, or else
+    does what its command line says, as the first time.
+
+    Args:
+        cfg: See :func:`set_resume`.
+        resume: See :func:`set_resume`.
+
+    Returns:
+        Notes for the log.
+
+    Raises:
+        FileNotFoundError: See :func:`set_resume`.
+        ValueError: See :func:`set_resume`.
+    """
+    restarts, started = (int(os.environ.get(name, 0)) for name in (RESTARTS, STARTED))
+    if not restarts or not started:
+        return set_resume(cfg, resume)
+    note = f'Restart {restarts} of {os.environ.get("TORCHELASTIC_MAX_RESTARTS")} after a failure'
+    if resume != 'auto':
+        found, notes = find_newest(cfg, since=started)
+        if found is not None:
+            return [note, *notes, *set_resume(cfg, found)]
+    return [note, *set_resume(cfg, resume)]
+
+
 def find_newest(cfg: Config, *, since: int = 0) -> tuple[str | None, list[str]]:
     """Return the newest checkpoint of a run that can be read, and what was passed over.
 
@@ -132,11 +163,13 @@ def _newest_first(cfg: Config, last: str | None) -> list[Path]:
     template = hook.get('filename_tmpl')
     pattern = re.escape(template).replace(r'\{\}', r'\d+') if template else r'(epoch|iter)_\d+\.pth'
     files = [path for path in folder.glob('*') if re.fullmatch(pattern, path.name)]
-    noted = folder / Path(last).name if last else None
-    if last and noted not in files and (noted := Path(last)).is_file() and not files:
-        files.append(noted)  # of a config that has been changed since
     files.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    if noted in files and _number(files[0]) <= _number(noted):
+    if not last:
+        return files
+    noted = folder / Path(last).name
+    if not files and Path(last).is_file():  # where the config that has been changed wrote it
+        files.append(Path(last))
+    elif noted in files and _number(files[0]) <= _number(noted):
         files.remove(noted)
         files.insert(0, noted)
     return files
