@@ -12,6 +12,12 @@ from tnt_backbone.engine.repeatable import make_repeatable, seed_all
 from tnt_backbone.errors import InputError
 
 
+@pytest.fixture(autouse=True)
+def _workers_end_soon(monkeypatch):
+    """They look every 5 s for their process, which waits for them."""
+    monkeypatch.setattr(torch.utils.data._utils, 'MP_STATUS_CHECK_INTERVAL', 0.1)
+
+
 def train(folder, *, end, resume=None, seed=3, **options):
     if resume:
         options |= {'load_from': str(resume), 'resume': True}
@@ -31,8 +37,7 @@ def is_same(one, other):
         (True, 0),
         (True, 2),
         (False, 0),
-        # PyTorch waits for 5 s for each worker that has fetched a batch that nobody wants
-        pytest.param(False, 2, marks=pytest.mark.slow),
+        (False, 2),
     ],
 )
 def test_a_resumed_run_ends_with_the_same_weights(tmp_path, by_epoch, workers):

@@ -68,7 +68,17 @@ class Act(Hook):
             self.action(runner)
 
 
-def toy_runner(work_dir, *, by_epoch=True, end=3, workers=0, checkpoint=None, scores=(), **options):
+def toy_runner(
+    work_dir,
+    *,
+    by_epoch=True,
+    end=3,
+    workers=0,
+    checkpoint=None,
+    scores=(),
+    optimizer='OptimWrapper',
+    **options,
+):
     """Return a Runner of mmengine over `end` epochs of four iterations, or `end` iterations."""
     loader = {
         'dataset': ToyData(),
@@ -92,7 +102,7 @@ def toy_runner(work_dir, *, by_epoch=True, end=3, workers=0, checkpoint=None, sc
         work_dir=str(work_dir),
         train_dataloader={**loader, 'sampler': sampler},
         train_cfg={'by_epoch': by_epoch, **limit},
-        optim_wrapper={'optimizer': {'type': 'AdamW', 'lr': 0.1}},
+        optim_wrapper={'type': optimizer, 'optimizer': {'type': 'AdamW', 'lr': 0.1}},
         default_hooks={
             'checkpoint': {
                 'type': 'CheckpointHook',

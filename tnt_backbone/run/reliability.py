@@ -3,11 +3,10 @@
 from mmengine.runner import Runner
 
 from ..engine.missed_evaluation import MissedEvaluationHook
+from ..engine.not_finite import NotFiniteHook
 from ..engine.repeatable import make_repeatable
 from ..engine.safe_checkpoint import make_checkpoints_safe
 from ..engine.stop_on_signal import StopOnSignalHook
-
-HOOKS = (MissedEvaluationHook, StopOnSignalHook)
 
 
 def make_reliable(runner: Runner) -> None:
@@ -15,6 +14,10 @@ def make_reliable(runner: Runner) -> None:
     make_checkpoints_safe(runner)
     make_repeatable(runner)
     there = {type(hook) for hook in runner.hooks}
-    for kind in HOOKS:
-        if kind not in there:
-            runner.register_hook(kind())
+    for hook in (
+        NotFiniteHook(runner.cfg.get('not_finite', 'stop')),
+        MissedEvaluationHook(),
+        StopOnSignalHook(),
+    ):
+        if type(hook) not in there:
+            runner.register_hook(hook)
