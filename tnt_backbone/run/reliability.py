@@ -7,6 +7,7 @@ from ..engine.not_finite import NotFiniteHook
 from ..engine.repeatable import make_repeatable
 from ..engine.safe_checkpoint import make_checkpoints_safe
 from ..engine.stop_on_signal import StopOnSignalHook
+from ..engine.stuck import StuckHook
 
 
 def make_reliable(runner: Runner) -> None:
@@ -16,6 +17,7 @@ def make_reliable(runner: Runner) -> None:
     there = {type(hook) for hook in runner.hooks}
     for hook in (
         NotFiniteHook(runner.cfg.get('not_finite', 'stop')),
+        StuckHook(runner.cfg.get('stuck_after', 300)),
         MissedEvaluationHook(),
         StopOnSignalHook(),
     ):
