@@ -120,7 +120,7 @@ class NotFiniteHook(Hook):
             parameter.grad
             for group in optimizer.param_groups
             for parameter in group['params']
-            if parameter.grad is not None
+            if type(parameter.grad) is Tensor  # not a part of one that is spread over processes
         ]
         if gradients and not _is_finite(gradients):
             self._found('gradients')

@@ -130,7 +130,9 @@ class RepeatableHook(Hook):
 
     def before_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         """Seed for the iteration."""
-        seed_all(runner.seed, get_rank(), STEP, runner.iter)
+        # by default mmengine gives all processes the same numbers, and some networks rely on it
+        differs = runner._randomness_cfg.get('diff_rank_seed', False)
+        seed_all(runner.seed, get_rank() if differs else 0, STEP, runner.iter)
 
 
 def make_repeatable(runner: Runner) -> None:

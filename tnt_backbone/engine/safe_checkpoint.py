@@ -12,6 +12,7 @@ from unittest.mock import patch
 from mmengine.dist import is_main_process, master_only
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner, save_checkpoint
 
 from .disk_room import check_room
@@ -28,6 +29,7 @@ def make_checkpoints_safe(runner: Runner) -> None:
             hook.__class__ = SafeCheckpointHook  # however a config names it: text, class or scope
 
 
+@HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
     """mmengine's hook, with another order: the new file is complete before an old one goes.
 

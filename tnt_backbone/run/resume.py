@@ -28,12 +28,13 @@ def why_not_resumable(path: str | Path) -> str | None:
     """
     try:
         read_tensors(str(path))
-        if zipfile.is_zipfile(path):
+        is_zip = zipfile.is_zipfile(path)
+        if is_zip:
             with zipfile.ZipFile(path) as file:
                 if (damaged := file.testzip()) is not None:
                     return f'{path} is damaged in its part {damaged}'
         with training_checkpoints_are_safe():
-            content = torch.load(path, map_location='cpu', weights_only=True)
+            content = torch.load(path, map_location='cpu', weights_only=True, mmap=is_zip)
     except (InputError, OSError, zipfile.BadZipFile) as error:
         return str(error)
     if missing := [key for key in NEEDED if key not in content]:
