@@ -26,5 +26,13 @@ class ExistingFileError(UserError, FileExistsError):
     """A file that would be overwritten."""
 
 
+class DiskError(UserError, OSError):
+    """A file that cannot be written, or not be read as it was written."""
+
+
+class NotFiniteError(UserError, ArithmeticError):
+    """A training whose loss or gradients are no longer numbers."""
+
+
 class MissingPackageError(UserError, ImportError):
     """A package that has to be installed first."""

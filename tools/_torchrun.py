@@ -7,9 +7,14 @@ import importlib
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
+MISTAKE = 2  # exit status, see tnt_backbone/cli/common.py
 RESUMABLE = 75  # exit status: ended early on request, see tnt_backbone/engine/stop_on_signal.py
+SIGNALS = ('SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1')  # passed on to the processes
+REQUESTS = (signal.SIGTERM, signal.SIGUSR1)  # to finish the step, save and end
+SAVE_SECONDS = 600  # for that; schedulers usually give less
 THREAD_VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS')
 
 
@@ -58,36 +63,100 @@ def rendezvous() -> list[str]:
     ]
 
 
+def max_restarts() -> int:
+    """How often the processes are started again after one has failed, from MAX_RESTARTS."""
+    text = os.environ.get('MAX_RESTARTS', '0')
+    if not text.isdecimal():
+        print(f'ERROR: MAX_RESTARTS={text!r} must be a number, 0 or more', file=sys.stderr)
+        sys.exit(MISTAKE)
+    return int(text)
+
+
+def adapt_agent() -> None:
+    """Teach torchrun which failures are final, and to wait while checkpoints are saved."""
+    from torch.distributed.launcher import api
+
+    class Agent(api.LocalElasticAgent):
+        def _monitor_workers(self, worker_group):
+            result = super()._monitor_workers(worker_group)
+            # a mistake would be made again; who asked a process to end wants it to stay ended
+            if any(
+                failure.exitcode in (MISTAKE, RESUMABLE) for failure in result.failures.values()
+            ):
+                self._remaining_restarts = 0
+            return result
+
+        def _shutdown(self, death_sig=signal.SIGTERM):
+            if self._pcontext and death_sig in REQUESTS:
+                self._pcontext.close(death_sig, SAVE_SECONDS)  # torch would wait for 30 s
+            super()._shutdown(death_sig)
+
+    api.LocalElasticAgent = Agent
+
+
+def describe(failures: dict) -> tuple[str, int]:
+    """Say how the processes ended, the cause first, and return the exit status for it.
+
+    Args:
+        failures: torch's, by rank.
+    """
+
+    def order(rank: int) -> tuple[bool, bool, int]:
+        exitcode = failures[rank].exitcode
+        # torchrun ends the others with SIGTERM, and with SIGKILL if they live on for 30 s
+        late = failures[rank].timestamp > first + 1
+        return late or exitcode == -signal.SIGTERM, exitcode >= 0, rank
+
+    first = min(failure.timestamp for failure in failures.values())
+    ranks = sorted(failures, key=order)
+    parts = []
+    for rank in ranks:
+        exitcode = failures[rank].exitcode
+        if exitcode >= 0:
+            parts.append(f'process {rank} failed with exit status {exitcode}; its message is above')
+        else:
+            name = signal.Signals(-exitcode).name
+            memory = ' (the system does that when memory is full; see dmesg)'
+            parts.append(
+                f'process {rank} was killed by {name}{memory if name == "SIGKILL" else ""}'
+            )
+    exitcode = failures[ranks[0]].exitcode
+    return '. '.join(parts), exitcode if exitcode > 0 else 128 - exitcode
+
+
 def main() -> None:
     """Start the processes; exit with the status of the first that fails."""
     tool, processes, *arguments = sys.argv[1:]
     # a wrong option or a missing file is one message, before anything slow is imported
     importlib.import_module(f'tnt_backbone.cli.{Path(tool).stem}').read_command_line(arguments)
+    restarts = max_restarts()
     import torch
 
     check_processes(int(processes), torch.cuda.device_count())
-    if processes == '1' and os.environ.get('NNODES', '1') == '1':
+    if processes == '1' and os.environ.get('NNODES', '1') == '1' and not restarts:
         os.execv(sys.executable, [sys.executable, tool, *arguments])  # nothing to synchronise
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+    adapt_agent()
+    os.environ['TNT_LAUNCHER_PID'] = str(os.getpid())  # read in tnt_backbone/run/processes.py
+    os.environ['TNT_RUN_STARTED'] = str(time.time_ns())  # read in tnt_backbone/run/resume.py
+    options = [
+        *rendezvous(),
+        f'--nproc-per-node={processes}',
+        f'--max-restarts={restarts}',
+        f'--signals-to-handle={",".join(SIGNALS)}',
+    ]
     try:
-        run.main(
-            [*rendezvous(), f'--nproc-per-node={processes}', tool, '--launcher=pytorch', *arguments]
-        )
+        run.main([*options, tool, '--launcher=pytorch', *arguments])
     except SignalException as error:  # torchrun has passed it on, and waited for the processes
-        sys.exit(RESUMABLE if error.sigval == signal.SIGTERM else 128 + error.sigval)
+        sys.exit(RESUMABLE if error.sigval in REQUESTS else 128 + error.sigval)
     except ChildFailedError as error:  # torchrun's own traceback would bury the message
-        rank, failure = error.get_first_failure()
-        if failure.exitcode == RESUMABLE:
-            sys.exit(RESUMABLE)
-        print(
-            f'{Path(tool).name}: process {rank} of {processes} failed with exit status '
-            f'{failure.exitcode}; its message stands above',
-            file=sys.stderr,
-        )
-        sys.exit(failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode)
+        text, status = describe(error.failures)
+        if status != RESUMABLE:
+            print(f'{Path(tool).name}, {processes} processes: {text}', file=sys.stderr)
+        sys.exit(status)
 
 
 if __name__ == '__main__':

@@ -1,6 +1,8 @@
 """Options and mistakes that all commands share."""
 
+import errno
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -171,3 +173,11 @@ def test_opencv_without_a_display_says_which_package_to_take(tmp_path, monkeypat
         import cv2  # noqa: F401
     assert exit_.value.code == 2
     assert 'opencv-python-headless' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('number', 'said'), [(errno.ENOSPC, True), (errno.EPIPE, False)])
+def test_a_full_disk_is_a_message(number, said):
+    message = common.message_of(OSError(number, os.strerror(number), 'a/scalars.json'))
+    assert (message is not None) == said
+    if said:
+        assert re.search(r'a/scalars\.json.*No space left', message)

@@ -76,6 +76,18 @@ def log_text(work_dir):
     return ''.join(path.read_text() for path in Path(work_dir).glob('*/*.log'))
 
 
+RANDOM = """
+_base_ = ['{}']
+model = dict(backbone=dict(drop_rate=0.1, drop_path_rate=0.2))
+train_dataloader = dict(dataset=dict(pipeline=[
+    dict(type='LoadImageOrSkip'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='Resize', scale=(64, 64), keep_ratio=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackDetInputs'),
+]))
+"""
+
 ITERATIONS = """
 _base_ = ['{}']
 train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=8, val_interval=100)
@@ -87,6 +99,9 @@ log_processor = dict(by_epoch=False)
 
 @pytest.mark.parametrize('loop', ['epochs', 'iterations'])
 def test_a_resumed_run_is_the_run_that_was_never_stopped(run, tiny_config, tmp_path, loop):
+    path = tmp_path / 'random.py'
+    path.write_text(RANDOM.format(tiny_config))
+    tiny_config = path
     limit, halves, checkpoint = 'train_cfg.max_epochs', (1, 2), 'epoch_2.pth'
     if loop == 'iterations':
         path = tmp_path / 'iterations.py'

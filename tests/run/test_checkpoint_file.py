@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 
 from tnt_backbone.checkpoints import published
-from tnt_backbone.run.checkpoint_file import check_checkpoint, fetch_checkpoint, set_resume
+from tnt_backbone.run.checkpoint_file import check_checkpoint, fetch_checkpoint
 
 
 def test_damaged_files_say_what_they_are(tmp_path, checkpoint):
@@ -28,30 +28,6 @@ def test_only_weights_cannot_be_resumed_from(tmp_path, checkpoint):
     check_checkpoint(str(path))
     with pytest.raises(ValueError, match=r'weights\.pth.*meta, message_hub, optimizer.*load_from'):
         check_checkpoint(str(path), resume=True)
-
-
-def test_resume_takes_the_last_checkpoint_or_starts_anew(tmp_path, checkpoint):
-    cfg = Config({'work_dir': str(tmp_path), 'load_from': 'coco.pth', 'resume': False})
-    assert set_resume(cfg, None) == []
-    assert (cfg.resume, cfg.load_from) == (False, 'coco.pth')
-
-    (note,) = set_resume(cfg, 'auto')
-    assert str(tmp_path) in note
-    assert (cfg.resume, cfg.load_from) == (False, 'coco.pth')
-
-    (tmp_path / 'last_checkpoint').write_text(str(checkpoint))
-    assert set_resume(cfg, 'auto') == []
-    assert (cfg.resume, cfg.load_from) == (True, str(checkpoint))
-
-    assert set_resume(cfg, 'other.pth') == []
-    assert (cfg.resume, cfg.load_from) == (True, 'other.pth')
-
-
-def test_resume_says_when_the_last_checkpoint_is_gone(tmp_path):
-    (tmp_path / 'last_checkpoint').write_text('/gone/epoch_3.pth')
-    cfg = Config({'work_dir': str(tmp_path), 'resume': True})  # the config's own way of auto
-    with pytest.raises(FileNotFoundError, match=r'/gone/epoch_3\.pth.*--resume PATH'):
-        set_resume(cfg, None)
 
 
 @pytest.mark.parametrize(

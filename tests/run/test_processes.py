@@ -1,13 +1,23 @@
 """Processes without a GPU."""
 
 import datetime
+import os
+import select
+import signal
+import sys
+import time
 
 import pytest
 import torch
 from mmengine.config import Config
 
 from tnt_backbone.run import processes as distributed
-from tnt_backbone.run.processes import LAUNCHER_VARIABLES, check_launcher, init_cpu_processes
+from tnt_backbone.run.processes import (
+    LAUNCHER_VARIABLES,
+    check_launcher,
+    end_with_launcher,
+    init_cpu_processes,
+)
 
 cpu_only = pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
 
@@ -84,3 +94,33 @@ def test_a_launcher_that_did_not_start_the_process_is_refused(monkeypatch, launc
             without.delenv(name)
             with pytest.raises(ValueError, match=rf'--launcher {launcher}\b.* {name}\b'):
                 check_launcher(launcher)
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='the call is of Linux')
+@pytest.mark.parametrize('is_dead', [False, True])
+def test_a_process_ends_with_its_launcher(monkeypatch, is_dead):
+    """A child stands for the launcher, and has a child; a pipe is open as long as that lives."""
+    reader, writer = os.pipe()
+    launcher = os.fork()
+    if launcher == 0:
+        os.close(reader)
+        if os.fork() == 0:
+            os.environ['TNT_LAUNCHER_PID'] = '1' if is_dead else str(os.getppid())
+            end_with_launcher('pytorch')
+            os.write(writer, b'ready')
+        else:
+            os.close(writer)
+        while True:
+            time.sleep(1)
+    os.close(writer)
+    try:
+        if not is_dead:
+            assert os.read(reader, 5) == b'ready'
+            assert select.select([reader], [], [], 0.2)[0] == []  # it lives
+            os.kill(launcher, signal.SIGKILL)
+        assert select.select([reader], [], [], 10)[0] == [reader]
+        assert os.read(reader, 5) == b''
+    finally:
+        os.close(reader)
+        os.kill(launcher, signal.SIGKILL)
+        os.waitpid(launcher, 0)

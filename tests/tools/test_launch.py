@@ -3,12 +3,14 @@
 import json
 import os
 import re
+import runpy
 import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -167,6 +169,61 @@ def test_several_machines(tmp_path):
 def test_a_port_can_be_fixed(tmp_path):
     _, output = launch(tmp_path, 'dist_train.sh', 'a.py', 2, gpus=2, PORT='29512')
     assert '--master-port=29512' in started(output)
+
+
+def test_restarts_are_torchruns(tmp_path):
+    status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 2, gpus=2, MAX_RESTARTS='3')
+    assert status == 0
+    assert '--max-restarts=3' in started(output)
+    assert any('SIGUSR1' in part for part in started(output))
+    _, output = launch(tmp_path, 'dist_train.sh', 'a.py', 1, gpus=1, MAX_RESTARTS='3')
+    assert started(output)[0] == 'torchrun'
+    status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 2, gpus=2, MAX_RESTARTS='-1')
+    assert status == 2
+    assert "MAX_RESTARTS='-1'" in output
+
+
+@pytest.mark.parametrize(
+    ('failures', 'first', 'status'),
+    [
+        # rank: exit status, seconds after the first
+        ({0: (3, 0), 1: (-9, 0)}, 'process 1 was killed by SIGKILL', 137),
+        ({0: (-9, 30), 1: (3, 0)}, 'process 1 failed with exit status 3', 3),
+        ({0: (-15, 0), 1: (2, 0)}, 'process 1 failed with exit status 2', 2),
+        ({0: (75, 0), 1: (-15, 0)}, 'process 0 failed with exit status 75', 75),
+    ],
+)
+def test_the_cause_of_a_failure_is_named_first(failures, first, status):
+    launcher = runpy.run_path(str(ROOT / 'tools/_torchrun.py'))
+    ended = {
+        rank: SimpleNamespace(exitcode=code, timestamp=1000 + later)
+        for rank, (code, later) in failures.items()
+    }
+    text, returned = launcher['describe'](ended)
+    assert text.startswith(first)
+    assert all(f'process {rank}' in text for rank in failures)
+    assert returned == status
+
+
+AGENT = """
+import runpy, sys
+launcher = runpy.run_path(sys.argv[1])
+launcher['adapt_agent']()
+from torch.distributed import run
+run.main(['--standalone', '--local-addr=127.0.0.1', '--max-restarts=2', sys.argv[2], sys.argv[3]])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('status', 'starts'), [(3, 3), (2, 1), (75, 1)])
+def test_a_mistake_is_not_made_again(tmp_path, status, starts):
+    tool = stand_in(
+        tmp_path / 'tool.py', 'import sys\nprint("STARTED")\nsys.exit(int(sys.argv[1]))'
+    )
+    command = [sys.executable, '-c', AGENT, ROOT / 'tools/_torchrun.py', tool, str(status)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert result.stdout.count('STARTED') == starts
 
 
 @pytest.mark.parametrize(

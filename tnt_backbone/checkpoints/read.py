@@ -184,7 +184,7 @@ def _diagnose(path: str, head: bytes, error: Exception) -> str:
     if head[:2] == b'PK':
         size = Path(path).stat().st_size
         if not zipfile.is_zipfile(path):
-            return f'it is cut off after {size} bytes; download it again'
+            return f'it is cut off after {size} bytes; get it again, or take an older one'
         return 'it is a zip archive of something other than weights'
     return 'it is damaged, or it is not a checkpoint'
 

@@ -1,6 +1,7 @@
 """What the commands share: options, a quick check of files, and messages about mistakes."""
 
 import argparse
+import errno
 import os
 import sys
 import time
@@ -18,6 +19,11 @@ from ..run.ranks import is_first_on_node, local_rank
 MISTAKE, CRASH = 2, 3  # exit status
 LIBRARIES = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain')
 BUILD = 'build_from_cfg'  # of mmengine's registries; its KeyError and TypeError are about a config
+FULL = {
+    errno.ENOSPC: 'Free some space, or write to another folder',
+    errno.EDQUOT: 'Free some of your quota, or write to another folder',
+    errno.EROFS: 'Write to another folder',
+}
 OTHERS_WAIT = 5.0  # seconds; launchers end a run within them once its first process has failed
 
 
@@ -184,6 +190,8 @@ def message_of(error: Exception) -> str | None:
             f'{error.name} is not installed in this environment. Run bash tools/setup_env.sh and '
             "source .venv/bin/activate, or pip install 'tnt-backbone[openmmlab]'"
         )
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f'{error.filename or "A file"}: {error.strerror}. {FULL[error.errno]}'
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, ImportError) and any(f'{os.sep}cv2{os.sep}' in f.filename for f in frames):
         # opencv-python, which the libraries ask for, needs libGL and libxcb; servers have neither

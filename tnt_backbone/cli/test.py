@@ -112,11 +112,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         from ..run.fonts import use_font_for
         from ..run.libraries import set_dataloader_defaults
         from ..run.preflight import TEST_KEYS, check_testing, require_keys
-        from ..run.processes import check_launcher, end_cpu_processes
+        from ..run.processes import check_launcher, end_cpu_processes, end_with_launcher
         from ..run.ranks import is_first_on_node
         from ..run.runner import build_runner, suit_to_machine
 
         check_launcher(args.launcher)
+        end_with_launcher(args.launcher)
         options: dict[str, Any] = {
             'options': parse_cfg_options(args.cfg_options),
             'work_dir': args.work_dir,

@@ -33,7 +33,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='PATH',
-        help='continue from a checkpoint (without PATH: from the last one in the work folder)',
+        help='continue from a checkpoint (without PATH: from the newest in the work folder that '
+        'can be read)',
     )
     parser.add_argument(
         '--auto-scale-lr',
@@ -65,10 +66,10 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     """Write the options into the config, and return notes for the log."""
     from ..engine.amp import enable_amp
     from ..engine.compile_backbone import compile_backbone
-    from ..run.checkpoint_file import set_resume
     from ..run.config import enable_auto_scale_lr
     from ..run.libraries import skip_validation
     from ..run.pretrained import drop_pretrained, replace_backbone_weights
+    from ..run.resume import set_resume_of_restart
 
     if args.amp:
         enable_amp(cfg)
@@ -78,7 +79,7 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         skip_validation(cfg)
     if args.compile:
         compile_backbone(cfg)
-    notes = set_resume(cfg, args.resume)
+    notes = set_resume_of_restart(cfg, args.resume)
     if (args.weights or args.from_scratch) and not cfg.get('resume'):
         cfg.load_from = None  # the option wins over the config
     if args.from_scratch or cfg.get('load_from'):  # a checkpoint brings the backbone's weights
@@ -94,16 +95,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.local_rank is not None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with errors_of_the_user(TOOL, launcher=args.launcher):
-        from ..engine.stop_on_signal import StopOnSignalHook
         from ..run.checkpoint_file import choose_loader, fetch_checkpoint
         from ..run.config import read_config
         from ..run.libraries import set_dataloader_defaults
         from ..run.preflight import TRAIN_KEYS, check_training, require_keys
-        from ..run.processes import check_launcher, end_cpu_processes
+        from ..run.processes import check_launcher, end_cpu_processes, end_with_launcher
         from ..run.ranks import is_first_on_node
+        from ..run.reliability import make_reliable
         from ..run.runner import build_runner, suit_to_machine
 
         check_launcher(args.launcher)
+        end_with_launcher(args.launcher)
         cfg = read_config(
             args.config,
             options=parse_cfg_options(args.cfg_options),
@@ -120,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         choose_loader(cfg)
         suit_to_machine(cfg)
         runner = build_runner(cfg, notes)
-        runner.register_hook(StopOnSignalHook())
+        make_reliable(runner)
         try:
             runner.train()
         except SystemExit as stopped:

@@ -3,9 +3,12 @@
 import os
 import signal
 import sys
+import time
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
-from mmengine.dist import is_distributed
+from mmengine.dist import is_distributed, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
@@ -13,7 +16,9 @@ from torch import distributed
 
 RESUMABLE = 75  # exit status: ended early on request (EX_TEMPFAIL of sysexits.h)
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # schedulers send the first, slurm's --signal the second
-KEY = 'tnt_backbone_stop_at'
+AGAIN = 10.0  # seconds; a scheduler and the launcher may both send the same request
+SAVE_SECONDS = 600.0  # for which the other processes wait for the one that saves
+KEY, SAVED = 'tnt_backbone_stop_at', 'tnt_backbone_stop_saved'
 
 
 @HOOKS.register_module()
@@ -22,13 +27,15 @@ class StopOnSignalHook(Hook):
 
     A training that counts iterations saves a checkpoint first. One that counts epochs does not:
     ``--resume`` goes on from the last epoch that ended, as if nothing had happened. All processes
-    stop after the same iteration. A second signal ends the process at once.
+    stop after the same iteration. A signal that comes more than 10 s after the first ends the
+    process at once. An evaluation is finished first.
     """
 
     priority = 'LOWEST'  # after the checkpoint and the log of the iteration
 
     def __init__(self) -> None:
         self._asked: int | None = None
+        self._asked_at = 0.0
         self._before: dict[int, Any] = {}
         self._stop_at: int | None = None
 
@@ -43,9 +50,13 @@ class StopOnSignalHook(Hook):
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: Any) -> None:
-        if os.getpid() == self._process:  # not a worker that has inherited this
-            self._asked = number
-        signal.signal(number, self._before[number])
+        is_first = self._asked is None and os.getpid() == self._process
+        if is_first:
+            self._asked, self._asked_at = number, time.monotonic()
+        # a data worker has inherited this; it ends, as the process will that has it
+        elif os.getpid() != self._process or time.monotonic() - self._asked_at > AGAIN:
+            signal.signal(number, self._before[number])
+            os.kill(os.getpid(), number)
 
     def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         """End the training if any process was asked to."""
@@ -62,8 +73,20 @@ class StopOnSignalHook(Hook):
             f'The training ends after iteration {runner.iter + 1}, because of {name}. '
             f'{f"{last} is saved" if last else "There is no checkpoint yet"}. Go on with --resume'
         )
+        self._wait_for_the_save()
         self.after_train(runner)
         sys.exit(RESUMABLE)
+
+    def _wait_for_the_save(self) -> None:
+        """Stay until the first process has saved: torchrun ends the others after the first exit."""
+        if not is_distributed():
+            return
+        store = distributed.distributed_c10d._get_default_store()
+        with suppress(RuntimeError):  # it has ended already, and the store with it
+            if is_main_process():
+                store.set(SAVED, '')
+            else:
+                store.wait([SAVED], timedelta(seconds=SAVE_SECONDS))
 
     def _is_time(self, iteration: int) -> bool:
         if not is_distributed():

@@ -1,63 +1,21 @@
-"""Find the checkpoint that a run starts from or resumes, and check it before the run."""
+"""Fetch the checkpoint that a run starts from, and check it before the run."""
 
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
-from mmengine.runner import find_latest_checkpoint
 
 from ..checkpoints import resolve_checkpoint
 from ..checkpoints.convert import to_ours
 from ..checkpoints.published import SCHEME
 from ..checkpoints.read import read_meta, read_tensors
-from ..checkpoints.safe_globals import training_checkpoints_are_safe
 from ..checkpoints.usable import require_finite
 from ..errors import InputError, MissingFileError
 from .config import complete_config
 from .embedded_config import trusted_test_config
 from .pretrained import our_backbones
-
-
-def set_resume(cfg: Config, resume: str | None) -> list[str]:
-    """Choose the checkpoint that the run continues from (``--resume [auto|PATH]``).
-
-    ``auto`` takes the last one in the work folder. If there is none yet, the run starts from the
-    beginning, with the config's ``load_from`` if it has one. So ``--resume`` may always be passed
-    to a job that is started several times.
-
-    Args:
-        cfg: The config; afterwards ``load_from`` names the file to start from, and ``resume``
-            says whether to go on with its run.
-        resume: ``'auto'``, a path, or ``None`` for what the config says.
-
-    Returns:
-        Notes for the log.
-
-    Raises:
-        FileNotFoundError: If the work folder names a last checkpoint that is not there.
-    """
-    if resume is None:
-        if not cfg.get('resume') or cfg.get('load_from'):
-            return []
-        resume = 'auto'  # resume = True without load_from, in mmengine's words
-    if resume != 'auto':
-        cfg.resume, cfg.load_from = True, resume
-        return []
-    if not (Path(cfg.work_dir) / 'last_checkpoint').is_file():
-        cfg.resume = False
-        return [
-            f'--resume: {cfg.work_dir} has no checkpoint yet. The run starts from the beginning'
-        ]
-    path = find_latest_checkpoint(cfg.work_dir)
-    if not path or not Path(path).is_file():
-        raise MissingFileError(
-            f'{cfg.work_dir}/last_checkpoint names {path!r}, which does not exist. If the file was '
-            'moved, pass its new path: --resume PATH. For a new run, pass another --work-dir'
-        )
-    cfg.resume, cfg.load_from = True, path
-    return []
+from .resume import why_not_resumable
 
 
 def fetch_checkpoint(cfg: Config) -> None:
@@ -95,17 +53,12 @@ def check_checkpoint(path: str, *, resume: bool = False) -> None:
             f'The checkpoint {path!r} does not exist. Checkpoints in its folder: '
             + (', '.join(near) or 'none')
         )
-    require_finite(read_tensors(path), path, infinite=True)
-    if not resume:
-        return
-    with training_checkpoints_are_safe():
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    missing = [key for key in ('meta', 'message_hub', 'optimizer') if key not in content]
-    if missing:
+    if resume and (reason := why_not_resumable(path)) is not None:
         raise InputError(
-            f'{path} cannot be resumed, because these parts are missing: {", ".join(missing)}. For '
-            f'a new run that starts from its weights, pass --cfg-options load_from={path}'
+            f'{reason}. --resume without a path takes the newest checkpoint of --work-dir that can '
+            f'be read. For a new run from the weights of a file: --cfg-options load_from={path}'
         )
+    require_finite(read_tensors(path), path, infinite=True)
 
 
 def config_of_checkpoint(

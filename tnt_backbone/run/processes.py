@@ -1,8 +1,10 @@
 """Several processes on a machine without a GPU."""
 
 import atexit
+import ctypes
 import datetime
 import os
+import signal
 import sys
 from typing import Any
 
@@ -12,6 +14,8 @@ from mmengine.device import get_device
 
 from ..errors import InputError
 
+PR_SET_PDEATHSIG = 1  # of prctl(2)
+LAUNCHER_PID = 'TNT_LAUNCHER_PID'  # set by tools/_torchrun.py
 # The variables that each launcher sets and mmengine reads
 LAUNCHER_VARIABLES = {
     'none': (),
@@ -37,6 +41,21 @@ def check_launcher(launcher: str) -> None:
             f'not set: {", ".join(missing)}. Use tools/dist_train.sh, dist_test.sh, slurm_train.sh '
             'or slurm_test.sh, or leave --launcher out'
         )
+
+
+def end_with_launcher(launcher: str) -> None:
+    """Let the system end this process when the launcher that has started it is killed.
+
+    torchrun ends its processes itself, unless it is killed with ``kill -9``. Then they would train
+    on without anybody who watches them, and hold the GPUs. PyTorch's data workers look for
+    their process every 5 s. Linux only. slurm and MPI have their own means.
+    """
+    if launcher != 'pytorch' or not sys.platform.startswith('linux'):
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    expected = os.environ.get(LAUNCHER_PID)
+    if expected is not None and os.getppid() != int(expected):  # it died before that call
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def init_cpu_processes(cfg: Config) -> None:

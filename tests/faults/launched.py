@@ -1,0 +1,99 @@
+"""A training in two processes with a data worker each, and its processes by what they do."""
+
+import contextlib
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[2]
+ENDS_WITHIN = 60  # seconds, for all processes of a run after one was killed
+
+# Over a tiny config: iterations, a checkpoint every four, an evaluation every eight, and what draws
+# random numbers in the network and in the data workers.
+CONFIG = """
+_base_ = ['{}']
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters={}, val_interval=8)
+train_dataloader = dict(num_workers=1, persistent_workers=True,
+                        sampler=dict(_delete_=True, type='InfiniteSampler'))
+model = dict(backbone=dict(drop_rate=0.1, drop_path_rate=0.2))
+train_dataloader['dataset'] = dict(pipeline=[
+    dict(type='LoadImageOrSkip'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='Resize', scale=(64, 64), keep_ratio=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackDetInputs'),
+])
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=4, max_keep_ckpts=2))
+log_processor = dict(by_epoch=False)
+randomness = dict(seed=0)
+"""
+
+
+class Launched:
+    """A run of ``dist_train.sh`` with two processes on CPUs."""
+
+    def __init__(self, config, folder, *arguments, **variables):
+        """Start it; the log is ``folder/log``."""
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(('NNODES', 'PORT'))}
+        self.log = Path(folder) / 'log'
+        self.before = len(self.text())
+        with self.log.open('a') as log:
+            self.launcher = psutil.Popen(
+                ['bash', str(ROOT / 'tools/dist_train.sh'), str(config), '2', *arguments],
+                cwd=folder,
+                env={**clean, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1', **variables},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.seen = {}
+
+    def text(self):
+        return self.log.read_text(errors='replace') if self.log.exists() else ''
+
+    def output(self):
+        """What this run has written."""
+        return self.text()[self.before :]
+
+    def wait_for(self, pattern, seconds=240):
+        """Wait until the run writes something; return whether it did before it ended."""
+        end = time.monotonic() + seconds
+        while not re.search(pattern, self.output()):
+            self.processes()
+            if self.launcher.poll() is not None or time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def processes(self):
+        """Return the processes by their names: launcher, process 0, data worker 0, and so on."""
+        found = {'launcher': self.launcher}
+        try:
+            for process in self.launcher.children():
+                rank = process.environ().get('RANK')
+                found[f'process {rank}'] = process
+                for worker in process.children():
+                    found[f'data worker {rank}'] = worker
+        except psutil.Error:
+            pass
+        self.seen.update({process.pid: process for process in found.values()})
+        return found
+
+    def wait(self, seconds=ENDS_WITHIN):
+        """Wait for the end; return the exit status, the seconds, and what is still alive."""
+        start = time.monotonic()
+        status = self.launcher.wait(seconds)
+        others = [process for pid, process in self.seen.items() if pid != self.launcher.pid]
+        _, alive = psutil.wait_procs(others, timeout=seconds)
+        return status, time.monotonic() - start, alive
+
+    def end(self):
+        """End what is left, for instance after a failed test."""
+        self.processes()
+        for process in self.seen.values():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()

@@ -1,0 +1,25 @@
+"""What every training gets, whatever its config says, so that it may be left alone."""
+
+from mmengine.runner import Runner
+
+from ..engine.missed_evaluation import MissedEvaluationHook
+from ..engine.not_finite import NotFiniteHook
+from ..engine.repeatable import make_repeatable
+from ..engine.safe_checkpoint import make_checkpoints_safe
+from ..engine.stop_on_signal import StopOnSignalHook
+from ..engine.stuck import StuckHook
+
+
+def make_reliable(runner: Runner) -> None:
+    """Save checkpoints safely, seed by the place, and add hooks that the config does not name."""
+    make_checkpoints_safe(runner)
+    make_repeatable(runner)
+    there = {type(hook) for hook in runner.hooks}
+    for hook in (
+        NotFiniteHook(runner.cfg.get('not_finite', 'stop')),
+        StuckHook(runner.cfg.get('stuck_after', 300)),
+        MissedEvaluationHook(),
+        StopOnSignalHook(),
+    ):
+        if type(hook) not in there:
+            runner.register_hook(hook)
