@@ -38,6 +38,13 @@ def usage() -> str:
     )
 
 
+def starts_processes(arguments: list[str]) -> bool:
+    """Return whether several processes are asked for; ``--dry-run`` only pretends to have them."""
+    # argparse takes --d for --dry-run
+    is_dry = any(len(part) > 2 and '--dry-run'.startswith(part) for part in arguments)
+    return not is_dry and any(part.partition('=')[0] == '--gpus' for part in arguments)
+
+
 def start_processes(name: str, arguments: list[str]) -> None:
     """Replace this process by a launcher of several: ``--gpus N``, as ``dist_train.sh`` does."""
     parser = argparse.ArgumentParser(prog=f'tnt {name}', add_help=False)
@@ -60,9 +67,7 @@ def main() -> None:
     elif name not in COMMANDS:
         sys.stderr.write(f'tnt: error: {name!r} is no command\n\n{usage()}\n')
         sys.exit(2)
-    elif name in ('train', 'test') and any(
-        part.partition('=')[0] == '--gpus' for part in arguments
-    ):
+    elif name in ('train', 'test') and starts_processes(arguments):
         start_processes(name, arguments)
     else:
         # argparse takes the name of the command for usage and errors from here

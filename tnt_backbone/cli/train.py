@@ -5,6 +5,7 @@ For N processes, one per GPU: tnt train CONFIG --gpus N, or bash tools/dist_trai
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -44,13 +45,30 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--compile', action='store_true', help='compile the backbone with torch.compile'
     )
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='check a run with --gpus N processes and print its numbers, without GPUs and without '
+        'training',
+    )
+    parser.add_argument('--gpus', type=int, metavar='N', help='with --dry-run: number of processes')
     start = parser.add_mutually_exclusive_group()
     start.add_argument(
         '--weights', metavar='FILE', help='start the backbone from the weights of a local file'
     )
     start.add_argument('--from-scratch', action='store_true', help='start from random weights')
     add_run_options(parser)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.dry_run and (args.gpus or 0) < 1:
+        parser.error(f'--dry-run needs --gpus N, and N={args.gpus}. Example: --dry-run --gpus 64')
+    if args.dry_run and args.launcher != 'none':
+        parser.error('--dry-run starts no processes. Run: tnt train CONFIG --dry-run --gpus N')
+    if args.gpus and not args.dry_run:
+        parser.error(
+            f'--gpus starts no processes here. Run: bash tools/dist_train.sh {args.config} '
+            f'{args.gpus}, or tnt train {args.config} --gpus {args.gpus}'
+        )
+    return args
 
 
 def read_command_line(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -91,6 +109,8 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = read_command_line(argv)
+    if args.dry_run:
+        os.environ['CUDA_VISIBLE_DEVICES'] = ''  # before torch and mmengine look for GPUs
     if args.local_rank is not None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with errors_of_the_user(TOOL, launcher=args.launcher):
@@ -111,9 +131,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             launcher=args.launcher,
         )
         require_keys(cfg, TRAIN_KEYS, 'training')
-        make_folder(cfg.work_dir, '--work-dir')
+        if not args.dry_run:
+            make_folder(cfg.work_dir, '--work-dir')
         set_dataloader_defaults(cfg)
         notes = apply_options(cfg, args)
+        if args.dry_run:
+            from .dry_run import report
+
+            sys.exit(report(cfg, args.config, args.gpus))
         fetch_checkpoint(cfg)
         if is_first_on_node(args.launcher):
             notes += check_training(cfg)

@@ -18,10 +18,8 @@ def check_config(path: str, options: dict[str, Any] | None) -> list[Finding]:
         options: ``--cfg-options``.
     """
     from ..run import preflight
-    from ..run.checkpoint_file import check_checkpoint, fetch_checkpoint
     from ..run.config import read_config
     from ..run.libraries import library_of
-    from ..run.pretrained import check_backbones, check_pretrained
 
     cfg: Any = None
 
@@ -31,24 +29,33 @@ def check_config(path: str, options: dict[str, Any] | None) -> list[Finding]:
         library_of(cfg)
         preflight.require_keys(cfg, preflight.TRAIN_KEYS, 'training')
 
+    finding = _try('config', read, path)
+    return [finding] if finding.status == PROBLEM else [finding, *check_parts(cfg, path)]
+
+
+def check_parts(cfg: Any, path: str) -> list[Finding]:
+    """Check data, weights, backbone and start of a training, each by itself.
+
+    Args:
+        cfg: The config.
+        path: Its name, for messages.
+    """
+    from ..run.checkpoint_file import check_checkpoint, fetch_checkpoint
+    from ..run.preflight import check_data
+    from ..run.pretrained import check_backbones, check_pretrained
+
     def start() -> None:
         fetch_checkpoint(cfg)
         if cfg.get('load_from'):
             check_checkpoint(cfg.load_from, resume=bool(cfg.get('resume')))
 
     steps: dict[str, Callable[[], Any]] = {
-        'config': read,
-        'data': lambda: preflight.check_data(cfg, ('train', 'val')),
+        'data': lambda: check_data(cfg, ('train', 'val')),
         'weights': lambda: check_pretrained(cfg),
         'backbone': lambda: check_backbones(cfg),
         'load_from': start,
     }
-    findings = []
-    for name, step in steps.items():
-        findings.append(_try(name, step, path))
-        if name == 'config' and findings[0].status == PROBLEM:
-            break
-    return findings
+    return [_try(name, step, path) for name, step in steps.items()]
 
 
 def _try(name: str, step: Callable[[], Any], path: str) -> Finding:
