@@ -10,7 +10,13 @@ import torch
 from tests.conftest import ROOT
 from tnt_backbone import TNT
 from tnt_backbone.checkpoints.read import read_tensors
-from tnt_backbone.errors import ExistingFileError, InputError, MissingFileError, UserError
+from tnt_backbone.errors import (
+    ExistingFileError,
+    InputError,
+    MemoryLimitError,
+    MissingFileError,
+    UserError,
+)
 from tnt_backbone.run.config import read_config
 from tnt_backbone.variants import TNT_VARIANTS, get_variant
 
@@ -65,6 +71,7 @@ def test_what_others_raise_is_none(tmp_path):
         (InputError, ValueError),
         (MissingFileError, FileNotFoundError),
         (ExistingFileError, FileExistsError),
+        (MemoryLimitError, MemoryError),
     ],
 )
 def test_a_message_is_what_python_calls_it_and_survives_another_process(kind, expected):

@@ -26,5 +26,9 @@ class ExistingFileError(UserError, FileExistsError):
     """A file that would be overwritten."""
 
 
+class MemoryLimitError(UserError, MemoryError):
+    """A run that needs more memory than there is."""
+
+
 class MissingPackageError(UserError, ImportError):
     """A package that has to be installed first."""

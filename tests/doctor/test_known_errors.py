@@ -126,7 +126,7 @@ def test_a_log_is_searched_line_by_line():
     assert (first.name, second.name) == ('memory of the GPU', 'disk is full')
     assert first.status == PROBLEM
     assert 'line 2:' in first.text
-    assert 'accumulative_counts' in first.fix
+    assert '--split-batch' in first.fix
     (nothing,) = look_into_log(['loss: 1.0\n'])
     assert nothing.status == NOTE
 

@@ -52,6 +52,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         'training',
     )
     parser.add_argument('--gpus', type=int, metavar='N', help='with --dry-run: number of processes')
+    parser.add_argument(
+        '--split-batch',
+        type=int,
+        metavar='PARTS',
+        help='compute each batch in PARTS, with as many images and the same learning rate per step',
+    )
     start = parser.add_mutually_exclusive_group()
     start.add_argument(
         '--weights', metavar='FILE', help='start the backbone from the weights of a local file'
@@ -87,6 +93,7 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     from ..run.config import enable_auto_scale_lr
     from ..run.libraries import skip_validation
     from ..run.pretrained import drop_pretrained, replace_backbone_weights
+    from ..run.split_batch import split_batch
 
     if args.amp:
         enable_amp(cfg)
@@ -103,6 +110,8 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         drop_pretrained(cfg)
     elif args.weights:
         replace_backbone_weights(cfg, args.weights)
+    if args.split_batch is not None:
+        notes += split_batch(cfg, args.split_batch)
     return notes
 
 
@@ -118,6 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from ..run.checkpoint_file import choose_loader, fetch_checkpoint
         from ..run.config import read_config
         from ..run.libraries import set_dataloader_defaults
+        from ..run.out_of_memory import advice_when_out_of_memory
         from ..run.preflight import TRAIN_KEYS, check_training, require_keys
         from ..run.processes import check_launcher, end_cpu_processes
         from ..run.ranks import is_first_on_node
@@ -144,10 +154,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             notes += check_training(cfg)
         choose_loader(cfg)
         suit_to_machine(cfg)
-        runner = build_runner(cfg, notes)
-        runner.register_hook(StopOnSignalHook())
         try:
-            runner.train()
+            with advice_when_out_of_memory(cfg):
+                runner = build_runner(cfg, notes)
+                runner.register_hook(StopOnSignalHook())
+                runner.train()
         except SystemExit as stopped:
             end_cpu_processes(stopped.code)
             raise
