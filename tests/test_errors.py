@@ -14,6 +14,7 @@ from tnt_backbone.errors import (
     DiskError,
     ExistingFileError,
     InputError,
+    MemoryLimitError,
     MissingFileError,
     NotFiniteError,
     UserError,
@@ -74,6 +75,7 @@ def test_what_others_raise_is_none(tmp_path):
         (ExistingFileError, FileExistsError),
         (DiskError, OSError),
         (NotFiniteError, ArithmeticError),
+        (MemoryLimitError, MemoryError),
     ],
 )
 def test_a_message_is_what_python_calls_it_and_survives_another_process(kind, expected):

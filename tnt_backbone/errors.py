@@ -34,5 +34,9 @@ class NotFiniteError(UserError, ArithmeticError):
     """A training whose loss or gradients are no longer numbers."""
 
 
+class MemoryLimitError(UserError, MemoryError):
+    """A run that needs more memory than there is."""
+
+
 class MissingPackageError(UserError, ImportError):
     """A package that has to be installed first."""

@@ -59,12 +59,18 @@ def test_gloo_is_started_with_the_configs_timeout_and_ddp_gets_no_device(started
 
 
 @cpu_only
-def test_the_configs_own_wrapper_is_kept(started):
-    cfg = Config(
-        {'launcher': 'pytorch', 'model_wrapper_cfg': {'type': 'Mine', 'static_graph': True}}
-    )
+@pytest.mark.parametrize(
+    ('kind', 'device'),
+    [
+        ('MMDistributedDataParallel', {'device_ids': None}),
+        ('MMFullyShardedDataParallel', {'device_id': torch.device('cpu')}),
+        ('Mine', {}),
+    ],
+)
+def test_the_configs_own_wrapper_is_kept(started, kind, device):
+    cfg = Config({'launcher': 'pytorch', 'model_wrapper_cfg': {'type': kind, 'mine': True}})
     init_cpu_processes(cfg)
-    assert cfg.model_wrapper_cfg == {'type': 'Mine', 'static_graph': True, 'device_ids': None}
+    assert cfg.model_wrapper_cfg == {'type': kind, 'mine': True, **device}
 
 
 @cpu_only

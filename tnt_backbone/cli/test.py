@@ -111,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from ..run.config import read_config
         from ..run.fonts import use_font_for
         from ..run.libraries import set_dataloader_defaults
+        from ..run.out_of_memory import advice_when_out_of_memory
         from ..run.preflight import TEST_KEYS, check_testing, require_keys
         from ..run.processes import check_launcher, end_cpu_processes, end_with_launcher
         from ..run.ranks import is_first_on_node
@@ -138,5 +139,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 use_font_for(tuple(dataset.metainfo.get('classes') or ()))
         choose_loader(cfg)
         suit_to_machine(cfg)
-        build_runner(cfg, notes).test()
+        with advice_when_out_of_memory(cfg):
+            build_runner(cfg, notes).test()
         end_cpu_processes()

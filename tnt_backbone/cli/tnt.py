@@ -20,6 +20,7 @@ COMMANDS = {
     'publish': ('publish', 'write a checkpoint without the state of its training'),
     'convert': ('convert_checkpoint', 'write weights in another form'),
     'flops': ('get_flops', 'count parameters and operations'),
+    'doctor': ('doctor', 'look for what is wrong with the environment and the machine'),
     'configs': ('configs', 'list, find and copy the configs that come with the package'),
 }
 
@@ -36,6 +37,13 @@ def usage() -> str:
             'tnt COMMAND --help shows the arguments. tnt --version shows the version.',
         ]
     )
+
+
+def starts_processes(arguments: list[str]) -> bool:
+    """Return whether several processes are asked for; ``--dry-run`` only pretends to have them."""
+    # argparse takes --d for --dry-run
+    is_dry = any(len(part) > 2 and '--dry-run'.startswith(part) for part in arguments)
+    return not is_dry and any(part.partition('=')[0] == '--gpus' for part in arguments)
 
 
 def start_processes(name: str, arguments: list[str]) -> None:
@@ -61,9 +69,7 @@ def main() -> None:
         question = did_you_mean(name, COMMANDS, alike=0.6)
         sys.stderr.write(f'tnt: error: {name!r} is no command.{question}\n\n{usage()}\n')
         sys.exit(2)
-    elif name in ('train', 'test') and any(
-        part.partition('=')[0] == '--gpus' for part in arguments
-    ):
+    elif name in ('train', 'test') and starts_processes(arguments):
         start_processes(name, arguments)
     else:
         # argparse takes the name of the command for usage and errors from here

@@ -5,6 +5,7 @@ For N processes, one per GPU: tnt train CONFIG --gpus N, or bash tools/dist_trai
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -45,13 +46,36 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--compile', action='store_true', help='compile the backbone with torch.compile'
     )
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='check a run with --gpus N processes and print its numbers, without GPUs and without '
+        'training',
+    )
+    parser.add_argument('--gpus', type=int, metavar='N', help='with --dry-run: number of processes')
+    parser.add_argument(
+        '--split-batch',
+        type=int,
+        metavar='PARTS',
+        help='compute each batch in PARTS, with as many images and the same learning rate per step',
+    )
     start = parser.add_mutually_exclusive_group()
     start.add_argument(
         '--weights', metavar='FILE', help='start the backbone from the weights of a local file'
     )
     start.add_argument('--from-scratch', action='store_true', help='start from random weights')
     add_run_options(parser)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.dry_run and (args.gpus or 0) < 1:
+        parser.error(f'--dry-run needs --gpus N, and N={args.gpus}. Example: --dry-run --gpus 64')
+    if args.dry_run and args.launcher != 'none':
+        parser.error('--dry-run starts no processes. Run: tnt train CONFIG --dry-run --gpus N')
+    if args.gpus and not args.dry_run:
+        parser.error(
+            f'--gpus starts no processes here. Run: bash tools/dist_train.sh {args.config} '
+            f'{args.gpus}, or tnt train {args.config} --gpus {args.gpus}'
+        )
+    return args
 
 
 def read_command_line(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -70,6 +94,7 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     from ..run.libraries import skip_validation
     from ..run.pretrained import drop_pretrained, replace_backbone_weights
     from ..run.resume import set_resume_of_restart
+    from ..run.split_batch import split_batch
 
     if args.amp:
         enable_amp(cfg)
@@ -86,18 +111,23 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         drop_pretrained(cfg)
     elif args.weights:
         replace_backbone_weights(cfg, args.weights)
+    if args.split_batch is not None:
+        notes += split_batch(cfg, args.split_batch)
     return notes
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = read_command_line(argv)
+    if args.dry_run:
+        os.environ['CUDA_VISIBLE_DEVICES'] = ''  # before torch and mmengine look for GPUs
     if args.local_rank is not None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with errors_of_the_user(TOOL, launcher=args.launcher):
         from ..run.checkpoint_file import choose_loader, fetch_checkpoint
         from ..run.config import read_config
         from ..run.libraries import set_dataloader_defaults
+        from ..run.out_of_memory import advice_when_out_of_memory
         from ..run.preflight import TRAIN_KEYS, check_training, require_keys
         from ..run.processes import check_launcher, end_cpu_processes, end_with_launcher
         from ..run.ranks import is_first_on_node
@@ -113,18 +143,24 @@ def main(argv: Sequence[str] | None = None) -> None:
             launcher=args.launcher,
         )
         require_keys(cfg, TRAIN_KEYS, 'training')
-        make_folder(cfg.work_dir, '--work-dir')
+        if not args.dry_run:
+            make_folder(cfg.work_dir, '--work-dir')
         set_dataloader_defaults(cfg)
         notes = apply_options(cfg, args)
+        if args.dry_run:
+            from .dry_run import report
+
+            sys.exit(report(cfg, args.config, args.gpus))
         fetch_checkpoint(cfg)
         if is_first_on_node(args.launcher):
             notes += check_training(cfg)
         choose_loader(cfg)
         suit_to_machine(cfg)
-        runner = build_runner(cfg, notes)
-        make_reliable(runner)
         try:
-            runner.train()
+            with advice_when_out_of_memory(cfg):
+                runner = build_runner(cfg, notes)
+                make_reliable(runner)
+                runner.train()
         except SystemExit as stopped:
             end_cpu_processes(stopped.code)
             raise

@@ -33,7 +33,7 @@ def check_training(cfg: Config) -> list[str]:
     _check_optimizer(cfg)
     if cfg.get('load_from'):
         check_checkpoint(cfg.load_from, resume=cfg.get('resume', False))
-    notes = _check_data(cfg, ('train', 'val'))
+    notes = check_data(cfg, ('train', 'val'))
     check_pretrained(cfg)
     check_backbones(cfg)
     return notes + notes_on_frozen_parts(cfg)
@@ -43,7 +43,7 @@ def check_testing(cfg: Config) -> list[str]:
     """Check data and checkpoint of a test run; returns and raises like :func:`check_training`."""
     require_keys(cfg, TEST_KEYS, 'testing')
     check_checkpoint(cfg.load_from)
-    notes = _check_data(cfg, ('test',))
+    notes = check_data(cfg, ('test',))
     check_backbones(cfg)
     return notes
 
@@ -80,7 +80,16 @@ def _check_optimizer(cfg: Config) -> None:
     )
 
 
-def _check_data(cfg: Config, phases: tuple[str, ...]) -> list[str]:
+def check_data(cfg: Config, phases: tuple[str, ...]) -> list[str]:
+    """Check that the data sets of a config exist, fit the model, and have usable annotations.
+
+    Returns:
+        Notes for the log.
+
+    Raises:
+        FileNotFoundError: If a file is not there.
+        ValueError: If the data is not what the model or its library can use.
+    """
     datasets = build_leaf_datasets(cfg, phases)
     check_files(cfg, datasets)
     notes = check_num_classes(cfg, datasets)

@@ -11,6 +11,9 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.registry import MODEL_WRAPPERS
+from torch.distributed.fsdp import FullyShardedDataParallel
+from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import InputError
 
@@ -79,12 +82,23 @@ def init_cpu_processes(cfg: Config) -> None:
     seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
     torch.distributed.init_process_group('gloo', timeout=datetime.timedelta(seconds=seconds))
     atexit.register(_end_process_group)
+    suit_wrapper_to_cpu(cfg)
+
+
+def suit_wrapper_to_cpu(cfg: Config) -> None:
+    """Let the model be wrapped on the CPU, and replace ``SyncBN`` by ``BN``."""
     wrapper = cfg.get('model_wrapper_cfg') or {
         'type': 'MMDistributedDataParallel',
         'broadcast_buffers': False,
         'find_unused_parameters': cfg.get('find_unused_parameters', False),
     }
-    cfg.model_wrapper_cfg = {**wrapper, 'device_ids': None}
+    kind = MODEL_WRAPPERS.get(wrapper.get('type', 'MMDistributedDataParallel')) or object
+    device: dict[str, Any] = {}
+    if issubclass(kind, DistributedDataParallel):
+        device = {'device_ids': None}
+    elif issubclass(kind, FullyShardedDataParallel):
+        device = {'device_id': torch.device('cpu')}
+    cfg.model_wrapper_cfg = {**wrapper, **device}
     _use_plain_batch_norm(cfg.get('model'))
 
 

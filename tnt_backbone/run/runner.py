@@ -37,6 +37,7 @@ def build_runner(cfg: Config, notes: list[str]) -> Runner:
     """
     with _details_in_the_log_file():
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    count_accumulated_images(runner, cfg)
     for hook in runner.hooks:
         # mmengine writes the figures of a test in every process, all into one file
         if isinstance(hook, LoggerHook):
@@ -44,6 +45,19 @@ def build_runner(cfg: Config, notes: list[str]) -> Runner:
     for note in notes:
         runner.logger.warning(note)
     return runner
+
+
+def count_accumulated_images(runner: Runner, cfg: Config) -> None:
+    """Let ``--auto-scale-lr`` scale with the images of a step, not with those of an iteration.
+
+    mmengine leaves ``optim_wrapper.accumulative_counts`` out. So one image in two iterations would
+    get half of the learning rate of two images in one, although the steps are the same.
+    """
+    scale = cfg.get('auto_scale_lr') or {}
+    counts = (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
+    if counts > 1 and 'base_batch_size' in scale:
+        # in the Runner only: the config goes into the log and into checkpoints
+        runner.auto_scale_lr = {**scale, 'base_batch_size': scale['base_batch_size'] / counts}
 
 
 @contextmanager
