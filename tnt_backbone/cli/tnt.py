@@ -14,6 +14,7 @@ COMMANDS = {
     'check': ('check_data', 'look for mistakes in the data of a config'),
     'train': ('train', 'train with the settings of a config'),
     'test': ('test', 'measure a checkpoint on the test data of its config'),
+    'report': ('report', 'make an HTML page of a run, or compare several'),
     'predict': ('predict', 'predict on pictures, folders or videos'),
     'export': ('export', 'write a checkpoint as an ONNX file'),
     'publish': ('publish', 'write a checkpoint without the state of its training'),
