@@ -13,6 +13,7 @@ import numpy as np
 
 from .boxes import IOU, Picture
 
+RECALLS = np.linspace(0, 1, 101)  # COCO's
 BACKGROUND = 0.1  # IoU up to which a box has found nothing
 CORRECT, CLASS, BOX, BOTH, DUPLICATE, EMPTY, CROWD = range(7)
 NAMES = {
@@ -173,5 +174,5 @@ def average_precision(is_right: np.ndarray, there: int) -> float:
     hits = np.cumsum(is_right)
     precision = hits / np.arange(1, len(hits) + 1)
     precision = np.maximum.accumulate(precision[::-1])[::-1]
-    places = np.searchsorted(hits / there, np.linspace(0, 1, 101), side='left')
+    places = np.searchsorted(hits / there, RECALLS, side='left')
     return float(np.append(precision, 0.0)[places].mean())

@@ -16,6 +16,7 @@ from .error_kinds import BOTH, BOX, CLASS, CORRECT, CROWD, DUPLICATE, EMPTY, jud
 from .record_maps import EXAMPLES, SIDE
 from .summary import Summary
 
+LINE = 2  # pixels
 GREEN, RED = (46, 160, 67), (215, 58, 73)
 OF_KIND: dict[int, Colour] = {
     CORRECT: GREEN,
@@ -128,23 +129,33 @@ def _show_boxes(summary: Summary, number: int) -> Example:
     grey = OF_KIND[CROWD]
     truth = draw_objects(
         pixels,
-        corners * factor,
+        _drawable(corners * factor),
         [names[label] for label in picture.truth_labels],
         [
             grey if crowd else GREEN if hit else RED
             for hit, crowd in zip(found, picture.truth_crowd, strict=True)
         ],
+        width=LINE,
     )
     predicted = draw_objects(
         pixels,
-        picture.boxes[shown] * factor,
+        _drawable(picture.boxes[shown] * factor),
         [
             f'{names[label]} {score:.2f}'
             for label, score in zip(picture.labels[shown], picture.scores[shown], strict=True)
         ],
         [OF_KIND[kind] for kind in judged.kinds[shown]],
+        width=LINE,
     )
     return Example(picture.path, text, [('truth', jpeg(truth)), ('prediction', jpeg(predicted))])
+
+
+def _drawable(boxes: np.ndarray) -> np.ndarray:
+    """Return boxes whose corners are in the order that Pillow asks for."""
+    boxes = np.nan_to_num(boxes)
+    return np.concatenate(
+        [np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])], 1
+    )
 
 
 def _rank_maps(summary: Summary) -> Any:

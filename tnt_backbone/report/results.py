@@ -139,7 +139,10 @@ def finite_or_none(metrics: dict[str, Any]) -> dict[str, float | None]:
 def about(sample: Any) -> dict[str, Any]:
     """Return path and size (height, width) of a data sample's picture."""
     height, width = (sample.get('ori_shape') or (0, 0))[:2]
-    return {'path': str(sample.get('img_path') or ''), 'size': [int(height), int(width)]}
+    path = str(sample.get('img_path') or '')
+    if path and '://' not in path:
+        path = os.path.abspath(path)  # the page may be made again from another folder
+    return {'path': path, 'size': [int(height), int(width)]}
 
 
 def as_array(values: Any) -> np.ndarray:
