@@ -36,16 +36,14 @@ def coco_precision(given, folder, ious=None):
         dict(
             image_id=7 + i,
             category_id=10 + label,
-            bbox=[float(x) for x in np.float32([x1, y1, x2, y2]).astype(float) * [1, 1, 0, 0]][:2]
-            + [float(np.float32(x2)) - float(np.float32(x1)),
-               float(np.float32(y2)) - float(np.float32(y1))],
+            bbox=[x1, y1, x2 - x1, y2 - y1],
             score=float(np.float32(score)),
         )
         for i, r in enumerate(given)
         for (x1, y1, x2, y2), label, score in zip(
-            r['boxes'], r['labels'], r['scores'], strict=True
+            np.float32(r['boxes']).astype(float), r['labels'], r['scores'], strict=True
         )
-    ]  # fmt: skip
+    ]
     api = COCO(str(path))
     evaluator = COCOeval(api, api.loadRes(boxes), 'bbox')
     evaluator.params.areaRng = AREAS

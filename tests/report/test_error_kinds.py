@@ -58,11 +58,14 @@ def test_a_crowd_makes_no_error_and_is_not_missed():
 def test_each_cost_is_what_a_test_without_the_error_gains():
     """One class, four objects: two found, one with a poor box, one missed; a box on nothing."""
     far = [[x + 1000 * i for x in box] for i, box in enumerate([[0, 0, 100, 100]] * 4)]
+    shifted = [2070, 2000, 2170, 2100]
     given = picture(
-        ([9, 900, 50, 950], 0), (far[0], 0), ([f + 70 * (i % 2 == 0) for i, f in enumerate(far[2])], 0),
+        ([9, 900, 50, 950], 0),
+        (far[0], 0),
+        (shifted, 0),
         (far[1], 0),
         truth=[((box[0], box[1], 100, 100), 0) for box in far],
-    )  # fmt: skip
+    )
     errors = weigh(pictures_of([given]), 1)
 
     def ap(flags, there=4):
