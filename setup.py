@@ -76,7 +76,12 @@ setup(
     packages=find_packages(include=['tnt_backbone', 'tnt_backbone.*']),
     entry_points={'console_scripts': ['tnt = tnt_backbone.cli.tnt:main']},
     package_data={
-        'tnt_backbone': ['checkpoints/published.json', 'ops/native.cpp', 'predict/digits.pth'],
+        'tnt_backbone': [
+            'checkpoints/published.json',
+            'ops/native.cpp',
+            'predict/digits.pth',
+            'report/templates/*.html',
+        ],
     },
     cmdclass={'build_py': BuildWithConfigs},
     python_requires='>=3.11',

@@ -38,7 +38,7 @@ class ReportHook(Hook):
         self._recorder: Any = None
         self._has_failed = False
         self._seconds = 0.0  # that the report itself took
-        self._records: list[dict[str, Any] | None] = []
+        self._records: list[dict[str, Any]] = []
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Forget an earlier test, and look at the clock."""
@@ -56,7 +56,7 @@ class ReportHook(Hook):
         """Record a batch. There is one entry per picture in any case, so that processes agree."""
         started = time.perf_counter()
         samples = list(outputs or ())
-        records: Sequence[dict[str, Any] | None] = [None] * len(samples)
+        records: Sequence[dict[str, Any]] = [{}] * len(samples)  # mmengine would drop None
         if not self._has_failed:
             try:
                 records = self._record(runner, samples)
@@ -94,7 +94,7 @@ class ReportHook(Hook):
         seconds: float,
         peaks: list[float],
     ) -> Results | None:
-        if not records or None in records:
+        if not records or not all(records):
             runner.logger.warning('There is no report: not all pictures were recorded')
             return None
         from mmengine.utils.dl_utils import collect_env

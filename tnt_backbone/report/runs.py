@@ -55,7 +55,7 @@ def find_run(path: str | Path) -> Run:
     files = [path / FILE] if (path / FILE).is_file() else sorted(path.glob(f'*/{FILE}'))
     results = read_results(files[-1]) if files else None
     log = files[-1].parent.parent if files else path
-    work_dir = path if log != path or (path / LOG).parent.is_dir() is False else path.parent
+    work_dir = log.parent if files or (path / LOG).is_file() else path
     training = _training(work_dir, results)
     if results is None and training is None:
         raise MissingFileError(
@@ -65,8 +65,8 @@ def find_run(path: str | Path) -> Run:
     config = results.config if results else ''
     if not config and training and (training.folder / CONFIG).is_file():
         config = (training.folder / CONFIG).read_text(encoding='utf-8', errors='replace')
-    name = log.name if results is None or log == path else f'{path.name}/{log.name}'
-    return Run(name or str(path), log, results, training, config, _notes(results, training))
+    name = f'{work_dir.absolute().name}/{log.name}' if results else path.absolute().name
+    return Run(name, log, results, training, config, _notes(results, training))
 
 
 def _training(work_dir: Path, results: Results | None) -> Training | None:

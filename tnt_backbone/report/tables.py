@@ -107,6 +107,7 @@ def confusion_table(summary: Summary) -> dict[str, Any]:
     kept = [p for p in range(len(columns)) if p < len(classes) or matrix[:, p].any()]
     return {
         'score': summary.score,
+        'in_shares': summary.results.task == 'segmentation',  # pixels are too many to read
         'columns': [columns[place] for place in kept],
         'rows': [
             (rows[i], [(int(matrix[i, j]), float(shares[i, j]), i == j) for j in kept])
