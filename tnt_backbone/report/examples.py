@@ -129,7 +129,7 @@ def _show_boxes(summary: Summary, number: int) -> Example:
     grey = OF_KIND[CROWD]
     truth = draw_objects(
         pixels,
-        _drawable(corners * factor),
+        drawable(corners * factor),
         [names[label] for label in picture.truth_labels],
         [
             grey if crowd else GREEN if hit else RED
@@ -139,7 +139,7 @@ def _show_boxes(summary: Summary, number: int) -> Example:
     )
     predicted = draw_objects(
         pixels,
-        _drawable(picture.boxes[shown] * factor),
+        drawable(picture.boxes[shown] * factor),
         [
             f'{names[label]} {score:.2f}'
             for label, score in zip(picture.labels[shown], picture.scores[shown], strict=True)
@@ -150,7 +150,7 @@ def _show_boxes(summary: Summary, number: int) -> Example:
     return Example(picture.path, text, [('truth', jpeg(truth)), ('prediction', jpeg(predicted))])
 
 
-def _drawable(boxes: np.ndarray) -> np.ndarray:
+def drawable(boxes: np.ndarray) -> np.ndarray:
     """Return boxes whose corners are in the order that Pillow asks for."""
     boxes = np.nan_to_num(boxes)
     return np.concatenate(
