@@ -85,7 +85,9 @@ def find_pairs(prints: Sequence[Fingerprint]) -> dict[tuple[int, int], bool]:
     parts: dict[tuple[int, int], list[int]] = defaultdict(list)
     for number in first.values():
         value = prints[number].hash
-        for part in range(bits + 1) if value is not None else ():
+        if value is None:
+            continue
+        for part in range(bits + 1):
             parts[part, value >> width * part & (1 << width) - 1].append(number)
     for members in parts.values():
         if 1 < len(members) <= LARGEST_BAND:

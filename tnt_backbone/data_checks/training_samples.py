@@ -89,8 +89,9 @@ def _sample(found: dict[str, Any]) -> Sample:
             'picture (channels, height, width). Such data cannot be shown'
         )
     pixels = np.asarray(inputs).transpose(1, 2, 0)
-    boxes, labels, masks = np.zeros((0, 4)), np.zeros(0, int), None
-    label_map = None
+    boxes: np.ndarray = np.zeros((0, 4))
+    labels: np.ndarray = np.zeros(0, int)
+    masks = label_map = None
     if truth is not None and 'gt_instances' in truth:
         instances = truth.gt_instances
         given = getattr(instances.bboxes, 'tensor', instances.bboxes)

@@ -26,7 +26,15 @@ def _table(columns: Sequence[dict[str, float | None]]) -> list[tuple[str, list[f
 def headline_tables(runs: Sequence[Run], summaries: Sequence[Summary | None]) -> dict[str, Any]:
     """Return the evaluator's metrics and our own numbers, a column per run."""
     return {
-        'evaluator': _table([run.results.metrics if run.results else {} for run in runs]),
+        # COCO's -1 says that there is nothing to measure
+        'evaluator': _table(
+            [
+                {key: None if value == -1 else value for key, value in run.results.metrics.items()}
+                if run.results
+                else {}
+                for run in runs
+            ]
+        ),
         'extra': _table([{**one.extra} if one else {} for one in summaries]),
     }
 
