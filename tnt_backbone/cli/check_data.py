@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 TOOL = 'tools/check_data.py'
 PHASES = ['train', 'val', 'test']
+FEW = 32  # items that are looked at sooner than other processes have started
 SHOWN = 5  # files to name of each kind
 
 
@@ -99,7 +100,7 @@ def in_processes(function: Callable[[Any], Any], items: list[Any], workers: int)
     from tqdm import tqdm
     from tqdm.contrib.concurrent import process_map
 
-    if workers > 1 and items:
+    if workers > 1 and len(items) > FEW:
         return process_map(function, items, max_workers=workers, chunksize=8, disable=None)
     return [function(item) for item in tqdm(items, disable=None)]
 
