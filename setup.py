@@ -81,6 +81,7 @@ setup(
             'doctor/known_errors.toml',
             'ops/native.cpp',
             'predict/digits.pth',
+            'report/templates/*.html',
         ],
     },
     cmdclass={'build_py': BuildWithConfigs},
@@ -109,11 +110,14 @@ setup(
         'openvino': ['openvino'],
         # tnt predict FILE.onnx
         'run': ['numpy', 'onnxruntime', 'opencv-python-headless<5', 'pillow', 'tqdm'],
+        # COCO's numbers in less time: tnt test, tnt report
+        'report': ['faster-coco-eval'],
         'tiles': ['sahi'],
         'demo': ['matplotlib', 'scikit-learn'],
         # bash tools/docs.sh
         'docs': ['furo', 'myst-parser', 'sphinx', 'sphinx-copybutton'],
         'test': [
+            'faster-coco-eval',
             'hypothesis',
             'labelformat',
             'mypy',

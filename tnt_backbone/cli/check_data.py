@@ -16,10 +16,10 @@ import json
 import os
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .common import (
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from ..data_checks.findings import Finding
 
 TOOL = 'tools/check_data.py'
+PHASES = ['train', 'val', 'test']
+FEW = 32  # items that are looked at sooner than other processes have started
 SHOWN = 5  # files to name of each kind
 
 
@@ -48,7 +50,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--phases',
         nargs='+',
-        choices=['train', 'val', 'test'],
+        choices=PHASES,
         default=['train', 'val'],
         help='data sets to check (default: train val)',
     )
@@ -57,6 +59,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         default=os.cpu_count(),
         help='number of processes (default: number of CPU cores)',
+    )
+    parser.add_argument(
+        '--samples',
+        type=int,
+        default=100,
+        help='training pictures that are put through the pipeline, to see how large objects are at '
+        'the training size; 0 for none (default: 100)',
+    )
+    parser.add_argument(
+        '--no-similar',
+        action='store_true',
+        help='do not look for equal and near-equal pictures in and between the splits',
     )
     parser.add_argument(
         '--out', type=Path, metavar='FILE.json', help='write all findings with their files to FILE'
@@ -68,22 +82,46 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def look(dataset: 'BaseDataset', workers: int, *, is_training: bool) -> list['Finding']:
-    """Return what is wrong with a data set; a terminal shows a progress bar."""
-    from tqdm import tqdm
-    from tqdm.contrib.concurrent import process_map
-
+def look(
+    dataset: 'BaseDataset', workers: int, paths: list[str], *, is_training: bool
+) -> list['Finding']:
+    """Return what is wrong with a data set, and add the paths of its pictures to ``paths``."""
     from ..data_checks.files import plan_check
 
     check = plan_check(dataset, is_training=is_training)
+    paths += [item['path'] for item in check.items if item.get('is_file', True)]
     print(f'{dataset.__class__.__name__}: {len(check.items)} images')
-    if not check.items:
-        return check.conclude(check.found)
-    if workers > 1:
-        found = process_map(check.look, check.items, max_workers=workers, chunksize=8, disable=None)
-    else:
-        found = [check.look(item) for item in tqdm(check.items, disable=None)]
+    found = in_processes(check.look, check.items, workers)
     return check.conclude([*check.found, *chain.from_iterable(found)])
+
+
+def in_processes(function: Callable[[Any], Any], items: list[Any], workers: int) -> list[Any]:
+    """Return what a function makes of each item; a terminal shows a progress bar."""
+    from tqdm import tqdm
+    from tqdm.contrib.concurrent import process_map
+
+    if workers > 1 and len(items) > FEW:
+        return process_map(function, items, max_workers=workers, chunksize=8, disable=None)
+    return [function(item) for item in tqdm(items, disable=None)]
+
+
+def find_similar_images(paths: dict[str, list[str]], workers: int) -> list['Finding']:
+    """Return the pictures that are in two splits, or twice in one."""
+    from ..data_checks.similar import find_similar, fingerprint, paths_in_two
+
+    local = {
+        phase: [path for path in dict.fromkeys(members) if '://' not in path]
+        for phase, members in paths.items()
+    }
+    found = paths_in_two(local)
+    known: set[str] = set()  # a file of two splits is compared as one of the first
+    splits = {}
+    for phase, members in local.items():
+        new = [path for path in members if path not in known]
+        known |= set(new)
+        prints = in_processes(fingerprint, new, workers)
+        splits[phase] = [one for one in prints if one is not None]
+    return found + find_similar(splits)
 
 
 def compare(cfg: 'Config', datasets: dict[str, list['BaseDataset']]) -> list['Finding']:
@@ -122,6 +160,7 @@ def report(problems: list['Finding']) -> bool:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    args.phases.sort(key=PHASES.index)  # what is trained on comes first
     out = sys.stdout
     if args.json:
         sys.stdout = sys.stderr  # whatever anybody prints
@@ -129,6 +168,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     failed = False
     with errors_of_the_user(TOOL):
         require_files(args.config)
+        if args.samples < 0:
+            raise InputError(f'--samples {args.samples}: 0 is the least')
         if args.out:
             make_folder(args.out.parent, '--out')
 
@@ -149,13 +190,22 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f'{args.config} has no data set for --phases {" ".join(args.phases)}. Choose other '
                 'phases'
             )
+        paths: dict[str, list[str]] = {phase: [] for phase in datasets}
         for phase, parts in datasets.items():
             for dataset in parts:
                 print(f'{phase}: ', end='')
-                problems = look(dataset, args.workers, is_training=phase == 'train')
+                is_training = phase == 'train'
+                problems = look(dataset, args.workers, paths[phase], is_training=is_training)
                 failed |= report(problems)
                 everything.setdefault(phase, []).extend(problem._asdict() for problem in problems)
-        if compared := compare(cfg, datasets):
+        compared = compare(cfg, datasets)
+        if not args.no_similar:
+            compared += find_similar_images(paths, args.workers)
+        if datasets.get('train') and args.samples and not failed:
+            from ..data_checks.balance import find_in_training_samples
+
+            compared += find_in_training_samples(cfg, args.samples)
+        if compared:
             print('all: ', end='')
             failed |= report(compared)
             everything['all'] = [problem._asdict() for problem in compared]

@@ -23,6 +23,7 @@ from .common import (
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from mmengine.runner import Runner
 
 TOOL = 'tools/test.py'
 
@@ -66,6 +67,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         action='store_true',
         help='test in mixed precision (only MMSegmentation and MMPretrain)',
     )
+    parser.add_argument(
+        '--no-report',
+        action='store_true',
+        help='make no HTML page of the results (default: report.html beside the log)',
+    )
     add_trust(parser)
     add_run_options(parser)
     return parser.parse_args(argv)
@@ -98,6 +104,17 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> None:
         use_amp_for_testing(cfg)
     if args.tta:
         use_tta(cfg)
+
+
+def test_with_report(runner: 'Runner', checkpoint: str) -> None:
+    """Run a test, and make the page of its results."""
+    from ..report.hook import ReportHook
+
+    is_file = Path(checkpoint).is_file()
+    hook = ReportHook(os.path.abspath(checkpoint) if is_file else checkpoint)
+    runner.register_hook(hook)
+    runner.test()
+    hook.write(runner)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -137,8 +154,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.show or args.show_dir:
             for dataset in build_leaf_datasets(cfg, ['test'])['test']:
                 use_font_for(tuple(dataset.metainfo.get('classes') or ()))
+        checkpoint = cfg.load_from
         choose_loader(cfg)
         suit_to_machine(cfg)
         with advice_when_out_of_memory(cfg):
-            build_runner(cfg, notes).test()
+            runner = build_runner(cfg, notes)
+            if args.no_report:
+                runner.test()
+            else:
+                test_with_report(runner, checkpoint)
         end_cpu_processes()

@@ -13,8 +13,10 @@ from ..version import __version__
 COMMANDS = {
     'new': ('new_config', 'make a config with our backbone and your own data'),
     'check': ('check_data', 'look for mistakes in the data of a config'),
+    'browse': ('browse', 'make an HTML page of what training sees'),
     'train': ('train', 'train with the settings of a config'),
     'test': ('test', 'measure a checkpoint on the test data of its config'),
+    'report': ('report', 'make an HTML page of a run, or compare several'),
     'predict': ('predict', 'predict on pictures, folders or videos'),
     'export': ('export', 'write a checkpoint as an ONNX file'),
     'publish': ('publish', 'write a checkpoint without the state of its training'),

@@ -15,6 +15,8 @@ def draw_objects(
     texts: list[str],
     colours: list[Colour],
     masks: np.ndarray | None = None,
+    *,
+    width: int | None = None,
 ) -> np.ndarray:
     """Return the picture with boxes, masks and texts.
 
@@ -24,13 +26,14 @@ def draw_objects(
         texts: Of each box.
         colours: Of each box.
         masks: ``(N, H, W)``, bool.
+        width: Of the lines, in pixels; by default it grows with the picture.
     """
     pixels = pixels.copy()
     for mask, colour in zip(() if masks is None else masks, colours, strict=False):
         pixels[mask] = _blend(pixels[mask], np.array(colour))
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)
-    width = max(1, round(min(image.size) / 300))
+    width = width or max(1, round(min(image.size) / 300))
     for box, text, colour in reversed(list(zip(boxes.tolist(), texts, colours, strict=True))):
         draw.rectangle(box, outline=colour, width=width)
         write(draw, (box[0], box[1]), text, colour, image.size)

@@ -13,6 +13,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..engine.amp import suit_amp_to_device
+from .coco_eval import use_faster_coco_eval
 from .freed_memory import keep_freed_memory
 from .processes import init_cpu_processes
 
@@ -44,6 +45,8 @@ def build_runner(cfg: Config, notes: list[str]) -> Runner:
             hook.after_test_epoch = master_only(hook.after_test_epoch)
     for note in notes:
         runner.logger.warning(note)
+    if use_faster_coco_eval(cfg):
+        runner.logger.info('CocoMetric uses faster-coco-eval. Its numbers are those of pycocotools')
     return runner
 
 

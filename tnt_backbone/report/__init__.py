@@ -1,0 +1,1 @@
+"""From the numbers of a test, and the logs of its training, to one HTML page."""
