@@ -22,7 +22,7 @@ ROOMS = (
         'backbones',
     ),
     *('registry', 'checkpoint_loaders', 'datasets', 'heads', 'engine', 'data_checks', 'run'),
-    *('predict', 'doors', 'exported', 'new_config', 'demo', 'cli'),
+    *('predict', 'look', 'doors', 'exported', 'new_config', 'demo', 'cli'),
 )
 CORE = ROOMS[: ROOMS.index('backbones') + 1]
 OLD_NAMES = ('classification', 'segmentation', 'engine/model_index')  # of 0.1.0
