@@ -76,7 +76,12 @@ setup(
     packages=find_packages(include=['tnt_backbone', 'tnt_backbone.*']),
     entry_points={'console_scripts': ['tnt = tnt_backbone.cli.tnt:main']},
     package_data={
-        'tnt_backbone': ['checkpoints/published.json', 'ops/native.cpp', 'predict/digits.pth'],
+        'tnt_backbone': [
+            'checkpoints/published.json',
+            'look/page.html',
+            'ops/native.cpp',
+            'predict/digits.pth',
+        ],
     },
     cmdclass={'build_py': BuildWithConfigs},
     python_requires='>=3.11',
@@ -105,8 +110,11 @@ setup(
         # tnt predict FILE.onnx
         'run': ['numpy', 'onnxruntime', 'opencv-python-headless<5', 'pillow', 'tqdm'],
         'tiles': ['sahi'],
+        # tnt look --cam METHOD; tnt embed --out FILE.parquet
+        'look': ['grad-cam', 'pyarrow'],
         'demo': ['matplotlib', 'scikit-learn'],
         'test': [
+            'grad-cam',
             'hypothesis',
             'labelformat',
             'mypy',
@@ -114,6 +122,7 @@ setup(
             'onnxruntime',
             'onnxscript',
             'psutil',
+            'pyarrow',
             'pytest',
             'pytest-xdist',
             'ruff',

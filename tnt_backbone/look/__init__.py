@@ -1,1 +1,1 @@
-"""Inside a trained network: attention, features, heat maps, vectors; ``tnt look``, ``tnt embed``."""
+"""Inside a trained network: attention, features, heat maps and vectors."""

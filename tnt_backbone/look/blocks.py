@@ -172,8 +172,8 @@ def _recorded(
     image_size: Grid,
 ) -> RecordedBlock:
     call = calls[place.sentences.attn]
-    # T2T-ViT's blocks are not told their grid
-    grid = call[1] if len(call) > 1 else tuple(count_tiles(n, place.stride) for n in image_size)
+    rows, columns = (count_tiles(side, place.stride) for side in image_size)
+    grid: Grid = call[1] if len(call) > 1 else (rows, columns)  # T2T-ViT's blocks are not told
     attention = attention_rows(place.sentences.attn, *call)
     ratio = getattr(place.sentences.attn, 'sr_ratio', 1)
     result = results[place.module]
