@@ -1,17 +1,22 @@
 """Sheets of pictures as PNG files."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from ..run.fonts import use_font_for
 
 COLOURS = 'inferno'  # of matplotlib, for attention and heat maps
 OPACITY = (0.3, 0.8)  # of the values 0 and 1 over a picture
-PANEL = 2.6  # inches
-LONGEST = 100.0  # inches of a sheet
+PANEL = 340  # pixels: the width of a panel
+GAP = 8  # pixels between panels
+TITLE = 40  # pixels: two lines above a panel
+DOTS = 130  # per inch, for the size of the text
+LETTERS = 50  # that fit into a line
 
 
 @dataclass(frozen=True)
@@ -76,33 +81,63 @@ def write_sheet(path: Path, title: str, rows: Sequence[Sequence[Panel]], columns
         columns: The largest number of panels side by side.
     """
     from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
 
-    panels = [panel for row in rows for panel in row]
-    use_font_for(tuple(panel.title for panel in panels))
+    use_font_for((title, *(panel.title for row in rows for panel in row)))
     lines = [row[i : i + columns] for row in rows for i in range(0, len(row), columns)]
-    across = max(map(len, lines))
-    tall = np.median([panel.image.shape[0] / panel.image.shape[1] for panel in panels])
-    height = PANEL * min(max(float(tall), 0.5), 2.0) + 0.45
-    sheet = Figure(
-        figsize=(PANEL * max(across, 2), height * len(lines) + 0.4), layout='constrained'
-    )
-    sheet.suptitle(title, fontsize=10, parse_math=False)
-    axes = sheet.subplots(len(lines), across, squeeze=False)
-    for line, row in zip(lines, axes, strict=True):
-        for axis, panel in zip(row, line, strict=False):
-            # an odd number of values per pixel of the file is averaged, not dropped
-            smooth = 'antialiased' if panel.image.ndim == 3 else 'nearest'
-            axis.imshow(panel.image, cmap='viridis', interpolation=smooth)
-            axis.set_title(panel.title, fontsize=8, parse_math=False, wrap=True)
-            frames = [(x1, y1, x2 - x1, y2 - y1, 'white', 1.0) for x1, y1, x2, y2 in panel.boxes]
-            if panel.mark is not None:
-                frames += [(*panel.mark, 'black', 2.4), (*panel.mark, 'cyan', 1.2)]
-            for x, y, wide, high, colour, line_width in frames:
-                corner = (x - 0.5, y - 0.5)  # matplotlib's pixels reach from -0.5 to 0.5
-                axis.add_patch(Rectangle(corner, wide, high, fill=False, ec=colour, lw=line_width))
-        for axis in row:
-            axis.set_axis_off()
+    texts, placed = [(GAP, GAP, _shortened(title, 2 * LETTERS), 10)], []
+    top = TITLE
+    for line in lines:
+        images = [_enlarged(panel) for panel in line]
+        for i, (panel, image) in enumerate(zip(line, images, strict=True)):
+            left = GAP + i * (PANEL + GAP)
+            texts.append((left, top, _shortened(panel.title, LETTERS), 8))
+            placed.append((left, top + TITLE, image))
+        top += TITLE + max(image.height for image in images) + GAP
+    size = (GAP + max(2, *map(len, lines)) * (PANEL + GAP), top)
+    sheet = Image.new('RGB', size, 'white')
+    for left, y, image in placed:
+        sheet.paste(image, (left, y))
+    # matplotlib writes the texts, with the fonts of use_font_for
+    figure = Figure(figsize=(size[0] / DOTS, size[1] / DOTS), dpi=DOTS)
+    figure.figimage(np.asarray(sheet))
+    for x, y, text, points in texts:
+        place = (x / size[0], 1 - y / size[1])
+        figure.text(*place, text, fontsize=points, va='top', parse_math=False)
     part = path.with_name(f'.{path.name}.part')
-    sheet.savefig(part, format='png', dpi=130)
+    figure.savefig(part, format='png', dpi=DOTS)
     part.replace(path)
+
+
+def _shortened(text: str, letters: int) -> str:
+    """Return at most two lines of text."""
+    lines = [part for line in text.splitlines() for part in textwrap.wrap(line, letters)]
+    return '\n'.join(lines[:2]) + (' ...' if len(lines) > 2 else '')
+
+
+def _enlarged(panel: Panel) -> Image.Image:
+    """Return the image of a panel, as wide as a panel, with its frames."""
+    pixels = panel.image if panel.image.ndim == 3 else _coloured(panel.image)
+    scale = PANEL / pixels.shape[1]
+    image = Image.fromarray(pixels)
+    way = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.BOX
+    image = image.resize((PANEL, max(1, round(pixels.shape[0] * scale))), way)
+    draw = ImageDraw.Draw(image)
+    frames = [(box, 'white', 2) for box in panel.boxes.tolist()]
+    if panel.mark is not None:
+        x, y, width, height = panel.mark
+        frames += [((x, y, x + width, y + height), 'black', 4)]
+        frames += [((x, y, x + width, y + height), 'cyan', 2)]
+    for box, colour, line in frames:
+        x1, y1, x2, y2 = (value * scale for value in box)
+        draw.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=colour, width=line)
+    return image
+
+
+def _coloured(values: np.ndarray) -> np.ndarray:
+    """Return values as colours between the smallest and the largest; NaN is white."""
+    import matplotlib
+
+    low, high = np.nanmin(values), np.nanmax(values)
+    colours = matplotlib.colormaps['viridis']((values - low) / max(high - low, 1e-12))[..., :3]
+    colours[np.isnan(values)] = 1
+    return np.round(colours * 255).astype(np.uint8)
