@@ -10,11 +10,11 @@ from tnt_backbone.cli import look
 __all__ = ['checkpoint_of', 'data']
 
 
-def run(capsys, *args):
-    """Return exit status, output and errors."""
+def run(capsys, *args, command=look):
+    """Return exit status, output and errors of a command."""
     status = 0
     try:
-        look.main([str(arg) for arg in args])
+        command.main([str(arg) for arg in args])
     except SystemExit as exit_:
         status = exit_.code
     return status, *capsys.readouterr()
@@ -33,6 +33,11 @@ def test_pictures_are_looked_at_and_a_damaged_one_is_named(
     assert printed.splitlines()[-1] == str(out / 'a.jpg' / 'page.html')
     assert 'b.jpg' in errors
     assert not (out / 'b.jpg').exists()
+    names = {'heat', 'attention', 'levels', 'sentences', 'words', 'positions'}
+    assert {file.name for file in (out / 'a.jpg').iterdir()} == {
+        'page.html',
+        *(f'{name}.png' for name in names),
+    }
 
 
 @pytest.mark.parametrize(
@@ -56,12 +61,12 @@ def test_mistakes_are_named(checkpoint_of, data, tmp_path, capsys, arguments, na
     assert 'Traceback' not in errors
 
 
-def test_videos_and_other_tasks_are_refused(checkpoint_of, data, tmp_path, capsys):
+def test_videos_and_other_tasks_are_refused(checkpoint_of, data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / 'film.mp4').write_bytes(b'')
     status, _, errors = run(capsys, checkpoint_of('detection'), tmp_path / 'film.mp4')
     assert (status, 'film.mp4' in errors) == (2, True)
-    one = data / 'classification/val/3'
-    for option in (['--score', '0.5'], []):
-        out = ['--out', tmp_path / 'o', '--blocks', '0', '--top', '1']
-        status, _, errors = run(capsys, checkpoint_of('classification'), one, *out, *option)
-        assert (status, '--score' in errors) == (2 if option else 0, bool(option))
+    status, _, errors = run(
+        capsys, checkpoint_of('classification'), data / 'classification/val/3', '--score', '0.5'
+    )
+    assert (status, '--score' in errors) == (2, True)

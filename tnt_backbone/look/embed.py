@@ -138,7 +138,7 @@ class _Reader:
     def maps_only(self, data: Any) -> list[tuple[Tensor, tuple[int, int], Any]]:
         """Return map, size without padding and data sample of each picture of a batch."""
         ready = self.network.data_preprocessor(data, False)
-        self.padded = tuple(ready['inputs'].shape[2:])  # type: ignore[assignment]
+        self.padded = tuple(ready['inputs'].shape[2:])
         outputs = self.backbone(ready['inputs'])
         return self._split(data, outputs, ready['data_samples'])
 
@@ -147,7 +147,7 @@ class _Reader:
         outputs: list[Any] = []
 
         def note(module: Any, args: tuple[Any, ...], result: Any) -> None:
-            self.padded = tuple(args[0].shape[2:])  # type: ignore[assignment]
+            self.padded = tuple(args[0].shape[2:])
             outputs[:] = result
 
         handle = self.backbone.register_forward_hook(note)

@@ -87,7 +87,7 @@ def part_of(path: Path) -> Path:
 
 
 class _Arrays:
-    """NumPy's ``.npz``: ``name (n,)``, ``vector (n, C)``; of boxes also ``box (n, 4)`` and others."""
+    """NumPy's ``.npz``: ``name (n,)``, ``vector (n, C)``, and of boxes ``box (n, 4)`` and more."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
