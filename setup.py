@@ -79,6 +79,7 @@ setup(
         'tnt_backbone': [
             'checkpoints/published.json',
             'doctor/known_errors.toml',
+            'look/page.html',
             'ops/native.cpp',
             'predict/digits.pth',
             'report/templates/*.html',
@@ -113,11 +114,14 @@ setup(
         # COCO's numbers in less time: tnt test, tnt report
         'report': ['faster-coco-eval'],
         'tiles': ['sahi'],
+        # tnt look --cam METHOD; tnt embed --out FILE.parquet
+        'look': ['grad-cam', 'pyarrow'],
         'demo': ['matplotlib', 'scikit-learn'],
         # bash tools/docs.sh
         'docs': ['furo', 'myst-parser', 'sphinx', 'sphinx-copybutton'],
         'test': [
             'faster-coco-eval',
+            'grad-cam',
             'hypothesis',
             'labelformat',
             'mypy',
@@ -125,6 +129,7 @@ setup(
             'onnxruntime',
             'onnxscript',
             'psutil',
+            'pyarrow',
             'pytest',
             'pytest-xdist',
             'ruff',

@@ -25,6 +25,8 @@ MISSING = {
     'train': ['nowhere.py'],
     'test': ['nowhere.py', 'nowhere.pth'],
     'predict': ['nowhere.pth', 'nowhere.png'],
+    'look': ['nowhere.pth', 'nowhere.png'],
+    'embed': ['nowhere.pth', 'nowhere.png'],
     'publish': ['nowhere.pth', 'out.pth'],
     'export': ['nowhere.pth', '--out', 'out.onnx', '--size', '64', '64'],
     'convert': ['nowhere.pth', 'out.pth'],

@@ -18,6 +18,8 @@ COMMANDS = {
     'test': ('test', 'measure a checkpoint on the test data of its config'),
     'report': ('report', 'make an HTML page of a run, or compare several'),
     'predict': ('predict', 'predict on pictures, folders or videos'),
+    'look': ('look', 'show what a network reads, and what speaks for its predictions'),
+    'embed': ('embed', 'write a vector per picture or per box'),
     'export': ('export', 'write a checkpoint as an ONNX file'),
     'publish': ('publish', 'write a checkpoint without the state of its training'),
     'convert': ('convert_checkpoint', 'write weights in another form'),

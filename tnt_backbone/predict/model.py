@@ -128,10 +128,7 @@ class TrainedModel:
         # Report what is wrong now, not with the first picture.
         labels = labels_of(classes, self.classes, self.task)
         self._set_tiles(tiles)
-        frames = chain.from_iterable(
-            read_frames(picture) if picture.is_video else [picture] for picture in pictures
-        )
-        wanted = (picture for picture in frames if picture.name not in done)
+        wanted = (picture for picture in frames_of(pictures) if picture.name not in done)
         if tiles and self.task == 'detection':
             return (self._detect_in_tiles(picture, tiles, score, labels) for picture in wanted)
         return self._stream(wanted, score, labels, batch_size, workers)
@@ -144,17 +141,32 @@ class TrainedModel:
         batch_size: int,
         workers: int,
     ) -> Iterator[Result | UnreadablePictureError]:
+        for batch in self.prepared(wanted, batch_size, workers):
+            for picture, sample in self.answered(batch, self.model.test_step):
+                if isinstance(sample, UnreadablePictureError):
+                    yield sample
+                else:
+                    yield self.result(picture, sample, score, labels)
+
+    def prepared(
+        self, wanted: Iterator[Picture], batch_size: int, workers: int
+    ) -> Iterator[list[tuple[Picture, Any]]]:
+        """Yield batches of pictures that went through the test pipeline.
+
+        Args:
+            wanted: Pictures and frames, no videos.
+            batch_size: See :meth:`stream`.
+            workers: See :meth:`stream`.
+        """
         for is_file, group in groupby(wanted, key=lambda picture: picture.pixels is None):
             # Loader processes are started once for many files; few frames are in memory.
             while chunk := list(islice(group, FILES if is_file else batch_size)):
-                loader = DataLoader(
+                yield from DataLoader(
                     PreparedPictures(chunk, self.prepare),
                     batch_size=batch_size,
                     num_workers=workers if is_file else 0,
                     collate_fn=list,
                 )
-                for batch in loader:
-                    yield from self._predict_batch(batch, score, labels)
 
     def _set_tiles(self, tiles: int | None) -> None:
         """Let a segmentor slide over the picture, or not; look for what a detector needs."""
@@ -187,12 +199,25 @@ class TrainedModel:
         from mmdet.structures import DetDataSample
 
         sample = DetDataSample(metainfo={'ori_shape': pixels.shape[:2]}, pred_instances=objects)
-        return self._result(picture, sample, score, labels)
+        return self.result(picture, sample, score, labels)
 
-    def _predict_batch(
-        self, batch: list[tuple[Picture, Any]], score: float, kept: list[int] | None
-    ) -> Iterator[Result | UnreadablePictureError]:
-        """Pictures of different sizes go through the model one size after the other."""
+    def answered(
+        self, batch: list[tuple[Picture, Any]], step: Callable[[Any], Iterable[Any]]
+    ) -> list[tuple[Picture, Any]]:
+        """Return what a step says about each picture of a batch.
+
+        Pictures of different sizes go through the model one size after the other, so none is padded
+        because of another.
+
+        Args:
+            batch: From :meth:`prepared`.
+            step: Takes a batch as the library's data preprocessor does. It gives one answer per
+                picture.
+
+        Returns:
+            Pictures and answers in the order of the batch; :class:`UnreadablePictureError` is the
+            answer for a damaged picture.
+        """
         answers: dict[int, Any] = {}
         readable = [i for i, (_, data) in enumerate(batch) if not isinstance(data, str)]
         collate: Callable = default_collate if self.task == 'classification' else pseudo_collate
@@ -203,17 +228,22 @@ class TrainedModel:
         for _, same in groupby(sorted(readable, key=size), key=size):
             numbers = list(same)
             with torch.no_grad(), DefaultScope.overwrite_default_scope(self.cfg.default_scope):
-                samples = self.model.test_step(collate([batch[i][1] for i in numbers]))
-            answers.update(zip(numbers, samples, strict=True))
-        for i, (picture, data) in enumerate(batch):
-            if i in answers:
-                yield self._result(picture, answers[i], score, kept)
-            else:
-                yield UnreadablePictureError(data)
+                given = step(collate([batch[i][1] for i in numbers]))
+            answers.update(zip(numbers, given, strict=True))
+        return [
+            (picture, answers[i] if i in answers else UnreadablePictureError(data))
+            for i, (picture, data) in enumerate(batch)
+        ]
 
-    def _result(
-        self, picture: Picture, sample: Any, score: float, kept: list[int] | None
-    ) -> Result:
+    def result(self, picture: Picture, sample: Any, score: float, kept: list[int] | None) -> Result:
+        """Return what a data sample of the library says.
+
+        Args:
+            picture: The picture.
+            sample: Of ``test_step``.
+            score: Objects of a lower score are left out.
+            kept: Objects of other labels are left out; ``None`` keeps all.
+        """
         shared: dict[str, Any] = {
             'name': picture.name,
             'height': int(sample.ori_shape[0]),
@@ -257,6 +287,13 @@ def _pixels_of(image: Any) -> np.ndarray:
             'array of uint8'
         )
     return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))[..., ::-1]
+
+
+def frames_of(pictures: Iterable[Picture]) -> Iterator[Picture]:
+    """Yield the pictures, and the frames of videos, read as needed."""
+    return chain.from_iterable(
+        read_frames(picture) if picture.is_video else [picture] for picture in pictures
+    )
 
 
 def _pictures_of(source: Any) -> Iterator[Picture]:

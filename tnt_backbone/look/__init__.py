@@ -1,0 +1,1 @@
+"""Inside a trained network: attention, features, heat maps and vectors."""
