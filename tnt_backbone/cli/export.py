@@ -54,10 +54,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar=('HEIGHT', 'WIDTH'),
         help='of the pictures after the test pipeline (default: of the first one of --pictures)',
     )
-    parser.add_argument(
+    precision = parser.add_mutually_exclusive_group()
+    precision.add_argument(
         '--half',
         action='store_true',
         help='weights in half precision: half the file; the check refuses nothing, it reports',
+    )
+    precision.add_argument(
+        '--int8',
+        action='store_true',
+        help='compute in 8 bits, in the ranges of --pictures; the check compares accuracies on the '
+        'test data of the config, and allows 1 point to be lost',
     )
     parser.add_argument('--config', help='config file instead of the one in the checkpoint')
     add_trust(parser)
@@ -65,6 +72,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.size and min(args.size) < 1:
         parser.error(f'--size {args.size[0]} {args.size[1]}: 1 is the least')
+    if args.int8 and not args.pictures:
+        parser.error('--int8 needs --pictures SOURCE, which the ranges of values are measured on')
     return args
 
 
@@ -110,14 +119,18 @@ def _export(args: argparse.Namespace) -> bool:
                 'pass --size HEIGHT WIDTH, or --pictures SOURCE to check the file with'
             )
         size = trained.prepare(pictures[0])['inputs'].shape[1:]
+    size = size and (int(size[0]), int(size[1]))
     make_folder(args.out.parent, '--out')
     with TemporaryDirectory(dir=args.out.parent, prefix=f'.{args.out.stem}.') as folder:
         part = Path(folder, args.out.name)
-        export_model(trained, part, size and (int(size[0]), int(size[1])), half=args.half)
-        exported = ExportedModel(part)
-        found = compare(trained, exported, pictures) if pictures else None
+        found: dict[str, Any] | None
+        if args.int8:
+            found = _export_integer(args, trained, part, size, pictures)
+        else:
+            export_model(trained, part, size, half=args.half)
+            found = compare(trained, ExportedModel(part), pictures) if pictures else None
         if found and not found['passed'] and not args.half:
-            print(f'{TOOL}: not written: {_text(found)}, {found["required"]:.1%} is required')
+            print(f'{TOOL}: not written: {_text(found)}')
             print(json.dumps(found, indent=2))
             return False
         for file in sorted(Path(folder).iterdir(), key=lambda file: file == part):
@@ -132,5 +145,41 @@ def _export(args: argparse.Namespace) -> bool:
     return True
 
 
+def _export_integer(
+    args: argparse.Namespace, trained: Any, part: Path, size: Any, pictures: list[Any]
+) -> dict[str, Any]:
+    """Write the file; return how accurate it is."""
+    from ..exported.accuracy import compare_accuracies, load_test_data
+    from ..exported.integer import export_integer
+    from ..exported.model import ExportedModel
+    from ..predict.load import BUILT_IN
+    from ..run.checkpoint_file import config_of_checkpoint
+    from ..run.config import read_config
+    from ..run.preflight import TEST_KEYS, check_testing, require_keys
+
+    options: dict[str, Any] = {'options': None, 'work_dir': None, 'launcher': 'none'}
+    path = str(BUILT_IN.get(args.checkpoint, args.checkpoint))
+    if args.config:
+        cfg = read_config(args.config, **options)
+    else:
+        cfg = config_of_checkpoint(path, trust=args.trust, **options)
+    require_keys(cfg, TEST_KEYS, 'a comparison of accuracies')
+    cfg.load_from = path
+    check_testing(cfg)
+    dataset = load_test_data(cfg, trained)
+    export_integer(trained, part, size, pictures)
+    return compare_accuracies(cfg, dataset, trained, ExportedModel(part))
+
+
 def _text(found: dict[str, Any]) -> str:
-    return f'{found["equal"]:.4%} equal on {found["pictures"]} pictures'
+    if 'metrics' in found:
+        parts = [
+            f'{name} {metric["checkpoint"]:.2f} -> {metric["file"]:.2f}'
+            for name, metric in found['metrics'].items()
+        ]
+        allowed = f'{found["allowed"]:g} point may be lost'
+        return f'{", ".join(parts)} on {found["pictures"]} pictures; {allowed}'
+    return (
+        f'{found["equal"]:.4%} equal on {found["pictures"]} pictures; {found["required"]:.1%} is '
+        'required'
+    )
