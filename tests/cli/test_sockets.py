@@ -7,9 +7,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from tests.conftest import ROOT
 from tnt_backbone.cli import tnt
-from tnt_backbone.exported.export import FORMATS
+from tnt_backbone.exported.formats import FORMATS
 
 # Each command runs in a fork of one process that has imported the libraries, one after the other.
 # Python calls the hook for every socket, also in threads and in processes that are forked later.
@@ -43,9 +42,10 @@ for command in json.loads(sys.argv[1]):
     if status:
         sys.exit(f'{command[0]}: exit status {os.waitstatus_to_exitcode(status)}')
 """
-QUICK = [
+STOCK = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
+WORK = [
     ['configs', 'retinanet'],
-    ['new', 'new.py', '--from', f'{ROOT}/configs/retinanet_tnt_s_coco.py', '--backbone', 'tnt_b'],
+    ['new', 'new.py', '--from', STOCK, '--backbone', 'tnt_s'],
     ['check', 'tiny.py'],
     ['train', 'tiny.py', '--work-dir', 'work'],
     ['test', 'tiny.py', 'work/epoch_1.pth', '--work-dir', 'work'],
@@ -55,7 +55,7 @@ QUICK = [
     ['flops', 'tiny.py', '--shape', '64'],
 ]  # fmt: skip
 INSTALLED = ['.onnx', *(['.xml'] if find_spec('openvino') else [])]
-SLOW = [
+EXPORTS = [
     *(['export', 'tnt://digits', '--out', f'mine{suffix}'] for suffix in INSTALLED),
     *(['predict', f'mine{suffix}', 'coco/images', '--out', suffix] for suffix in INSTALLED),
 ]
@@ -71,7 +71,8 @@ def run(folder, commands):
     )
 
 
-@pytest.mark.parametrize('commands', [QUICK, pytest.param(SLOW, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize('commands', [WORK, EXPORTS], ids=['work', 'exports'])
 @pytest.mark.usefixtures('tiny_config')  # tiny.py, in tmp_path
 def test_no_command_opens_a_connection(tmp_path, commands):
     done = run(tmp_path, commands)
@@ -79,10 +80,11 @@ def test_no_command_opens_a_connection(tmp_path, commands):
 
 
 def test_every_command_and_format_is_tried():
-    assert {command[0] for command in QUICK + SLOW} == set(tnt.COMMANDS)
+    assert {command[0] for command in WORK + EXPORTS} == set(tnt.COMMANDS)
     assert set(INSTALLED) <= set(FORMATS)
 
 
+@pytest.mark.slow
 def test_a_connection_is_noticed(tmp_path):
-    done = run(tmp_path, [['publish', 'http://127.0.0.1:9/a.pth', 'b.pth']])
+    done = run(tmp_path, [['predict', 'tnt://digits', 'http://127.0.0.1:9/a.jpg']])
     assert 'exit status 99' in done.stderr

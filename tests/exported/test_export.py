@@ -16,7 +16,8 @@ import torch
 from tests.exported.models import make_model, write_pictures
 from tests.predict.conftest import data, make_checkpoint  # noqa: F401 (fixtures)
 from tnt_backbone import load_model
-from tnt_backbone.exported.export import FORMATS, _rounded, _write, export_model, needs_size
+from tnt_backbone.exported.export import _rounded, _write, export_model, needs_size
+from tnt_backbone.exported.formats import FORMATS
 from tnt_backbone.exported.model import ExportedModel
 from tnt_backbone.exported.parity import compare
 from tnt_backbone.exported.session import open_session

@@ -13,7 +13,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from ..errors import InputError
 from ..predict.model import TrainedModel
 from ..predict.pictures import Picture, UnreadablePictureError
-from .export import FORMATS, export_model
+from .export import export_model
+from .formats import FORMATS, not_written
 from .model import ExportedModel
 from .session import Session, part_path
 
@@ -71,7 +72,7 @@ def _quantize(single: Path, part: str, path: Path, pictures: list[Picture]) -> N
         quantize_static(prepared, quantized, inputs, nodes_to_exclude=excluded, **OPTIONS)
         FORMATS[path.suffix](quantized, path, str(network.text), False)
     except OSError as error:
-        raise InputError(f'{path.name} cannot be written: {error}') from error
+        raise not_written(path, error) from error
 
 
 def _left_out(graph: onnx.GraphProto) -> list[str]:
