@@ -9,10 +9,10 @@ import pytest
 
 from tests.cli.test_predict import run  # noqa: F401 (a fixture)
 from tests.conftest import ROOT
+from tests.exported.test_export import SUFFIXES
 from tnt_backbone.demo.dataset import make_dataset
 from tnt_backbone.exported.integer import _left_out, _quantize
 from tnt_backbone.exported.model import KEY, ExportedModel
-from tnt_backbone.exported.session import open_session
 from tnt_backbone.predict.pictures import find_pictures
 
 ABOUT = {
@@ -74,14 +74,14 @@ def test_outputs_are_near_those_in_single_precision(classifier, tmp_path):
     _quantize(classifier, '', file, pictures)
     model = ExportedModel(file)
     assert model.about == ABOUT
-    operators = [node.op_type for node in onnx.load(str(file)).graph.node]
+    graph = onnx.load(str(file)).graph
+    operators = [node.op_type for node in graph.node]
     assert operators.count('QuantizeLinear') >= 2
-    weights = {
-        tensor.data_type
-        for tensor in onnx.load(str(file)).graph.initializer
-        if len(tensor.dims) == 4 or list(tensor.dims) == [64, 2]
-    }
-    assert weights == {onnx.TensorProto.INT8}
+    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for name, channels in (('kernel', 64), ('weight', 2)):
+        assert values[f'{name}_quantized'].dtype == np.int8
+        assert np.abs(values[f'{name}_quantized']).max() <= 64  # 7 bits
+        assert values[f'{name}_scale'].shape == (channels,)
     for ours, theirs in zip(
         ExportedModel(classifier).stream(pictures), model.stream(pictures), strict=True
     ):
@@ -126,25 +126,40 @@ def in_demo(run, tmp_path, monkeypatch):  # noqa: F811
     scenes = tmp_path / 'scenes'
     make_dataset(scenes, train=1, val=60)
     monkeypatch.setenv('TNT_DEMO_DATA', f'{scenes}/')
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'out').mkdir()
+    monkeypatch.chdir(tmp_path / 'out')
 
-    def export(*options):
-        config = str(ROOT / 'configs/retinanet_tnt_digits.py')
-        pictures = scenes / 'val'
+    def export(out, pictures=scenes / 'val'):
+        config = ROOT / 'configs/retinanet_tnt_digits.py'
         command = ('export', 'tnt://digits', '--int8', '--config', config, '--pictures', pictures)
-        return run(*command, *options)
+        return run(*command, '--out', out)
 
     return export
 
 
 @pytest.mark.slow
-def test_a_detector_in_8_bits_loses_no_accuracy(in_demo, tmp_path):
-    status, printed = in_demo('--out', 'mine.onnx')
+@pytest.mark.parametrize('suffix', SUFFIXES)
+def test_a_detector_in_8_bits_loses_no_accuracy(in_demo, tmp_path, suffix):
+    status, printed = in_demo(f'mine{suffix}')
     assert status == 0, printed
-    found = json.loads((tmp_path / 'mine.parity.json').read_text())
-    assert found['passed']
+    out = tmp_path / 'out'
+    found = json.loads((out / 'mine.parity.json').read_text())
+    assert (found['passed'], found['pictures']) == (True, 60)
     metric = found['metrics']['coco/bbox_mAP']
     assert metric['checkpoint'] > 70
     assert 0 < abs(metric['lost']) <= 1
-    assert (tmp_path / 'mine.onnx').stat().st_size < 8e6  # 16 MB in single precision
-    assert open_session(tmp_path / 'mine.onnx').text
+    weights = out / ('mine.bin' if suffix == '.xml' else 'mine.onnx')
+    assert weights.stat().st_size < 5e6  # 16 MB in single precision
+    assert len(list(out.iterdir())) == (3 if suffix == '.xml' else 2)
+
+
+@pytest.mark.slow
+def test_a_detector_that_loses_accuracy_is_not_kept(in_demo, tmp_path):
+    dark = tmp_path / 'dark'  # in their ranges no other picture is seen
+    dark.mkdir()
+    for number in range(50):
+        cv2.imwrite(str(dark / f'{number}.png'), np.zeros((128, 128, 3), np.uint8))
+    status, printed = in_demo('mine.onnx', dark)
+    assert status == 1, printed
+    assert 'coco/bbox_mAP' in printed
+    assert list((tmp_path / 'out').iterdir()) == []

@@ -23,4 +23,6 @@ def test_a_thread_for_each_core_that_may_be_used(monkeypatch, given):
 def test_the_session_has_the_number_of_threads_that_pytorch_would(monkeypatch, tmp_path):
     monkeypatch.setenv('OMP_NUM_THREADS', '5')
     session = open_session(identity(tmp_path / 'a.onnx'))
-    assert session._session.get_session_options().intra_op_num_threads == 5
+    options = session._session.get_session_options()
+    assert options.intra_op_num_threads == 5
+    assert options.get_session_config_entry('session.intra_op.allow_spinning') == '0'
