@@ -16,10 +16,10 @@ import torch
 from tests.exported.models import make_model, write_pictures
 from tests.predict.conftest import data, make_checkpoint  # noqa: F401 (fixtures)
 from tnt_backbone import load_model
-from tnt_backbone.exported.export import FORMATS, _rounded, _write, export_model, needs_size
+from tnt_backbone.exported.export import _rounded, _write, export_model, needs_size
 from tnt_backbone.exported.model import ExportedModel
 from tnt_backbone.exported.parity import compare
-from tnt_backbone.exported.session import open_session
+from tnt_backbone.exported.session import import_openvino, open_session
 from tnt_backbone.exported.sizes import any_size, one_size
 from tnt_backbone.predict.pictures import find_pictures
 
@@ -141,13 +141,20 @@ def test_weights_in_half_precision_halve_the_file(tmp_path, suffix):
     assert sizes[True] < 0.55 * sizes[False]
 
 
-def test_a_full_disk_is_told(tmp_path, monkeypatch):
-    def fail(*_):
+@pytest.mark.parametrize('suffix', SUFFIXES)
+def test_a_full_disk_is_told(tmp_path, monkeypatch, suffix):
+    def fail(*_, **__):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setitem(FORMATS, '.onnx', fail)
-    with pytest.raises(ValueError, match=r'a\.onnx.*No space'):
-        _write(torch.nn.Identity(), one_size((4, 4), 1), tmp_path / 'a.onnx', {}, 'Identity')
+    def fail_as_openvino(*_, **__):
+        raise RuntimeError('iostream error')
+
+    if suffix == '.onnx':
+        monkeypatch.setattr(onnx, 'save', fail)
+    else:
+        monkeypatch.setattr(import_openvino(), 'save_model', fail_as_openvino)
+    with pytest.raises(ValueError, match=rf'a\{suffix}.*(No space|iostream).*--out'):
+        _write(torch.nn.Identity(), one_size((4, 4), 1), tmp_path / f'a{suffix}', {}, 'Identity')
 
 
 def test_small_numbers_are_not_dropped(tmp_path):

@@ -74,6 +74,9 @@ def test_damaged_metadata_is_named(tmp_path, text):
         (['{tmp}/none.pth', '--out', '{tmp}/a.onnx', '--size', '64', '64'], 'none.pth'),
         (['tnt://digits', '--out', '{tmp}/text.pth/a.onnx'], '--out'),
         (['{tmp}/text.pth', '--out', '{tmp}/a.onnx', '--size', '64', '64'], 'text.pth'),
+        (['tnt://digits', '--out', '{tmp}/a.onnx', '--int8'], '--pictures'),
+        (['tnt://digits', '--out', '{tmp}/a.onnx', '--int8', '--half'], '--half'),
+        (['tnt://digits', '--out', '{tmp}/a.onnx', '--cfg-options', 'a=1'], '--int8'),
     ],
 )
 def test_mistakes_of_an_export_are_named_and_write_nothing(
@@ -87,6 +90,28 @@ def test_mistakes_of_an_export_are_named_and_write_nothing(
     assert exit_.value.code == 2
     assert named in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ['text.pth']
+
+
+@pytest.mark.parametrize(
+    ('out', 'existing'),
+    [
+        ('mine.onnx', 'mine.onnx'),
+        ('mine.onnx', 'mine.boxes.onnx'),
+        ('mine.xml', 'mine.bin'),
+        ('mine.xml', 'mine.masks.bin'),
+    ],
+)
+def test_files_that_exist_are_kept(tmp_path, monkeypatch, capsys, out, existing):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / existing).write_text('mine')
+    monkeypatch.setattr(sys, 'argv', ['tnt', 'export', 'tnt://digits', '--out', out])
+    with pytest.raises(SystemExit) as exit_:
+        tnt.main()
+    assert exit_.value.code == 2
+    printed = capsys.readouterr().err
+    assert existing in printed
+    assert '--force' in printed
+    assert [file.name for file in tmp_path.iterdir()] == [existing]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
 
 from tnt_backbone.run.embedded_config import (
     UntrustedConfigError,
@@ -46,6 +48,18 @@ def test_our_configs_need_no_trust(name):
     assert kept.model.backbone.type == cfg.model.backbone.type
     assert kept.test_dataloader.dataset.pipeline[0].type.startswith('LoadImage')
     assert 'Pretrained' not in kept.pretty_text
+
+
+TWO_STAGES = ('mask_rcnn_tnt_s_coco', 'cascade_mask_rcnn_3x_pyramid_tnt_s_coco')
+
+
+@pytest.mark.parametrize('name', [*TWO_STAGES, 'upernet_tnt_s_ade20k', 't2t_vit_14_imagenet'])
+def test_the_model_is_built_without_its_settings_of_training(name):
+    kept = trusted_config(text_of(name))
+    scope = DefaultScope.overwrite_default_scope(kept.default_scope)
+    with scope, torch.device('meta'):  # without memory for the weights
+        model = MODELS.build(kept.model)
+    assert not getattr(model, 'train_cfg', None)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@
 
 With --pictures the file is compared with the checkpoint, on at least 50 pictures; what was found is
 written beside it (mine.parity.json). A file that disagrees is not kept, and the exit status is 1.
+With --int8 it is their accuracies that are compared, on the test data of the checkpoint's config.
 Detectors, and segmentors that slide a window, take pictures of any size. Other files take pictures
 of one size after the test pipeline: of --size, or of the first picture.
 """
@@ -23,7 +24,15 @@ from typing import Any
 from ..errors import ExistingFileError, InputError, MissingPackageError
 from ..predict.pictures import find_pictures
 from ..run.find_config import find_config
-from .common import add_trust, errors_of_the_user, make_folder, make_parser, require_checkpoint
+from .common import (
+    add_cfg_options,
+    add_trust,
+    errors_of_the_user,
+    make_folder,
+    make_parser,
+    parse_cfg_options,
+    require_checkpoint,
+)
 
 TOOL = 'tnt export'
 # Kinds of files, and the packages that write them: the module and the extra that has it
@@ -31,6 +40,9 @@ FORMATS = {
     '.onnx': {'onnx': 'export', 'onnxscript': 'export', 'onnxruntime': 'export'},
     '.xml': {'onnx': 'export', 'onnxscript': 'export', 'openvino': 'openvino'},
 }
+
+ENDS = {'.onnx': ['.onnx'], '.xml': ['.xml', '.bin']}  # of the files of one network
+PARTS = ('boxes', 'masks')  # further networks of a detector
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -54,17 +66,29 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar=('HEIGHT', 'WIDTH'),
         help='of the pictures after the test pipeline (default: of the first one of --pictures)',
     )
-    parser.add_argument(
+    precision = parser.add_mutually_exclusive_group()
+    precision.add_argument(
         '--half',
         action='store_true',
         help='weights in half precision: half the file; the check refuses nothing, it reports',
     )
+    precision.add_argument(
+        '--int8',
+        action='store_true',
+        help='compute in 8 bits, in the ranges of --pictures; the check compares accuracies on the '
+        'test data of the config, and allows 1 point to be lost',
+    )
     parser.add_argument('--config', help='config file instead of the one in the checkpoint')
+    add_cfg_options(parser)
     add_trust(parser)
-    parser.add_argument('--force', action='store_true', help='overwrite the file if it exists')
+    parser.add_argument('--force', action='store_true', help='overwrite files that exist')
     args = parser.parse_args(argv)
     if args.size and min(args.size) < 1:
         parser.error(f'--size {args.size[0]} {args.size[1]}: 1 is the least')
+    if args.int8 and not args.pictures:
+        parser.error('--int8 needs --pictures SOURCE, which the ranges of values are measured on')
+    if args.cfg_options and not args.int8:
+        parser.error('--cfg-options changes the test data of --int8. Pass --int8, or leave it out')
     return args
 
 
@@ -80,8 +104,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _export(args: argparse.Namespace) -> bool:
     if args.out.suffix not in FORMATS:
         raise InputError(f'--out {args.out}: it must end in {" or ".join(FORMATS)}')
-    if args.out.exists() and not args.force:
-        raise ExistingFileError(f'{args.out} exists. Pass another name, or --force')
+    names = [args.out.stem, *(f'{args.out.stem}.{part}' for part in PARTS)]
+    for file in (args.out.with_name(name + end) for name in names for end in ENDS[args.out.suffix]):
+        if file.exists() and not args.force:
+            raise ExistingFileError(f'{file} exists. Pass another --out, or --force')
     for module, extra in FORMATS[args.out.suffix].items():
         if find_spec(module) is None:  # told now, not after the network was traced
             raise MissingPackageError(
@@ -96,6 +122,7 @@ def _export(args: argparse.Namespace) -> bool:
         raise InputError(f'--pictures {args.pictures}: it has a video; pass pictures')
 
     from ..exported.export import export_model, needs_size
+    from ..exported.formats import not_written
     from ..exported.model import ExportedModel
     from ..exported.parity import LEAST, compare
     from ..predict.load import load_model
@@ -110,27 +137,77 @@ def _export(args: argparse.Namespace) -> bool:
                 'pass --size HEIGHT WIDTH, or --pictures SOURCE to check the file with'
             )
         size = trained.prepare(pictures[0])['inputs'].shape[1:]
+    size = size and (int(size[0]), int(size[1]))
     make_folder(args.out.parent, '--out')
     with TemporaryDirectory(dir=args.out.parent, prefix=f'.{args.out.stem}.') as folder:
         part = Path(folder, args.out.name)
-        export_model(trained, part, size and (int(size[0]), int(size[1])), half=args.half)
-        exported = ExportedModel(part)
-        found = compare(trained, exported, pictures) if pictures else None
+        found: dict[str, Any] | None
+        if args.int8:
+            found = _export_integer(args, trained, part, size, pictures)
+        else:
+            export_model(trained, part, size, half=args.half)
+            found = compare(trained, ExportedModel(part), pictures) if pictures else None
         if found and not found['passed'] and not args.half:
-            print(f'{TOOL}: not written: {_text(found)}, {found["required"]:.1%} is required')
+            print(f'{TOOL}: not written: {_text(found)}')
             print(json.dumps(found, indent=2))
             return False
-        for file in sorted(Path(folder).iterdir(), key=lambda file: file == part):
-            os.replace(file, args.out.with_name(file.name))  # the first file last
-    report = args.out.with_suffix('.parity.json')
+        report = args.out.with_suffix('.parity.json')
+        try:
+            if found:
+                Path(folder, report.name).write_text(json.dumps(found, indent=2) + '\n')
+            else:
+                report.unlink(missing_ok=True)  # of a file before
+            for file in sorted(Path(folder).iterdir(), key=lambda file: file == part):
+                os.replace(file, args.out.with_name(file.name))  # the first file last
+        except OSError as error:
+            raise not_written(args.out, error) from error
     if found:
-        report.write_text(json.dumps(found, indent=2) + '\n')
         print(f'{args.out}: {"compared" if args.half else "checked"}, {_text(found)}')
     else:
-        report.unlink(missing_ok=True)  # of a file before
         print(f'{args.out}: written, not checked. Pass --pictures SOURCE to check it')
     return True
 
 
+def _export_integer(
+    args: argparse.Namespace, trained: Any, part: Path, size: Any, pictures: list[Any]
+) -> dict[str, Any]:
+    """Write the file; return how accurate it is."""
+    from ..exported.accuracy import compare_accuracies, load_test_data
+    from ..exported.integer import export_integer
+    from ..exported.model import ExportedModel
+    from ..predict.load import BUILT_IN
+    from ..run.checkpoint_file import config_of_checkpoint
+    from ..run.config import read_config
+    from ..run.preflight import TEST_KEYS, check_testing, require_keys
+    from ..run.pretrained import drop_pretrained
+
+    options: dict[str, Any] = {
+        'options': parse_cfg_options(args.cfg_options),
+        **{'work_dir': None, 'launcher': 'none'},
+    }
+    path = str(BUILT_IN.get(args.checkpoint, args.checkpoint))
+    if args.config:
+        cfg = read_config(args.config, **options)
+    else:
+        cfg = config_of_checkpoint(path, trust=args.trust, **options)
+    require_keys(cfg, TEST_KEYS, 'a comparison of accuracies')
+    cfg.load_from = path
+    drop_pretrained(cfg)
+    check_testing(cfg)
+    dataset = load_test_data(cfg, trained)
+    export_integer(trained, part, size, pictures)
+    return compare_accuracies(cfg, dataset, trained, ExportedModel(part))
+
+
 def _text(found: dict[str, Any]) -> str:
-    return f'{found["equal"]:.4%} equal on {found["pictures"]} pictures'
+    if 'metrics' in found:
+        parts = [
+            f'{name} {metric["checkpoint"]:.2f} -> {metric["file"]:.2f}'
+            for name, metric in found['metrics'].items()
+        ]
+        allowed = f'{found["allowed"]:g} point may be lost'
+        return f'{", ".join(parts)} on {found["pictures"]} pictures; {allowed}'
+    return (
+        f'{found["equal"]:.4%} equal on {found["pictures"]} pictures; {found["required"]:.1%} is '
+        'required'
+    )

@@ -1,4 +1,5 @@
 """Models as files that predict without torch.
 
-Only ``export.py``, ``networks.py``, ``detector_networks.py`` and ``parity.py`` need torch.
+What exports needs torch: ``export.py``, ``sizes.py``, ``networks.py``, ``detector_networks.py``,
+``integer.py``, ``parity.py`` and ``accuracy.py``.
 """

@@ -5,12 +5,10 @@ import json
 import math
 import secrets
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
@@ -19,9 +17,10 @@ from ..errors import InputError
 from ..predict.model import TrainedModel
 from ..run.embedded_config import test_dataset
 from ..version import __version__
+from .formats import FORMATS, not_written
 from .networks import networks_of
 from .pipeline import portable
-from .session import KEY, import_openvino, open_session, part_path
+from .session import open_session, part_path
 from .sizes import Example, FromSquares, any_size, is_free, one_size, regions, square_of
 
 TOLERANCE = 1e-3  # of outputs, relative to the largest
@@ -149,7 +148,7 @@ def _write(
         reason = str(error).strip().partition('\n')[0]
         raise InputError(f'{name} cannot be exported to {path.suffix}: {reason}') from error
     except OSError as error:
-        raise InputError(f'{path.name} cannot be written: {error}') from error
+        raise not_written(path, error) from error
     for inputs in example.others:
         _try(network, inputs, path, name)
 
@@ -163,58 +162,6 @@ def _rounded(trained: TrainedModel) -> TrainedModel:
         if rounded.isfinite().all():
             weight.data = rounded.float()
     return trained
-
-
-def _finish_onnx(file: Path, path: Path, text: str, half: bool) -> None:
-    content = onnx.load(str(file))
-    _strip(content.graph)
-    if half:
-        _store_halves(content.graph)
-    onnx.helper.set_model_props(content, {KEY: text})
-    onnx.save(content, str(path))
-
-
-def _strip(graph: onnx.GraphProto) -> None:
-    """Leave out what PyTorch notes about each node: lines of code with this machine's paths."""
-    graph.ClearField('metadata_props')
-    values = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
-    for part in (*graph.node, *values):
-        part.ClearField('metadata_props')
-        part.ClearField('doc_string')
-
-
-def _store_halves(graph: onnx.GraphProto) -> None:
-    """Store constants in half precision that are equal in it, and widen them in the graph."""
-    widened = []
-    for tensor in graph.initializer:
-        values = onnx.numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < 64:
-            continue
-        with np.errstate(over='ignore'):
-            halves = values.astype(np.float16)
-        if np.array_equal(halves.astype(np.float32), values):
-            name, stored = tensor.name, f'{tensor.name}_half'
-            tensor.CopyFrom(onnx.numpy_helper.from_array(halves, stored))
-            widen = onnx.helper.make_node('Cast', [stored], [name], to=onnx.TensorProto.FLOAT)
-            widened.append(widen)
-    nodes = [*widened, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-
-
-def _to_openvino(file: Path, path: Path, text: str, half: bool) -> None:
-    openvino = import_openvino()
-    model = openvino.Core().read_model(file)
-    model.set_rt_info(text, KEY)
-    openvino.save_model(model, path, compress_to_fp16=half)
-    file.unlink()
-
-
-# What makes the file of an ONNX file and the text of the metadata
-FORMATS: dict[str, Callable[[Path, Path, str, bool], None]] = {
-    '.onnx': _finish_onnx,
-    '.xml': _to_openvino,
-}
 
 
 @torch.no_grad()

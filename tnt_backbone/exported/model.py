@@ -55,11 +55,11 @@ class ExportedModel:
             raise InputError(f'{path} has damaged metadata ({error}). Export it again') from error
         if missing:
             raise InputError(f'{path} has no {", ".join(missing)} in its metadata. Export it again')
-        self._networks = {'': first}
+        self.networks = {'': first}
         for part in self.about['parts']:
             file = part_path(path, part)
-            self._networks[part] = open_session(file)
-            if _metadata(file, self._networks[part].text).get('id') != self.about['id']:
+            self.networks[part] = open_session(file)
+            if _metadata(file, self.networks[part].text).get('id') != self.about['id']:
                 raise InputError(f'{file} and {path} are of different exports. Export them again')
 
     def stream(
@@ -153,13 +153,13 @@ class ExportedModel:
     ) -> Iterator[dict[str, Any]]:
         """Yield what the results of pictures of equal size say, beside what all results say."""
         if self.task == 'classification':
-            (outputs,) = self._networks[''].run([stack(inputs, self.about)])
+            (outputs,) = self.networks[''].run([stack(inputs, self.about)])
             yield from ({'scores': scores} for scores in outputs)
         elif self.task == 'segmentation':
-            maps = segment(self._networks[''], self.about, inputs)
+            maps = segment(self.networks[''], self.about, inputs)
             yield from ({'labels': label_map} for label_map in maps)
         else:
-            found = detect(self._networks, self.about, inputs, score=score, labels=labels)
+            found = detect(self.networks, self.about, inputs, score=score, labels=labels)
             for objects, masks in found:
                 yield {
                     'boxes': objects.boxes,

@@ -1,5 +1,6 @@
 """Files that hold one network, and the program that runs each kind: arrays in, arrays out."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,17 @@ class Session(Protocol):
         """Return the network's outputs."""
 
 
+def num_threads() -> int:
+    """Return how many threads a network may use: OMP_NUM_THREADS, as PyTorch, or one per core.
+
+    The cores are those that this process may use.
+    """
+    given = os.environ.get('OMP_NUM_THREADS', '')
+    if given.isdecimal() and int(given):
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
 class OnnxSession:
     """An ONNX file in ONNX Runtime on the CPU."""
 
@@ -39,7 +51,13 @@ class OnnxSession:
             raise MissingRuntimeError(
                 "ONNX Runtime is not installed. Run: pip install 'tnt-backbone[run]'"
             ) from error
-        self._session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = num_threads()
+        # Waiting threads would keep their cores busy. On cores that other programs use as well,
+        # that doubles the time.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        providers = ['CPUExecutionProvider']
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         self._names = [value.name for value in self._session.get_inputs()]
         self.text: str | None = self._session.get_modelmeta().custom_metadata_map.get(KEY)
 
@@ -55,8 +73,12 @@ class OpenVinoSession:
         openvino = import_openvino()
         core = openvino.Core()
         model = core.read_model(path)
-        # fp32 also on processors that could do with less: predictions are those of the checkpoint
-        self._model = core.compile_model(model, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
+        settings = {
+            # also on processors that could do with less: predictions are those of the checkpoint
+            'INFERENCE_PRECISION_HINT': 'f32',
+            'INFERENCE_NUM_THREADS': num_threads(),
+        }
+        self._model = core.compile_model(model, 'CPU', settings)
         self.text: str | None = (
             model.get_rt_info(KEY).astype(str) if model.has_rt_info(KEY) else None
         )

@@ -179,7 +179,8 @@ def trusted_config(text: str, *, trust: Collection[str] = ()) -> Config:
     model = content.get('model')
     if not isinstance(model, dict):
         raise UntrustedConfigError('the config has no model')
-    model = {key: value for key, value in model.items() if key != 'train_cfg'}
+    if 'train_cfg' in model:  # for training only; detectors with two stages demand the argument
+        model = {**model, 'train_cfg': None}
     if content.get('data_preprocessor'):  # MMPretrain's stands beside the model
         model.setdefault('data_preprocessor', content['data_preprocessor'])
     dataset = test_dataset(content)
