@@ -2,12 +2,18 @@
 
 import json
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from mmdet.datasets import CocoDataset
 from mmengine.registry import init_default_scope
+from pycocotools import mask as coco_mask
 
-from tnt_backbone.data_checks.coco import check_coco
+from tnt_backbone.data_checks.coco import _mask_fault, check_coco
 
 
 def dataset(root, **kwargs):
@@ -220,6 +226,18 @@ def test_boxes_without_a_mask_where_masks_are_read(coco_root):
         theirs[0]
     edit(coco_root, lambda content: content['annotations'].pop(0))
     check_coco(dataset(coco_root, pipeline=pipeline))
+
+
+@given(
+    mask=arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=9)),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+)
+def test_run_lengths_are_of_the_size_of_their_image(mask, size):
+    runs = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    box = {'image_id': 1, 'segmentation': {**runs, 'counts': runs['counts'].decode()}}
+    for height, width in (size, mask.shape):
+        file = SimpleNamespace(images={1: {'height': height, 'width': width}})
+        assert _mask_fault(box, file) == ((height, width) != mask.shape)
 
 
 def test_all_errors_are_told_at_once(coco_root):

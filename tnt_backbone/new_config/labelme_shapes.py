@@ -125,7 +125,8 @@ def _mask(name: str, points: Points, entry: Any, size: Size) -> Shape:
         part = np.asarray(image.convert('L')) > 0
     width, height = size
     whole = np.zeros((height, width), np.uint8, order='F')
-    space = whole[max(top, 0) : top + part.shape[0], max(left, 0) : left + part.shape[1]]
+    bottom, right = max(top + part.shape[0], 0), max(left + part.shape[1], 0)
+    space = whole[max(top, 0) : bottom, max(left, 0) : right]
     space[:] = part[max(-top, 0) :, max(-left, 0) :][: space.shape[0], : space.shape[1]]
     if not whole.any():
         raise InputError('a mask without a pixel in the image')
