@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from tnt_backbone import T2TViT
 
@@ -68,3 +69,15 @@ def test_an_unknown_token_attention_is_refused():
 def test_the_position_table_is_fixed(backbone):
     assert 'token_pos' not in dict(backbone.named_parameters())
     assert 'token_pos' in backbone.state_dict()
+
+
+@pytest.mark.parametrize('token_attention', ['performer', 'transformer'])
+def test_the_token_module_has_a_rate_of_its_own(token_attention):
+    arch = dict(
+        token_attention=token_attention, token_drop_rate=0.3, depth=1, embed_dims=8, num_heads=1
+    )
+    backbone = T2TViT(arch, img_size=32, drop_rate=0.2)
+    for attention in (backbone.tokens_to_token.attend1, backbone.tokens_to_token.attend2):
+        rates = [module.p for module in attention.modules() if isinstance(module, nn.Dropout)]
+        assert rates == [0.3, 0.3]  # of attention's projection, and of the MLP's
+    assert backbone.pos_drop.p == 0.2
