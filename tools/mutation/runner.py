@@ -9,6 +9,7 @@ that there were; one with another id runs, too). The answer is a line of JSON wi
 each test its seconds and the lines of the package that it executes.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -133,6 +134,8 @@ def main() -> None:
     os.chdir(root)
     for module in modules:
         importlib.import_module(module)
+    os.environ['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'  # no test needs any, and they take long
+    gc.freeze()  # pytest collects garbage at the end of each run
     with tempfile.TemporaryDirectory() as folder:
         for line in sys.stdin:
             answer = run_in_fork(json.loads(line), f'{root}/tnt_backbone', f'{folder}/answer')
