@@ -53,7 +53,21 @@ def test_other_shapes_than_squares(arch):
     assert backbone(torch.randn(1, 3, 224, 320))[0].shape[-2:] == (14, 20)
 
 
+def test_the_splits_can_feed_all_levels():
+    backbone = T2TViT(
+        '7', img_size=64, out_channels=None, taps=('split1', 'split2'), out_strides=(4, 8)
+    )
+    assert (backbone.num_layers, backbone.cls_token) == (0, None)
+    assert [level.shape[1:] for level in backbone(torch.randn(1, 3, 64, 32))] == [
+        (64, 16, 8),
+        (64, 8, 4),
+    ]
+
+
 def test_bad_taps_are_refused():
+    for out_type in ('pyramid', 'raw'):
+        with pytest.raises(ValueError, match=r'taps=\(\)'):
+            T2TViT('7', out_type=out_type, taps=())
     with pytest.raises(ValueError, match=r"taps=.*\['split3'\].*\('split1', 'split2'\).*\b6\b"):
         T2TViT('7', taps=('split1', 'split3', 3, 6))
     with pytest.raises(ValueError, match=r"taps=.*\['split1'\].*out_type='raw'"):

@@ -293,26 +293,29 @@ def boxes_in(side, boxes):
     return SimpleNamespace(images={1: {'height': side, 'width': side}}, boxes=entries)
 
 
-@pytest.mark.parametrize(
-    ('boxes', 'found'),
-    [
-        ([(9, 9, 23, 12)] * 4, True),  # 32 wide: more than a pixel over the edge
-        ([(9, 9, 12, 23)] * 4, True),  # 32 high
-        ([(9, 9, 22, 22)] * 4, False),  # 31: as it is rounded
-        ([(9, 9, 23, 12)] * 3, False),  # too few to tell
-        ([(9, 9, 23, 12)] * 2 + [(1, 1, 9, 9)] * 8, True),  # a fifth of them
-        ([(9, 9, 23, 12)] * 2 + [(1, 1, 9, 9)] * 9, False),
-        ([(9, 9, 23, 12)] * 99 + [(9, 9, 9, 12)], True),  # all but one in a hundred
-        ([(9, 9, 23, 12)] * 98 + [(9, 9, 9, 12)] * 2, False),
-        ([(9, 9, 23, 12)] * 98 + [(9, 9, 12, 9)] * 2, False),
-        ([(9, 9, 31, 31)] * 4, True),
-        ([(9, 9, 32, 31)] * 4, False),  # over the edge as corners, too
-        ([(9, 9, 31, 32)] * 4, False),
-    ],
-    ids=str,
-)
-def test_how_many_boxes_must_be_corners(boxes, found):
-    assert bool(_looks_like_corners(boxes_in(30, boxes))) == found
+OVER, INSIDE = (9, 9, 23, 12), (1, 1, 9, 9)
+KINDS_OF_BOXES = {
+    'over the right edge by more than a pixel': ([OVER] * 4, True),
+    'over the lower edge by more than a pixel': ([(9, 9, 12, 23)] * 4, True),
+    'over the edge by a pixel, as it is rounded': ([(9, 9, 22, 22)] * 4, False),
+    'too few to tell': ([OVER] * 3, False),
+    'a fifth': ([OVER] * 2 + [INSIDE] * 8, True),
+    'less than a fifth': ([OVER] * 2 + [INSIDE] * 9, False),
+    'all but one in a hundred': ([OVER] * 99 + [(19, 9, 9, 12)], True),
+    'some are too narrow': ([OVER] * 98 + [(19, 9, 9, 12)] * 2, False),
+    'some are too flat': ([OVER] * 98 + [(9, 19, 12, 9)] * 2, False),
+    'at the edge as corners': ([(9, 9, 31, 31)] * 4, True),
+    'too wide as corners': ([(9, 9, 32, 31)] * 4, False),
+    'too high as corners': ([(9, 9, 31, 32)] * 4, False),
+}
+
+
+@pytest.mark.parametrize('side', [30, 31])
+@pytest.mark.parametrize(('boxes', 'found'), KINDS_OF_BOXES.values(), ids=KINDS_OF_BOXES)
+def test_how_many_boxes_must_be_corners(boxes, found, side):
+    more = side - 30
+    moved = [(x, y, third + more, fourth + more) for x, y, third, fourth in boxes]
+    assert bool(_looks_like_corners(boxes_in(side, moved))) == found
 
 
 def test_images_under_the_least_size_are_counted_as_mmdet_leaves_them_out(coco_root):
