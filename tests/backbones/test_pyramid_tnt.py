@@ -77,6 +77,34 @@ def test_the_default_size_is_the_variants():
     assert PyramidTNT('s').grid == (32, 32)
 
 
+def test_the_grids_halve_from_stage_to_stage():
+    backbone = PyramidTNT('ti', img_size=(40, 100))  # padded to 64 x 128
+    assert backbone.grid == (8, 16)
+    assert [stage.grid for stage in backbone.stages] == [(8, 16), (4, 8), (2, 4), (1, 2)]
+    assert backbone.sentence_pos.shape == (1, 8 * 16, 80)
+    assert backbone.word_pos.shape == (1, 16, backbone.variant.word_dims[0])
+    heads = backbone.variant.sentence_heads
+    assert backbone.variant.sr_ratios == (4, 2, 1, 1)
+    assert [tuple(stage.relative_pos.shape) for stage in backbone.stages] == [
+        (1, heads[0], 8 * 16, 2 * 4),
+        (1, heads[1], 4 * 8, 2 * 4),
+        (1, heads[2], 2 * 4, 2 * 4),
+        (1, heads[3], 1 * 2, 1 * 2),
+    ]
+
+
+@pytest.mark.parametrize('other', [(64, 128), (32, 96)])
+def test_all_tables_are_resized_to_the_grids_of_the_stages(other):
+    source, target = PyramidTNT('ti', img_size=other), PyramidTNT('ti', img_size=96)
+    resized = target.fit_position_tables(source.state_dict(), grid=source.grid)
+    state = target.state_dict()
+    tables = [name for name in state if name.endswith(('sentence_pos', 'relative_pos'))]
+    assert sorted(resized) == sorted(tables)
+    for name in tables:
+        assert resized[name].shape == state[name].shape
+        assert resized[name].std() > 0
+
+
 def test_there_is_no_class_token():
     with pytest.raises(ValueError, match=r"out_type='cls_token' .*'avg_featmap'"):
         PyramidTNT('ti', out_type='cls_token')

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from tnt_backbone import T2TViT
 
@@ -52,7 +53,21 @@ def test_other_shapes_than_squares(arch):
     assert backbone(torch.randn(1, 3, 224, 320))[0].shape[-2:] == (14, 20)
 
 
+def test_the_splits_can_feed_all_levels():
+    backbone = T2TViT(
+        '7', img_size=64, out_channels=None, taps=('split1', 'split2'), out_strides=(4, 8)
+    )
+    assert (backbone.num_layers, backbone.cls_token) == (0, None)
+    assert [level.shape[1:] for level in backbone(torch.randn(1, 3, 64, 32))] == [
+        (64, 16, 8),
+        (64, 8, 4),
+    ]
+
+
 def test_bad_taps_are_refused():
+    for out_type in ('pyramid', 'raw'):
+        with pytest.raises(ValueError, match=r'taps=\(\)'):
+            T2TViT('7', out_type=out_type, taps=())
     with pytest.raises(ValueError, match=r"taps=.*\['split3'\].*\('split1', 'split2'\).*\b6\b"):
         T2TViT('7', taps=('split1', 'split3', 3, 6))
     with pytest.raises(ValueError, match=r"taps=.*\['split1'\].*out_type='raw'"):
@@ -68,3 +83,15 @@ def test_an_unknown_token_attention_is_refused():
 def test_the_position_table_is_fixed(backbone):
     assert 'token_pos' not in dict(backbone.named_parameters())
     assert 'token_pos' in backbone.state_dict()
+
+
+@pytest.mark.parametrize('token_attention', ['performer', 'transformer'])
+def test_the_token_module_has_a_rate_of_its_own(token_attention):
+    arch = dict(
+        token_attention=token_attention, token_drop_rate=0.3, depth=1, embed_dims=8, num_heads=1
+    )
+    backbone = T2TViT(arch, img_size=32, drop_rate=0.2)
+    for attention in (backbone.tokens_to_token.attend1, backbone.tokens_to_token.attend2):
+        rates = [module.p for module in attention.modules() if isinstance(module, nn.Dropout)]
+        assert rates == [0.3, 0.3]  # of attention's projection, and of the MLP's
+    assert backbone.pos_drop.p == 0.2

@@ -70,6 +70,33 @@ def test_there_and_back_bit_for_bit(model, source):
     assert equal(from_ours(converted, 'tnt_backbone'), ours)
 
 
+JOINED = {
+    'official TNT': (
+        'blocks.0.sentence_block.attn.qkv.weight',
+        {
+            'blocks.0.outer_attn.qk.weight': slice(0, 48),
+            'blocks.0.outer_attn.v.weight': slice(48, 72),
+        },
+    ),
+    'PyramidTNT': (
+        'stages.0.blocks.0.word_block.attn.qkv.weight',
+        {
+            'stages.0.blocks.0.inner_attn.q.weight': slice(0, 2),
+            'stages.0.blocks.0.inner_attn.kv.weight': slice(2, 6),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize('model', JOINED)
+def test_our_joined_tensors_are_the_parts_of_the_authors(model):
+    ours = our_classifier(model)
+    key, parts = JOINED[model]
+    theirs = from_ours(to_ours(ours), 'official')
+    for name, rows in parts.items():
+        assert torch.equal(theirs[name], ours[f'backbone.{key}'][rows]), name
+
+
 @st.composite
 def backbones(draw):
     """Networks of any small dimensions, of all families."""

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from tnt_backbone import TNT, T2TViT
 from tnt_backbone.checkpoints import load_pretrained
 from tnt_backbone.checkpoints.convert import from_ours, to_ours
+from tnt_backbone.checkpoints.load import select_tensors
 from tnt_backbone.checkpoints.read import read_tensors
 
 OURS = {'depth': 2, 'word_dims': 8, 'word_heads': 4, 'sentence_dims': 24, 'sentence_heads': 2}
@@ -170,6 +171,12 @@ def test_own_classifier_into_detector_and_back_in_whole(tmp_path, log):
     assert all(torch.equal(v, detector.state_dict()[k]) for k, v in other.state_dict().items())
 
 
+def test_a_formulation_is_compared_by_its_letters(tmp_path):
+    backbone = TNT(OURS, img_size=32, formulation=''.join(['leg', 'acy']))
+    torch.save(backbone.state_dict(), tmp_path / 'w.pth')
+    load_pretrained(backbone, tmp_path / 'w.pth')
+
+
 @pytest.mark.parametrize(('file', 'built'), [('official', 'legacy'), ('legacy', 'official')])
 def test_the_other_formulation_is_refused_by_name(tmp_path, file, built):
     torch.save(TNT(OURS, img_size=32, formulation=file).state_dict(), tmp_path / 'w.pth')
@@ -244,8 +251,8 @@ def test_a_table_of_another_size_is_resized_where_its_grid_is_known(tmp_path, lo
     assert re.search(r'\bsentence_pos\b.*\b4x4\b.*\b2x2\b', log.text)
     oblong = TNT(OURS, img_size=(64, 32)).state_dict()
     torch.save(oblong, tmp_path / 'w.pth')
-    load_pretrained(TNT(OURS, img_size=32), tmp_path / 'w.pth')
-    assert re.search(r'\bsentence_pos\b.*\b4x2\b.*\b2x2\b', log.text)
+    load_pretrained(TNT(OURS, img_size=(32, 48)), tmp_path / 'w.pth')
+    assert re.search(r'\bsentence_pos\b.*\b4x2\b.*\b2x3\b', log.text)
     torch.save(dict(oblong), tmp_path / 'w.pth')  # without what the modules say
     with pytest.raises(ValueError, match='img_size'):
         load_pretrained(TNT(OURS, img_size=32), tmp_path / 'w.pth')
@@ -281,8 +288,9 @@ def test_missing_tensors_are_an_error_unless_allowed(tmp_path, log):
     state = TNT(OURS, img_size=32).state_dict()
     missing = 'blocks.1.sentence_block.mlp.fc1.weight'
     torch.save({key: value for key, value in state.items() if key != missing}, tmp_path / 'w.pth')
-    with pytest.raises(ValueError, match=missing):
-        load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'w.pth'))
+    for load in (load_pretrained, select_tensors):
+        with pytest.raises(ValueError, match=missing):
+            load(TNT(OURS, img_size=32), str(tmp_path / 'w.pth'))
     log.clear()
     backbone = TNT(
         OURS,
@@ -325,6 +333,14 @@ def test_weights_of_another_model_are_refused(tmp_path):
     )
     with pytest.raises(ValueError, match=r'tnt_backbone, official.* conv1\.weight, layer1\.0'):
         load_pretrained(TNT(OURS, img_size=32), str(tmp_path / 'resnet.pth'))
+
+
+@pytest.mark.parametrize(('number', 'more'), [(6, ''), (7, ' and 1 more'), (15, ' and 9 more')])
+def test_the_first_keys_of_an_unknown_file_are_named(number, more):
+    keys = [f'conv{i}' for i in range(number)]
+    first = ', '.join(keys[:6])
+    with pytest.raises(ValueError, match=rf'The keys are {first}{more}\. '):
+        to_ours(dict.fromkeys(keys, torch.zeros(1)))
 
 
 def test_t2t_vits_training_checkpoint_by_init_cfg(tmp_path, log):

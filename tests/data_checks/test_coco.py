@@ -2,12 +2,18 @@
 
 import json
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from mmdet.datasets import CocoDataset
 from mmengine.registry import init_default_scope
+from pycocotools import mask as coco_mask
 
-from tnt_backbone.data_checks.coco import check_coco
+from tnt_backbone.data_checks.coco import _looks_like_corners, _mask_fault, check_coco
 
 
 def dataset(root, **kwargs):
@@ -220,6 +226,114 @@ def test_boxes_without_a_mask_where_masks_are_read(coco_root):
         theirs[0]
     edit(coco_root, lambda content: content['annotations'].pop(0))
     check_coco(dataset(coco_root, pipeline=pipeline))
+
+
+@given(
+    mask=arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=9)),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+)
+def test_run_lengths_are_of_the_size_of_their_image(mask, size):
+    runs = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    box = {'image_id': 1, 'segmentation': {**runs, 'counts': runs['counts'].decode()}}
+    for height, width in (size, mask.shape):
+        file = SimpleNamespace(images={1: {'height': height, 'width': width}})
+        assert _mask_fault(box, file) == ((height, width) != mask.shape)
+
+
+POLYGONS = {
+    'triangle': ([[0, 0, 5, 0, 5, 5]], False),
+    'four corners': ([[0, 0, 5, 0, 5, 5.5, 0, 5]], False),
+    'two polygons': ([[0, 0, 5, 0, 5, 5], [1, 1, 2, 1, 2, 2]], False),
+    'none': ([], False),  # reported as a box without a mask
+    'two points': ([[0, 0, 5, 5]], True),
+    'five numbers': ([[0, 0, 5, 0, 5]], True),
+    'seven numbers': ([[0, 0, 5, 0, 5, 5, 1]], True),
+    'nine numbers': ([[0, 0, 5, 0, 5, 5, 1, 1, 1]], True),
+    'a text': ([[0, 0, 5, 0, 5, '5']], True),
+    'pairs': ([[[0, 0], [5, 0], [5, 5]]], True),
+    'flat': ([0, 0, 5, 0, 5, 5], True),
+    'the second is bad': ([[0, 0, 5, 0, 5, 5], [0, 0]], True),
+    'empty run lengths': ({'size': [9, 9], 'counts': ''}, True),
+    'no run lengths': ({'size': [9, 9]}, True),
+    'run lengths without a size': ({'counts': [81]}, True),
+    'run lengths': ({'size': [9, 9], 'counts': [81]}, False),
+    'a number': (5, True),
+}
+
+
+@pytest.mark.parametrize(('segmentation', 'fault'), POLYGONS.values(), ids=POLYGONS)
+def test_which_masks_pycocotools_reads(segmentation, fault):
+    file = SimpleNamespace(images={1: {'height': 9, 'width': 9}})
+    assert _mask_fault({'image_id': 1, 'segmentation': segmentation}, file) == fault
+    if segmentation and not fault:
+        runs = coco_mask.frPyObjects(segmentation, 9, 9)
+        assert coco_mask.decode(runs).shape[:2] == (9, 9)
+
+
+corners = st.tuples(*[st.integers(0, 20), st.integers(1, 10)] * 2).map(
+    lambda sides: (sides[0], sides[2], sides[0] + sides[1], sides[2] + sides[3])
+)
+
+
+@given(
+    inner=st.lists(corners, min_size=1, max_size=9),
+    outer=st.lists(st.integers(17, 29), min_size=3, max_size=9),
+)
+def test_boxes_as_corners_are_told_from_boxes(inner, outer):
+    """At least every fourth reaches from beyond the middle to the edge of 30 x 30 pixels."""
+    boxes = [*inner, *((side, side, 30, 30) for side in outer)]
+    right = [(x1, y1, x2 - x1, y2 - y1) for x1, y1, x2, y2 in boxes]
+    over = sum(x1 + x2 > 31 or y1 + y2 > 31 for x1, y1, x2, y2 in boxes)
+    assert _looks_like_corners(boxes_in(30, right)) == ''
+    assert _looks_like_corners(boxes_in(30, boxes)).startswith(f'{over} of {len(boxes)} boxes')
+
+
+def boxes_in(side, boxes):
+    entries = [{'image_id': 1, 'bbox': list(box)} for box in boxes]
+    return SimpleNamespace(images={1: {'height': side, 'width': side}}, boxes=entries)
+
+
+OVER, INSIDE = (9, 9, 23, 12), (1, 1, 9, 9)
+KINDS_OF_BOXES = {
+    'over the right edge by more than a pixel': ([OVER] * 4, True),
+    'over the lower edge by more than a pixel': ([(9, 9, 12, 23)] * 4, True),
+    'over the edge by a pixel, as it is rounded': ([(9, 9, 22, 22)] * 4, False),
+    'too few to tell': ([OVER] * 3, False),
+    'a fifth': ([OVER] * 2 + [INSIDE] * 8, True),
+    'less than a fifth': ([OVER] * 2 + [INSIDE] * 9, False),
+    'all but one in a hundred': ([OVER] * 99 + [(19, 9, 9, 12)], True),
+    'some are too narrow': ([OVER] * 98 + [(19, 9, 9, 12)] * 2, False),
+    'some are too flat': ([OVER] * 98 + [(9, 19, 12, 9)] * 2, False),
+    'at the edge as corners': ([(9, 9, 31, 31)] * 4, True),
+    'too wide as corners': ([(9, 9, 32, 31)] * 4, False),
+    'too high as corners': ([(9, 9, 31, 32)] * 4, False),
+}
+
+
+@pytest.mark.parametrize('side', [30, 31])
+@pytest.mark.parametrize(('boxes', 'found'), KINDS_OF_BOXES.values(), ids=KINDS_OF_BOXES)
+def test_how_many_boxes_must_be_corners(boxes, found, side):
+    more = side - 30
+    moved = [(x, y, third + more, fourth + more) for x, y, third, fourth in boxes]
+    assert bool(_looks_like_corners(boxes_in(side, moved))) == found
+
+
+def test_images_under_the_least_size_are_counted_as_mmdet_leaves_them_out(coco_root):
+    def change(content):
+        for image, sides in zip(content['images'], ((64, 31), (31, 64), (32, 32)), strict=False):
+            image.update(width=sides[0], height=sides[1])
+        for box in content['annotations']:
+            box.update(bbox=[1, 1, 5, 5], area=25)
+
+    edit(coco_root, change)
+    small = dict(filter_cfg={'filter_empty_gt': True, 'min_size': 32})
+    (note,) = [n for n in check_coco(dataset(coco_root, **small)) if 'min_size=32' in n]
+    assert re.search(r'\b2 of 4\b.*\(0\.jpg, 1\.jpg\)', note)
+    assert len(dataset(coco_root, lazy_init=False, **small)) == 4 - 2
+    assert check_coco(dataset(coco_root)) == []
+    assert check_coco(dataset(coco_root, filter_cfg=None)) == []
+    with pytest.raises(ValueError, match=r'\b4 of 4\b.*min_size=65\b'):
+        check_coco(dataset(coco_root, filter_cfg={'min_size': 65}))
 
 
 def test_all_errors_are_told_at_once(coco_root):

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tnt_backbone.data_checks.files import _look_at_boxes, _look_at_header
+from tnt_backbone.data_checks.files import (
+    _look_at_boxes,
+    _look_at_header,
+    _look_at_label,
+    _look_at_mask,
+)
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 
@@ -42,3 +47,97 @@ def test_more_than_8_bits_are_named(tmp_path, dtype, found):
 def test_what_pillow_cannot_open_is_passed_over(tmp_path):
     (tmp_path / 'a.jpg').write_bytes(b'no picture')
     assert _look_at_header(str(tmp_path / 'a.jpg')) == []
+
+
+BOXES = {  # in 40 x 60 pixels
+    (0, 0, 60, 40): '',
+    (0, 0, 61, 40): '',  # rounded to pixels
+    (0, 0, 60, 41): '',
+    (5, 7, 56, 34): '',
+    (0, 0, 61.5, 40): 'box reaches over the edge',
+    (0, 0, 60, 41.5): 'box reaches over the edge',
+    (5, 0, 56.5, 9): 'box reaches over the edge',
+    (0, 7, 9, 34.5): 'box reaches over the edge',
+    (-1, 0, 9, 9): 'box reaches over the edge',
+    (0, -1, 9, 9): 'box reaches over the edge',
+    (59.5, 39.5, 1, 1): '',
+    (60, 0, 9, 9): 'box outside its image',
+    (0, 40, 9, 9): 'box outside its image',
+    (-9, 0, 9, 9): 'box outside its image',
+    (0, -9, 9, 9): 'box outside its image',
+    (5, 5, 0, 9): 'box without area',
+    (5, 5, 9, 0): 'box without area',
+    (5, 5, 9, -1): 'box without area',
+    (5, 5, 0.5, 0.5): '',
+}
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / 'a.png'
+    Image.fromarray(PIXELS).save(path)
+    return str(path)
+
+
+@pytest.mark.parametrize(('box', 'kind'), BOXES.items(), ids=str)
+def test_boxes_at_the_edge(picture, box, kind):
+    item = {'path': picture, 'size': None, 'categories': {1}, 'boxes': [(7, 1, box)]}
+    problems = _look_at_boxes(item)
+    assert kinds(problems) == ([kind] if kind else [])
+    for problem in problems:
+        assert problem.file.endswith('a.png, annotation 7')
+        assert problem.text == f'{list(box)} in 40x60'
+
+
+@pytest.mark.parametrize(
+    ('size', 'text'),
+    [
+        ((40, 60), None),
+        ((60, 40), '40x60, not 60x40. Height and width'),
+        ((40, 61), '40x60, not 40x61'),
+        ((30, 50), '40x60, not 30x50'),
+    ],
+    ids=str,
+)
+def test_sizes_are_told_and_compared(picture, size, text):
+    item = {'path': picture, 'size': size, 'categories': {1}, 'boxes': [(7, 1, (0, 0, 9, 9))]}
+    problems = _look_at_boxes(item)
+    assert kinds(problems) == ['image has another size than the annotations say'] * bool(text)
+    assert all(problem.text.startswith(text) for problem in problems)
+    assert all(('EXIF' in problem.text) == (size == (60, 40)) for problem in problems)
+
+
+@pytest.mark.parametrize('shape', [(40, 60), (40, 59), (41, 60), (60, 40)], ids=str)
+def test_masks_are_of_the_size_of_their_images(picture, tmp_path, shape):
+    Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / 'mask.png')
+    options = {'num_classes': 2, 'reduce_zero_label': False, 'new_labels': {}}
+    problems = _look_at_mask({'path': picture, 'mask': str(tmp_path / 'mask.png'), **options})
+    wrong = [p.text for p in problems if p.kind == 'mask has another size than its image']
+    assert wrong == ([] if shape == (40, 60) else [f'{shape[0]}x{shape[1]}, not 40x60'])
+
+
+@pytest.mark.parametrize(
+    ('reduce_zero_label', 'new_labels', 'wrong'),
+    [(False, {}, [2, 7, 9]), (True, {}, [6, 8]), (False, {7: 0, 9: 255}, [2])],
+)
+def test_labels_out_of_range(picture, tmp_path, reduce_zero_label, new_labels, wrong):
+    mask = np.zeros((40, 60), np.uint8)
+    mask[0, :4] = (2, 7, 9, 255)
+    mask[1] = 1
+    Image.fromarray(mask).save(tmp_path / 'mask.png')
+    options = {'reduce_zero_label': reduce_zero_label, 'new_labels': new_labels}
+    item = {'path': picture, 'mask': str(tmp_path / 'mask.png'), 'num_classes': 2, **options}
+    (problem,) = [p for p in _look_at_mask(item) if p.kind == 'label out of range']
+    assert problem.text == f'{wrong} of classes 0 to 1'
+    assert problem.is_error
+
+
+@pytest.mark.parametrize(
+    ('label', 'text'), [(0, None), (4, None), (None, None), (5, '5'), (-1, '-1')]
+)
+def test_one_label_for_each_image(picture, label, text):
+    item = {'path': picture, 'is_file': True, 'label': label, 'num_classes': 5}
+    problems = _look_at_label(item)
+    assert [(p.kind, p.text) for p in problems] == (
+        [('label out of range', f'{text} of classes 0 to 4')] if text else []
+    )

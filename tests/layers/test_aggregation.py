@@ -2,14 +2,21 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tnt_backbone.layers import SentenceAggregation, WordAggregation, cut_into_tiles, to_word_map
 
 
-def test_tiles_and_word_maps_are_inverse():
-    word_map = torch.randn(2, 3, 8, 12)
-    words = cut_into_tiles(word_map, 4).flatten(2).transpose(1, 2)
-    assert torch.equal(to_word_map(words, (2, 3), 4), word_map)
+@given(rows=st.integers(1, 5), columns=st.integers(1, 5), side=st.integers(1, 5))
+def test_tiles_and_word_maps_are_inverse(rows, columns, side):
+    word_map = torch.randn(2, 3, rows * side, columns * side)
+    tiles = cut_into_tiles(word_map, side)
+    last = word_map[1, :, (rows - 1) * side :, (columns - 1) * side :]
+    assert torch.equal(tiles[-1], last)
+    assert torch.equal(tiles[columns - 1], word_map[0, :, :side, (columns - 1) * side :])
+    words = tiles.flatten(2).transpose(1, 2)
+    assert torch.equal(to_word_map(words, (rows, columns), side), word_map)
 
 
 @pytest.mark.parametrize('grid', [(4, 6), (5, 7), (1, 1)], ids=str)

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -32,6 +34,35 @@ def test_the_factors_make_the_dense_table(grids):
     table = torch.randn(1, 2, h * w, hk * wk, dtype=torch.float64)
     queries, keys = factor_relative_position(table, *grids)
     torch.testing.assert_close(queries @ keys.T, dense_table(table, *grids))
+
+
+sides = st.integers(1, 4)
+odd = st.sampled_from([1, 3])
+
+
+@given(
+    grid=st.tuples(sides, sides),
+    key_grid=st.tuples(sides, sides),
+    times=st.tuples(odd, odd),
+    key_times=st.tuples(odd, odd),
+)
+def test_there_and_back_is_the_table_where_centres_meet(grid, key_grid, times, key_times):
+    """An odd multiple of a grid has a cell in the middle of each of the grid's."""
+    torch.manual_seed(0)
+    table = torch.randn(1, 2, grid[0] * grid[1], key_grid[0] * key_grid[1], dtype=torch.float64)
+    own = (grid, key_grid)
+    larger = tuple(
+        (side[0] * factor[0], side[1] * factor[1])
+        for side, factor in zip(own, (times, key_times), strict=True)
+    )
+    there = dense(factor_relative_position(table, *own, *larger))
+    back = dense(factor_relative_position(there, *larger, *own))
+    torch.testing.assert_close(back, table)
+
+
+def dense(factors):
+    queries, keys = factors
+    return (queries if keys is None else queries @ keys.T).unsqueeze(0)
 
 
 def test_at_its_own_size_the_table_stays_as_it_is():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tnt_backbone.layers import TokenPerformer
+from tnt_backbone.layers import TokenPerformer, TokenTransformer, token_attention
 
 
 def approximate_attention(performer, k, q, v):
@@ -51,3 +51,19 @@ def test_the_performer_drops_both_projections_only_in_training():
         gone = dropped.abs() < 1e-5
         assert 0.4 < gone.float().mean() < 0.6
         torch.testing.assert_close(dropped[~gone], 2 * update[~gone], rtol=1e-3, atol=1e-4)
+
+
+def test_the_scale_changes_no_bit(monkeypatch):
+    torch.manual_seed(0)
+    performer = TokenPerformer(24, 16).eval()
+    q, k, v = torch.randn(3, 2, 50, 16)
+    scaled = performer._mix(q, k, v)
+    assert token_attention.EPSILON * token_attention.SCALE > 1e-8  # which ONNX's exporter drops
+    monkeypatch.setattr(token_attention, 'SCALE', 1.0)
+    assert torch.equal(performer._mix(q, k, v), scaled)
+
+
+def test_without_a_rate_the_transformer_drops_nothing():
+    tokens = torch.randn(2, 5, 24)
+    transformer = TokenTransformer(24, 16)
+    assert torch.equal(transformer.train()(tokens), transformer.eval()(tokens))

@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from tnt_backbone import TNT
 from tnt_backbone.layers import attend_in_windows
+from tnt_backbone.layers.window import _cut, _join
 
 ARCH = {'depth': 6, 'word_dims': 4, 'word_heads': 1, 'sentence_dims': 16, 'sentence_heads': 2}
 
@@ -25,6 +28,19 @@ def test_equals_masked_global_attention(grid, window):
     q, k, v = torch.randn(3, 2, 2, 1 + grid[0] * grid[1], 8, dtype=torch.float64)
     expected = masked_attention(q, k, v, grid, window)
     torch.testing.assert_close(attend_in_windows(q, k, v, grid, window), expected)
+
+
+sides = st.integers(1, 9)
+
+
+@given(grid=st.tuples(sides, sides), window=st.tuples(sides, sides))
+def test_what_is_cut_and_joined_is_the_same(grid, window):
+    tokens = torch.randn(2, 3, grid[0] * grid[1], 4)
+    windows = _cut(tokens, grid, window)
+    number = -(-grid[0] // window[0]) * -(-grid[1] // window[1])
+    assert windows.shape == (2 * number, 3, window[0] * window[1], 4)
+    assert windows.count_nonzero() == tokens.count_nonzero(), 'zeros at the edge'
+    assert torch.equal(_join(windows, grid, window), tokens)
 
 
 def test_a_window_that_covers_the_grid_is_global_attention():

@@ -64,6 +64,13 @@ def test_equals_the_modules_under_the_same_seed(options, backend, training):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize('backend', FUSED)
+@pytest.mark.parametrize('kind', ['TNT', 'biases', 'PyramidTNT', 'drop path'])
+def test_whatever_has_no_dropout_is_one_operation(kind, backend):
+    block, _, words = make(backend, **OPTIONS[kind])
+    assert is_fused(block, words)
+
+
 def test_is_one_operation_but_for_dropout():
     block, _, words = make(drop_path=0.4)
     assert is_fused(block, words)

@@ -10,7 +10,11 @@ import re
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
+from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from tests.new_config.scenes import (
@@ -24,7 +28,9 @@ from tests.new_config.scenes import (
     dataset_of,
     draw,
 )
+from tnt_backbone.new_config.labelled import UnusableError
 from tnt_backbone.new_config.labelme import read_labelme
+from tnt_backbone.new_config.labelme_shapes import read_shapes
 
 SIZE = (96, 64)
 
@@ -149,6 +155,35 @@ def test_a_mask_of_an_ai_tool(tmp_path):
     truth[y1:y2, x1:x2] = True
     ((_, mask),) = masks_of(root)['0.png']
     np.testing.assert_array_equal(mask, truth)
+
+
+@given(
+    part=arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=7)),
+    left=st.integers(-8, 12),
+    top=st.integers(-8, 9),
+)
+def test_any_mask_is_where_its_points_are_as_far_as_it_is_in_the_image(part, left, top):
+    file = io.BytesIO()
+    Image.fromarray(part).save(file, 'PNG')
+    height, width = part.shape
+    shape = dict(
+        label='dog',
+        shape_type='mask',
+        points=[[left, top], [left + width - 1, top + height - 1]],
+        mask=base64.b64encode(file.getvalue()).decode(),
+    )
+    truth = np.zeros((9 + 20, 12 + 20), bool)  # 10 pixels around the image
+    truth[10 + top : 10 + top + height, 10 + left : 10 + left + width] = part
+    truth = truth[10:-10, 10:-10]
+    content = dict(shapes=[shape], imageWidth=12, imageHeight=9)
+    if not truth.any():
+        with pytest.raises(UnusableError, match='without a pixel'):
+            read_shapes(content, (12, 9))
+        return
+    (found,) = read_shapes(content, (12, 9)).shapes
+    np.testing.assert_array_equal(coco_mask.decode(found.rle), truth)
+    rows, columns = truth.nonzero()
+    assert found.box == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
 
 
 def test_shapes_of_one_group_are_one_object(tmp_path):

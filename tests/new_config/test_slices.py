@@ -5,6 +5,9 @@ import json
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from mmdet.datasets import CocoDataset
 from mmengine.registry import init_default_scope
 from pycocotools import mask as coco_masks
@@ -102,6 +105,39 @@ def test_every_mask_and_box_fits_what_the_slice_shows(data):
         metainfo={'classes': ('disc',)},
     )
     assert len(dataset) == len(coco.imgs)
+
+
+@given(
+    mask=arrays(bool, (9, 13)).filter(np.any),
+    corner=st.tuples(st.integers(0, 12), st.integers(0, 8)),
+    side=st.integers(1, 9),
+    compressed=st.booleans(),
+)
+def test_any_mask_is_cut_as_its_pixels_are(mask, corner, side, compressed):
+    runs = coco_masks.encode(np.asfortranarray(mask.astype(np.uint8)))
+    counts = runs['counts'].decode() if compressed else run_lengths(mask)
+    box = {
+        'bbox': coco_masks.toBbox(runs).tolist(),
+        'area': int(mask.sum()),
+        'segmentation': {'size': [9, 13], 'counts': counts},
+    }
+    x, y = corner
+    window = (x, y, min(x + side, 13), min(y + side, 9))
+    part = mask[y : y + side, x : x + side]
+    cut = cut_box(box, window, (9, 13))
+    if not part.any():
+        assert cut is None
+        return
+    np.testing.assert_array_equal(coco_masks.decode(cut['segmentation']), part)
+    assert cut['area'] == pytest.approx(part.sum())
+    assert cut.get('iscrowd', 0) == int(part.sum() < LEAST_SHARE * mask.sum())
+
+
+def run_lengths(mask):
+    """The numbers of zeros, ones, zeros ... down the columns, as COCO writes them."""
+    pixels = mask.flatten(order='F').astype(int)
+    changes = np.flatnonzero(np.diff(pixels, prepend=0)).tolist()
+    return np.diff([0, *changes, pixels.size]).tolist()
 
 
 def test_a_box_without_a_mask_is_cut_at_the_slice():

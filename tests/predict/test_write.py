@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pycocotools.mask
 import pytest
+from hypothesis import given
+from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
 from tnt_backbone.predict.pictures import UnreadablePictureError
@@ -53,6 +55,17 @@ def test_boxes_and_masks_in_coco_form(tmp_path):
     assert second == {
         **shared, 'category_id': 1, 'category': 'cat', 'bbox': [0.5, 0, 5.5, 2], 'score': 0.5
     }  # fmt: skip
+
+
+@given(mask=arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=12)))
+def test_any_mask_survives_the_file(mask):
+    result = detection('a.jpg', masks=np.stack([mask, ~mask]))
+    first, second = json.loads(json.dumps(result.to_json()))
+    for found, expected in ((first, mask), (second, ~mask)):
+        assert found['segmentation']['size'] == list(mask.shape)
+        np.testing.assert_array_equal(
+            pycocotools.mask.decode(found['segmentation']), expected.astype(np.uint8)
+        )
 
 
 def test_a_picture_without_objects_is_done_but_not_listed(tmp_path):

@@ -4,41 +4,36 @@
 # ///
 """Changes the package in small ways, one at a time, and counts the changes that no test notices.
 
-    uv run --script tools/mutation/run.py OUT.csv [--count 400] [--seed 0] [--files PATTERN]
+    uv run --script tools/mutation/run.py OUT.csv [--count 400] [--seed 0] [--files PART] [--jobs 1]
 
 cosmic-ray makes the changes (another operator, another number, a loop that never runs ...). They
 are drawn evenly from all of ``ROOMS`` with a fixed seed. Each runs in a copy of the last commit,
-against the tests of its file, in the Python of ``.venv`` or of ``PYTHON=...``. A run that was
-stopped goes on where it was, as long as the commit is the same: rows in OUT.csv are not repeated.
+against the tests of its room that execute the changed line, in the Python of ``.venv`` or of
+``PYTHON=...``. All tests run once before the first change, to find those. A run that was stopped
+goes on where it was, as long as the commit is the same: rows in OUT.csv are not repeated.
 
 OUT.csv: file, line, operator and its occurrence, outcome (killed, survived, timeout), seconds, and
 the test that failed first. Timeouts are changes that the tests noticed by never ending.
 """
 
 import argparse
-import ast
 import csv
+import json
 import os
-import random
-import re
-import signal
 import subprocess
-import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from queue import Queue
+from typing import Any
 
-from cosmic_ray.commands import init
-from cosmic_ray.mutating import mutate_code
-from cosmic_ray.plugins import get_operator
-from cosmic_ray.work_db import WorkDB, use_db
+from changes import ROOMS, Mutant, changed, draw, find_mutants, statement
 
 ROOT = Path(__file__).parents[2]
 PYTHON = os.environ.get('PYTHON', str(ROOT / '.venv/bin/python'))
-ROOMS = ('backbones', 'layers', 'checkpoints', 'data_checks')
 # Where else a room is tested: as a part of the backbones, and through the commands
 FURTHER_TESTS = {
     'backbones': ['tests/test_contract.py'],
@@ -46,69 +41,9 @@ FURTHER_TESTS = {
     'checkpoints': ['tests/test_checkpoint_loaders.py', 'tests/cli/test_convert_checkpoint.py'],
     'data_checks': ['tests/cli/test_check_data.py'],
 }
+# What the tests import, once for all changes
+LIBRARIES = ('cv2', 'hypothesis', 'mmdet.apis', 'mmpretrain.apis', 'mmseg.apis', 'timm')
 COLUMNS = ('file', 'line', 'operator', 'occurrence', 'outcome', 'seconds', 'test')
-
-
-class Mutant(NamedTuple):
-    """One change: the ``occurrence``-th place of a file where an operator of cosmic-ray applies."""
-
-    file: str
-    line: int
-    operator: str
-    occurrence: int
-
-
-def find_mutants(root: Path) -> list[Mutant]:
-    """Return all changes that cosmic-ray knows, without those of annotations."""
-    files = [
-        file
-        for room in ROOMS
-        for file in sorted((root / 'tnt_backbone' / room).glob('*.py'))
-        if file.name != '__init__.py'
-    ]
-    annotated = {file: set(_annotated_places(file.read_text())) for file in files}
-    with use_db(':memory:', WorkDB.Mode.create) as session:
-        init(files, session, {})
-        found = [mutation for item in session.work_items for mutation in item.mutations]
-    return sorted(
-        Mutant(
-            str(Path(mutation.module_path).relative_to(root)),
-            mutation.start_pos[0],
-            mutation.operator_name.removeprefix('core/'),
-            mutation.occurrence,
-        )
-        for mutation in found
-        if mutation.start_pos not in annotated[Path(mutation.module_path)]
-    )
-
-
-def _annotated_places(source: str) -> Iterator[tuple[int, int]]:
-    """Line and column of each character of an annotation, where a change would change nothing."""
-    for node in ast.walk(ast.parse(source)):
-        for annotation in (getattr(node, 'annotation', None), getattr(node, 'returns', None)):
-            if annotation is not None and annotation.lineno == annotation.end_lineno:
-                for column in range(annotation.col_offset, annotation.end_col_offset):
-                    yield annotation.lineno, column
-
-
-def draw(root: Path, mutants: list[Mutant], count: int, seed: int) -> list[Mutant]:
-    """Return changes drawn at random, the same ones each time, of those that Python can compile."""
-    drawn: list[Mutant] = []
-    for mutant in random.Random(seed).sample(mutants, len(mutants)):
-        if len(drawn) == count:
-            break
-        try:
-            ast.parse(changed(root, mutant))
-        except SyntaxError:  # cosmic-ray also changes the * before keyword-only arguments
-            continue
-        drawn.append(mutant)
-    return drawn
-
-
-def changed(root: Path, mutant: Mutant) -> str:
-    """Return the source of a file after a change."""
-    operator = get_operator(f'core/{mutant.operator}')()
-    return mutate_code((root / mutant.file).read_text(), operator, mutant.occurrence)
 
 
 def tests_of(file: str) -> list[str]:
@@ -118,43 +53,70 @@ def tests_of(file: str) -> list[str]:
     return [own] * (ROOT / own).exists() + [folder] + FURTHER_TESTS.get(room, [])
 
 
-def run_tests(root: Path, tests: list[str], limit: float) -> tuple[str, float, str]:
-    """Run tests in a copy of the repository; return outcome, seconds, and what failed first."""
-    command = [PYTHON, '-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider', *tests]
-    environment = {**os.environ, 'PYTHONPATH': str(root), 'OMP_NUM_THREADS': '1'}
-    environment['PYTHONDONTWRITEBYTECODE'] = '1'  # its times of change are whole seconds
-    start = time.monotonic()
-    with subprocess.Popen(
-        command,
-        cwd=root,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
+class Runner:
+    """A copy of the last commit, and a process that runs its tests."""
+
+    def __init__(self, root: Path, archive: bytes) -> None:
+        self.root = root
+        root.mkdir()
+        subprocess.run(['tar', 'x', '-C', str(root)], input=archive, check=True)
+        environment = {**os.environ, 'PYTHONPATH': str(root), 'OMP_NUM_THREADS': '1'}
+        environment['PYTHONDONTWRITEBYTECODE'] = '1'  # its times of change are whole seconds
+        self.process = subprocess.Popen(
+            [PYTHON, '-P', str(Path(__file__).with_name('runner.py')), str(root), *LIBRARIES],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Run tests; ``runner.py`` explains request and answer."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps(request), file=self.process.stdin, flush=True)
+        return json.loads(self.process.stdout.readline())
+
+    def measure(self, path: str) -> dict[str, Any]:
+        """Return seconds and executed lines of all tests of a file or folder."""
+        answer = self.ask(paths=[path], limit=3600, chosen=None, known=[])
+        if answer['outcome'] != 'survived':
+            raise SystemExit(f'{path} fails without a change: {answer["test"]}')
+        return answer['tests']
+
+    def run_mutant(self, mutant: Mutant, tests: dict[str, Any]) -> dict[str, Any]:
+        """Change a file of the copy, run the tests that notice it first, and put the file back."""
+        file = self.root / mutant.file
+        source = file.read_text()
+        chosen = choose(mutant, source, tests)
+        limit = 3 * sum(tests[name]['seconds'] for name in chosen) + 30
+        paths = list(dict.fromkeys(name.partition('::')[0] for name in chosen))
         try:
-            output, _ = process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # with the processes that the tests started
-            process.communicate()
-            return 'timeout', limit, ''
-    seconds = time.monotonic() - start
-    if process.returncode == 0:
-        return 'survived', seconds, ''
-    failed = re.search(r'^(?:FAILED|ERROR) (.+?)(?: - .*)?$', output, flags=re.MULTILINE)
-    return 'killed', seconds, failed[1] if failed else output.strip().rpartition('\n')[2]
+            file.write_text(changed(self.root, mutant))
+            return self.ask(paths=paths, limit=limit, chosen=chosen, known=list(tests))
+        finally:
+            file.write_text(source)
 
 
-def run_mutant(root: Path, mutant: Mutant, limit: float) -> tuple[str, float, str]:
-    """Change a file of a copy of the repository, run its tests, and put the file back."""
-    file = root / mutant.file
-    source = file.read_text()
-    try:
-        file.write_text(changed(root, mutant))
-        return run_tests(root, tests_of(mutant.file), limit)
-    finally:
-        file.write_text(source)
+def choose(mutant: Mutant, source: str, tests: dict[str, Any]) -> list[str]:
+    """Return the tests that execute a line: those of its file, then those of the cheapest file.
+
+    A line that no test executes runs while the file is imported (or never): then all tests.
+    """
+    paths = tuple(tests_of(mutant.file))
+    near = [name for name in tests if name.startswith(paths)]
+    lines = set(statement(source, mutant.line))
+    chosen = [name for name in near if lines & set(tests[name]['lines'].get(mutant.file, ()))]
+    chosen = chosen or near
+    costs: Counter[str] = Counter()
+    for name in chosen:
+        costs[name.partition('::')[0]] += tests[name]['seconds']
+    return sorted(chosen, key=lambda name: _place(name.partition('::')[0], paths, costs))
+
+
+def _place(path: str, paths: tuple[str, ...], costs: Counter[str]) -> tuple[int, float, str]:
+    first = next(number for number, known in enumerate(paths) if path.startswith(known))
+    return min(first, 1), costs[path], path
 
 
 def read_rows(path: Path) -> dict[Mutant, dict[str, str]]:
@@ -190,46 +152,67 @@ def main() -> None:
     parser.add_argument('--count', type=int, default=400, help='changes to draw (default: 400)')
     parser.add_argument('--seed', type=int, default=0, help='of the draw (default: 0)')
     parser.add_argument('--files', default='', help='part of the names of the files to change')
+    parser.add_argument('--jobs', type=int, default=1, help='processes at a time (default: 1)')
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix='mutation_') as folder:
-        root = Path(folder).resolve()
         archive = subprocess.run(
             ['git', 'archive', 'HEAD'], cwd=ROOT, check=True, capture_output=True
-        )
-        subprocess.run(['tar', 'x', '-C', str(root)], input=archive.stdout, check=True)
+        ).stdout
+        runners = [Runner(Path(folder).resolve() / str(i), archive) for i in range(args.jobs)]
+        root = runners[0].root
         mutants = [mutant for mutant in find_mutants(root) if args.files in mutant.file]
         drawn = draw(root, mutants, args.count, args.seed)
         done = read_rows(args.out)
-        print(
-            f'{len(drawn)} of {len(mutants)} changes, {len(done)} of them done before', flush=True
-        )
-        limits: dict[tuple[str, ...], float] = {}
-        with args.out.open('a', newline='') as file:
+        left = [mutant for mutant in drawn if mutant not in done]
+        print(f'{len(drawn)} of {len(mutants)} changes, {len(left)} of them to do', flush=True)
+        paths = {path for mutant in left for path in tests_of(mutant.file)}
+        paths = {path for path in paths if not any(is_within(path, other) for other in paths)}
+        free: Queue[Runner] = Queue()
+        for runner in runners:
+            free.put(runner)
+        with ThreadPoolExecutor(args.jobs) as pool, args.out.open('a', newline='') as file:
+            tests: dict[str, Any] = {}
+            for found in pool.map(partial(borrow, free, Runner.measure), sorted(paths)):
+                tests |= found
+            print(f'{len(tests)} tests pass without a change', flush=True)
             writer = csv.DictWriter(file, COLUMNS)
             if not done:
                 writer.writeheader()
-            for number, mutant in enumerate(drawn, 1):
-                if mutant in done:
-                    continue
-                tests = tuple(tests_of(mutant.file))
-                if tests not in limits:
-                    outcome, seconds, failed = run_tests(root, list(tests), 3600)
-                    if outcome != 'survived':
-                        sys.exit(f'{" ".join(tests)} fail without a change: {failed}')
-                    limits[tests] = 3 * seconds + 30
-                outcome, seconds, test = run_mutant(root, mutant, limits[tests])
+            run = partial(borrow, free, Runner.run_mutant, tests=tests)
+            futures = {pool.submit(run, mutant): mutant for mutant in left}
+            for number, future in enumerate(as_completed(futures), 1):
+                mutant, answer = futures[future], future.result()
                 row = {
                     **mutant._asdict(),
-                    'outcome': outcome,
-                    'seconds': f'{seconds:.1f}',
-                    'test': test,
+                    'outcome': answer['outcome'],
+                    'seconds': f'{answer["seconds"]:.1f}',
+                    'test': answer['test'],
                 }
                 writer.writerow(row)
                 file.flush()
                 done[mutant] = {key: str(value) for key, value in row.items()}
                 place = f'{mutant.file}:{mutant.line}'
-                print(f'{number}/{len(drawn)} {outcome} {place} {mutant.operator}', flush=True)
+                print(
+                    f'{number}/{len(left)} {answer["outcome"]} {place} {mutant.operator}',
+                    flush=True,
+                )
+        for runner in runners:
+            runner.process.communicate('')  # the end of the requests
     print_table([done[mutant] for mutant in drawn])
+
+
+def is_within(path: str, folder: str) -> bool:
+    """Whether a path of tests lies in a folder of tests."""
+    return path.startswith(folder + '/')
+
+
+def borrow(free: 'Queue[Runner]', method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a method of the next free runner."""
+    runner = free.get()
+    try:
+        return method(runner, *args, **kwargs)
+    finally:
+        free.put(runner)
 
 
 if __name__ == '__main__':
