@@ -1,5 +1,6 @@
 """Jobs that come back: slurm_train.sh with REQUEUE=1, with stand-ins for slurm's commands."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ sleep 0.2  # the iteration at hand
 if [[ -n $SAVES ]]; then echo "$SAVES" > work/last_checkpoint; fi
 exit "$STATUS"
 """
+STARTED = []  # jobs
 SHOW = '#!/bin/bash\nprintf "%s\\n" "$@" >> {name}_arguments\n'
 
 
@@ -37,7 +39,10 @@ def cluster(tmp_path):
         stand_in(tmp_path / name, SHOW.format(name=name))
     (tmp_path / 'work').mkdir()
     (tmp_path / 'a.py').touch()
-    return tmp_path
+    yield tmp_path
+    while STARTED:  # a test that fails leaves its job running
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(STARTED.pop().pid, signal.SIGKILL)
 
 
 def environment(cluster, **variables):
@@ -99,14 +104,17 @@ def start(cluster, job='70123', **variables):
     script.write_text((ROOT / 'tools/_slurm_batch.sh').read_text())
     for name in ('signals', 'running', 'done'):
         (cluster / name).unlink(missing_ok=True)
-    return subprocess.Popen(
+    process = subprocess.Popen(
         ['bash', str(script), str(ROOT), 'work', 'a.py', '--amp'],
         cwd=cluster,
         env=environment(cluster, SLURM_JOB_ID=job, SLURM_CPUS_PER_TASK='5', **variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
+    STARTED.append(process)
+    return process
 
 
 def wait_for(path, process):
