@@ -31,6 +31,7 @@ MISSING = {
     'export': ['nowhere.pth', '--out', 'out.onnx', '--size', '64', '64'],
     'convert': ['nowhere.pth', 'out.pth'],
     'flops': ['nowhere.py'],
+    'plan': ['nowhere.py', '--gpus', '2', '--memory', '12G'],
     'doctor': ['nowhere.py'],
     'configs': ['nowhere.py'],
 }

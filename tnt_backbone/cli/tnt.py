@@ -24,6 +24,7 @@ COMMANDS = {
     'publish': ('publish', 'write a checkpoint without the state of its training'),
     'convert': ('convert_checkpoint', 'write weights in another form'),
     'flops': ('get_flops', 'count parameters and operations'),
+    'plan': ('plan', 'find batch and options that fit into the memory of GPUs'),
     'doctor': ('doctor', 'look for what is wrong with the environment and the machine'),
     'configs': ('configs', 'list, find and copy the configs that come with the package'),
 }
