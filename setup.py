@@ -47,6 +47,7 @@ class BuildWithConfigs(build_py):
         shutil.copy(ROOT / 'model-index.yml', target)
 
 
+# faster-coco-eval is optional: with it, COCO's numbers take less time.
 # mmdet 3.3 refuses mmcv 2.2, mmsegmentation 1.2 imports ftfy and regex without requiring them, and
 # mmcv and mmengine import pkg_resources, which setuptools 82 removed.
 OPENMMLAB = [
@@ -54,6 +55,7 @@ OPENMMLAB = [
     'mmdet',
     'mmsegmentation',
     'mmpretrain',
+    'faster-coco-eval',
     'ftfy',
     'regex',
     'prettytable',
@@ -96,6 +98,7 @@ setup(
             'onedl-mmdetection',
             'onedl-mmsegmentation',
             'onedl-mmpretrain',
+            'faster-coco-eval',
             'ftfy',
             'regex',
             'prettytable',
@@ -109,12 +112,9 @@ setup(
         'openvino': ['openvino'],
         # tnt predict FILE.onnx
         'run': ['numpy', 'onnxruntime', 'opencv-python-headless<5', 'pillow', 'tqdm'],
-        # COCO's numbers in less time: tnt test, tnt report
-        'report': ['faster-coco-eval'],
         'tiles': ['sahi'],
         'demo': ['matplotlib', 'scikit-learn'],
         'test': [
-            'faster-coco-eval',
             'hypothesis',
             'labelformat',
             'mypy',
