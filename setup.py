@@ -47,6 +47,7 @@ class BuildWithConfigs(build_py):
         shutil.copy(ROOT / 'model-index.yml', target)
 
 
+# faster-coco-eval is optional: with it, COCO's numbers take less time.
 # mmdet 3.3 refuses mmcv 2.2, mmsegmentation 1.2 imports ftfy and regex without requiring them, and
 # mmcv and mmengine import pkg_resources, which setuptools 82 removed.
 OPENMMLAB = [
@@ -54,6 +55,7 @@ OPENMMLAB = [
     'mmdet',
     'mmsegmentation',
     'mmpretrain',
+    'faster-coco-eval',
     'ftfy',
     'regex',
     'prettytable',
@@ -98,6 +100,7 @@ setup(
             'onedl-mmdetection',
             'onedl-mmsegmentation',
             'onedl-mmpretrain',
+            'faster-coco-eval',
             'ftfy',
             'regex',
             'prettytable',
@@ -111,8 +114,6 @@ setup(
         'openvino': ['openvino'],
         # tnt predict FILE.onnx
         'run': ['numpy', 'onnxruntime', 'opencv-python-headless<5', 'pillow', 'tqdm'],
-        # COCO's numbers in less time: tnt test, tnt report
-        'report': ['faster-coco-eval'],
         'tiles': ['sahi'],
         # tnt look --cam METHOD; tnt embed --out FILE.parquet
         'look': ['grad-cam', 'pyarrow'],
@@ -120,7 +121,6 @@ setup(
         # bash tools/docs.sh
         'docs': ['furo', 'myst-parser', 'sphinx', 'sphinx-copybutton'],
         'test': [
-            'faster-coco-eval',
             'grad-cam',
             'hypothesis',
             'labelformat',

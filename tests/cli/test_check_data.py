@@ -1,20 +1,24 @@
 """tools/check_data.py on data with one fault of each kind."""
 
+import contextlib
+import io
 import json
 import pickle
 import re
 import runpy
-import subprocess
 import sys
 from collections import Counter
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 from mmpretrain.datasets import CIFAR10
 
+from tnt_backbone.cli.check_data import main
+from tnt_backbone.data_checks.coco_file import forget_coco_files
 from tnt_backbone.data_checks.files import plan_check
 
 ROOT = Path(__file__).parents[2]
@@ -44,11 +48,17 @@ train_dataloader = dict(
 
 
 def check(config, *args):
-    result = subprocess.run(
-        [sys.executable, ROOT / 'tools' / 'check_data.py', str(config), *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=120,
+    """Run the command in this process; return its status and what it prints."""
+    forget_coco_files()
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.raises(SystemExit) as exit_,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        main([str(config), *map(str, args)])
+    result = SimpleNamespace(
+        returncode=exit_.value.code or 0, stdout=out.getvalue(), stderr=err.getvalue()
     )
     assert 'Traceback' not in result.stderr, result.stderr
     return result
@@ -294,3 +304,20 @@ def test_cifar_holds_its_images_itself(tmp_path, monkeypatch, label, kinds):
     problems = [*check.found, *chain.from_iterable(map(check.look, check.items))]
     assert [problem.kind for problem in problems] == kinds
     assert all('image' in problem.file for problem in problems)
+
+
+def test_splits_sizes_and_copies(tiny_config, coco_root, tmp_path):
+    """Training and validation read the same files, and one more is a copy of another."""
+    whole = (coco_root / 'images' / '0.jpg').read_bytes()
+    (coco_root / 'images' / '3.jpg').write_bytes(whole)
+    scale = '--cfg-options', 'train_dataloader.dataset.pipeline.2.scale=(24,24)'
+    assert check(tiny_config, '--out', tmp_path / 'a.json', *scale).returncode == 0
+    everything = json.loads((tmp_path / 'a.json').read_text())['all']
+    assert Counter(problem['kind'] for problem in everything) == {
+        'image in two splits': 4,
+        'image that occurs twice': 1,
+        'object smaller than a sentence': 1,
+    }
+    check(tiny_config, '--out', tmp_path / 'b.json', '--no-similar', '--samples', 0, *scale)
+    assert 'all' not in json.loads((tmp_path / 'b.json').read_text())
+    assert check(tiny_config, '--samples', -1).returncode == 2

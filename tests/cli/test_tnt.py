@@ -22,6 +22,8 @@ main()
 MISSING = {
     'new': ['out.py', '--from', 'nowhere.py', '--backbone', 'tnt_s'],
     'check': ['nowhere.py'],
+    'browse': ['nowhere.py'],
+    'report': ['nowhere.png'],
     'train': ['nowhere.py'],
     'test': ['nowhere.py', 'nowhere.pth'],
     'predict': ['nowhere.pth', 'nowhere.png'],

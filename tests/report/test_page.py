@@ -126,6 +126,12 @@ def test_two_runs_are_compared():
     assert re.findall(r'<td class="name">(.*?)</td>', part) == ['lr', 'model.stages.1.n', 'new']
     same = page_of(first, first)
     assert 'There is none' in same
+    assert 'cannot be compared' not in same
+    fewer = dataclasses.replace(first, pictures=first.pictures[1:])
+    assert 'different pictures' in page_of(first, fewer)
+    assert 'different classes' in page_of(
+        first, dataclasses.replace(first, classes=['x', 'y', 'z'])
+    )
     broken = dataclasses.replace(first, config='import os')
     assert 'cannot be compared' in page_of(first, broken)
 

@@ -21,7 +21,7 @@ from sklearn.metrics import confusion_matrix
 from tnt_backbone.report.boxes import pictures_of
 from tnt_backbone.report.record import recorder_for
 from tnt_backbone.report.record_maps import EXAMPLES
-from tnt_backbone.report.results import Results
+from tnt_backbone.report.results import Results, to_json
 from tnt_backbone.report.summary import summarize
 
 CLASSES = ('a', 'b', 'c', 'd')
@@ -31,7 +31,7 @@ def summary_of(samples, metrics=(), classes=CLASSES):
     """In batches of two, as a test gives them."""
     recorder = recorder_for(samples[0], classes, metrics)
     records = [r for i in range(0, len(samples), 2) for r in recorder.record(samples[i : i + 2])]
-    content = json.loads(json.dumps(records))  # numbers, nothing else
+    content = json.loads(to_json(records))  # numbers, nothing else
     return summarize(
         Results(task=recorder.task, classes=recorder.classes, metrics={}, pictures=content)
     )
@@ -249,5 +249,5 @@ def test_boxes_keep_their_value():
     values[:, 2:] += values[:, :2]
     sample = det_sample(0, values, [0] * 50)
     (record,) = recorder_for(sample, ('a',), ()).record([sample])
-    (picture,) = pictures_of(json.loads(json.dumps([record])))
+    (picture,) = pictures_of(json.loads(to_json([record])))
     np.testing.assert_array_equal(picture.boxes.astype(np.float32), values)

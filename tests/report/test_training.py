@@ -48,6 +48,8 @@ def test_a_resumed_training_is_one_with_what_it_resumed(tmp_path):
     found = read_training(tmp_path)
     assert found.losses['loss'] == [(10, 3.0), (20, 2.0), (30, 1.0), (40, 0.5)]
     assert found.folder.name == '20300103_000000'
+    earlier = read_training(tmp_path, '20300101_000000')
+    assert earlier.losses['loss'] == [(10, 9.0), (20, 9.0)]
 
 
 def test_half_a_line_and_a_loss_that_is_no_number_are_named(tmp_path):

@@ -75,14 +75,14 @@ class ReportHook(Hook):
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Bring the records of all processes together."""
         seconds = time.perf_counter() - self._started
-        size = len(runner.test_loop.dataloader.dataset)
-        records = collect_results(self._records, size, 'cpu')
         peaks = all_gather_object(peak_memory_mb())
-        self._records = []
-        if not is_main_process() or self._has_failed:
-            return
+        loop, mine, self._records = runner.test_loop, self._records, []
+        evaluators = getattr(getattr(loop, 'evaluator', None), 'metrics', None)
+        device = evaluators[0].collect_device if evaluators else 'cpu'  # the way of the metrics
         try:
-            self.results = self._results(runner, records or [], metrics or {}, seconds, peaks)
+            records = collect_results(mine, len(loop.dataloader.dataset), device)
+            if is_main_process() and not self._has_failed:
+                self.results = self._results(runner, records or [], metrics or {}, seconds, peaks)
         except Exception as error:
             self._fail(runner, error)
 

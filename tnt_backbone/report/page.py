@@ -96,6 +96,7 @@ def report_page(
         costs=costs_table(runs),
         examples=[(name, one, *examples_of(one)) for name, one in tested] if pictures else [],
         colours=colours_of(tested),
+        warning=_warning(runs),
         environment=environment_table(runs),
         differences=config_table(runs),
     )
@@ -126,6 +127,17 @@ def number(value: float | None) -> str:
 def share(value: float | None) -> float:
     """Return how much of a cell is filled, from 0 to 1."""
     return 0.0 if value is None or math.isnan(value) else min(max(float(value), 0.0), 1.0)
+
+
+def _warning(runs: Sequence[Run]) -> str:
+    """Return why the numbers of several runs must not be compared, or ``''``."""
+    tested = [run.results for run in runs if run.results]
+    if len({tuple(one.classes) for one in tested}) > 1:
+        return 'The runs have different classes, so their means over classes cannot be compared'
+    names = [sorted(os.path.basename(one.get('path', '')) for one in r.pictures) for r in tested]
+    if any(other != names[0] for other in names[1:]):
+        return 'The runs were tested on different pictures, so their numbers cannot be compared'
+    return ''
 
 
 def numbers_of(

@@ -51,9 +51,9 @@ class DetectionRecorder:
         truth = self._coco_truth(sample) if self.metric else self._pipeline_truth(sample)
         record = {
             **about(sample),
-            'boxes': numbers(boxes),
-            'scores': numbers(as_array(found.scores)),
-            'labels': as_array(found.labels).astype(int).tolist(),
+            'boxes': boxes.astype(np.float32),
+            'scores': as_array(found.scores).astype(np.float32),
+            'labels': as_array(found.labels).astype(np.int32),
             'truth_boxes': [numbers(box, np.float64) for box, *_ in truth],
             'truth_labels': [label for _, label, *_ in truth],
             'truth_areas': [float(area) for _, _, area, *_ in truth],

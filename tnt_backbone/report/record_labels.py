@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .results import about, as_array, numbers
 
 
@@ -53,7 +55,7 @@ class MultiLabelRecorder(ClassificationRecorder):
             {
                 **about(sample),
                 'labels': as_array(sample.gt_label).astype(int).tolist(),
-                'scores': numbers(as_array(sample.pred_score)),
+                'scores': as_array(sample.pred_score).astype(np.float32),
             }
             for sample in outputs
         ]

@@ -59,7 +59,7 @@ class Results:
         unfinished = path.with_suffix('.unfinished')
         content = {item.name: getattr(self, item.name) for item in fields(self)}
         # dumps is several times as fast as dump, and asdict would copy every number
-        unfinished.write_text(json.dumps({'format': FORMAT, **content}), encoding='utf-8')
+        unfinished.write_text(to_json({'format': FORMAT, **content}), encoding='utf-8')
         os.replace(unfinished, path)
         return path
 
@@ -119,10 +119,16 @@ def _check(results: Results) -> None:
             raise InputError(f'picture {number} has a label that is none of {count} classes')
 
 
-def numbers(values: Any, dtype: type = np.float32) -> list[Any]:
+def to_json(content: Any) -> str:
+    """Return JSON; arrays, which take less memory than lists, become lists."""
+    return json.dumps(content, default=lambda array: numbers(array, array.dtype))
+
+
+def numbers(values: Any, dtype: Any = np.float32) -> list[Any]:
     """Return an array as lists of the shortest decimals that give the same ``dtype`` again."""
     array: np.ndarray = np.asarray(values, dtype)
-    return array.astype(str).astype(float).tolist()
+    is_float = np.issubdtype(array.dtype, np.floating)
+    return (array.astype(str).astype(float) if is_float else array).tolist()
 
 
 def finite_or_none(metrics: dict[str, Any]) -> dict[str, float | None]:

@@ -56,7 +56,8 @@ def find_run(path: str | Path) -> Run:
     results = read_results(files[-1]) if files else None
     log = files[-1].parent.parent if files else path
     work_dir = log.parent if files or (path / LOG).is_file() else path
-    training = _training(work_dir, results)
+    until = log.name if log != work_dir else None  # a test measures what was trained before
+    training = _training(work_dir, results, until)
     if results is None and training is None:
         raise MissingFileError(
             f'{path} has no {FILE} of a test and no {LOG} of a training, neither itself nor in '
@@ -69,13 +70,13 @@ def find_run(path: str | Path) -> Run:
     return Run(name, log, results, training, config, _notes(results, training))
 
 
-def _training(work_dir: Path, results: Results | None) -> Training | None:
+def _training(work_dir: Path, results: Results | None, until: str | None) -> Training | None:
     """Return the training of a tested checkpoint, else the one in the work folder."""
     if results and results.checkpoint and Path(results.checkpoint).is_file():
-        training = read_training(Path(results.checkpoint).parent)
+        training = read_training(Path(results.checkpoint).parent, until)
         if training:
             return training
-    return read_training(work_dir)
+    return read_training(work_dir, until)
 
 
 def _notes(results: Results | None, training: Training | None) -> list[str]:

@@ -40,16 +40,22 @@ class Training:
     notes: list[str] = field(default_factory=list)
 
 
-def read_training(folder: Path) -> Training | None:
+def read_training(folder: Path, until: str | None = None) -> Training | None:
     """Return the last training of a work folder, with what it resumed; ``None`` if there is none.
 
     Each start of a training has a log of its own. One that was resumed goes on from the iteration
     at which an earlier one was left.
+
+    Args:
+        folder: The work folder.
+        until: Name of the folder of a log; later ones are left out. mmengine names them by time.
     """
     notes: list[str] = []
     lines: list[dict[str, float]] = []
     last = None
     for log in sorted(folder.glob(f'*/{LOG}'), reverse=True):
+        if until is not None and log.parent.parent.name > until:
+            continue
         found = _read_lines(log, notes)
         steps = [line['step'] for line in found if _is_training(line)]
         if not steps:
