@@ -17,6 +17,7 @@ from ..run.ranks import is_first_on_node, local_rank
 MISTAKE, CRASH = 2, 3  # exit status
 LIBRARIES = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain')
 BUILD = 'build_from_cfg'  # of mmengine's registries; its KeyError is about an unknown type
+EXPORTED = ('.onnx', '.xml')  # files of tnt export
 OTHERS_WAIT = 5.0  # seconds; launchers end a run within them once its first process has failed
 
 
@@ -114,6 +115,21 @@ def require_checkpoint(path: str) -> None:
         f'The checkpoint {path!r} was not found. Checkpoints in its folder: '
         + (', '.join(near) or 'none')
     )
+
+
+def require_trained(path: str) -> None:
+    """Check that a local checkpoint exists, and that it is none of the files of ``tnt export``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is an exported file, which predicts but cannot be looked into.
+    """
+    require_checkpoint(path)
+    if path.endswith(EXPORTED):
+        raise InputError(
+            f'{path} is an exported file, which only predicts. Pass the checkpoint (.pth) that it '
+            'was made from'
+        )
 
 
 def make_folder(path: str | Path, option: str) -> None:
