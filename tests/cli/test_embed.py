@@ -59,12 +59,14 @@ def test_pictures_and_boxes_of_a_file(checkpoint_of, data, tmp_path, capsys):
         (['--score', '0.5'], '--objects'),
         (['--classes', 'cat'], '--objects'),
         (['--batch', '0'], '--batch 0'),
+        ([], r'c\.onnx.*\.pth'),
     ],
     ids=lambda value: ' '.join(value) if isinstance(value, list) else '',
 )
 def test_mistakes_are_named(data, tmp_path, monkeypatch, capsys, arguments, named):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / 'c.pth').write_bytes(b'')
-    status, _, errors = run(capsys, 'c.pth', data / 'val/0.jpg', *arguments)
+    checkpoint = tmp_path / ('c.onnx' if not arguments else 'c.pth')
+    checkpoint.write_bytes(b'')
+    status, _, errors = run(capsys, checkpoint, data / 'val/0.jpg', *arguments)
     assert (status, bool(re.search(named, errors))) == (2, True), errors
     assert 'Traceback' not in errors

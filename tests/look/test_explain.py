@@ -127,7 +127,7 @@ def test_other_methods_need_grad_cam_and_a_classifier(model_of, data, monkeypatc
     with pytest.raises(ImportError, match=r'tnt-backbone\[look\]'):
         explain(model, seen, score=0.3, limit=1, method='gradcam')
     monkeypatch.setattr(model, 'task', 'detection')
-    with pytest.raises(ValueError, match=r"'gradcam'.*detection"):
+    with pytest.raises(ValueError, match=r'--cam gradcam.*detection'):
         explain(model, seen, score=0.3, limit=1, method='gradcam')
 
 

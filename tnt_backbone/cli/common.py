@@ -24,6 +24,7 @@ FULL = {
     errno.EDQUOT: 'Free some of your quota, or write to another folder',
     errno.EROFS: 'Write to another folder',
 }
+EXPORTED = ('.onnx', '.xml')  # files of tnt export
 OTHERS_WAIT = 5.0  # seconds; launchers end a run within them once its first process has failed
 
 
@@ -130,6 +131,21 @@ def require_checkpoint(path: str) -> None:
         f'The checkpoint {path!r} was not found. Checkpoints in its folder: '
         + (', '.join(near) or 'none')
     )
+
+
+def require_trained(path: str) -> None:
+    """Check that a local checkpoint exists, and that it is none of the files of ``tnt export``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is an exported file, which predicts but cannot be looked into.
+    """
+    require_checkpoint(path)
+    if path.endswith(EXPORTED):
+        raise InputError(
+            f'{path} is an exported file, which only predicts. Pass the checkpoint (.pth) that it '
+            'was made from'
+        )
 
 
 def make_folder(path: str | Path, option: str) -> None:

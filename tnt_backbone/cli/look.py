@@ -16,7 +16,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..predict.pictures import UnreadablePictureError, find_pictures
 from ..run.find_config import find_config
-from .common import add_trust, errors_of_the_user, make_folder, make_parser, require_checkpoint
+from .common import add_trust, errors_of_the_user, make_folder, make_parser, require_trained
 
 TOOL = 'tnt look'
 
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     unreadable = 0
     with errors_of_the_user(TOOL):
-        require_checkpoint(args.checkpoint)
+        require_trained(args.checkpoint)
         if args.config:
             find_config(args.config)
         pictures = find_pictures(args.sources)

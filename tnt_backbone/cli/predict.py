@@ -19,10 +19,9 @@ from typing import Any
 from ..errors import InputError
 from ..predict.pictures import UnreadablePictureError, find_pictures
 from ..run.find_config import find_config
-from .common import add_trust, errors_of_the_user, make_parser, require_checkpoint
+from .common import EXPORTED, add_trust, errors_of_the_user, make_parser, require_checkpoint
 
 TOOL = 'tnt predict'
-EXPORTED = ('.onnx', '.xml')  # files of tnt export
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -87,7 +87,7 @@ def explain(
         )
     if method != 'layercam' and model.task != 'classification':
         raise InputError(
-            f'method={method!r} is for classifiers, and this is for {model.task}. Use layercam'
+            f'--cam {method} is for classifiers, and this is for {model.task}. Leave it out'
         )
     size = (seen.tensor.shape[2], seen.tensor.shape[3])
     layer = explained_layer(backbone_of(model), size)
