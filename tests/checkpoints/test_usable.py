@@ -5,7 +5,7 @@ import torch
 
 from tests.faults.hostile import ARCH
 from tnt_backbone import TNT
-from tnt_backbone.checkpoints import load_pretrained
+from tnt_backbone.checkpoints import load_pretrained, usable
 from tnt_backbone.checkpoints.usable import require_finite
 from tnt_backbone.cli import convert_checkpoint
 from tnt_backbone.errors import InputError
@@ -32,6 +32,14 @@ def test_weights_of_a_training_that_diverged_are_refused(tmp_path, tensors, valu
         convert_checkpoint.main([str(path), str(tmp_path / 'out.pth'), '--to', 'official'])
     assert ended.value.code == 2
     assert not (tmp_path / 'out.pth').exists()
+
+
+def test_a_file_of_a_million_names_is_refused_before_they_are_compared(tmp_path, monkeypatch):
+    monkeypatch.setattr(usable, 'MOST_TENSORS', 99)
+    weight = torch.ones(1)
+    torch.save({f'layer{i}': weight for i in range(100)}, tmp_path / 'w.pth')
+    with pytest.raises(InputError, match='has 100 tensors'):
+        load_pretrained(TNT(ARCH), tmp_path / 'w.pth')
 
 
 @pytest.mark.parametrize('dtype', [torch.int64, torch.complex64, torch.bool])

@@ -12,12 +12,13 @@ from PIL import Image
 from tests.new_config import test_labelme as labelme
 from tests.new_config import test_voc as voc
 from tests.new_config import test_yolo as yolo
-from tests.new_config.scenes import MASKS, configure, draw
+from tests.new_config.scenes import draw
 from tests.new_config.test_correct_coco import make as make_coco
 from tests.new_config.test_correct_coco import write as write_coco
 from tnt_backbone.cli import new_config
 from tnt_backbone.data_checks.coco_file import read_coco
 from tnt_backbone.errors import InputError
+from tnt_backbone.new_config.correct_coco import correct_coco
 from tnt_backbone.new_config.labelled import UnusableError
 from tnt_backbone.new_config.labelme import read_labelme
 from tnt_backbone.new_config.labelme_shapes import read_shapes
@@ -263,10 +264,10 @@ def test_image_path_cannot_choose_what_is_read(tmp_path):
 def test_values_with_one_meaning_are_corrected(tmp_path, section, values, corrected):
     content = make_coco(tmp_path)
     content[section][0].update(values)
-    cfg, changes = configure(write_coco(tmp_path / 'all.json', content), config=MASKS)
-    entry = read_coco(cfg.train_dataloader.dataset.ann_file).content[section][0]
+    path, changes = correct_coco(write_coco(tmp_path / 'all.json', content))
+    entry = read_coco(path).content[section][0]
     assert {key: entry[key] for key in corrected} == corrected
-    assert 'all_corrected.json' in changes
+    assert len(changes) == 1
 
 
 @pytest.mark.parametrize(
@@ -278,8 +279,7 @@ def test_names_that_are_lists_reach_the_reader(tmp_path, section, key):
     content = make_coco(tmp_path)
     content[section][0][key] = [1]
     path = write_coco(tmp_path / 'all.json', content)
-    if key == 'supercategory':  # nobody needs it
-        configure(path)
-        return
-    with pytest.raises(InputError, match=key):
-        configure(path)
+    assert correct_coco(path) == (path, [])  # which the reader refuses, if it reads it
+    if key != 'supercategory':
+        with pytest.raises(InputError, match=key):
+            read_coco(path)
