@@ -19,6 +19,8 @@ from .data_folder import list_files, read_text
 
 YAML = ('.yaml', '.yml')
 KEYS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
+SHORT = reprlib.Repr()
+SHORT.maxlevel, SHORT.maxlist, SHORT.maxdict = 2, 3, 3
 DIGITS = 6  # of a number of classes or keypoints
 CLASS_FILES = ('classes.txt', 'obj.names', '_darknet.labels')
 
@@ -150,7 +152,7 @@ def _is_count(value: Any) -> bool:
 
 def _short(value: Any) -> str:
     """Return a value for a message: aliases of YAML can stand for a text without end."""
-    return reprlib.repr(value)
+    return SHORT.repr(value)
 
 
 def _keypoints(content: dict[str, Any], path: Path) -> int | None:
