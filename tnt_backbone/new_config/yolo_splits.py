@@ -5,7 +5,6 @@ darknet's README.
 """
 
 import os
-import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,6 @@ from .data_folder import list_files, read_text
 
 YAML = ('.yaml', '.yml')
 KEYS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
-SHORT = reprlib.Repr()
-SHORT.maxlevel, SHORT.maxlist, SHORT.maxdict = 2, 3, 3
 DIGITS = 6  # of a number of classes or keypoints
 CLASS_FILES = ('classes.txt', 'obj.names', '_darknet.labels')
 
@@ -139,7 +136,7 @@ def _names(content: dict[str, Any], path: Path, folders: list[Path]) -> dict[int
     check_class_names(list(by_number.values()), path)
     if count is not None and str(count) != str(len(by_number)):
         raise InputError(
-            f'{path}: nc is {_short(count)}, but names has {len(by_number)}. Make them equal'
+            f'{path}: nc is {_short(count).strip(chr(39))}, but names has {len(by_number)}. Make them equal'
         )
     return dict(sorted(by_number.items()))
 
@@ -150,9 +147,18 @@ def _is_count(value: Any) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= DIGITS
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, levels: int = 2) -> str:
     """Return a value for a message: aliases of YAML can stand for a text without end."""
-    return SHORT.repr(value)
+    if isinstance(value, dict | list) and not levels:
+        return '...'
+    if isinstance(value, dict):
+        pairs = [f'{_short(k, 0)}: {_short(v, levels - 1)}' for k, v in list(value.items())[:4]]
+        return '{' + ', '.join(pairs) + (', ...}' if len(value) > 4 else '}')
+    if isinstance(value, list):
+        parts = [_short(entry, levels - 1) for entry in value[:4]]
+        return '[' + ', '.join(parts) + (', ...]' if len(value) > 4 else ']')
+    text = repr(value)
+    return text if len(text) <= 60 else f'{text[:57]}...'
 
 
 def _keypoints(content: dict[str, Any], path: Path) -> int | None:
