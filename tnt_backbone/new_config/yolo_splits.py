@@ -134,10 +134,9 @@ def _names(content: dict[str, Any], path: Path, folders: list[Path]) -> dict[int
     if len(by_number) < len(names):
         raise InputError(f'{path}: names has two names for one number. Keep one')
     check_class_names(list(by_number.values()), path)
-    if count is not None and str(count) != str(len(by_number)):
-        raise InputError(
-            f'{path}: nc is {_short(count).strip(chr(39))}, but names has {len(by_number)}. Make them equal'
-        )
+    if count is not None and not (_is_count(count) and int(str(count)) == len(by_number)):
+        given = count if _is_count(count) else _short(count)
+        raise InputError(f'{path}: nc is {given}, but names has {len(by_number)}. Make them equal')
     return dict(sorted(by_number.items()))
 
 
