@@ -289,7 +289,7 @@ def test_a_fault_of_a_library_keeps_its_traceback_after_a_short_log(run, tiny_co
 )
 def test_a_slip_of_the_pen_is_answered_with_what_was_meant(fails, tiny_config, option, meant):
     said = fails('train.py', tiny_config, '--from-scratch', '--cfg-options', option)
-    assert f'Did you mean {meant}' in said
+    assert meant in said.partition('Did you mean ')[2]
 
 
 def test_an_argument_that_a_class_does_not_have_is_a_mistake_in_the_config(fails, tiny_config):
