@@ -41,7 +41,12 @@ html_show_sphinx = False
 
 
 # Pages of the site that lie at the top of the repository
-TOP = {'README': 'readme', 'CONTRIBUTING': 'contributing', 'CHANGELOG': 'changelog'}
+TOP = {
+    'README': 'readme',
+    'SECURITY': 'security',
+    'CONTRIBUTING': 'contributing',
+    'CHANGELOG': 'changelog',
+}
 LINKS = {f']({name}.md': f']({page}.md' for name, page in TOP.items()} | {
     '](docs/': '](../',
     '](LICENSE)': '](../../LICENSE)',
@@ -70,6 +75,12 @@ def write_pages(app: Sphinx) -> None:
     (GENERATED / 'commands.md').write_text('\n'.join(parts), encoding='utf-8')
 
 
+def link_pages(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Let links to the top of the repository lead to the pages made from those files."""
+    for name, page in TOP.items():
+        source[0] = source[0].replace(f'](../{name}.md', f'](generated/{page}.md')
+
+
 def write_llms(app: Sphinx, error: Exception | None) -> None:
     """Write ``llms.txt``: the pages, each with its first sentence (https://llmstxt.org)."""
     lines = ['# tnt_backbone', '', '> Transformer-in-Transformer backbones for OpenMMLab.', '']
@@ -87,4 +98,5 @@ def write_llms(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect('builder-inited', write_pages)
+    app.connect('source-read', link_pages)
     app.connect('build-finished', write_llms)

@@ -34,7 +34,9 @@ DETECTOR = dict(
             ),
             bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
         ),
-        test_cfg=dict(nms_pre=10, score_thr=0.0, nms=dict(type='nms'), max_per_img=5),
+        test_cfg=dict(
+            nms_pre=10, score_thr=0.0, nms=dict(type='nms', iou_threshold=0.5), max_per_img=5
+        ),
     ),
     test_dataloader=dict(
         dataset=dict(type='CocoDataset', metainfo=dict(classes=('box', 'disc')), pipeline=PIPELINE)

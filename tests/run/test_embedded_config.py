@@ -203,6 +203,16 @@ def test_data_and_metrics_of_our_configs_need_no_trust(name):
         ('ann_file', dict(ann_file='http://example.org/a.json'), {}),
         ('type', {}, dict(type='builtins.exec')),
         ('ann_file', {}, dict(ann_file='data.pickle')),
+        ('ann_file', dict(ann_file='data.pkl.gz'), {}),
+        ('ann_file', dict(ann_file='data.npy'), {}),
+        # numpy.load with pickles, whatever the file is called
+        ('type', dict(type='OpenImagesDataset', hierarchy_file='data.txt'), {}),
+        (
+            'decode_backend',
+            dict(pipeline=[dict(type='LoadImageFromFile', decode_backend='pickle')]),
+            {},
+        ),
+        ('classes', dict(metainfo=dict(classes='http://example.org/names.txt')), {}),
         ('collate_fn', {}, {}),
     ],
 )
@@ -225,3 +235,42 @@ def test_an_evaluator_writes_no_file_of_its_own():
 def test_a_config_without_metrics_is_named():
     with pytest.raises(UntrustedConfigError, match='test_evaluator'):
         trusted_test_config(written())
+
+
+def test_the_data_of_a_test_are_local_files():
+    """A backend of mmengine puts a folder of the config's choice before Python's own."""
+    backend = dict(backend='memcached', server_list_cfg='a', client_cfg='b', sys_path='data')
+    pipeline = [dict(type='LoadImageFromFile', backend_args=backend)]
+    dataset = dict(type='CocoDataset', backend_args=backend, pipeline=pipeline)
+    text = written(test_dataloader=dict(dataset=dataset), test_evaluator=dict(type='CocoMetric'))
+    kept = trusted_test_config(text)
+    assert 'memcached' not in kept.pretty_text
+
+
+@pytest.mark.parametrize(
+    'other',
+    [
+        dict(default_scope=['mmdet']),
+        dict(model=[]),
+        dict(model=dict(type='RetinaNet', init_cfg=5)),
+        dict(model=dict(type='RetinaNet', init_cfg=[5])),
+        dict(test_dataloader='text'),
+        dict(test_dataloader=dict(dataset=dict(datasets=5))),
+        dict(custom_imports=dict(imports=5)),
+        dict(custom_imports=dict(imports=['mmdet.nowhere'])),
+        dict(custom_imports=dict(imports=['mmdet.'])),
+    ],
+)
+def test_a_config_of_another_structure_is_refused(other):
+    content = dict(default_scope='mmdet', model=dict(type='RetinaNet'), **{}) | other
+    text = ''.join(f'{key} = {value!r}\n' for key, value in content.items())
+    with pytest.raises(UntrustedConfigError):
+        trusted_test_config(text)
+
+
+@pytest.mark.parametrize(
+    'text', ['a = 1\0', "a = '\ud800'", 'a = [' * 300, 'a = {[]: 1}', '\ufeff']
+)
+def test_a_text_that_is_no_config_is_refused(text):
+    with pytest.raises(UntrustedConfigError):
+        trusted_config(text)

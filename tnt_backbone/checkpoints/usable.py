@@ -9,6 +9,8 @@ from torch import Tensor
 from ..errors import InputError
 from .archive import ALWAYS_ALLOWED, MOST_EXPANSION
 
+MOST_TENSORS = 100_000  # the largest models have some thousands
+
 
 def fault_of(tensor: Tensor) -> str | None:
     """Return why a tensor cannot be copied into a model as it is, or ``None``."""
@@ -33,6 +35,11 @@ def require_moderate(tensors: Mapping[str, Tensor], path: str) -> None:
     Raises:
         ValueError: If they do.
     """
+    if len(tensors) > MOST_TENSORS:
+        raise InputError(
+            f'{path} has {len(tensors)} tensors, and {MOST_TENSORS} are the most that is read. It '
+            'is no checkpoint of a model'
+        )
     stored = Path(path).stat().st_size
     copied = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     if copied > max(MOST_EXPANSION * stored, ALWAYS_ALLOWED):

@@ -216,7 +216,9 @@ def message_of(error: Exception) -> str | None:
             'pip uninstall -y opencv-python opencv-python-headless; pip install '
             "'opencv-python-headless<5'"
         )
-    if isinstance(error, KeyError | TypeError) and frames and frames[-1].name == BUILD:
+    names = [frame.name for frame in frames]
+    # an argument that a class does not have, or that its base class does not have
+    if BUILD in names and names[-1] in (BUILD, '__init__'):
         from ..run.build_errors import explain
 
         return explain(error)

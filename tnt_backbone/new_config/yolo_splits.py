@@ -5,7 +5,6 @@ darknet's README.
 """
 
 import os
-import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,10 +134,9 @@ def _names(content: dict[str, Any], path: Path, folders: list[Path]) -> dict[int
     if len(by_number) < len(names):
         raise InputError(f'{path}: names has two names for one number. Keep one')
     check_class_names(list(by_number.values()), path)
-    if count is not None and str(count) != str(len(by_number)):
-        raise InputError(
-            f'{path}: nc is {_short(count)}, but names has {len(by_number)}. Make them equal'
-        )
+    if count is not None and not (_is_count(count) and int(str(count)) == len(by_number)):
+        given = count if _is_count(count) else _short(count)
+        raise InputError(f'{path}: nc is {given}, but names has {len(by_number)}. Make them equal')
     return dict(sorted(by_number.items()))
 
 
@@ -148,9 +146,18 @@ def _is_count(value: Any) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= DIGITS
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, levels: int = 2) -> str:
     """Return a value for a message: aliases of YAML can stand for a text without end."""
-    return reprlib.repr(value)
+    if isinstance(value, dict | list) and not levels:
+        return '...'
+    if isinstance(value, dict):
+        pairs = [f'{_short(k, 0)}: {_short(v, levels - 1)}' for k, v in list(value.items())[:4]]
+        return '{' + ', '.join(pairs) + (', ...}' if len(value) > 4 else '}')
+    if isinstance(value, list):
+        parts = [_short(entry, levels - 1) for entry in value[:4]]
+        return '[' + ', '.join(parts) + (', ...]' if len(value) > 4 else ']')
+    text = repr(value)
+    return text if len(text) <= 60 else f'{text[:57]}...'
 
 
 def _keypoints(content: dict[str, Any], path: Path) -> int | None:

@@ -1,54 +1,42 @@
 """What mmengine says about a part of a config that it cannot build, and what was meant."""
 
-import importlib
 import re
-import sys
 
 from ..near_names import did_you_mean
 
-UNKNOWN = re.compile(r"^'?([\w.]+) is not in the (?:[\w-]+::)?([\w ]+) registry")
-# of parts in parts, the innermost
-UNEXPECTED = re.compile(
-    r"class `(\w+)` in ([\w/.-]+)\.py: (?!class).*unexpected keyword argument '(\w+)'"
+UNKNOWN = re.compile(r'^([\w.]+) is not in the (?:[\w-]+::)?([\w ]+) registry')
+ARGUMENT = re.compile(
+    r"(\w+)(?:\.__init__)?\(\) (?:got an unexpected keyword argument '(\w+)'|missing \d+ required)"
 )
+ALIKE = 0.6  # of types: their names are short
 
 
 def explain(error: Exception) -> str | None:
     """Return a message about a mistake in a config, or ``None`` for a fault of a program.
 
     Args:
-        error: A KeyError or TypeError that ``build_from_cfg`` of mmengine raised.
+        error: What was raised while ``build_from_cfg`` of mmengine built a part.
     """
     text = str(error.args[0]) if error.args else ''
-    if isinstance(error, KeyError):
-        found = UNKNOWN.match(text)
-        question = _meant_type(*found.groups()) if found else ''
-        return f'in the config: {text}{question}'
-    if found := UNEXPECTED.search(text):
-        return f'in the config: {text}.{_meant_argument(*found.groups())}'
-    return f'in the config: {text}' if 'missing' in text and 'argument' in text else None
+    if isinstance(error, KeyError) and (unknown := UNKNOWN.match(text)):
+        return f'in the config: {text}{_meant_type(*unknown.groups())}'
+    if isinstance(error, TypeError) and (wrong := ARGUMENT.search(text)):
+        kind, argument = wrong.groups()
+        question = _meant_argument(kind, argument) if argument else ''
+        return f'in the config: {text}.{question}'
+    return None
 
 
 def _meant_type(name: str, registry: str) -> str:
-    from .overrides import registries
+    from .overrides import registered
 
-    known = [
-        known
-        for root in registries()
-        if root.name == registry
-        for node in (root, *root.children.values())
-        for known in node.module_dict
-    ]
-    return did_you_mean(name.rpartition('.')[2], known)
+    known = [key for root, key, _ in registered() if root == registry]
+    return did_you_mean(name.rpartition('.')[2], known, alike=ALIKE)
 
 
-def _meant_argument(kind: str, place: str, name: str) -> str:
-    from .overrides import arguments_of_class
+def _meant_argument(kind: str, name: str) -> str:
+    from .overrides import arguments_of_class, registered
 
-    module = sys.modules.get(place.replace('/', '.'))
-    if module is None:
-        try:
-            module = importlib.import_module(place.replace('/', '.'))
-        except ImportError:
-            return ''
-    return did_you_mean(name, arguments_of_class(getattr(module, kind, None)))
+    found = {argument for _, key, part in registered() if key == kind
+             for argument in arguments_of_class(part)}  # fmt: skip
+    return did_you_mean(name, found)

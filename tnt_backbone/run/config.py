@@ -11,7 +11,6 @@ from mmengine.config import Config
 
 from ..errors import InputError
 from .find_config import find_config
-from .overrides import require_known_keys
 
 # files whose lines say nothing about a mistake in a config
 LOADERS = (
@@ -72,7 +71,10 @@ def complete_config(
     Raises:
         ValueError: If the options do not fit the config.
     """
-    require_known_keys(cfg, options or {})
+    if options:
+        from .overrides import require_known_keys  # late: it needs mmengine's Runner
+
+        require_known_keys(cfg, options)
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError) as error:

@@ -65,6 +65,14 @@ def registries() -> Iterator[Registry]:
     yield from (value for value in vars(registry).values() if isinstance(value, Registry))
 
 
+def registered() -> Iterator[tuple[str, str, Any]]:
+    """Yield the name of the registry, the type and the class of all that is registered."""
+    for root in registries():
+        for node in (root, *root.children.values()):
+            for key, part in node.module_dict.items():
+                yield root.name, key, part
+
+
 def arguments_of(part: dict[str, Any]) -> set[str]:
     """Return the arguments of the class that a part of a config names; none if it is not known."""
     kind = part.get('type')
