@@ -9,6 +9,8 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 MISTAKE = 2  # exit status, see tnt_backbone/cli/common.py
 RESUMABLE = 75  # exit status: ended early on request, see tnt_backbone/engine/stop_on_signal.py
@@ -72,11 +74,17 @@ def max_restarts() -> int:
     return int(text)
 
 
-def adapt_agent() -> None:
-    """Teach torchrun which failures are final, and to wait while checkpoints are saved."""
+def adapt_agent() -> dict:
+    """Teach torchrun which failures are final, and to wait while checkpoints are saved.
+
+    Returns:
+        A dict, for the exit status of each process that was asked to end.
+    """
     from torch.distributed.launcher import api
 
     class Agent(api.LocalElasticAgent):
+        ended: ClassVar[dict] = {}  # exit status by rank, after a request
+
         def _monitor_workers(self, worker_group):
             result = super()._monitor_workers(worker_group)
             # a mistake would be made again; who asked a process to end wants it to stay ended
@@ -89,9 +97,12 @@ def adapt_agent() -> None:
         def _shutdown(self, death_sig=signal.SIGTERM):
             if self._pcontext and death_sig in REQUESTS:
                 self._pcontext.close(death_sig, SAVE_SECONDS)  # torch would wait for 30 s
+                for rank, handler in self._pcontext.subprocess_handlers.items():
+                    self.ended[rank] = handler.proc.returncode
             super()._shutdown(death_sig)
 
     api.LocalElasticAgent = Agent
+    return Agent.ended
 
 
 def describe(failures: dict) -> tuple[str, int]:
@@ -139,7 +150,7 @@ def main() -> None:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    adapt_agent()
+    ended = adapt_agent()
     os.environ['TNT_LAUNCHER_PID'] = str(os.getpid())  # read in tnt_backbone/run/processes.py
     os.environ['TNT_RUN_STARTED'] = str(time.time_ns())  # read in tnt_backbone/run/resume.py
     options = [
@@ -151,7 +162,19 @@ def main() -> None:
     try:
         run.main([*options, tool, '--launcher=pytorch', *arguments])
     except SignalException as error:  # torchrun has passed it on, and waited for the processes
-        sys.exit(RESUMABLE if error.sigval in REQUESTS else 128 + error.sigval)
+        if error.sigval not in REQUESTS:
+            sys.exit(128 + error.sigval)
+        # a process that was still starting had nothing to save
+        expected = (0, RESUMABLE, -error.sigval)
+        failures = {
+            rank: SimpleNamespace(exitcode=code, timestamp=0)
+            for rank, code in ended.items()
+            if code not in expected
+        }
+        text, status = describe(failures) if failures else ('', RESUMABLE)
+        if text:
+            print(f'{Path(tool).name}, asked to end: {text}', file=sys.stderr)
+        sys.exit(status)
     except ChildFailedError as error:  # torchrun's own traceback would bury the message
         text, status = describe(error.failures)
         if status != RESUMABLE:

@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper
 
 from tests.engine.toy_run import ToyModel, toy_runner
+from tnt_backbone.engine import not_finite
 from tnt_backbone.engine.not_finite import NotFiniteHook, random_state, set_random_state
 from tnt_backbone.errors import InputError, NotFiniteError
 
@@ -69,6 +70,15 @@ def test_the_training_stops_before_the_weights_are_spoiled(tmp_path, value, only
     assert sorted(path.name for path in tmp_path.glob('iter_*')) == [
         f'iter_{i}.pth' for i in (1, 2, 3)
     ]
+
+
+@pytest.mark.parametrize('only_gradient', [True, False])
+def test_a_process_says_when_the_cause_is_elsewhere(tmp_path, monkeypatch, only_gradient):
+    """The gradients are those of all processes, the losses are its own."""
+    monkeypatch.setattr(not_finite, 'get_world_size', lambda: 2)
+    with pytest.raises(NotFiniteError) as error:
+        train(tmp_path, Spoil({3}, only_gradient=only_gradient), NotFiniteHook())
+    assert ('another process' in str(error.value)) == only_gradient
 
 
 def test_what_is_kept_repeats_the_iteration(tmp_path):

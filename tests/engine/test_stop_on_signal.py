@@ -1,14 +1,18 @@
 """Requests to end that come twice, or while another process saves."""
 
+import multiprocessing
 import os
 import signal
+import time
 
 import pytest
+import torch
 from torch import distributed
 
 from tests.engine.toy_run import Act, toy_runner
 from tnt_backbone.engine import stop_on_signal
 from tnt_backbone.engine.stop_on_signal import StopOnSignalHook
+from tnt_backbone.run.reliability import make_reliable
 
 
 def train(folder, *actions):
@@ -70,3 +74,40 @@ def test_the_other_processes_wait_for_the_one_that_saves(monkeypatch):
         monkeypatch.setattr(stop_on_signal, 'is_main_process', lambda is_main=is_main: is_main)
         StopOnSignalHook()._wait_for_the_save()
     assert calls == [('set', stop_on_signal.SAVED), ('wait', stop_on_signal.SAVED)]
+
+
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_data_workers_live_on_when_their_whole_group_is_asked(tmp_path, monkeypatch, by_epoch):
+    """As by torchrun, whose signal goes to all processes of the group, and by a scheduler."""
+    monkeypatch.setattr(torch.utils.data._utils, 'MP_STATUS_CHECK_INTERVAL', 0.1)
+
+    def ask_all(runner):
+        for child in multiprocessing.active_children():
+            for number in (*stop_on_signal.SIGNALS, *stop_on_signal.SIGNALS):
+                os.kill(child.pid, number)
+        terminate(runner)
+
+    runner = toy_runner(tmp_path, by_epoch=by_epoch, end=9, workers=2, scores=[0.5] * 9)
+    make_reliable(runner)
+    runner.register_hook(Act(2, ask_all))
+    with pytest.raises(SystemExit) as ended:
+        runner.train()
+    assert ended.value.code == 75
+    assert (tmp_path / 'iter_3.pth').is_file() != by_epoch
+
+
+def test_a_worker_ends_at_a_later_request(monkeypatch):
+    monkeypatch.setattr(stop_on_signal, 'AGAIN', 0.2)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        stop_on_signal.leave_requests_to_the_process()
+        os.write(writer, b'.')
+        while True:
+            time.sleep(0.01)
+    os.read(reader, 1)
+    os.kill(child, signal.SIGTERM)
+    time.sleep(0.4)
+    assert os.waitpid(child, os.WNOHANG) == (0, 0)
+    os.kill(child, signal.SIGUSR1)
+    assert os.waitpid(child, 0)[1] == signal.SIGUSR1

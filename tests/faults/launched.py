@@ -59,7 +59,7 @@ class Launched:
         """What this run has written."""
         return self.text()[self.before :]
 
-    def wait_for(self, pattern, seconds=240):
+    def wait_for(self, pattern, seconds=600):
         """Wait until the run writes something; return whether it did before it ended."""
         end = time.monotonic() + seconds
         while not re.search(pattern, self.output()):

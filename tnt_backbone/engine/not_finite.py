@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
@@ -133,6 +133,8 @@ class NotFiniteHook(Hook):
         self._in_a_row += 1
         losses = ', '.join(f'{name}={value.tolist()}' for name, value in self._losses.items())
         text = f'iteration {runner.iter + 1}: {what} not finite ({losses})'
+        if get_world_size() > 1 and all(_is_number(loss.sum()) for loss in self._losses.values()):
+            text += '. These losses are finite, so the cause is in the batch of another process'
         kept = self._keep() if self._kept < KEPT else 'not kept'
         spoiled = _not_finite_tensors(runner.model)
         if self.action == 'skip' and self._in_a_row < self.max_skipped and not spoiled:

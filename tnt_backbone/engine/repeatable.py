@@ -20,6 +20,7 @@ from mmengine.runner import Runner
 from torch.utils.data import get_worker_info
 
 from ..errors import InputError
+from .stop_on_signal import leave_requests_to_the_process
 
 STEP, BATCH = 0, 1  # what random numbers are for: an iteration of the network, a batch of data
 
@@ -90,6 +91,7 @@ def seed_worker(
     """
     if is_quiet and worker_id != 0:
         warnings.simplefilter('ignore')
+    leave_requests_to_the_process()
     worker = get_worker_info()
     if worker is not None:
         _attach(worker.dataset, seed=seed, rank=rank, epoch=epoch)

@@ -8,7 +8,8 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from mmengine.dist import is_distributed, is_main_process
+from mmengine.dataset import worker_init_fn
+from mmengine.dist import get_rank, is_distributed, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
@@ -19,6 +20,47 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # schedulers send the first, slurm's
 AGAIN = 10.0  # seconds; a scheduler and the launcher may both send the same request
 SAVE_SECONDS = 600.0  # for which the other processes wait for the one that saves
 KEY, SAVED = 'tnt_backbone_stop_at', 'tnt_backbone_stop_saved'
+
+
+def leave_requests_to_the_process() -> None:
+    """Let a data worker live on when all processes are asked to end.
+
+    torchrun and schedulers send the signals to the data workers, too. PyTorch's workers would end,
+    and the process could not finish its iteration.
+    """
+    asked_at: float | None = None
+
+    def note(number: int, frame: Any) -> None:
+        nonlocal asked_at
+        if asked_at is None:
+            asked_at = time.monotonic()
+            signal.alarm(int(SAVE_SECONDS))  # ends the worker if nothing else does
+        elif time.monotonic() - asked_at > AGAIN:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    for number in SIGNALS:
+        signal.signal(number, note)
+
+
+def calm_worker(worker_id: int, **arguments: Any) -> None:
+    """Seed a data worker as mmengine does, and let it live on when its process is asked to end."""
+    worker_init_fn(worker_id, **arguments)
+    leave_requests_to_the_process()
+
+
+def keep_workers_at_work(runner: Runner) -> None:
+    """Let the data workers of the evaluation live on when their process is asked to end."""
+    loader = runner._val_dataloader
+    if isinstance(loader, dict) and loader.get('num_workers') and 'worker_init_fn' not in loader:
+        function: Any = calm_worker
+        loader['worker_init_fn'] = {
+            'type': function,
+            'num_workers': loader['num_workers'],
+            'rank': get_rank(),
+            'seed': runner.seed,
+            'disable_subprocess_warning': loader.pop('disable_subprocess_warning', False),
+        }
 
 
 @HOOKS.register_module()
@@ -53,7 +95,7 @@ class StopOnSignalHook(Hook):
         is_first = self._asked is None and os.getpid() == self._process
         if is_first:
             self._asked, self._asked_at = number, time.monotonic()
-        # a data worker has inherited this; it ends, as the process will that has it
+        # a child has inherited this
         elif os.getpid() != self._process or time.monotonic() - self._asked_at > AGAIN:
             signal.signal(number, self._before[number])
             os.kill(os.getpid(), number)

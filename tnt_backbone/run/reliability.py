@@ -6,7 +6,7 @@ from ..engine.missed_evaluation import MissedEvaluationHook
 from ..engine.not_finite import NotFiniteHook
 from ..engine.repeatable import make_repeatable
 from ..engine.safe_checkpoint import make_checkpoints_safe
-from ..engine.stop_on_signal import StopOnSignalHook
+from ..engine.stop_on_signal import StopOnSignalHook, keep_workers_at_work
 from ..engine.stuck import StuckHook
 
 
@@ -14,6 +14,7 @@ def make_reliable(runner: Runner) -> None:
     """Save checkpoints safely, seed by the place, and add hooks that the config does not name."""
     make_checkpoints_safe(runner)
     make_repeatable(runner)
+    keep_workers_at_work(runner)
     there = {type(hook) for hook in runner.hooks}
     for hook in (
         NotFiniteHook(runner.cfg.get('not_finite', 'stop')),
