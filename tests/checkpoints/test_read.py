@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tnt_backbone.checkpoints.read import read_tensors
+from tnt_backbone.checkpoints.read import read_meta, read_tensors
 
 AVERAGES = ('state_dict_ema', 'model_ema')  # of the weights; what was evaluated
 
@@ -29,3 +29,22 @@ def test_wrappers_are_removed(tmp_path, wrapper, prefix):
         'weight': [1, 1],
         'bias': [0, 0],
     }
+
+
+@pytest.mark.parametrize('new_format', [True, False])
+def test_both_of_torchs_formats_are_read(tmp_path, new_format):
+    path = tmp_path / 'w.pth'
+    weight = torch.arange(6.0).reshape(2, 3)
+    content = {'state_dict': {'weight': weight}, 'meta': {'epoch': 3}}
+    torch.save(content, path, _use_new_zipfile_serialization=new_format)
+    assert torch.equal(read_tensors(str(path))['weight'], weight)
+    assert read_meta(str(path)) == {'epoch': 3}
+
+
+@pytest.mark.parametrize(
+    'content', [{}, {'epoch': 3}, [1], {'state_dict': {'weight': 'no tensor'}}]
+)
+def test_a_file_without_tensors_is_named(tmp_path, content):
+    torch.save(content, tmp_path / 'w.pth')
+    with pytest.raises(ValueError, match=r'w\.pth holds no weights'):
+        read_tensors(str(tmp_path / 'w.pth'))
