@@ -70,8 +70,9 @@ def test_bad_taps_are_refused():
             T2TViT('7', out_type=out_type, taps=())
     with pytest.raises(ValueError, match=r"taps=.*\['split3'\].*\('split1', 'split2'\).*\b6\b"):
         T2TViT('7', taps=('split1', 'split3', 3, 6))
-    with pytest.raises(ValueError, match=r"taps=.*\['split1'\].*out_type='raw'"):
-        T2TViT('7', out_type='raw', taps=('split1', 6))
+    for out_type in ('raw', 'cls_token', 'avg_featmap', 'featmap'):
+        with pytest.raises(ValueError, match=rf"taps=.*\['split1'\].*out_type='{out_type}'.*\b6\b"):
+            T2TViT('7', out_type=out_type, taps=('split1', 6))
 
 
 def test_an_unknown_token_attention_is_refused():
@@ -102,7 +103,8 @@ def test_a_class_token_output_is_the_one_among_all():
     outputs = []
     for out_type in ('cls_token', 'raw'):
         torch.manual_seed(0)
-        backbone = T2TViT(arch, img_size=32, out_type=out_type).eval()
+        # a text of its own, as those that are read from files
+        backbone = T2TViT(arch, img_size=32, out_type=''.join(list(out_type))).eval()
         outputs.append(backbone(torch.randn(2, 3, 48, 64))[0])
         only_last = [False, False, out_type == 'cls_token']
         assert [block.class_token_only for block in backbone.blocks] == only_last
