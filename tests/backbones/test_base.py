@@ -155,7 +155,7 @@ def test_tokens_become_what_out_type_names():
         'raw': tokens,
     }
     for out_type, output in expected.items():
-        backbone = TNT(TINY, img_size=32, out_type=out_type)
+        backbone = TNT(TINY, img_size=32, out_type=''.join(list(out_type)))
         torch.testing.assert_close(backbone._format_tokens(tokens, (2, 3)), output)
 
 

@@ -70,8 +70,9 @@ def test_bad_taps_are_refused():
             T2TViT('7', out_type=out_type, taps=())
     with pytest.raises(ValueError, match=r"taps=.*\['split3'\].*\('split1', 'split2'\).*\b6\b"):
         T2TViT('7', taps=('split1', 'split3', 3, 6))
-    with pytest.raises(ValueError, match=r"taps=.*\['split1'\].*out_type='raw'"):
-        T2TViT('7', out_type='raw', taps=('split1', 6))
+    for out_type in ('raw', 'cls_token', 'avg_featmap', 'featmap'):
+        with pytest.raises(ValueError, match=rf"taps=.*\['split1'\].*out_type='{out_type}'.*\b6\b"):
+            T2TViT('7', out_type=out_type, taps=('split1', 6))
 
 
 def test_an_unknown_token_attention_is_refused():
@@ -95,3 +96,16 @@ def test_the_token_module_has_a_rate_of_its_own(token_attention):
         rates = [module.p for module in attention.modules() if isinstance(module, nn.Dropout)]
         assert rates == [0.3, 0.3]  # of attention's projection, and of the MLP's
     assert backbone.pos_drop.p == 0.2
+
+
+def test_a_class_token_output_is_the_one_among_all():
+    arch = dict(token_dims=8, depth=3, embed_dims=16, num_heads=2)
+    outputs = []
+    for out_type in ('cls_token', 'raw'):
+        torch.manual_seed(0)
+        # a text of its own, as those that are read from files
+        backbone = T2TViT(arch, img_size=32, out_type=''.join(list(out_type))).eval()
+        outputs.append(backbone(torch.randn(2, 3, 48, 64))[0])
+        only_last = [False, False, out_type == 'cls_token']
+        assert [block.class_token_only for block in backbone.blocks] == only_last
+    torch.testing.assert_close(outputs[0], outputs[1][:, 0])

@@ -61,6 +61,9 @@ def test_a_class_token_output_is_the_one_among_all(kwargs):
         torch.manual_seed(0)
         backbone = TNT(TINY, img_size=48, out_type=out_type, **kwargs)
         outputs.append(backbone(torch.randn(2, 3, 48, 64))[0])
+        only_last = out_type == 'cls_token' and 'se' not in kwargs  # whose gate reads all tokens
+        found = [block.sentence_block.class_token_only for block in backbone.blocks]
+        assert found == [False, False, False, only_last]
     torch.testing.assert_close(outputs[0], outputs[1][:, 0])
 
 

@@ -290,7 +290,7 @@ def test_missing_tensors_are_an_error_unless_allowed(tmp_path, log):
     torch.save({key: value for key, value in state.items() if key != missing}, tmp_path / 'w.pth')
     for load in (load_pretrained, select_tensors):
         with pytest.raises(ValueError, match=missing):
-            load(TNT(OURS, img_size=32), str(tmp_path / 'w.pth'))
+            load(backbone=TNT(OURS, img_size=32), checkpoint=str(tmp_path / 'w.pth'))
     log.clear()
     backbone = TNT(
         OURS,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tnt_backbone.checkpoints import archive as archive_checks
-from tnt_backbone.checkpoints.read import read_tensors
+from tnt_backbone.checkpoints.read import read_meta, read_tensors
 from tnt_backbone.errors import InputError
 
 AVERAGES = ('state_dict_ema', 'model_ema')  # of the weights; what was evaluated
@@ -128,3 +128,22 @@ def test_metadata_may_be_anything(tmp_path):
     content = OrderedDict(weight=torch.ones(1))
     content._metadata = 5
     assert list(read_tensors(str(saved(tmp_path, content)))) == ['weight']
+
+
+@pytest.mark.parametrize('new_format', [True, False])
+def test_both_of_torchs_formats_are_read(tmp_path, new_format):
+    path = tmp_path / 'w.pth'
+    weight = torch.arange(6.0).reshape(2, 3)
+    content = {'state_dict': {'weight': weight}, 'meta': {'epoch': 3}}
+    torch.save(content, path, _use_new_zipfile_serialization=new_format)
+    assert torch.equal(read_tensors(str(path))['weight'], weight)
+    assert read_meta(str(path)) == {'epoch': 3}
+
+
+@pytest.mark.parametrize(
+    'content', [{}, {'epoch': 3}, [1], {'state_dict': {'weight': 'no tensor'}}]
+)
+def test_a_file_without_tensors_is_named(tmp_path, content):
+    torch.save(content, tmp_path / 'w.pth')
+    with pytest.raises(ValueError, match=r'w\.pth holds no weights'):
+        read_tensors(str(tmp_path / 'w.pth'))

@@ -1,6 +1,7 @@
 """A COCO file is read once, and again when it has changed."""
 
 import json
+from dataclasses import FrozenInstanceError
 
 import pytest
 
@@ -31,6 +32,8 @@ def test_a_file_is_parsed_once(coco_root, parses):
     assert first.names == ['box', 'disc']
     assert sorted(first.images) == [0, 1, 2, 3]
     assert [box['id'] for box in first.boxes] == [10, 11, 12, 13]
+    with pytest.raises(FrozenInstanceError):  # all readers share it
+        first.boxes = []
 
 
 def test_a_changed_file_is_parsed_again(coco_root, parses):
