@@ -13,7 +13,8 @@ from mmdet.datasets import CocoDataset
 from mmengine.registry import init_default_scope
 from pycocotools import mask as coco_mask
 
-from tnt_backbone.data_checks.coco import _looks_like_corners, _mask_fault, check_coco
+from tnt_backbone.data_checks.coco import _looks_like_corners, check_coco
+from tnt_backbone.data_checks.coco_masks import find_mask_fault
 
 
 def dataset(root, **kwargs):
@@ -234,10 +235,10 @@ def test_boxes_without_a_mask_where_masks_are_read(coco_root):
 )
 def test_run_lengths_are_of_the_size_of_their_image(mask, size):
     runs = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
-    box = {'image_id': 1, 'segmentation': {**runs, 'counts': runs['counts'].decode()}}
+    written = {**runs, 'counts': runs['counts'].decode()}
     for height, width in (size, mask.shape):
-        file = SimpleNamespace(images={1: {'height': height, 'width': width}})
-        assert _mask_fault(box, file) == ((height, width) != mask.shape)
+        fault = find_mask_fault(written, height, width)
+        assert (fault is not None) == ((height, width) != mask.shape)
 
 
 POLYGONS = {
@@ -263,8 +264,7 @@ POLYGONS = {
 
 @pytest.mark.parametrize(('segmentation', 'fault'), POLYGONS.values(), ids=POLYGONS)
 def test_which_masks_pycocotools_reads(segmentation, fault):
-    file = SimpleNamespace(images={1: {'height': 9, 'width': 9}})
-    assert _mask_fault({'image_id': 1, 'segmentation': segmentation}, file) == fault
+    assert (find_mask_fault(segmentation, 9, 9) is not None) == fault
     if segmentation and not fault:
         runs = coco_mask.frPyObjects(segmentation, 9, 9)
         assert coco_mask.decode(runs).shape[:2] == (9, 9)

@@ -340,7 +340,7 @@ WITHOUT_COMPILER = {'CXX': 'no-such-compiler'}
 
 def test_without_compiling_the_operators_are_ours(make_environment, checkout):
     output, record = make_environment('--no-compile', **WITHOUT_COMPILER)
-    assert mmcv_of(record) == ['mmcv-lite', '.[openmmlab-lite,demo,test]']
+    assert mmcv_of(record) == ['mmcv-lite', '.[openmmlab-lite,demo,docs,test]']
     assert 'mmcv operators: none' in output
     link = checkout / '.venv/lib/mmcv/_ext.py'
     assert link.resolve() == (checkout / 'tools/_mmcv_ext.py').resolve()
@@ -354,7 +354,7 @@ def test_the_next_run_compiles_unless_it_is_told_not_to(make_environment):
         assert '[1/6]' not in output
         assert record == []
     output, record = make_environment()
-    assert mmcv_of(record) == ['wheel', '.[openmmlab,demo,test]']
+    assert mmcv_of(record) == ['wheel', '.[openmmlab,demo,docs,test]']
     assert 'mmcv operators: cpu' in output
     for option in ('--no-compile', '--keep'):  # more than was asked for is kept
         output, _ = make_environment(option, **WITHOUT_COMPILER)
@@ -367,7 +367,7 @@ def test_what_is_kept_without_operators_is_updated_without_them(make_environment
     with (checkout / 'requirements/pins.txt').open('a') as pins_file:
         pins_file.write('# changed\n')
     _, record = make_environment('--keep', **WITHOUT_COMPILER)
-    assert mmcv_of(record) == ['mmcv-lite', '.[openmmlab-lite,demo,test]']
+    assert mmcv_of(record) == ['mmcv-lite', '.[openmmlab-lite,demo,docs,test]']
 
 
 OPTIMISED = 'wheel -O3 -g0 -DNDEBUG -fwrapv -fPIC'  # CFLAGS replaces the flags of Python itself
