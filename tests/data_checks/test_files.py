@@ -9,6 +9,7 @@ from tnt_backbone.data_checks.files import (
     _look_at_header,
     _look_at_label,
     _look_at_mask,
+    _read_xml,
 )
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
@@ -141,3 +142,15 @@ def test_one_label_for_each_image(picture, label, text):
     assert [(p.kind, p.text) for p in problems] == (
         [('label out of range', f'{text} of classes 0 to 4')] if text else []
     )
+
+
+@pytest.mark.parametrize(
+    ('size', 'found'),
+    [('<size><width>60</width><height>40</height></size>', (40, 60)), ('', None)],
+)
+def test_what_is_read_of_pascal_voc(tmp_path, size, found):
+    box = '<xmin>1</xmin><ymin>3</ymin><xmax>20.6</xmax><ymax>40</ymax>'
+    thing = f'<object><name>cat</name><bndbox>{box}</bndbox></object>'
+    (tmp_path / 'a.xml').write_text(f'<annotation>{size}{thing}{thing}</annotation>')
+    boxes = [(i, 'cat', [0, 2, 19, 37]) for i in range(2)]  # counted from 0
+    assert _read_xml(tmp_path / 'a.xml') == (found, boxes)
