@@ -1,6 +1,7 @@
 """Networks in 8 bits: what is quantized, in which ranges, and what a whole export says of it."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from tests.cli.test_predict import run  # noqa: F401 (a fixture)
 from tests.conftest import ROOT
 from tests.exported.test_export import SUFFIXES
 from tnt_backbone.demo.dataset import make_dataset
+from tnt_backbone.exported import integer
 from tnt_backbone.exported.integer import _left_out, _quantize
 from tnt_backbone.exported.model import KEY, ExportedModel
 from tnt_backbone.predict.pictures import find_pictures
@@ -97,6 +99,20 @@ def test_a_picture_in_another_range_is_cut_off(classifier, tmp_path):
     (ours,) = ExportedModel(classifier).stream(bright)
     (theirs,) = ExportedModel(tmp_path / 'mine.onnx').stream(bright)
     assert np.abs(ours.scores - theirs.scores).max() > 0.5 * np.abs(ours.scores).max()
+
+
+@pytest.mark.parametrize('name', ['single', 'prepared', 'quantized'])
+def test_files_on_the_way_are_not_mistaken(classifier, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(integer, 'export_model', lambda _, path, __: shutil.copy(classifier, path))
+    pictures = write_pictures(tmp_path / 'pictures', [255] * 3)
+    file = tmp_path / f'{name}.onnx'
+    integer.export_integer(None, file, None, pictures)
+    assert ExportedModel(file).about == ABOUT
+    operators = [node.op_type for node in onnx.load(str(file)).graph.node]
+    assert 'QuantizeLinear' in operators
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [file.name, 'pictures', 'single']
+    )
 
 
 def test_attention_and_narrow_layers_stay_single():

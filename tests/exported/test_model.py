@@ -119,6 +119,11 @@ def test_files_that_exist_are_kept(tmp_path, monkeypatch, capsys, out, existing)
     [
         (['export', 'tnt://digits', '--out', 'a.onnx'], 'onnxscript', '[export]'),
         (['export', 'tnt://digits', '--out', 'a.xml'], 'openvino', '[openvino]'),
+        (
+            ['export', 'tnt://digits', '--out', 'a.xml', '--int8', '--pictures', 'a.jpg'],
+            'onnxruntime',
+            '[export]',
+        ),
         (['predict', 'a.onnx', 'a.jpg'], 'onnxruntime', '[run]'),
         (['predict', 'a.xml', 'a.jpg'], 'openvino', '[openvino]'),
     ],

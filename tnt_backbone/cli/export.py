@@ -41,6 +41,7 @@ FORMATS = {
     '.xml': {'onnx': 'export', 'onnxscript': 'export', 'openvino': 'openvino'},
 }
 
+INT8 = {'onnxruntime': 'export'}  # what quantizes, also for OpenVINO
 ENDS = {'.onnx': ['.onnx'], '.xml': ['.xml', '.bin']}  # of the files of one network
 PARTS = ('boxes', 'masks')  # further networks of a detector
 
@@ -108,7 +109,8 @@ def _export(args: argparse.Namespace) -> bool:
     for file in (args.out.with_name(name + end) for name in names for end in ENDS[args.out.suffix]):
         if file.exists() and not args.force:
             raise ExistingFileError(f'{file} exists. Pass another --out, or --force')
-    for module, extra in FORMATS[args.out.suffix].items():
+    packages = {**(INT8 if args.int8 else {}), **FORMATS[args.out.suffix]}
+    for module, extra in packages.items():
         if find_spec(module) is None:  # told now, not after the network was traced
             raise MissingPackageError(
                 f'{module} is not installed, which --out {args.out.name} needs. Run: pip install '

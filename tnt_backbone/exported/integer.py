@@ -52,7 +52,7 @@ def export_integer(
         UnreadablePictureError: If a picture is damaged.
     """
     with TemporaryDirectory(dir=path.parent) as folder:
-        single = Path(folder, f'{path.stem}.onnx')
+        single = Path(folder, 'single.onnx')
         export_model(trained, single, size)
         chosen = pictures[:: -(-len(pictures) // MOST)]
         for part in ('', *ExportedModel(single).about['parts']):
