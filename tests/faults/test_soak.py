@@ -1,6 +1,6 @@
 """Random kills of a training in two processes, one after the other, and what is lost.
 
-SOAK_KILLS=100 python -m pytest -m soak tests/faults/test_soak.py -s   # a minute a kill on 2 cores
+SOAK_KILLS=100 python -m pytest -m soak tests/faults/test_soak.py -s   # some hours on 2 cores
 """
 
 import json

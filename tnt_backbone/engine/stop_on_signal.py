@@ -25,22 +25,12 @@ KEY, SAVED = 'tnt_backbone_stop_at', 'tnt_backbone_stop_saved'
 def leave_requests_to_the_process() -> None:
     """Let a data worker live on when all processes are asked to end.
 
-    torchrun and schedulers send the signals to the data workers, too. PyTorch's workers would end,
-    and the process could not finish its iteration.
+    torchrun sends a signal to the group of each process. PyTorch's data workers would end, and
+    the process could not finish its iteration. So they leave the group. SIGTERM still ends them,
+    because the process itself ends them with it.
     """
-    asked_at: float | None = None
-
-    def note(number: int, frame: Any) -> None:
-        nonlocal asked_at
-        if asked_at is None:
-            asked_at = time.monotonic()
-            signal.alarm(int(SAVE_SECONDS))  # ends the worker if nothing else does
-        elif time.monotonic() - asked_at > AGAIN:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-
-    for number in SIGNALS:
-        signal.signal(number, note)
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def calm_worker(worker_id: int, **arguments: Any) -> None:
