@@ -52,8 +52,9 @@ def read_shapes(content: dict[str, Any], size: Size) -> Labels:
             if kind not in SHAPES:
                 raise InputError(f'shape_type {kind!r} is none of {", ".join(SHAPES)}')
             points = [(float(x), float(y)) for x, y in entry['points']]
-            farthest = FARTHEST * max(size)
-            if not (np.abs(points) <= farthest).all():  # NaN is not, either
+            if not np.isfinite(points).all():
+                raise InputError(f'points {points} are not all finite')
+            if np.abs(points).max(initial=0) > FARTHEST * max(size):
                 raise InputError(f'a point of {str(points)[:80]} is not near the image')
             shape = SHAPES[kind](name, points, entry, stated or size)
         except (AttributeError, KeyError, TypeError, OverflowError, *UNREADABLE) as error:
