@@ -1,7 +1,5 @@
 """What training sees, behind the pipelines of the three libraries."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -104,9 +102,14 @@ def test_sizes_are_counted_once_each():
 
 
 def test_data_without_labels_have_no_counts():
-    dataset = SimpleNamespace(get_data_info=lambda i: {'img_path': 'x'}, __len__=None)
-    dataset = type('Data', (), {'__len__': lambda s: 2, 'get_data_info': dataset.get_data_info})()
-    assert count_classes(dataset, 2) is None
+    class Unlabelled:
+        def __len__(self):
+            return 2
+
+        def get_data_info(self, index):
+            return {'img_path': f'{index}.jpg'}
+
+    assert count_classes(Unlabelled(), 2) is None
 
 
 def test_a_config_without_training_data_is_refused():
