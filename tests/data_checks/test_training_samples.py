@@ -102,14 +102,14 @@ def test_sizes_are_counted_once_each():
 
 
 def test_data_without_labels_have_no_counts():
-    class Data:
+    class Unlabelled:
         def __len__(self):
             return 2
 
         def get_data_info(self, index):
-            return {'img_path': 'x'}
+            return {'img_path': f'{index}.jpg'}
 
-    assert count_classes(Data(), 2) is None
+    assert count_classes(Unlabelled(), 2) is None
 
 
 def test_a_config_without_training_data_is_refused():

@@ -10,7 +10,7 @@ import re
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.report.scenes import CLASSES, records, results
@@ -227,10 +227,9 @@ def test_a_file_of_somebody_else_is_not_overwritten(tmp_path):
         assert write_page(tmp_path / 'b.html', text).read_text() == text
 
 
-@given(
-    st.lists(st.tuples(st.floats(), st.floats()), max_size=30),
-    st.booleans(),
-)
+@settings(max_examples=10)
+@given(st.lists(st.tuples(st.floats(), st.floats()), max_size=10), st.booleans())
+@example([(0.0, float('nan')), (1.0, 2.0)], False)
 def test_a_chart_of_any_values_is_whole(points, logarithmic):
     text = str(line_chart({'<a>': points}, x='x', y='y', logarithmic=logarithmic))
     assert '<a>' not in text

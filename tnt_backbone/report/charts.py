@@ -33,7 +33,7 @@ def line_chart(
         name: [
             (a, b)
             for a, b in points
-            if max(abs(a), abs(b)) < GREATEST and (b > 0 or not logarithmic)
+            if abs(a) < GREATEST and abs(b) < GREATEST and (b > 0 or not logarithmic)
         ]
         for name, points in lines.items()
     }
