@@ -8,7 +8,7 @@ import torch
 from mmcv.ops import RoIAlign
 
 from tnt_backbone.look.boxes_file import Boxes, read_boxes
-from tnt_backbone.look.embed import embed
+from tnt_backbone.look.embed import _of_picture, embed
 from tnt_backbone.look.network_input import network_input
 from tnt_backbone.predict.pictures import UnreadablePictureError, find_pictures
 
@@ -152,3 +152,10 @@ def test_files_of_boxes(tmp_path):
             read_boxes(path)
     with pytest.raises(FileNotFoundError, match=r'none\.json'):
         read_boxes(tmp_path / 'none.json')
+
+
+def test_cells_of_the_padding_do_not_count():
+    features = torch.arange(2 * 4 * 6.0).reshape(2, 4, 6)  # 64 x 96 pixels at stride 16
+    found = _of_picture(features, (20, 40), 16)
+    np.testing.assert_allclose(found, features[:, :2, :3].mean((1, 2)))
+    assert abs(found[0] - float(features[0].mean())) > 1
