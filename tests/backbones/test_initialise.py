@@ -93,6 +93,15 @@ def test_weights_that_were_assigned_to_meta_stay(build):
             assert torch.equal(first, second)
 
 
+def test_weights_that_were_copied_to_what_was_on_meta_stay(build):
+    usual = build().state_dict()
+    with torch.device('meta'):
+        backbone = build()
+    backbone.to_empty(device='cpu').load_state_dict(usual)
+    backbone.init_weights()
+    assert all(torch.equal(value, usual[key]) for key, value in backbone.state_dict().items())
+
+
 def test_a_file_without_the_pyramid_starts_it_after_meta(build, tmp_path):
     usual = build().state_dict()
     torch.save({k: v for k, v in usual.items() if 'pyramid.' not in k}, tmp_path / 'w.pth')

@@ -58,6 +58,8 @@ def test_the_splits_can_feed_all_levels():
         '7', img_size=64, out_channels=None, taps=('split1', 'split2'), out_strides=(4, 8)
     )
     assert (backbone.num_layers, backbone.cls_token) == (0, None)
+    resampling = (nn.ConvTranspose2d, nn.Conv2d, nn.Upsample, nn.MaxPool2d)
+    assert not any(isinstance(module, resampling) for module in backbone.pyramid.modules())
     assert [level.shape[1:] for level in backbone(torch.randn(1, 3, 64, 32))] == [
         (64, 16, 8),
         (64, 8, 4),
