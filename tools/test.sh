@@ -23,6 +23,6 @@ run() {
 run ruff format --check .
 run ruff check .
 run mypy
-# One thread per process: pytest already starts one process per core.
+# One thread per process: pytest already starts one process per core. Tests of a group share one.
 export OMP_NUM_THREADS=1
-run pytest -n auto --maxprocesses 8 "$@"
+run pytest -n auto --maxprocesses 8 --dist loadgroup "$@"
