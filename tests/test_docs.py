@@ -94,7 +94,7 @@ def described(command):
     path = ROOT / command
     if command == 'tools/test.sh':  # passes them to pytest
         return (ROOT / 'tests/compatibility/conftest.py').read_text()
-    if path.parent.name == 'benchmarks':  # their --help imports torch
+    if path.parent.name in ('benchmarks', 'mutation'):  # their --help imports torch, or cosmic-ray
         return path.read_text()
     start = ['bash' if path.suffix == '.sh' else sys.executable, str(path)]
     if not path.suffix:
