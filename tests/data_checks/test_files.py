@@ -1,5 +1,6 @@
 """What a file's header says beside its pixels."""
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,6 +18,18 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 
 def kinds(findings):
     return [finding.kind for finding in findings]
+
+
+@pytest.mark.parametrize('suffix', ['png', 'webp'])
+@pytest.mark.parametrize('frames', [1, 2])
+def test_an_animation_is_said_to_be_turned_where_it_is(tmp_path, suffix, frames):
+    path = str(tmp_path / f'a.{suffix}')
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    more = {'save_all': True, 'append_images': [Image.fromarray(255 - PIXELS)]}
+    Image.fromarray(PIXELS).save(path, exif=exif.tobytes(), **(more if frames > 1 else {}))
+    is_turned = cv2.imread(path).shape[:2] == (60, 40)
+    assert bool(kinds(_look_at_header(path))) == is_turned
 
 
 @pytest.mark.parametrize(('turn', 'found'), [(1, []), (9, []), (3, [True]), (6, [True])])

@@ -44,13 +44,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         import torch
 
+        from ..checkpoints import resolve_checkpoint
         from ..checkpoints.read import read_meta, read_tensors
         from ..checkpoints.usable import require_finite
         from ..run.embedded_config import trusted_config
 
-        tensors = read_tensors(args.checkpoint)
-        require_finite(tensors, args.checkpoint, infinite=True)
-        meta = read_meta(args.checkpoint)
+        path = resolve_checkpoint(args.checkpoint)
+        tensors = read_tensors(path)
+        require_finite(tensors, path, infinite=True)
+        meta = read_meta(path)
         if not isinstance(meta.get('cfg'), str):
             raise InputError(
                 f'{args.checkpoint} has no config, so it is no checkpoint of a training. Weights '

@@ -88,6 +88,8 @@ def _look_at_header(path: str) -> list[Finding]:
     try:
         with Image.open(path) as image:
             mode, turn = image.mode, image.getexif().get(ORIENTATION, 1)
+            if image.format == 'WEBP' and getattr(image, 'is_animated', False):
+                turn = 1  # OpenCV takes the first frame as it is stored
     except Exception:  # a damaged EXIF makes Pillow fail in many ways
         return []  # OpenCV could read it
     findings = []
