@@ -11,7 +11,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tnt_backbone.backbones import BACKBONES
 
-pytestmark = pytest.mark.xdist_group('distributed')  # whose two processes run once
 MODES = {
     'pyramid, all levels': ({}, None),
     'pyramid, one level read': ({}, 3),

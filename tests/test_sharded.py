@@ -12,7 +12,6 @@ from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 from tnt_backbone import TNT
 from tnt_backbone.pyramid import PyramidLevel
 
-pytestmark = pytest.mark.xdist_group('sharded')  # whose two processes run once
 MODES = ('levels', 'convolutions', 'FSDP1', 'FSDP1, own parameters')
 
 

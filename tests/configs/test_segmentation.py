@@ -338,7 +338,10 @@ def shrink(transforms):
                     transform[key] = tuple(side // 8 for side in transform[key])
 
 
-@pytest.mark.parametrize('name', ['trans2seg_tnt_s_ade20k', 'upernet_tnt_s_ade20k'])
+@pytest.mark.parametrize(
+    'name',
+    [pytest.param('trans2seg_tnt_s_ade20k', marks=pytest.mark.slow), 'upernet_tnt_s_ade20k'],
+)
 def test_it_trains_and_is_tested_with_and_without_tta(name, tmp_path, ade20k, run):
     cfg = read(name)
     cfg.model.backbone.arch = dict(

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 pytest.importorskip('triton')
-pytestmark = pytest.mark.xdist_group('triton')  # which interprets its kernels once
 
 LOW = [(16, 24, 4, False, False), (16, 10, 2, True, False)]  # also in float16
 COMPILED = [

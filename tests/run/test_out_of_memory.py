@@ -22,6 +22,7 @@ def run(command, *arguments):
     return ended.value.code
 
 
+@pytest.mark.slow
 def test_in_training_validation_and_testing(tiny_config, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     options = ('--cfg-options', 'train_dataloader.batch_size=2')

@@ -94,7 +94,7 @@ def train(cfg, folder):
     return torch.cat([p.detach().flatten() for p in model.parameters()]), Rates.seen
 
 
-@pytest.mark.parametrize('parts', [2, 4])
+@pytest.mark.parametrize('parts', [2, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize('by_epoch', [True, False])
 def test_the_weights_are_those_of_whole_batches(parts, by_epoch, tmp_path):
     cfg = config()

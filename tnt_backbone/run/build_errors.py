@@ -18,6 +18,8 @@ def explain(error: Exception) -> str | None:
         error: What was raised while ``build_from_cfg`` of mmengine built a part.
     """
     text = str(error.args[0]) if error.args else ''
+    if isinstance(error, KeyError) and 'must contain the key "type"' in text:
+        return f'in the config: {text.splitlines()[0]}'
     if isinstance(error, KeyError) and (unknown := UNKNOWN.match(text)):
         return f'in the config: {text}{_meant_type(*unknown.groups())}'
     if isinstance(error, TypeError) and (wrong := ARGUMENT.search(text)):
