@@ -6,27 +6,12 @@ import signal
 import pytest
 import torch
 
-from tests.faults.launched import CONFIG, ENDS_WITHIN, Launched
+from tests.faults.launched import ENDS_WITHIN
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU'),
 ]
-
-
-@pytest.fixture
-def start(tiny_config, tmp_path):
-    runs = []
-    config = tmp_path / 'long.py'
-
-    def start_run(*arguments, end=100_000, **variables):
-        config.write_text(CONFIG.format(tiny_config, end))
-        runs.append(Launched(config, tmp_path, '--work-dir', 'run', *arguments, **variables))
-        return runs[-1]
-
-    yield start_run
-    for run in runs:
-        run.end()
 
 
 @pytest.mark.parametrize(
@@ -40,7 +25,7 @@ def start(tiny_config, tmp_path):
     ],
 )
 def test_one_process_is_killed(start, name, status, said):
-    run = start()
+    run = start('--work-dir', 'run')
     assert run.wait_for(r'Iter\(train\) \[ *7/'), run.output()
     processes = run.processes()
     assert len(processes) == 5, processes
@@ -55,7 +40,7 @@ def test_one_process_is_killed(start, name, status, said):
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGUSR1])
 @pytest.mark.parametrize('name', ['launcher', 'process 0', 'process 1', 'all'])
 def test_a_request_saves_and_ends(start, tmp_path, name, number):
-    run = start()
+    run = start('--work-dir', 'run')
     assert run.wait_for(r'Iter\(train\) \[ *7/'), run.output()
     processes = run.processes()
     chosen = list(processes) if name == 'all' else [name]

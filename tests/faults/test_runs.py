@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from tests.faults.launched import CONFIG, ROOT, Launched
+from tests.faults.launched import CONFIG, ROOT
 from tnt_backbone.checkpoints.read import read_tensors
 from tnt_backbone.run.resume import why_not_resumable
 
@@ -16,21 +16,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU'),
 ]
-
-
-@pytest.fixture
-def start(tiny_config, tmp_path):
-    runs = []
-    config = tmp_path / 'long.py'
-
-    def start_run(*arguments, end=100_000, **variables):
-        config.write_text(CONFIG.format(tiny_config, end))
-        runs.append(Launched(config, tmp_path, *arguments, **variables))
-        return runs[-1]
-
-    yield start_run
-    for run in runs:
-        run.end()
 
 
 def test_a_restarted_run_ends_with_the_weights_of_one_that_was_never_stopped(start, tmp_path):
