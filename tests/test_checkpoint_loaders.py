@@ -1,11 +1,13 @@
 """Files of others where mmengine loads a whole model."""
 
+from pathlib import Path
+
 import pytest
 import timm
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
-from mmengine.runner import load_checkpoint
+from mmengine.runner import CheckpointLoader, load_checkpoint
 
 from tnt_backbone import TNT
 from tnt_backbone.run.checkpoint_file import choose_loader
@@ -76,3 +78,17 @@ def test_load_from_is_converted_where_the_backbone_is_ours(
         use_tta(cfg)
     choose_loader(cfg)
     assert cfg.load_from == ('tnt://' if prefixed else '') + str(path)
+
+
+def test_a_local_file_is_mapped_and_never_written(tmp_path):
+    path = tmp_path / 'epoch_1.pth'
+    torch.save({'state_dict': {'weight': torch.zeros(4)}}, path)
+    weight = CheckpointLoader.load_checkpoint(str(path), 'cpu')['state_dict']['weight']
+    assert str(path) in Path('/proc/self/maps').read_text()
+    weight += 1
+    again = CheckpointLoader.load_checkpoint(str(path), 'cpu')['state_dict']['weight']
+    assert again.tolist() == [0, 0, 0, 0]
+
+    torch.save({'weight': torch.ones(4)}, path, _use_new_zipfile_serialization=False)
+    content = CheckpointLoader.load_checkpoint(str(path), 'cpu')  # this format cannot be mapped
+    assert content['weight'].tolist() == [1, 1, 1, 1]

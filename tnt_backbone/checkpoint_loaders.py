@@ -15,14 +15,17 @@ import functools
 import logging
 import os
 import pickle
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
+import torch.utils.serialization
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from .checkpoints import resolve_checkpoint
+from .checkpoints.archive import can_be_mapped
 from .checkpoints.convert import from_ours, to_ours
 from .checkpoints.published import SCHEME
 from .checkpoints.read import code_in, read_tensors
@@ -44,13 +47,24 @@ def only_data() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _mapped(filename: str) -> Iterator[None]:
+    """Let ``torch.load`` map a local file, so that the processes of a machine share its memory."""
+    path = os.path.expanduser(filename)
+    if not (zipfile.is_zipfile(path) and can_be_mapped(path)):
+        yield
+        return
+    with patch.object(torch.utils.serialization.config.load, 'mmap', True):
+        yield
+
+
 def _as_data(load: Load) -> Load:
     """Return a loader of mmengine that runs no code of the file."""
 
     @functools.wraps(load)
     def load_as_data(filename: str, *args: Any, **kwargs: Any) -> Any:
         try:
-            with only_data():
+            with only_data(), _mapped(filename):
                 return load(filename, *args, **kwargs)
         except pickle.UnpicklingError as error:
             code = code_in(error)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from tnt_backbone.checkpoints import archive
 from tnt_backbone.run.resume import find_newest, set_resume, why_not_resumable
 
 
@@ -107,6 +108,30 @@ def test_a_file_without_the_state_of_the_optimizer_is_passed_over(write, tmp_pat
     name, (note,) = newest(tmp_path)
     assert name == 'epoch_1.pth'
     assert re.search(r'epoch_2\.pth.*message_hub, optimizer', note)
+
+
+def test_a_file_of_a_training_that_diverged_is_passed_over(write, tmp_path):
+    write('epoch_1.pth')
+    content = torch.load(write('epoch_2.pth'), weights_only=False)
+    next(iter(content['state_dict'].values()))[0] = float('nan')
+    torch.save(content, tmp_path / 'epoch_2.pth')
+    name, (note,) = newest(tmp_path)
+    assert name == 'epoch_1.pth'
+    assert re.search(r'epoch_2\.pth.*NaN', note)
+
+
+def test_checksums_are_compared_once_until_the_file_changes(write, monkeypatch):
+    path = write('epoch_1.pth')
+    compared = []
+    monkeypatch.setattr(archive, '_is_intact', lambda *entry: compared.append(entry) or True)
+    assert why_not_resumable(path) is None
+    entries = len(compared)
+    assert entries > 0
+    assert why_not_resumable(path) is None
+    assert len(compared) == entries
+    monkeypatch.undo()
+    flip_a_bit(path)
+    assert 'damaged' in why_not_resumable(path)
 
 
 def test_later_epochs_of_an_older_run_are_not_taken(write, tmp_path):

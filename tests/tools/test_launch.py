@@ -1,5 +1,6 @@
 """The shell scripts: several processes, slurm, and what they refuse."""
 
+import hashlib
 import json
 import os
 import re
@@ -15,6 +16,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
+from mmengine.config import Config
+
+from tnt_backbone import TNT
 
 ROOT = Path(__file__).parents[2]
 cpu_only = pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
@@ -326,6 +330,56 @@ def test_two_processes_train_resume_and_test(tiny_config, tmp_path):
     assert status == 0, output
     (file,) = (tmp_path / 'one').glob('*/*.json')
     assert json.loads(file.read_text())['coco/bbox_mAP'] == both
+
+
+PROBE = """
+import hashlib, os, sys
+import torch
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+opened = []
+sys.addaudithook(lambda event, data: event == 'open' and opened.append(str(data[0])))
+
+@HOOKS.register_module()
+class Probe(Hook):
+    def before_train(self, runner):
+        state = runner.model.module.backbone.state_dict()
+        numbers = torch.cat([tensor.double().flatten() for tensor in state.values()])
+        digest = hashlib.sha256(numbers.numpy().tobytes()).hexdigest()
+        reads = sum(path.endswith('weights.pth') for path in opened)
+        print('PROBE', os.environ['RANK'], reads, digest, flush=True)
+"""
+
+
+@cpu_only
+def test_weights_are_read_by_the_first_process_and_handed_on(tiny_config, tmp_path):
+    """After the initialisation, mmengine sends all parameters of process 0 to the others."""
+    (tmp_path / 'probe.py').write_text(PROBE)
+    options = dict(Config.fromfile(tiny_config).model.backbone)
+    options.pop('type')
+    backbone = TNT(**options)
+    weights = {name: torch.rand_like(value) for name, value in backbone.state_dict().items()}
+    torch.save(weights, tmp_path / 'weights.pth')
+    config = tmp_path / 'probed.py'
+    config.write_text(
+        f"_base_ = ['{tiny_config}']\n"
+        "custom_imports = dict(imports=['probe'])\n"
+        "custom_hooks = [dict(type='Probe')]\n"
+        'train_cfg = dict(max_epochs=1)\n'
+    )
+    status, output = run(
+        'dist_train.sh', config, 2, '--weights', tmp_path / 'weights.pth', '--no-validate',
+        cwd=tmp_path, PYTHONPATH=str(tmp_path),
+    )  # fmt: skip
+    assert status == 0, output
+    found = {int(rank): (int(reads), digest) for rank, reads, digest in re.findall(
+        r'PROBE (\d) (\d+) (\w+)', output)}  # fmt: skip
+    expected = torch.cat([value.double().flatten() for value in weights.values()])
+    digest = hashlib.sha256(expected.numpy().tobytes()).hexdigest()
+    assert [found[rank][1] for rank in (0, 1)] == [digest, digest]
+    assert found[0][0] > 0
+    assert found[1][0] == 0
 
 
 @cpu_only

@@ -4,6 +4,8 @@ It compares no checksums, so a flipped bit becomes another weight. When it maps 
 it takes the bytes of compressed entries for weights. It unpacks whatever an entry claims to hold.
 """
 
+import functools
+import os
 import zipfile
 from collections.abc import Iterator
 
@@ -39,9 +41,17 @@ def can_be_mapped(path: str) -> bool:
 def require_intact(path: str) -> None:
     """Check that the bytes of an archive are those that were written.
 
+    A process reads a file once for this, as long as the file does not change.
+
     Raises:
         ValueError: If an entry does not have its checksum.
     """
+    stat = os.stat(path)
+    _require_intact(path, (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=64)  # keeps what has passed; an error is raised each time
+def _require_intact(path: str, _identity: tuple[int, ...]) -> None:
     with zipfile.ZipFile(path) as archive:
         intact = {entry.filename: _is_intact(archive, entry) for entry in archive.infolist()}
     damaged = [name for name, is_intact in intact.items() if not is_intact]

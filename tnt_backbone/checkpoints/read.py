@@ -48,12 +48,27 @@ def read_tensors(path: str) -> dict[str, Tensor]:
         ValueError: If the file is damaged, holds no tensors, or more than data. The message says
             what the file is.
     """
+    return tensors_in(read_content(path), path)
+
+
+def read_content(path: str) -> Any:
+    """Return all that a checkpoint holds, after a look at its checksums.
+
+    Args:
+        path: A local file.
+
+    Raises:
+        ValueError: If the file is damaged, or holds more than data.
+    """
     with open(path, 'rb') as file:
         head = file.read(512)
     if head[8:9] == b'{':  # safetensors: the length of a JSON header, then the header
-        content: Any = _read_safetensors(path)
-    else:
-        content = _read_pickle(path, head, with_checksums=True)
+        return _read_safetensors(path)
+    return _read_pickle(path, head, with_checksums=True)
+
+
+def tensors_in(content: Any, path: str) -> dict[str, Tensor]:
+    """Return the tensors of what :func:`read_content` returned; see :func:`read_tensors`."""
     for wrapper in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]

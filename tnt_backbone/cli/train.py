@@ -129,8 +129,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         from ..run.libraries import set_dataloader_defaults
         from ..run.out_of_memory import advice_when_out_of_memory
         from ..run.preflight import TRAIN_KEYS, check_training, require_keys
+        from ..run.pretrained import leave_reading_to_first
         from ..run.processes import check_launcher, end_cpu_processes, end_with_launcher
-        from ..run.ranks import is_first_on_node
+        from ..run.ranks import is_first, is_first_on_node
         from ..run.reliability import make_reliable
         from ..run.runner import build_runner, suit_to_machine
 
@@ -155,6 +156,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if is_first_on_node(args.launcher):
             notes += check_training(cfg)
         choose_loader(cfg)
+        if not is_first(args.launcher):
+            leave_reading_to_first(cfg)
         suit_to_machine(cfg)
         try:
             with advice_when_out_of_memory(cfg):

@@ -53,12 +53,13 @@ def check_checkpoint(path: str, *, resume: bool = False) -> None:
             f'The checkpoint {path!r} does not exist. Checkpoints in its folder: '
             + (', '.join(near) or 'none')
         )
-    if resume and (reason := why_not_resumable(path)) is not None:
+    if not resume:
+        require_finite(read_tensors(path), path, infinite=True)
+    elif (reason := why_not_resumable(path)) is not None:
         raise InputError(
             f'{reason}. --resume without a path takes the newest checkpoint of --work-dir that can '
             f'be read. For a new run from the weights of a file: --cfg-options load_from={path}'
         )
-    require_finite(read_tensors(path), path, infinite=True)
 
 
 def config_of_checkpoint(

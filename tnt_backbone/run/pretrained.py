@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import MODEL_WRAPPERS, MODELS, init_default_scope
+from torch.nn.parallel import DistributedDataParallel
 
 from ..backbones import BACKBONES
 from ..checkpoints import resolve_checkpoint
@@ -59,6 +60,18 @@ def drop_pretrained(cfg: Config) -> None:
         pretrained, others = split_init_cfg(part.get('init_cfg'))
         if pretrained:
             part['init_cfg'] = others or None
+
+
+def leave_reading_to_first(cfg: Config) -> None:
+    """Let this process, which is not the first one, get the pretrained weights from that one.
+
+    mmengine sends the parameters and buffers of process 0 to all others after the initialisation.
+    What shards a model (FSDP) may load in another way, and is left alone.
+    """
+    kind = (cfg.get('model_wrapper_cfg') or {}).get('type', 'MMDistributedDataParallel')
+    kind = MODEL_WRAPPERS.get(kind) if isinstance(kind, str) else kind
+    if isinstance(kind, type) and issubclass(kind, DistributedDataParallel):
+        drop_pretrained(cfg)
 
 
 def replace_backbone_weights(cfg: Config, file: str) -> None:

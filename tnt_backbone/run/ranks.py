@@ -1,4 +1,4 @@
-"""Find the rank of this process in the variables that launchers set."""
+"""Find the place of this process in the variables that launchers set."""
 
 import os
 
@@ -8,6 +8,17 @@ LOCAL_RANKS = {
     'slurm': 'SLURM_LOCALID',
     'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK',
 }
+# Which one of all machines it is
+RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+
+
+def is_first(launcher: str) -> bool:
+    """Return whether this process is the one whose weights all others get before the first step.
+
+    Args:
+        launcher: See :func:`is_first_on_node`.
+    """
+    return os.environ.get(RANKS.get(launcher, ''), '0') == '0'
 
 
 def local_rank(launcher: str) -> str:

@@ -2,15 +2,13 @@
 
 import os
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 
-from ..checkpoints.read import read_meta, read_tensors
-from ..checkpoints.safe_globals import training_checkpoints_are_safe
+from ..checkpoints.read import read_content, read_meta, tensors_in
+from ..checkpoints.usable import require_finite
 from ..errors import InputError, MissingFileError
 
 RESTARTS = 'TORCHELASTIC_RESTART_COUNT'  # set by torchrun
@@ -21,21 +19,16 @@ NEEDED = ('meta', 'message_hub', 'optimizer')
 def why_not_resumable(path: str | Path) -> str | None:
     """Read a checkpoint as a whole, and return what is wrong with it, or ``None``.
 
-    The checksums of all its parts are compared.
+    The checksums of all its parts are compared, and its weights must be numbers.
 
     Args:
         path: A local file.
     """
+    path = str(path)
     try:
-        read_tensors(str(path))
-        is_zip = zipfile.is_zipfile(path)
-        if is_zip:
-            with zipfile.ZipFile(path) as file:
-                if (damaged := file.testzip()) is not None:
-                    return f'{path} is damaged in its part {damaged}'
-        with training_checkpoints_are_safe():
-            content = torch.load(path, map_location='cpu', weights_only=True, mmap=is_zip)
-    except (InputError, OSError, zipfile.BadZipFile) as error:
+        content = read_content(path)
+        require_finite(tensors_in(content, path), path, infinite=True)
+    except (InputError, OSError) as error:
         return str(error)
     if missing := [key for key in NEEDED if key not in content]:
         return f'{path} lacks what a training needs: {", ".join(missing)}'
