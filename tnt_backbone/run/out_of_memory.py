@@ -30,7 +30,7 @@ def advice_when_out_of_memory(cfg: Config) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is one
         if not is_out_of_memory(error):
             raise
-        phase, iteration = _place(error)
+        phase, iteration = place_of(error)
         what = str(error).strip().splitlines() or [type(error).__name__]
         raise MemoryLimitError(
             f'out of memory in {phase}{iteration}: {what[0]}\n{advice(cfg, phase)}'
@@ -44,7 +44,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and re.search(TEXTS, str(error)) is not None
 
 
-def _place(error: BaseException) -> tuple[str, str]:
+def place_of(error: BaseException) -> tuple[str, str]:
     """Return which loop an error comes from, and its iteration."""
     phase, iteration = 'training', ''
     trace = error.__traceback__
