@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 MISTAKE = 2  # exit status, see tnt_backbone/cli/common.py
+RETRY = 76  # exit status: to be started again with other options, see tnt_backbone/run/retry.py
 RESUMABLE = 75  # exit status: ended early on request, see tnt_backbone/engine/stop_on_signal.py
 SIGNALS = ('SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1')  # passed on to the processes
 REQUESTS = (signal.SIGTERM, signal.SIGUSR1)  # to finish the step, save and end
@@ -87,10 +88,12 @@ def adapt_agent() -> dict:
 
         def _monitor_workers(self, worker_group):
             result = super()._monitor_workers(worker_group)
+            codes = {failure.exitcode for failure in result.failures.values()}
+            if RETRY in codes:  # with other options, so it counts for itself
+                self._remaining_restarts += 1
+                worker_group.spec.max_restarts += 1
             # a mistake would be made again; who asked a process to end wants it to stay ended
-            if any(
-                failure.exitcode in (MISTAKE, RESUMABLE) for failure in result.failures.values()
-            ):
+            elif codes & {MISTAKE, RESUMABLE}:
                 self._remaining_restarts = 0
             return result
 

@@ -10,6 +10,7 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 
 from tests.engine.toy_run import toy_runner
+from tnt_backbone.checkpoints.read import read_meta
 from tnt_backbone.checkpoints.safe_globals import training_checkpoints_are_safe
 from tnt_backbone.engine.safe_checkpoint import SafeCheckpointHook, make_checkpoints_safe
 from tnt_backbone.errors import DiskError
@@ -167,3 +168,15 @@ def test_the_files_are_those_of_mmengine(tmp_path):
     assert list(one) == list(other)
     torch.testing.assert_close(one['state_dict'], other['state_dict'], rtol=0, atol=0)
     torch.testing.assert_close(one['optimizer'], other['optimizer'], rtol=0, atol=0)
+
+
+def test_a_checkpoint_knows_the_images_of_a_step(tmp_path):
+    loader = {'batch_size': 3}
+    runner = toy_runner(
+        tmp_path,
+        end=1,
+        cfg={'train_dataloader': loader, 'optim_wrapper': {'accumulative_counts': 2}},
+    )
+    make_checkpoints_safe(runner)
+    runner.train()
+    assert read_meta(str(tmp_path / 'epoch_1.pth'))['images_per_step'] == 6

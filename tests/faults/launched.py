@@ -36,14 +36,17 @@ randomness = dict(seed=0)
 class Launched:
     """A run of ``dist_train.sh`` with two processes on CPUs."""
 
-    def __init__(self, config, folder, *arguments, **variables):
+    def __init__(self, config, folder, *arguments, processes=2, **variables):
         """Start it; the log is ``folder/log``."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith(('NNODES', 'PORT'))}
         self.log = Path(folder) / 'log'
         self.before = len(self.text())
         with self.log.open('a') as log:
             self.launcher = psutil.Popen(
-                ['bash', str(ROOT / 'tools/dist_train.sh'), str(config), '2', *arguments],
+                [
+                    *('bash', str(ROOT / 'tools/dist_train.sh'), str(config)),
+                    *(str(processes), *arguments),
+                ],
                 cwd=folder,
                 env={**clean, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1', **variables},
                 stdout=log,

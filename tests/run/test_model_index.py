@@ -50,6 +50,8 @@ def imagenet(index):
 def test_the_index_names_every_config_of_a_paper_or_a_benchmark(index):
     configs = [path.stem for path in ROOT.glob('configs/*.py') if 'digits' not in path.stem]
     configs.remove('tnt_ti_cifar10')  # like the digits, a small run of our own
+    # models that are listed, trained in another way
+    configs = [name for name in configs if not name.endswith('_fsdp2')]
     assert sorted(model.name for model in index.models) == sorted(configs)
     for model in index.models:
         assert model.config == f'configs/{model.name}.py'

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..errors import MemoryLimitError
 from .common import (
     add_run_options,
     errors_of_the_user,
@@ -59,6 +60,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='PARTS',
         help='compute each batch in PARTS, with as many images and the same learning rate per step',
     )
+    parser.add_argument(
+        '--batch-of',
+        type=int,
+        metavar='N',
+        help='make the steps of N processes, whatever the number of processes is',
+    )
+    parser.add_argument(
+        '--retry-oom',
+        action='store_true',
+        help='after out of memory, go on with fewer images at a time and the same steps',
+    )
     start = parser.add_mutually_exclusive_group()
     start.add_argument(
         '--weights', metavar='FILE', help='start the backbone from the weights of a local file'
@@ -94,7 +106,8 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     from ..run.libraries import skip_validation
     from ..run.pretrained import drop_pretrained, replace_backbone_weights
     from ..run.resume import set_resume_of_restart
-    from ..run.split_batch import split_batch
+    from ..run.retry import noted
+    from ..run.split_batch import keep_batch_of, notes_on_resumed_batch, split_batch
 
     if args.amp:
         enable_amp(cfg)
@@ -111,8 +124,16 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         drop_pretrained(cfg)
     elif args.weights:
         replace_backbone_weights(cfg, args.weights)
-    if args.split_batch is not None:
-        notes += split_batch(cfg, args.split_batch)
+    if args.batch_of is not None:
+        notes += keep_batch_of(cfg, args.batch_of, args.gpus if args.dry_run else None)
+    options = noted(cfg) if args.retry_oom else {}
+    parts = options.get('split_batch', args.split_batch)
+    if parts is not None:
+        notes += split_batch(cfg, parts)
+    if 'val_batch_size' in options:
+        cfg.val_dataloader.batch_size = options['val_batch_size']
+        notes.append(f'--retry-oom: val_dataloader.batch_size={options["val_batch_size"]}')
+    notes += notes_on_resumed_batch(cfg)
     return notes
 
 
@@ -133,9 +154,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         from ..run.processes import check_launcher, end_cpu_processes, end_with_launcher
         from ..run.ranks import is_first, is_first_on_node
         from ..run.reliability import make_reliable
+        from ..run.retry import check_launcher_restarts, remedy, start_again
         from ..run.runner import build_runner, suit_to_machine
 
         check_launcher(args.launcher)
+        if args.retry_oom:
+            check_launcher_restarts(args.launcher)
         end_with_launcher(args.launcher)
         cfg = read_config(
             args.config,
@@ -164,6 +188,11 @@ def main(argv: Sequence[str] | None = None) -> None:
                 runner = build_runner(cfg, notes)
                 make_reliable(runner)
                 runner.train()
+        except MemoryLimitError as full:
+            cause = full.__cause__ or full
+            if args.retry_oom and (options := remedy(cfg, cause)):
+                start_again(cfg, args.launcher, options, str(full).splitlines()[0])
+            raise
         except SystemExit as stopped:
             end_cpu_processes(stopped.code)
             raise

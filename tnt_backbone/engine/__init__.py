@@ -10,15 +10,19 @@ from ..datasets.load_scaled import LoadImageScaled
 from ..datasets.relabel import RelabelPixels
 from .amp import CpuAmpOptimWrapper
 from .compile_backbone import CompileBackboneHook
+from .fully_sharded import FSDP2
 from .layer_decay import LayerDecayOptimWrapperConstructor
 from .missed_evaluation import MissedEvaluationHook
 from .not_finite import NotFiniteHook
 from .safe_checkpoint import SafeCheckpointHook
 from .slow_backbone import SlowBackboneOptimWrapperConstructor
+from .step_in_parts import StepInPartsHook, collate_parts
 from .stop_on_signal import StopOnSignalHook
 from .stuck import StuckHook
+from .whole_checkpoints import WholeCheckpointsHook
 
 __all__ = [
+    'FSDP2',
     'CompileBackboneHook',
     'CpuAmpOptimWrapper',
     'LayerDecayOptimWrapperConstructor',
@@ -29,7 +33,10 @@ __all__ = [
     'RelabelPixels',
     'SafeCheckpointHook',
     'SlowBackboneOptimWrapperConstructor',
+    'StepInPartsHook',
     'StopOnSignalHook',
     'StuckHook',
+    'WholeCheckpointsHook',
+    'collate_parts',
     'load_from_published',
 ]

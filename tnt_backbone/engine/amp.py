@@ -32,7 +32,8 @@ class CpuAmpOptimWrapper(OptimWrapper):
 def enable_amp(cfg: Config) -> None:
     """Train in mixed precision (``--amp``): float16 with a dynamic loss scale, bfloat16 on a CPU.
 
-    ``--cfg-options optim_wrapper.dtype=bfloat16`` asks for bfloat16 on a GPU too.
+    ``--cfg-options optim_wrapper.dtype=bfloat16`` asks for bfloat16 on a GPU too. FSDP2 has no loss
+    scale, so it takes bfloat16.
 
     Raises:
         ValueError: If the config has a wrapper of another kind, which would be lost.
@@ -44,6 +45,8 @@ def enable_amp(cfg: Config) -> None:
             '--amp out, or set optim_wrapper.type=OptimWrapper'
         )
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    if (cfg.get('model_wrapper_cfg') or {}).get('type') == 'FSDP2':
+        cfg.optim_wrapper.update(dtype='bfloat16', loss_scale={'enabled': False})
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 

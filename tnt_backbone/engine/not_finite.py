@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank, get_world_size
+from mmengine.device import get_device
+from mmengine.dist import all_reduce, get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from ..errors import InputError, NotFiniteError
 from .safe_file import write_safely
+from .whole_checkpoints import whole_tensors
 
 FOLDER = 'not_finite'  # in the work folder
 KEPT = 3  # files, if batches are skipped
@@ -84,10 +87,12 @@ class NotFiniteHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Note the batch, and the random state, as they are before the step."""
-        if isinstance(data_batch, dict) and 'data_samples' in data_batch:
-            # the libraries' preprocessors write into them
-            data_batch = {**data_batch, 'data_samples': copy.deepcopy(data_batch['data_samples'])}
+        if isinstance(data_batch, list):  # of parts, see step_in_parts.py
+            data_batch = [_with_own_samples(part) for part in data_batch]
+        else:
+            data_batch = _with_own_samples(data_batch)
         self._batch, self._random_state = data_batch, random_state()
+        self._losses = {}
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -105,6 +110,8 @@ class NotFiniteHook(Hook):
             self._in_a_row = 0
 
     def _note_losses(self, module: nn.Module, inputs: Any, outputs: Any) -> None:
+        if not all(_is_number(loss.sum()) for loss in self._losses.values()):
+            return  # of an earlier part of this iteration
         if isinstance(outputs, dict):
             self._losses = {
                 name: torch.stack([torch.as_tensor(part).detach().float().mean() for part in value])
@@ -116,13 +123,15 @@ class NotFiniteHook(Hook):
     def _check_gradients(self, optimizer: torch.optim.Optimizer, *args: Any) -> None:
         if getattr(optimizer, 'found_inf', None) is not None:
             return  # a fused optimizer, which asks the loss scaler itself
-        gradients = [
-            parameter.grad
-            for group in optimizer.param_groups
-            for parameter in group['params']
-            if type(parameter.grad) is Tensor  # not a part of one that is spread over processes
+        all_gradients = [
+            parameter.grad for group in optimizer.param_groups for parameter in group['params']
         ]
-        if gradients and not _is_finite(gradients):
+        gradients = [gradient for gradient in all_gradients if type(gradient) is Tensor]
+        parts = [part.to_local() for part in all_gradients if isinstance(part, DTensor)]
+        is_finite = not gradients or _is_finite(gradients)
+        if parts:  # all processes must do the same, and each has its own parts
+            is_finite = _is_finite_everywhere(is_finite and _is_finite(parts))
+        if not is_finite:
             self._found('gradients')
             optimizer.zero_grad(set_to_none=True)  # a step without gradients changes nothing
             self._skipped_at = self._runner.iter
@@ -135,7 +144,7 @@ class NotFiniteHook(Hook):
         text = f'iteration {runner.iter + 1}: {what} not finite ({losses})'
         if get_world_size() > 1 and all(_is_number(loss.sum()) for loss in self._losses.values()):
             text += '. These losses are finite, so the cause is in the batch of another process'
-        kept = self._keep() if self._kept < KEPT else 'not kept'
+        kept = self._keep(what) if self._kept < KEPT else 'not kept'
         spoiled = _not_finite_tensors(runner.model)
         if self.action == 'skip' and self._in_a_row < self.max_skipped and not spoiled:
             runner.logger.warning(f'{text}. The step is left out. Batch and weights: {kept}')
@@ -150,9 +159,12 @@ class NotFiniteHook(Hook):
             'steps out: --cfg-options not_finite=skip'
         )
 
-    def _keep(self) -> str:
+    def _keep(self, what: str) -> str:
         runner = self._runner
         self._kept += 1
+        is_sharded = any(isinstance(p, DTensor) for p in runner.model.parameters())
+        if is_sharded and what == 'loss':  # the others have not stopped here
+            return 'not kept, because the weights are spread over the processes'
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         content = {
             'meta': {
@@ -162,8 +174,8 @@ class NotFiniteHook(Hook):
                 'seed': runner.seed,
             },
             'losses': self._losses,
-            'state_dict': model.state_dict(),
-            'optimizer': runner.optim_wrapper.state_dict(),
+            'state_dict': whole_tensors(model.state_dict(), everywhere=True),
+            'optimizer': whole_tensors(runner.optim_wrapper.state_dict(), everywhere=True),
             'batch': self._batch,
             'random_state': self._random_state,
         }
@@ -175,6 +187,13 @@ class NotFiniteHook(Hook):
         except Exception as error:  # what was found is more important
             return f'could not be kept ({error})'
         return str(path)
+
+
+def _with_own_samples(batch: Any) -> Any:
+    """Return a batch whose samples are copies: the libraries' preprocessors write into them."""
+    if isinstance(batch, dict) and 'data_samples' in batch:
+        return {**batch, 'data_samples': copy.deepcopy(batch['data_samples'])}
+    return batch
 
 
 def _optimizers(wrapper: Any) -> Iterator[torch.optim.Optimizer]:
@@ -198,10 +217,22 @@ def _is_finite(tensors: list[Tensor]) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in dense)
 
 
+def _here(value: Tensor) -> Tensor:
+    """Return what this process has of a tensor."""
+    return value.to_local() if isinstance(value, DTensor) else value
+
+
+def _is_finite_everywhere(here: bool) -> bool:
+    """Return whether all processes found only finite numbers."""
+    flag = torch.tensor(int(here), device=get_device())
+    all_reduce(flag, op='min')
+    return bool(flag)
+
+
 def _not_finite_tensors(model: nn.Module) -> list[str]:
     """Return the names of weights and statistics that are spoiled."""
     return [
         name
         for name, value in model.state_dict().items()
-        if isinstance(value, Tensor) and not torch.isfinite(value).all()
+        if isinstance(value, Tensor) and not torch.isfinite(_here(value)).all()
     ]

@@ -30,7 +30,7 @@ def advice_when_out_of_memory(cfg: Config) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is one
         if not is_out_of_memory(error):
             raise
-        phase, iteration = _place(error)
+        phase, iteration = place_of(error)
         what = str(error).strip().splitlines() or [type(error).__name__]
         raise MemoryLimitError(
             f'out of memory in {phase}{iteration}: {what[0]}\n{advice(cfg, phase)}'
@@ -44,7 +44,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and re.search(TEXTS, str(error)) is not None
 
 
-def _place(error: BaseException) -> tuple[str, str]:
+def place_of(error: BaseException) -> tuple[str, str]:
     """Return which loop an error comes from, and its iteration."""
     phase, iteration = 'training', ''
     trace = error.__traceback__
@@ -72,8 +72,6 @@ def advice(cfg: Config, phase: str) -> str:
     go_on = ''
     if phase != 'testing' and Path(cfg.work_dir, 'last_checkpoint').is_file():
         go_on = '\n--resume goes on from the last checkpoint, also with these options'
-        if any('--split-batch' in line for line in lines):
-            go_on += ', except for --split-batch'
     return 'Options that take less memory:\n' + '\n'.join(lines) + go_on
 
 
@@ -81,7 +79,10 @@ def _for_training(cfg: Config) -> Iterator[tuple[str, str]]:
     if 'Amp' not in str(cfg.optim_wrapper.get('type')):
         yield '--amp', 'activations of 16 bits'
     if parts := divisors(cfg):
-        yield f'--split-batch {parts[0]}', 'fewer images at a time, as many per step'
+        yield (
+            f'--split-batch {parts[0] * cfg.get("split_batch", 1)}',
+            'fewer images at a time, as many per step',
+        )
     without = [path for path, part in our_backbones(cfg).items() if not part.get('with_cp')]
     if without:
         keys = ' '.join(f'{path}.with_cp=True' for path in without)

@@ -8,6 +8,7 @@ from ..engine.repeatable import make_repeatable
 from ..engine.safe_checkpoint import make_checkpoints_safe
 from ..engine.stop_on_signal import StopOnSignalHook, keep_workers_at_work
 from ..engine.stuck import StuckHook
+from ..engine.whole_checkpoints import WholeCheckpointsHook
 
 
 def make_reliable(runner: Runner) -> None:
@@ -21,6 +22,7 @@ def make_reliable(runner: Runner) -> None:
         StuckHook(runner.cfg.get('stuck_after', 300)),
         MissedEvaluationHook(),
         StopOnSignalHook(),
+        WholeCheckpointsHook(),
     ):
         if type(hook) not in there:
             runner.register_hook(hook)
