@@ -95,7 +95,7 @@ def test_weights_of_a_run_with_another_schedule_are_only_weights(tmp_path):
 
 
 def test_the_choice_is_checked():
-    with pytest.raises(InputError, match="resume_schedule='old'.*checkpoint"):
+    with pytest.raises(InputError, match=r"resume_schedule='old'.*checkpoint"):
         ResumedScheduleHook('old')
 
 
