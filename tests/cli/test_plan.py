@@ -6,6 +6,7 @@ import shlex
 import pytest
 
 from tnt_backbone.cli import plan, train
+from tnt_backbone.engine.step_in_parts import images_per_step, parts_of
 from tnt_backbone.run import plan as module
 from tnt_backbone.run.config import read_config
 
@@ -52,9 +53,8 @@ def test_the_command_makes_the_steps_of_the_config(counted, capsys):
     rate = cfg.optim_wrapper.optimizer.lr
     train.apply_options(cfg, args)
     assert cfg.model.backbone.with_cp
-    images, counts = cfg.train_dataloader.batch_size, cfg.optim_wrapper.accumulative_counts
-    assert (images, counts) == (1, 8)
-    assert 2 * images * counts == cfg.auto_scale_lr.base_batch_size == 16
+    assert (cfg.train_dataloader.batch_size, parts_of(cfg)) == (8, 8)
+    assert images_per_step(cfg, 2) == cfg.auto_scale_lr.base_batch_size == 16
     assert not cfg.auto_scale_lr.enable
     assert cfg.optim_wrapper.optimizer.lr == rate
 

@@ -87,7 +87,9 @@ def test_only_options_that_are_not_in_use(tiny_config, tmp_path):
     (tmp_path / 'last_checkpoint').touch()
     text = advice(cfg, 'training')
     assert '--split-batch 3' in text
-    assert 'except for --split-batch' in text
+    assert '--resume' in text
+    cfg.split_batch = 3
+    assert '--split-batch 9' in advice(cfg, 'training')  # in all, not on top
 
 
 def test_segmentors_have_windows(tmp_path):

@@ -1,4 +1,4 @@
-"""Batches in parts: the optimizer makes the same steps."""
+"""Batches in parts: the optimizer makes the same steps, on less memory or in fewer processes."""
 
 import copy
 import itertools
@@ -6,12 +6,21 @@ import itertools
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import sampler
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, HOOKS, MODELS
 from mmengine.runner import Runner
 
-from tnt_backbone.run.split_batch import divisors, split_batch
+from tnt_backbone.engine import collate_parts
+from tnt_backbone.engine.step_in_parts import images_per_step, parts_of
+from tnt_backbone.run.runner import count_accumulated_images
+from tnt_backbone.run.split_batch import (
+    divisors,
+    keep_batch_of,
+    notes_on_resumed_batch,
+    split_batch,
+)
 
 IMAGES, STEPS = 4, 10
 NUMBERS = itertools.count()
@@ -29,9 +38,9 @@ class Line(BaseModel):
 
 
 class Points(torch.utils.data.Dataset):
-    def __init__(self):
+    def __init__(self, number=IMAGES * STEPS):
         generator = torch.Generator().manual_seed(0)
-        self.points = torch.randn(IMAGES * STEPS, 3, generator=generator)
+        self.points = torch.randn(number, 3, generator=generator)
 
     def __len__(self):
         return len(self.points)
@@ -41,14 +50,12 @@ class Points(torch.utils.data.Dataset):
 
 
 class Rates(Hook):
-    """Writes down the rate of each step of the optimizer."""
+    """Writes down the rate and the loss of each iteration."""
 
     seen: list = []  # noqa: RUF012
 
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
-        wrapper = runner.optim_wrapper
-        if (runner.iter + 1) % wrapper._accumulative_counts == 0:
-            self.seen.append(wrapper.get_lr()['lr'][0])
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.seen.append((runner.optim_wrapper.get_lr()['lr'][0], outputs['loss'].item()))
 
 
 @pytest.fixture(autouse=True)
@@ -85,93 +92,75 @@ def config(*schedulers, **changes):
 
 
 def train(cfg, folder):
-    """Train; return the weights and the rate of each step."""
+    """Train; return the weights, and rate and loss of each iteration."""
     torch.manual_seed(0)
     cfg = copy.deepcopy(cfg)
     cfg.work_dir, cfg.experiment_name = str(folder), f'split {next(NUMBERS)}'
     Rates.seen = []
     model = Runner.from_cfg(cfg).train()
-    return torch.cat([p.detach().flatten() for p in model.parameters()]), Rates.seen
-
-
-@pytest.mark.parametrize('parts', [2, pytest.param(4, marks=pytest.mark.slow)])
-@pytest.mark.parametrize('by_epoch', [True, False])
-def test_the_weights_are_those_of_whole_batches(parts, by_epoch, tmp_path):
-    cfg = config()
-    if not by_epoch:
-        cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=15)
-    whole, rates = train(cfg, tmp_path)
-    split_batch(cfg, parts)
-    in_parts, same = train(cfg, tmp_path)
-    assert len(rates) == len(same) == (2 * STEPS if by_epoch else 15)
-    torch.testing.assert_close(in_parts, whole, rtol=1e-5, atol=1e-6)
-    cfg.optim_wrapper.accumulative_counts = 1  # a comparison that can fail
-    assert (train(cfg, tmp_path)[0] - whole).abs().max() > 1e-2
+    weights = torch.cat([p.detach().flatten() for p in model.parameters()])
+    return weights, torch.tensor(Rates.seen)
 
 
 SCHEDULES = {
-    'warm-up': [dict(type='LinearLR', start_factor=0.01, begin=0, end=12)],
-    'poly': [dict(type='PolyLR', power=0.9, eta_min=1e-3, begin=0, end=20)],
-    'cosine': [dict(type='CosineAnnealingLR', T_max=20, begin=0, end=20)],
-    'steps': [dict(type='MultiStepLR', milestones=[5, 12], gamma=0.1)],
-    'step': [dict(type='StepLR', step_size=6, gamma=0.5)],
-    'exponential': [dict(type='ExponentialLR', gamma=0.8)],
-    'restarts': [
-        dict(type='CosineRestartLR', periods=[10, 10], restart_weights=[1, 0.5], eta_min=0)
-    ],
-    'one cycle': [dict(type='OneCycleLR', eta_max=0.1, total_steps=20)],
-    'in turn': [
-        dict(type='LinearLR', start_factor=0.1, begin=0, end=4),
-        dict(type='MultiStepLR', begin=4, end=20, milestones=[10], gamma=0.1),
-    ],
+    'none': [],
+    'warm-up': [dict(type='LinearLR', start_factor=0.01, begin=0, end=12, by_epoch=False)],
+    'cosine': [dict(type='CosineAnnealingLR', T_max=20, begin=0, end=20, by_epoch=False)],
+    'epochs': [dict(type='MultiStepLR', milestones=[1], by_epoch=True)],
 }
 
 
-@pytest.mark.parametrize('name', SCHEDULES)
-def test_each_step_has_the_learning_rate_of_whole_batches(name, tmp_path):
-    """Within what the schedule changes from one step to the next."""
-    cfg = config(*(scheduler | dict(by_epoch=False) for scheduler in SCHEDULES[name]))
-    _, whole = train(cfg, tmp_path)
+@pytest.mark.parametrize(
+    ('parts', 'name', 'by_epoch'),
+    [(2, 'none', False), (4, 'warm-up', True), (2, 'cosine', True), (4, 'epochs', True)],
+)
+def test_steps_rates_losses_and_weights_are_those_of_whole_batches(parts, name, by_epoch, tmp_path):
+    cfg = config(*SCHEDULES[name])
+    if not by_epoch:
+        cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=15)
+    whole, steps = train(cfg, tmp_path)
+    split_batch(cfg, parts)
+    in_parts, same = train(cfg, tmp_path)
+    assert len(steps) == (2 * STEPS if by_epoch else 15)
+    torch.testing.assert_close(same, steps, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(in_parts, whole, rtol=1e-5, atol=1e-6)
+    cfg.optim_wrapper.accumulative_counts = 1  # a comparison that can fail
+    assert (train(cfg, tmp_path)[0] - whole).abs().max() > 1e-3
+
+
+def test_with_accumulation_of_the_config(tmp_path):
+    cfg = config(**{'optim_wrapper.accumulative_counts': 3})  # the last step has two iterations
+    whole, _ = train(cfg, tmp_path)
     split_batch(cfg, 2)
-    _, parts = train(cfg, tmp_path)
-    assert len(whole) == len(parts) == 2 * STEPS
-    assert max(whole) > 1.2 * min(whole)
-    # a part's rate lies between those of this step and the next
-    near = [sorted(pair) for pair in zip(whole, [*whole[1:], whole[-1]], strict=True)]
-    slack = 0.03 * max(whole)
-    outside = [
-        (step, rate, low, high)
-        for step, (rate, (low, high)) in enumerate(zip(parts, near, strict=True))
-        if not low - slack <= rate <= high + slack
-    ]
-    assert outside[:-1] == []
+    assert cfg.optim_wrapper.accumulative_counts == 6
+    torch.testing.assert_close(train(cfg, tmp_path)[0], whole, rtol=1e-5, atol=1e-6)
 
 
-def test_what_counts_iterations_is_multiplied_and_nothing_else():
-    epochs = dict(type='MultiStepLR', by_epoch=True, begin=0, end=12, milestones=[8, 11])
-    cfg = config(epochs)
-    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=100, dynamic_intervals=[[0, 10]])
-    cfg.default_hooks = dict(
-        checkpoint=dict(by_epoch=False, interval=20, max_keep_ckpts=3), logger=dict(interval=50)
-    )
-    cfg.custom_hooks = [dict(type='EMAHook', momentum=0.1)]
+def test_a_run_goes_on_with_another_number_of_parts(tmp_path):
+    """From the middle of its only epoch, and with a schedule that counts iterations."""
+    whole, _ = train(config(*SCHEDULES['cosine']), tmp_path)
+    save = dict(checkpoint=dict(type='CheckpointHook', interval=1), logger=None)
+    first = config(*SCHEDULES['cosine'])
+    first.default_hooks = save
+    first.train_cfg.max_epochs = 1
+    split_batch(first, 2)
+    train(first, tmp_path)
+    second = config(*SCHEDULES['cosine'], load_from=str(tmp_path / 'epoch_1.pth'), resume=True)
+    split_batch(second, 4)
+    torch.testing.assert_close(train(second, tmp_path)[0], whole, rtol=1e-5, atol=1e-6)
+
+
+def test_nothing_that_counts_iterations_changes():
+    cfg = config(*SCHEDULES['cosine'])
+    before = copy.deepcopy(cfg)
     (note,) = split_batch(cfg, 2)
     assert '2 instead of 4' in note
-    assert cfg.param_scheduler == [epochs]
-    assert cfg.train_cfg == dict(
-        type='IterBasedTrainLoop', max_iters=200, val_interval=2000, dynamic_intervals=[[0, 20]]
-    )
-    assert cfg.default_hooks.checkpoint == dict(by_epoch=False, interval=40, max_keep_ckpts=3)
-    assert cfg.default_hooks.logger.interval == 50
-    assert cfg.custom_hooks == [dict(type='EMAHook', momentum=0.1, interval=2)]
+    for key in ('train_cfg', 'param_scheduler', 'default_hooks'):
+        assert cfg[key] == before[key]
+    assert (parts_of(cfg), divisors(cfg), images_per_step(cfg, 3)) == (2, [2], 12)
     split_batch(cfg, 2)
+    assert (parts_of(cfg), divisors(cfg), images_per_step(cfg, 3)) == (4, [], 12)
     assert cfg.optim_wrapper.accumulative_counts == 4
-
-    cfg = config(train_cfg=dict(val_interval=1))
-    cfg.default_hooks = dict(checkpoint=dict(interval=1))
-    split_batch(cfg, 2)
-    assert cfg.train_cfg == dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=1)
-    assert cfg.default_hooks.checkpoint.interval == 1
 
 
 @pytest.mark.parametrize('parts', [0, 1, 3, 8, -2])
@@ -183,14 +172,80 @@ def test_batches_that_cannot_be_split_so_are_refused(parts):
         split_batch(config(**{'train_dataloader.batch_size': 1}), 2)
 
 
-@pytest.mark.parametrize(('before', 'fits'), [('', False), ('accumulative_counts=2,', True)])
-def test_a_resumed_run_keeps_its_parts(before, fits, tmp_path):
-    text = f"optim_wrapper = dict({before} type='OptimWrapper')"
-    torch.save({'meta': {'cfg': text}, 'state_dict': {}}, tmp_path / 'a.pth')
-    cfg = config(load_from=str(tmp_path / 'a.pth'), resume=True)
-    if fits:
-        split_batch(cfg, 2)
-    else:
-        with pytest.raises(ValueError, match=r'--split-batch.*a\.pth'):
-            split_batch(cfg, 2)
-        split_batch(config(load_from=str(tmp_path / 'a.pth'), resume=False), 2)
+@pytest.mark.parametrize('kind', [sampler.DefaultSampler, sampler.InfiniteSampler])
+@pytest.mark.parametrize(('processes', 'here'), [(4, 2), (4, 1), (6, 2), (8, 4)])
+def test_parts_are_the_batches_of_the_other_processes(kind, processes, here, monkeypatch):
+    """Also at the end of an epoch, whose 41 images no number of processes here divides."""
+    data = Points(41)
+
+    def batches(world, size):
+        found = []
+        for rank in range(world):
+            monkeypatch.setattr(sampler, 'get_dist_info', lambda rank=rank: (rank, world))
+            indices = [*itertools.islice(kind(data, seed=3), 60)]
+            found.append([indices[i : i + size] for i in range(0, len(indices), size)])
+        return found
+
+    cfg = config(**{'train_dataloader.batch_size': 2})
+    keep_batch_of(cfg, processes, here)
+    own, parts = cfg.train_dataloader.batch_size, parts_of(cfg)
+    assert images_per_step(cfg, here) == 2 * processes
+    expected = batches(processes, 2)
+    for rank, seen in enumerate(batches(here, own)):
+        for i, batch in enumerate(seen[:-1]):
+            collated = collate_parts(batch, parts=parts, collate=list)
+            assert collated == [expected[rank + here * part][i] for part in range(parts)]
+
+
+def test_no_part_is_empty():
+    assert collate_parts([7], parts=4, collate=list) == [[7]] * 4
+    assert collate_parts([1, 2, 3], parts=2, collate=list) == [[1, 3], [2, 1]]
+    batch = collate_parts([{'a': 1}, {'a': 2}], parts=2, collate={'type': 'pseudo_collate'})
+    assert batch == [{'a': [1]}, {'a': [2]}]
+
+
+@pytest.mark.parametrize(
+    ('processes', 'here', 'own', 'parts'),
+    [
+        (4, 2, 8, 2),
+        (4, 3, None, None),
+        (3, 2, 6, 2),
+        (8, 1, 32, 8),
+        (2, 4, 2, 1),
+        (0, 1, None, None),
+    ],
+)
+def test_the_batch_of_other_numbers_of_processes(processes, here, own, parts):
+    cfg = config()
+    if own is None:
+        with pytest.raises(ValueError, match=rf'--batch-of {processes}\b.*{processes} x 4 = '):
+            keep_batch_of(cfg, processes, here)
+        return
+    keep_batch_of(cfg, processes, here)
+    assert (cfg.train_dataloader.batch_size, parts_of(cfg)) == (own, parts)
+    assert images_per_step(cfg, here) == images_per_step(config(), processes)
+
+
+def test_the_learning_rate_is_scaled_with_the_images_of_a_step():
+    cfg = config(auto_scale_lr=dict(enable=True, base_batch_size=16))
+    cfg.optim_wrapper.accumulative_counts = 2
+    keep_batch_of(cfg, 4, 2)
+
+    class Built:
+        auto_scale_lr = cfg.auto_scale_lr
+
+    count_accumulated_images(Built, cfg)
+    # mmengine divides the images of an iteration by it: 2 processes x 8 images
+    assert 16 / Built.auto_scale_lr['base_batch_size'] == 32 / 16
+
+
+def test_a_resumed_run_with_another_batch_is_told(tmp_path, monkeypatch):
+    torch.save({'meta': {'images_per_step': 16}, 'state_dict': {}}, tmp_path / 'a.pth')
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    cfg = config(load_from=str(tmp_path / 'a.pth'), resume=True, launcher='pytorch')
+    (note,) = notes_on_resumed_batch(cfg)
+    assert '16 images' in note
+    assert 'has 8 in 2' in note
+    assert '--batch-of' in note
+    keep_batch_of(cfg, 4)
+    assert notes_on_resumed_batch(cfg) == []

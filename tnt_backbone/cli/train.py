@@ -59,6 +59,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='PARTS',
         help='compute each batch in PARTS, with as many images and the same learning rate per step',
     )
+    parser.add_argument(
+        '--batch-of',
+        type=int,
+        metavar='N',
+        help='make the steps of N processes, whatever the number of processes is',
+    )
     start = parser.add_mutually_exclusive_group()
     start.add_argument(
         '--weights', metavar='FILE', help='start the backbone from the weights of a local file'
@@ -94,7 +100,7 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     from ..run.libraries import skip_validation
     from ..run.pretrained import drop_pretrained, replace_backbone_weights
     from ..run.resume import set_resume_of_restart
-    from ..run.split_batch import split_batch
+    from ..run.split_batch import keep_batch_of, notes_on_resumed_batch, split_batch
 
     if args.amp:
         enable_amp(cfg)
@@ -111,8 +117,11 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         drop_pretrained(cfg)
     elif args.weights:
         replace_backbone_weights(cfg, args.weights)
+    if args.batch_of is not None:
+        notes += keep_batch_of(cfg, args.batch_of, args.gpus if args.dry_run else None)
     if args.split_batch is not None:
         notes += split_batch(cfg, args.split_batch)
+    notes += notes_on_resumed_batch(cfg)
     return notes
 
 

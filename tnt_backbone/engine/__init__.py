@@ -15,6 +15,7 @@ from .missed_evaluation import MissedEvaluationHook
 from .not_finite import NotFiniteHook
 from .safe_checkpoint import SafeCheckpointHook
 from .slow_backbone import SlowBackboneOptimWrapperConstructor
+from .step_in_parts import StepInPartsHook, collate_parts
 from .stop_on_signal import StopOnSignalHook
 from .stuck import StuckHook
 
@@ -29,7 +30,9 @@ __all__ = [
     'RelabelPixels',
     'SafeCheckpointHook',
     'SlowBackboneOptimWrapperConstructor',
+    'StepInPartsHook',
     'StopOnSignalHook',
     'StuckHook',
+    'collate_parts',
     'load_from_published',
 ]

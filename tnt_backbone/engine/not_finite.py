@@ -84,10 +84,12 @@ class NotFiniteHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Note the batch, and the random state, as they are before the step."""
-        if isinstance(data_batch, dict) and 'data_samples' in data_batch:
-            # the libraries' preprocessors write into them
-            data_batch = {**data_batch, 'data_samples': copy.deepcopy(data_batch['data_samples'])}
+        if isinstance(data_batch, list):  # of parts, see step_in_parts.py
+            data_batch = [_with_own_samples(part) for part in data_batch]
+        else:
+            data_batch = _with_own_samples(data_batch)
         self._batch, self._random_state = data_batch, random_state()
+        self._losses = {}
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -105,6 +107,8 @@ class NotFiniteHook(Hook):
             self._in_a_row = 0
 
     def _note_losses(self, module: nn.Module, inputs: Any, outputs: Any) -> None:
+        if not all(_is_number(loss.sum()) for loss in self._losses.values()):
+            return  # of an earlier part of this iteration
         if isinstance(outputs, dict):
             self._losses = {
                 name: torch.stack([torch.as_tensor(part).detach().float().mean() for part in value])
@@ -175,6 +179,13 @@ class NotFiniteHook(Hook):
         except Exception as error:  # what was found is more important
             return f'could not be kept ({error})'
         return str(path)
+
+
+def _with_own_samples(batch: Any) -> Any:
+    """Return a batch whose samples are copies: the libraries' preprocessors write into them."""
+    if isinstance(batch, dict) and 'data_samples' in batch:
+        return {**batch, 'data_samples': copy.deepcopy(batch['data_samples'])}
+    return batch
 
 
 def _optimizers(wrapper: Any) -> Iterator[torch.optim.Optimizer]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from mmengine.dist import is_main_process, master_only
+from mmengine.dist import get_world_size, is_main_process, master_only
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
@@ -17,6 +17,7 @@ from mmengine.runner import Runner, save_checkpoint
 
 from .disk_room import check_room
 from .safe_file import BACKEND, remove_partial_files, write_safely
+from .step_in_parts import images_per_step
 
 
 def make_checkpoints_safe(runner: Runner) -> None:
@@ -78,6 +79,8 @@ class SafeCheckpointHook(CheckpointHook):
                 outdated = self.keep_ckpt_ids.popleft()
             self.keep_ckpt_ids.append(step)
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        if isinstance(runner.cfg.get('train_dataloader'), dict):
+            meta['images_per_step'] = images_per_step(runner.cfg, get_world_size())
         name = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)

@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..engine.step_in_parts import accumulated
 from ..errors import InputError
 from .processes import suit_wrapper_to_cpu
 from .runner import build_runner
@@ -143,7 +144,7 @@ def _numbers(runner: Runner, cfg: Config, processes: int, *, has_data: bool) -> 
     return DryRun(
         processes=processes,
         images=images,
-        accumulation=cfg.optim_wrapper.get('accumulative_counts', 1),
+        accumulation=accumulated(cfg),
         base_batch_size=(cfg.get('auto_scale_lr') or {}).get('base_batch_size'),
         learning_rates=(min(rates), max(rates)),
         scaled=bool(scale.get('enable')),

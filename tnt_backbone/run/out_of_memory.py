@@ -72,8 +72,6 @@ def advice(cfg: Config, phase: str) -> str:
     go_on = ''
     if phase != 'testing' and Path(cfg.work_dir, 'last_checkpoint').is_file():
         go_on = '\n--resume goes on from the last checkpoint, also with these options'
-        if any('--split-batch' in line for line in lines):
-            go_on += ', except for --split-batch'
     return 'Options that take less memory:\n' + '\n'.join(lines) + go_on
 
 
@@ -81,7 +79,10 @@ def _for_training(cfg: Config) -> Iterator[tuple[str, str]]:
     if 'Amp' not in str(cfg.optim_wrapper.get('type')):
         yield '--amp', 'activations of 16 bits'
     if parts := divisors(cfg):
-        yield f'--split-batch {parts[0]}', 'fewer images at a time, as many per step'
+        yield (
+            f'--split-batch {parts[0] * cfg.get("split_batch", 1)}',
+            'fewer images at a time, as many per step',
+        )
     without = [path for path, part in our_backbones(cfg).items() if not part.get('with_cp')]
     if without:
         keys = ' '.join(f'{path}.with_cp=True' for path in without)

@@ -9,6 +9,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 
 from ..engine.not_finite import set_random_state
+from ..engine.step_in_parts import parts_of
 
 
 def replay(path: str, *, is_anomaly_traced: bool = False) -> dict[str, Any]:
@@ -34,11 +35,14 @@ def replay(path: str, *, is_anomaly_traced: bool = False) -> dict[str, Any]:
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     set_random_state(content['random_state'])
     with torch.autograd.set_detect_anomaly(is_anomaly_traced):
-        with wrapper.optim_context(model):
-            batch = model.data_preprocessor(content['batch'], True)
-            losses = model._run_forward(batch, mode='loss')
-        total, _ = model.parse_losses(losses)
-        total.backward()
+        for part in content['batch'] if parts_of(cfg) > 1 else [content['batch']]:
+            with wrapper.optim_context(model):
+                batch = model.data_preprocessor(part, True)
+                losses = model._run_forward(batch, mode='loss')
+            total, _ = model.parse_losses(losses)
+            total.backward()
+            if not torch.isfinite(total):
+                break  # the part that the run has kept the losses of
     return {
         'losses': {name: _numbers(value) for name, value in losses.items()},
         'kept': {name: value.tolist() for name, value in content['losses'].items()},

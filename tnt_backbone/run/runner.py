@@ -13,6 +13,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..engine.amp import suit_amp_to_device
+from ..engine.step_in_parts import accumulated
 from .coco_eval import use_faster_coco_eval
 from .freed_memory import keep_freed_memory
 from .processes import init_cpu_processes
@@ -57,7 +58,7 @@ def count_accumulated_images(runner: Runner, cfg: Config) -> None:
     get half of the learning rate of two images in one, although the steps are the same.
     """
     scale = cfg.get('auto_scale_lr') or {}
-    counts = (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
+    counts = accumulated(cfg)
     if counts > 1 and 'base_batch_size' in scale:
         # in the Runner only: the config goes into the log and into checkpoints
         runner.auto_scale_lr = {**scale, 'base_batch_size': scale['base_batch_size'] / counts}
