@@ -35,18 +35,19 @@ randomness = dict(seed=0)
 
 
 class Launched:
-    """A run of ``dist_train.sh`` with two processes on CPUs."""
+    """A run of ``dist_train.sh`` with two processes on CPUs, or its part on a host."""
 
-    def __init__(self, config, folder, *arguments, **variables):
-        """Start it; the log is ``folder/log``."""
+    def __init__(self, config, folder, *arguments, processes=2, inside=(), log='log', **variables):
+        """Start it; ``inside`` begins a command on a host (:class:`tests.faults.hosts.Hosts`)."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith(('NNODES', 'PORT'))}
-        self.log = Path(folder) / 'log'
+        self.log = Path(folder) / log
         self.before = len(self.text())
         script = str(ROOT / 'tools/dist_train.sh')
+        command = [*inside, 'bash', script, str(config), str(processes), *arguments]
         with self.log.open('a') as log:
             # setpriv: it ends with the test, also when the test is killed
             self.launcher = psutil.Popen(
-                ['setpriv', '--pdeathsig', 'KILL', 'bash', script, str(config), '2', *arguments],
+                ['setpriv', '--pdeathsig', 'KILL', *command],
                 cwd=folder,
                 env={**clean, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1', **variables},
                 stdout=log,
