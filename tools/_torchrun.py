@@ -5,20 +5,24 @@ usage: _torchrun.py TOOL PROCESSES [ARGUMENTS OF THE TOOL ...]
 
 import importlib
 import os
+import re
 import signal
 import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import NoReturn
 
 MISTAKE = 2  # exit status, see tnt_backbone/cli/common.py
-RETRY = 76  # exit status: to be started again with other options, see tnt_backbone/run/retry.py
 RESUMABLE = 75  # exit status: ended early on request, see tnt_backbone/engine/stop_on_signal.py
 SIGNALS = ('SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1')  # passed on to the processes
-REQUESTS = (signal.SIGTERM, signal.SIGUSR1)  # to finish the step, save and end
-SAVE_SECONDS = 600  # for that; schedulers usually give less
 THREAD_VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS')
+
+
+def stop(text: str) -> NoReturn:
+    """Say what is wrong with the command, and end."""
+    print(f'ERROR: {text}', file=sys.stderr)
+    sys.exit(MISTAKE)
 
 
 def check_processes(processes: int, gpus: int) -> None:
@@ -48,64 +52,80 @@ def check_processes(processes: int, gpus: int) -> None:
         )
 
 
+def hosts() -> tuple[int, int]:
+    """The least and the largest number of machines, from NNODES."""
+    text = os.environ.get('NNODES', '1')
+    found = re.fullmatch(r'([1-9]\d*)(?::([1-9]\d*))?', text)
+    least, most = (int(number or found[1]) for number in found.groups()) if found else (1, 0)
+    if least > most:
+        stop(f'NNODES={text!r} must be a number of machines, or MIN:MAX such as 1:4')
+    return least, most
+
+
+def store_host() -> tuple[str, int]:
+    """The machine that all others ask, and its port."""
+    return os.environ.get('MASTER_ADDR', '127.0.0.1'), int(os.environ.get('PORT', 29500))
+
+
+def is_elastic() -> bool:
+    """Whether machines may come and go."""
+    return ':' in os.environ.get('NNODES', '')
+
+
 def rendezvous() -> list[str]:
     """How the processes find each other, from NNODES, NODE_RANK, MASTER_ADDR and PORT."""
-    nodes = int(os.environ.get('NNODES', 1))
-    if nodes == 1 and 'PORT' not in os.environ:
+    least, most = hosts()
+    host, port = store_host()
+    where, rank = os.environ.get('MASTER_ADDR'), os.environ.get('NODE_RANK')
+    if is_elastic():
+        if not where:
+            stop(f'NNODES={least}:{most} needs MASTER_ADDR, the machine that all others ask')
+        own = os.environ.get('LOCAL_ADDR')
+        return [
+            f'--nnodes={least}:{most}',
+            '--rdzv-backend=c10d',
+            f'--rdzv-endpoint={host}:{port}',
+            '--rdzv-id=tnt',
+            *([f'--rdzv-conf=is_host={int(rank == "0")}'] if rank else []),
+            *([f'--local-addr={own}'] if own else []),
+        ]
+    if most == 1 and 'PORT' not in os.environ:
         return ['--standalone', '--local-addr=127.0.0.1']  # takes a free port
-    if nodes > 1 and not {'NODE_RANK', 'MASTER_ADDR'} <= set(os.environ):
+    if most > 1 and not (rank and where):
         sys.exit(
-            f'ERROR: NNODES={nodes} needs NODE_RANK (0 to {nodes - 1}, another one on each machine)'
+            f'ERROR: NNODES={most} needs NODE_RANK (0 to {most - 1}, another one on each machine)'
             ' and MASTER_ADDR (name or address of machine 0, the same on all)'
         )
     return [
-        f'--nnodes={nodes}',
-        f'--node-rank={os.environ.get("NODE_RANK", 0)}',
-        f'--master-addr={os.environ.get("MASTER_ADDR", "127.0.0.1")}',
-        f'--master-port={os.environ.get("PORT", 29500)}',
+        f'--nnodes={most}',
+        f'--node-rank={rank or 0}',
+        f'--master-addr={host}',
+        f'--master-port={port}',
     ]
+
+
+def elastic_options(tool: str, processes: int, arguments: list[str]) -> list[str]:
+    """Options of a training whose machines come and go: the same batch on fewer of them."""
+    if not is_elastic():
+        return []
+    if tool != 'train.py':
+        stop(f'NNODES={os.environ["NNODES"]} is for training. Use NNODES={hosts()[1]} here')
+    if '--resume' not in arguments:
+        stop(
+            f'NNODES={os.environ["NNODES"]} needs --resume: when a machine comes or goes, all '
+            'processes start again from the newest checkpoint of the work folder'
+        )
+    if any(argument.split('=')[0] in ('--batch-of', '--split-batch') for argument in arguments):
+        return []
+    return [f'--batch-of={hosts()[1] * processes}']
 
 
 def max_restarts() -> int:
     """How often the processes are started again after one has failed, from MAX_RESTARTS."""
     text = os.environ.get('MAX_RESTARTS', '0')
     if not text.isdecimal():
-        print(f'ERROR: MAX_RESTARTS={text!r} must be a number, 0 or more', file=sys.stderr)
-        sys.exit(MISTAKE)
+        stop(f'MAX_RESTARTS={text!r} must be a number, 0 or more')
     return int(text)
-
-
-def adapt_agent() -> dict:
-    """Teach torchrun which failures are final, and to wait while checkpoints are saved.
-
-    Returns:
-        A dict, for the exit status of each process that was asked to end.
-    """
-    from torch.distributed.launcher import api
-
-    class Agent(api.LocalElasticAgent):
-        ended: ClassVar[dict] = {}  # exit status by rank, after a request
-
-        def _monitor_workers(self, worker_group):
-            result = super()._monitor_workers(worker_group)
-            codes = {failure.exitcode for failure in result.failures.values()}
-            if RETRY in codes:  # with other options, so it counts for itself
-                self._remaining_restarts += 1
-                worker_group.spec.max_restarts += 1
-            # a mistake would be made again; who asked a process to end wants it to stay ended
-            elif codes & {MISTAKE, RESUMABLE}:
-                self._remaining_restarts = 0
-            return result
-
-        def _shutdown(self, death_sig=signal.SIGTERM):
-            if self._pcontext and death_sig in REQUESTS:
-                self._pcontext.close(death_sig, SAVE_SECONDS)  # torch would wait for 30 s
-                for rank, handler in self._pcontext.subprocess_handlers.items():
-                    self.ended[rank] = handler.proc.returncode
-            super()._shutdown(death_sig)
-
-    api.LocalElasticAgent = Agent
-    return Agent.ended
 
 
 def describe(failures: dict) -> tuple[str, int]:
@@ -143,7 +163,8 @@ def main() -> None:
     tool, processes, *arguments = sys.argv[1:]
     # a wrong option or a missing file is one message, before anything slow is imported
     importlib.import_module(f'tnt_backbone.cli.{Path(tool).stem}').read_command_line(arguments)
-    restarts = max_restarts()
+    restarts, where = max_restarts(), rendezvous()
+    arguments += elastic_options(Path(tool).name, int(processes), arguments)
     import torch
 
     check_processes(int(processes), torch.cuda.device_count())
@@ -152,12 +173,20 @@ def main() -> None:
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous import (
+        RendezvousClosedError,
+        RendezvousConnectionError,
+    )
 
-    ended = adapt_agent()
+    from tnt_backbone.run import launcher_agent as agent
+
+    agent.use_agent(is_elastic=is_elastic())
+    if is_elastic():
+        agent.watch_host(*store_host())
     os.environ['TNT_LAUNCHER_PID'] = str(os.getpid())  # read in tnt_backbone/run/processes.py
     os.environ['TNT_RUN_STARTED'] = str(time.time_ns())  # read in tnt_backbone/run/resume.py
     options = [
-        *rendezvous(),
+        *where,
         f'--nproc-per-node={processes}',
         f'--max-restarts={restarts}',
         f'--signals-to-handle={",".join(SIGNALS)}',
@@ -165,13 +194,13 @@ def main() -> None:
     try:
         run.main([*options, tool, '--launcher=pytorch', *arguments])
     except SignalException as error:  # torchrun has passed it on, and waited for the processes
-        if error.sigval not in REQUESTS:
+        if error.sigval not in agent.REQUESTS:
             sys.exit(128 + error.sigval)
         # a process that was still starting had nothing to save
         expected = (0, RESUMABLE, -error.sigval)
         failures = {
             rank: SimpleNamespace(exitcode=code, timestamp=0)
-            for rank, code in ended.items()
+            for rank, code in agent.Agent.ended.items()
             if code not in expected
         }
         text, status = describe(failures) if failures else ('', RESUMABLE)
@@ -183,6 +212,13 @@ def main() -> None:
         if status != RESUMABLE:
             print(f'{Path(tool).name}, {processes} processes: {text}', file=sys.stderr)
         sys.exit(status)
+    except RendezvousConnectionError:
+        if not is_elastic():
+            raise
+        agent.take_part_anew(*store_host())
+    except RendezvousClosedError:
+        print('The training was ended on another host; its message is there', file=sys.stderr)
+        sys.exit(RESUMABLE)
 
 
 if __name__ == '__main__':

@@ -7,7 +7,8 @@ USAGE='usage: bash tools/dist_train.sh CONFIG GPUS [options of tools/train.py]
 
   GPUS              number of processes on this machine, one per GPU; without a GPU they run on the CPU
   one machine:      PORT=29501 sets the port (default: a free port)
-  several machines: set NNODES=2 NODE_RANK=0 MASTER_ADDR=host0 PORT=29500; GPUS counts per machine'
+  several machines: set NNODES=2 NODE_RANK=0 MASTER_ADDR=host0 PORT=29500; GPUS counts per machine
+  that come and go: NNODES=1:4 MASTER_ADDR=host0 with --resume (docs/distributed.md)'
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
   printf '%s\n' "$USAGE"

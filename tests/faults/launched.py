@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parents[2]
+LAUNCHER_PID = 'TNT_LAUNCHER_PID'  # set by tools/_torchrun.py, inherited by all its processes
 ENDS_WITHIN = 60  # seconds, for all processes of a run after one was killed
 
 # Over a tiny config: iterations, a checkpoint every four, an evaluation every eight, and what draws
@@ -34,19 +35,19 @@ randomness = dict(seed=0)
 
 
 class Launched:
-    """A run of ``dist_train.sh`` with two processes on CPUs."""
+    """A run of ``dist_train.sh`` with two processes on CPUs, or its part on a host."""
 
-    def __init__(self, config, folder, *arguments, processes=2, **variables):
-        """Start it; the log is ``folder/log``."""
+    def __init__(self, config, folder, *arguments, processes=2, inside=(), log='log', **variables):
+        """Start it; ``inside`` begins a command on a host (:class:`tests.faults.hosts.Hosts`)."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith(('NNODES', 'PORT'))}
-        self.log = Path(folder) / 'log'
+        self.log = Path(folder) / log
         self.before = len(self.text())
+        script = str(ROOT / 'tools/dist_train.sh')
+        command = [*inside, 'bash', script, str(config), str(processes), *arguments]
         with self.log.open('a') as log:
+            # setpriv: it ends with the test, also when the test is killed
             self.launcher = psutil.Popen(
-                [
-                    *('bash', str(ROOT / 'tools/dist_train.sh'), str(config)),
-                    *(str(processes), *arguments),
-                ],
+                ['setpriv', '--pdeathsig', 'KILL', *command],
                 cwd=folder,
                 env={**clean, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1', **variables},
                 stdout=log,
@@ -90,9 +91,20 @@ class Launched:
         """Wait for the end; return the exit status, the seconds, and what is still alive."""
         start = time.monotonic()
         status = self.launcher.wait(seconds)
-        others = [process for pid, process in self.seen.items() if pid != self.launcher.pid]
-        _, alive = psutil.wait_procs(others, timeout=seconds)
+        while (alive := self.left()) and time.monotonic() < start + seconds:
+            time.sleep(0.1)
         return status, time.monotonic() - start, alive
+
+    def left(self):
+        """Return the processes that the launcher or its processes have started and that live."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get(LAUNCHER_PID) != str(self.launcher.pid):
+                    continue
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
 
     def end(self):
         """End what is left, for instance after a failed test."""

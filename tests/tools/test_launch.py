@@ -174,6 +174,43 @@ def test_several_machines(tmp_path):
     assert re.search(r'\bNNODES=2\b.*\bNODE_RANK\b', output)
 
 
+ELASTIC = {'NNODES': '1:4', 'MASTER_ADDR': 'host0', 'PORT': '29511'}
+
+
+def test_machines_that_come_and_go(tmp_path):
+    """The batch is that of the largest number of machines."""
+    _, output = launch(tmp_path, 'dist_train.sh', 'a.py', 2, '--resume', gpus=2, **ELASTIC)
+    command = started(output)
+    expected = {'--nnodes=1:4', '--rdzv-backend=c10d', '--rdzv-endpoint=host0:29511'}
+    assert {*expected, '--batch-of=8'} <= set(command)
+    assert not any(part.startswith('--rdzv-conf') for part in command)
+    for rank, is_host in (('0', 1), ('3', 0)):
+        _, output = launch(
+            tmp_path, 'dist_train.sh', 'a.py', 2, '--resume', '--batch-of=16', gpus=2,
+            NODE_RANK=rank, LOCAL_ADDR='host3', **ELASTIC,
+        )  # fmt: skip
+        assert {f'--rdzv-conf=is_host={is_host}', '--local-addr=host3'} <= set(started(output))
+        assert '--batch-of=8' not in output
+
+
+@pytest.mark.parametrize(
+    ('script', 'arguments', 'variables', 'match'),
+    [
+        ('dist_train.sh', ['a.py', 2], ELASTIC, r'NNODES=1:4.*--resume'),
+        ('dist_train.sh', ['a.py', 2, '--resume'], {'NNODES': '1:4'}, r'NNODES=1:4.*MASTER_ADDR'),
+        ('dist_test.sh', ['a.py', 'a.pth', 2], ELASTIC, r'NNODES=1:4 .*NNODES=4 '),
+        ('dist_train.sh', ['a.py', 2], {'NNODES': '4:2'}, r"NNODES='4:2'.*MIN:MAX"),
+        ('dist_train.sh', ['a.py', 2], {'NNODES': 'two'}, r"NNODES='two'.*MIN:MAX"),
+        ('dist_train.sh', ['a.py', 2], {'NNODES': '0'}, r"NNODES='0'.*MIN:MAX"),
+    ],
+)
+def test_wrong_numbers_of_machines(tmp_path, script, arguments, variables, match):
+    status, output = launch(tmp_path, script, *arguments, gpus=2, **variables)
+    assert status == 2, output
+    assert re.search(match, output), output
+    assert 'STARTED' not in output
+
+
 def test_a_port_can_be_fixed(tmp_path):
     _, output = launch(tmp_path, 'dist_train.sh', 'a.py', 2, gpus=2, PORT='29512')
     assert '--master-port=29512' in started(output)
@@ -214,11 +251,11 @@ def test_the_cause_of_a_failure_is_named_first(failures, first, status):
 
 
 AGENT = """
-import runpy, sys
-launcher = runpy.run_path(sys.argv[1])
-launcher['adapt_agent']()
+import sys
 from torch.distributed import run
-run.main(['--standalone', '--local-addr=127.0.0.1', '--max-restarts=2', sys.argv[2], sys.argv[3]])
+from tnt_backbone.run.launcher_agent import use_agent
+use_agent(is_elastic=False)
+run.main(['--standalone', '--local-addr=127.0.0.1', '--max-restarts=2', *sys.argv[1:]])
 """
 
 
@@ -228,7 +265,7 @@ def test_a_mistake_is_not_made_again(tmp_path, status, starts):
     tool = stand_in(
         tmp_path / 'tool.py', 'import sys\nprint("STARTED")\nsys.exit(int(sys.argv[1]))'
     )
-    command = [sys.executable, '-c', AGENT, ROOT / 'tools/_torchrun.py', tool, str(status)]
+    command = [sys.executable, '-c', AGENT, tool, str(status)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode != 0
     assert result.stdout.count('STARTED') == starts

@@ -33,6 +33,18 @@ def world_size(launcher: str) -> int:
     return int(os.environ.get(WORLD_SIZES.get(launcher, ''), 1))
 
 
+WORLD_SIZES = {
+    'pytorch': 'WORLD_SIZE',
+    'slurm': 'SLURM_NTASKS',
+    'mpi': 'OMPI_COMM_WORLD_SIZE',
+}
+
+
+def world_size(launcher: str) -> int:
+    """Return the number of processes of the run."""
+    return int(os.environ.get(WORLD_SIZES.get(launcher, ''), 1))
+
+
 def local_rank(launcher: str) -> str:
     """Return the number of this process among those of its machine."""
     return os.environ.get(LOCAL_RANKS.get(launcher, ''), '0')

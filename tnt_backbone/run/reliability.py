@@ -5,6 +5,7 @@ from mmengine.runner import Runner
 from ..engine.missed_evaluation import MissedEvaluationHook
 from ..engine.not_finite import NotFiniteHook
 from ..engine.repeatable import make_repeatable
+from ..engine.resumed_schedule import ResumedScheduleHook
 from ..engine.safe_checkpoint import make_checkpoints_safe
 from ..engine.stop_on_signal import StopOnSignalHook, keep_workers_at_work
 from ..engine.stuck import StuckHook
@@ -21,6 +22,7 @@ def make_reliable(runner: Runner) -> None:
         NotFiniteHook(runner.cfg.get('not_finite', 'stop')),
         StuckHook(runner.cfg.get('stuck_after', 300)),
         MissedEvaluationHook(),
+        ResumedScheduleHook(runner.cfg.get('resume_schedule', 'stop')),
         StopOnSignalHook(),
         WholeCheckpointsHook(),
     ):

@@ -19,7 +19,7 @@ from .out_of_memory import place_of
 from .resume import RESTARTS, STARTED
 from .split_batch import divisors
 
-RETRY = 76  # exit status: to be started again; see tools/_torchrun.py
+RETRY = 76  # exit status: to be started again; see launcher_agent.py
 NOTE = 'out_of_memory_{}.json'  # in the work folder; of each process that ran out of memory
 LAUNCHERS = ('none', 'pytorch')
 
