@@ -10,6 +10,7 @@ from ..datasets.load_scaled import LoadImageScaled
 from ..datasets.relabel import RelabelPixels
 from .amp import CpuAmpOptimWrapper
 from .compile_backbone import CompileBackboneHook
+from .fitting_checkpoint import FittingCheckpointHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
 from .missed_evaluation import MissedEvaluationHook
 from .not_finite import NotFiniteHook
@@ -21,6 +22,7 @@ from .stuck import StuckHook
 __all__ = [
     'CompileBackboneHook',
     'CpuAmpOptimWrapper',
+    'FittingCheckpointHook',
     'LayerDecayOptimWrapperConstructor',
     'LoadImageOrSkip',
     'LoadImageScaled',
