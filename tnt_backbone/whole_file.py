@@ -9,6 +9,7 @@ from pathlib import Path
 from .errors import DiskError, UserError
 
 OTHER = 'Use another path, or change its permissions'
+FILE = 'A part of the path is a file. Use another path'
 # Errors that are about a path, not about a program, and what to do about them
 ADVICE = {
     errno.ENOSPC: 'Free some space, or write to another folder',
@@ -17,7 +18,8 @@ ADVICE = {
     errno.EROFS: 'Write to another folder',
     errno.EACCES: OTHER,
     errno.EPERM: OTHER,
-    errno.ENOTDIR: 'A part of the path is a file. Use another path',
+    errno.ENOTDIR: FILE,
+    errno.EEXIST: FILE,
     errno.EISDIR: 'Name a file, not a folder',
     errno.ENAMETOOLONG: 'Use a shorter name',
 }
