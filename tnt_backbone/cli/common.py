@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 import time
 import traceback
@@ -24,7 +25,12 @@ OTHERS_WAIT = 5.0  # seconds; launchers end a run within them once its first pro
 
 
 def make_parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser that shows the description with its line breaks."""
+    """Return a parser that shows the description with its line breaks.
+
+    Its examples name the tool; ``tnt`` puts itself in their place, as a wheel has no ``tools/``.
+    """
+    if description:
+        description = re.sub(r'python tools/\w+\.py', own_name('\\g<0>'), description)
     return _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
