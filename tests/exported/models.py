@@ -55,6 +55,9 @@ def _shrink(cfg, scale):
                 model.decode_head[width] = widths[0]
         model.auxiliary_head = None
     if cfg.default_scope == 'mmdet':
+        if model.type == 'DETR':
+            _shrink_queries(model, widths)
+            return
         model.neck.update(in_channels=widths, out_channels=32)
         for head in ('bbox_head', 'rpn_head'):
             if head in model:
@@ -73,6 +76,19 @@ def _shrink(cfg, scale):
             roi.mask_head.update(num_classes=3, num_convs=1, in_channels=32, conv_out_channels=16)
         model.test_cfg.rpn.update(nms_pre=100, max_per_img=50)
         model.test_cfg.rcnn.update(score_thr=0.3, max_per_img=20)
+
+
+def _shrink_queries(model, widths):
+    model.num_queries, model.test_cfg = 20, {'max_per_img': 15}
+    model.neck.update(in_channels=widths, out_channels=32)
+    for part in (model.encoder, model.decoder):
+        part.num_layers = 2
+        part.layer_cfg.ffn_cfg.update(embed_dims=32, feedforward_channels=64)
+        for attention in ('self_attn_cfg', 'cross_attn_cfg'):
+            if attention in part.layer_cfg:
+                part.layer_cfg[attention].update(embed_dims=32, num_heads=4)
+    model.positional_encoding.num_feats = 16
+    model.bbox_head.update(num_classes=3, embed_dims=32)
 
 
 def write_pictures(folder, sizes):

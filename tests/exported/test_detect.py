@@ -14,6 +14,7 @@ from tnt_backbone.exported.detect import (
     dense_objects,
     levels_of,
     propose,
+    query_objects,
     region_objects,
 )
 from tnt_backbone.exported.detector_networks import _coder, _dense_settings
@@ -131,3 +132,20 @@ def test_levels_equal_mmdets():
     expected = extractor.map_roi_levels(rois, 4).numpy()
     assert set(expected) == {0, 1, 2, 3}
     np.testing.assert_array_equal(levels_of(boxes, 56, 4), expected)
+
+
+@pytest.mark.parametrize('most', [7, 40])
+def test_objects_of_queries_equal_mmdets(most):
+    loss = {'type': 'CrossEntropyLoss', 'class_weight': 1.0}  # mmdet changes its default
+    head = build({'type': 'DETRHead', 'num_classes': 4, 'embed_dims': 8, 'loss_cls': loss})
+    head.test_cfg = ConfigDict(max_per_img=most)
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn(40, 5, generator=rng)
+    boxes = torch.rand(40, 4, generator=rng)  # many of them reach over the edge
+    expected = head._predict_by_feat_single(logits, boxes, META)
+    scores = logits.softmax(dim=-1)[..., :-1].numpy()
+    found = query_objects(scores, boxes.numpy(), {'max_per_img': most}, PLACE)
+    assert len(found.scores) == most
+    np.testing.assert_array_equal(found.labels, expected.labels.numpy())
+    np.testing.assert_allclose(found.scores, expected.scores.numpy(), atol=1e-6)
+    np.testing.assert_allclose(found.boxes, expected.bboxes.numpy(), atol=1e-4)

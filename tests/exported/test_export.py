@@ -56,6 +56,7 @@ CASES = [
     ('faster_rcnn_t2t_vit_14_coco', {}),
     ('mask_rcnn_tnt_s_coco', {}),
     ('mask_rcnn_pyramid_tnt_s_coco', {}),
+    ('detr_tnt_s_coco', {}),
     ('fpn_tnt_s_ade20k', {}),
     ('fpn_t2t_vit_14_ade20k', {}),
     ('fpn_tnt_s_ade20k', SLIDE),

@@ -7,7 +7,7 @@ import pytest
 
 from tnt_backbone.look.boxes_file import Boxes
 from tnt_backbone.look.embed import Vectors
-from tnt_backbone.look.vectors_file import VectorsFile, check_out
+from tnt_backbone.look.vectors_file import check_out, vectors_file
 
 
 def read(path):
@@ -32,11 +32,10 @@ def entries(with_boxes):
 @pytest.mark.parametrize('ending', ['.npz', '.parquet'])
 def test_there_and_back(tmp_path, ending, with_boxes):
     path = tmp_path / f'vectors{ending}'
-    file = VectorsFile(path, with_boxes=with_boxes)
-    for entry in entries(with_boxes):
-        file.add(entry)
-        assert not path.exists()
-    file.finish()
+    with vectors_file(path, with_boxes=with_boxes) as file:
+        for entry in entries(with_boxes):
+            file.add(entry)
+            assert not path.exists()
     assert [part.name for part in tmp_path.iterdir()] == [path.name]
     content, given = read(path), list(entries(with_boxes))
     assert file.number == len(content['name'])
@@ -56,9 +55,8 @@ def test_there_and_back(tmp_path, ending, with_boxes):
 @pytest.mark.parametrize('ending', ['.npz', '.parquet'])
 def test_no_boxes_are_a_file_too(tmp_path, ending):
     path = tmp_path / f'vectors{ending}'
-    file = VectorsFile(path, with_boxes=True)
-    file.add(Vectors('a.jpg', np.zeros((0, 5), np.float32), Boxes.none()))
-    file.finish()
+    with vectors_file(path, with_boxes=True) as file:
+        file.add(Vectors('a.jpg', np.zeros((0, 5), np.float32), Boxes.none()))
     content = read(path)
     assert all(len(values) == 0 for values in content.values())
     assert set(content) == {'name', 'vector', 'box', 'score', 'category'}
@@ -66,10 +64,14 @@ def test_no_boxes_are_a_file_too(tmp_path, ending):
 
 @pytest.mark.parametrize('ending', ['.npz', '.parquet'])
 def test_nothing_is_left_of_a_file_that_was_given_up(tmp_path, ending):
-    file = VectorsFile(tmp_path / f'vectors{ending}', with_boxes=True)
-    for entry in entries(with_boxes=True):
-        file.add(entry)
-    file.discard()
+    def give_up():
+        with vectors_file(tmp_path / f'vectors{ending}', with_boxes=True) as file:
+            for entry in entries(with_boxes=True):
+                file.add(entry)
+            raise KeyError('a.jpg')
+
+    with pytest.raises(KeyError):
+        give_up()
     assert list(tmp_path.iterdir()) == []
 
 

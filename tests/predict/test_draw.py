@@ -1,6 +1,9 @@
 """Drawing without the libraries' visualizers, by the colours of pixels."""
 
 import numpy as np
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
 
 from tnt_backbone.predict.results import Classification, Detection, Segmentation
 
@@ -52,3 +55,18 @@ def test_label_maps_and_classes_are_drawn():
     drawn = Classification(**SHARED, scores=np.array([0.2, 0.8], np.float32)).draw()
     assert (drawn[:10, :30] == 0).any()
     assert (drawn[30:] == 100).all()
+
+
+def test_the_most_certain_object_is_on_top():
+    boxes = np.array([[10, 10, 100, 70]] * 2, np.float32)
+    scores, labels = np.array([0.9, 0.4], np.float32), np.array([1, 0])
+    found = {'bboxes': boxes, 'scores': scores, 'labels': labels}
+    instances = InstanceData(**{name: torch.from_numpy(part) for name, part in found.items()})
+    sample = DetDataSample(pred_instances=instances)
+    for own in (None, sample):  # with Pillow, and with MMDetection's visualizer
+        drawn = Detection(
+            **{**SHARED, '_sample': own}, boxes=boxes, scores=scores, labels=labels, masks=None
+        ).draw()
+        red, _, blue = drawn[45, 10].astype(int)
+        assert blue > red + 50
+    assert sample.pred_instances.scores.tolist() == scores.tolist()

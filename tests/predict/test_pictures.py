@@ -57,6 +57,25 @@ def test_a_file_that_is_no_picture_is_named(tmp_path):
         find_pictures([tmp_path / 'a.csv'])
 
 
+@pytest.mark.parametrize(
+    ('text', 'named'),
+    [
+        (b'', r'list\.txt'),
+        (b'\n \n', r'list\.txt'),
+        (b'a.jpg\n\nnone.jpg\n', r'list\.txt.* 3\b.*none\.jpg'),
+        (b'list.txt\n', r'list\.txt.* 1\b.*list\.txt'),
+        (b'other.txt\n', r'list\.txt.* 1\b.*other\.txt.* 1\b.*list\.txt'),
+        (b'\xff\xfe', r'list\.txt'),
+    ],
+)
+def test_a_list_that_names_no_picture_is_named(tmp_path, text, named):
+    (tmp_path / 'a.jpg').touch()
+    (tmp_path / 'list.txt').write_bytes(text)
+    (tmp_path / 'other.txt').write_text('list.txt')
+    with pytest.raises((FileNotFoundError, ValueError), match=named):
+        find_pictures([tmp_path / 'list.txt'])
+
+
 def test_a_video_becomes_its_frames(tmp_path):
     path = tmp_path / 'film.avi'
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 10, (32, 16))

@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 
 from tnt_backbone.run.libraries import skip_validation
-from tnt_backbone.run.preflight import check_testing, check_training
+from tnt_backbone.run.preflight import check_testing, check_training, notes_on_test_size
 
 
 def test_a_good_config_passes_and_bad_weights_do_not(tiny_config, tmp_path):
@@ -76,3 +76,13 @@ def test_heads_and_annotations_are_both_looked_at(tiny_config):
     cfg.train_dataloader.dataset.metainfo = {'classes': ('cat', 'dog')}
     with pytest.raises(ValueError, match=r'cat, dog.*metainfo'):
         check_training(cfg)
+
+
+def test_a_test_in_another_size_than_the_validation_is_told(tiny_config):
+    cfg = Config.fromfile(tiny_config)
+    assert notes_on_test_size(cfg) == []
+    cfg.test_dataloader.dataset.pipeline[1].scale = (96, 128)
+    (note,) = notes_on_test_size(cfg)
+    assert re.search(r'64, 64.*96, 128', note)
+    cfg.val_dataloader = None  # nothing to compare
+    assert notes_on_test_size(cfg) == []

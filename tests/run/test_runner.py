@@ -1,5 +1,6 @@
 """The way of the tools to a Runner."""
 
+import logging
 from types import SimpleNamespace
 
 import mmengine.dist.utils
@@ -8,7 +9,7 @@ from mmengine.config import Config
 from mmengine.hooks import LoggerHook
 from mmengine.runner import Runner
 
-from tnt_backbone.run.runner import build_runner
+from tnt_backbone.run.runner import build_runner, tell_faults_once
 
 
 class Figures(LoggerHook):
@@ -26,3 +27,17 @@ def test_only_one_process_writes_the_figures_of_a_test(monkeypatch, rank):
     runner = build_runner(Config(), [])
     runner.hooks[0].after_test_epoch(runner, metrics={'AP': 0.5})
     assert runner.written == ([{'AP': 0.5}] if rank == 0 else [])
+
+
+def test_a_log_on_a_full_disk_is_told_once(capsys):
+    file = logging.FileHandler('/dev/full')
+    tell_faults_once(file)
+    logger = logging.Logger('full')
+    logger.addHandler(file)
+    logger.info('one')
+    logger.info('two')
+    message = capsys.readouterr().err
+    assert message.count('/dev/full') == 1
+    assert 'Traceback' not in message
+    logger.info('%d', 'no number')  # a fault of the program is told as ever
+    assert 'Traceback' in capsys.readouterr().err

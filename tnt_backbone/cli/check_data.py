@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..whole_file import write_whole
 from .common import (
     add_cfg_options,
     errors_of_the_user,
@@ -210,7 +211,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             failed |= report(compared)
             everything['all'] = [problem._asdict() for problem in compared]
         if args.out:
-            args.out.write_text(json.dumps(everything, indent=1))
+            write_whole(args.out, json.dumps(everything, indent=1))
             print(f'all findings: {args.out}')
         if args.json:
             sys.stdout = out

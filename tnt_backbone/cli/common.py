@@ -1,8 +1,8 @@
 """What the commands share: options, a quick check of files, and messages about mistakes."""
 
 import argparse
-import errno
 import os
+import re
 import sys
 import time
 import traceback
@@ -15,21 +15,22 @@ from ..errors import InputError, MissingFileError, UserError
 from ..near_names import did_you_mean
 from ..run.find_config import find_config
 from ..run.ranks import is_first_on_node, local_rank
+from ..whole_file import ADVICE
 
 MISTAKE, CRASH = 2, 3  # exit status
 LIBRARIES = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain')
 BUILD = 'build_from_cfg'  # of mmengine's registries; its KeyError and TypeError are about a config
-FULL = {
-    errno.ENOSPC: 'Free some space, or write to another folder',
-    errno.EDQUOT: 'Free some of your quota, or write to another folder',
-    errno.EROFS: 'Write to another folder',
-}
 EXPORTED = ('.onnx', '.xml')  # files of tnt export
 OTHERS_WAIT = 5.0  # seconds; launchers end a run within them once its first process has failed
 
 
 def make_parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser that shows the description with its line breaks."""
+    """Return a parser that shows the description with its line breaks.
+
+    Its examples name the tool; ``tnt`` puts itself in their place, as a wheel has no ``tools/``.
+    """
+    if description:
+        description = re.sub(r'python tools/\w+\.py', own_name('\\g<0>'), description)
     return _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
@@ -168,6 +169,11 @@ def make_folder(path: str | Path, option: str) -> None:
         ) from error
 
 
+def own_name(tool: str) -> str:
+    """Return what the command was called by: ``tnt train`` or ``tools/train.py``."""
+    return sys.argv[0] if sys.argv[0].startswith('tnt ') else tool
+
+
 @contextmanager
 def errors_of_the_user(tool: str, *, launcher: str = 'none') -> Iterator[None]:
     """Print a mistake of the user as one message, and everything else with its traceback.
@@ -180,8 +186,7 @@ def errors_of_the_user(tool: str, *, launcher: str = 'none') -> Iterator[None]:
         launcher: What started the processes. If all of them fail in the same way, the first process
             of a machine prints the message, and its exit ends the others before they print.
     """
-    if sys.argv[0].startswith('tnt '):  # the same command under its other name
-        tool = sys.argv[0]
+    tool = own_name(tool)
     try:
         yield
     except Exception as error:
@@ -206,8 +211,9 @@ def message_of(error: Exception) -> str | None:
             f'{error.name} is not installed in this environment. Run bash tools/setup_env.sh and '
             "source .venv/bin/activate, or pip install 'tnt-backbone[openmmlab]'"
         )
-    if isinstance(error, OSError) and error.errno in FULL:
-        return f'{error.filename or "A file"}: {error.strerror}. {FULL[error.errno]}'
+    if isinstance(error, OSError) and error.errno in ADVICE:
+        path = error.filename or 'A file that this command writes'
+        return f'{path}: {error.strerror}. {ADVICE[error.errno]}'
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, ImportError) and any(f'{os.sep}cv2{os.sep}' in f.filename for f in frames):
         # opencv-python, which the libraries ask for, needs libGL and libxcb; servers have neither

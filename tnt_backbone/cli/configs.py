@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..errors import ExistingFileError, InputError, MissingFileError
 from ..run.find_config import CONFIGS, find_config
+from ..whole_file import write_whole
 from .common import errors_of_the_user, make_parser
 
 TOOL = 'tnt configs'
@@ -60,10 +61,9 @@ def copy(name: str, target: Path, *, force: bool) -> None:
     if target.exists() and not force:
         raise ExistingFileError(f'{target} exists. Pass another name, or --force')
 
-    from mmengine.config import Config
+    from ..run.config import read_file
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    Config.fromfile(find_config(name)).dump(target)
+    write_whole(target, read_file(find_config(name)).pretty_text)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

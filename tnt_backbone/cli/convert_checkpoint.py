@@ -9,10 +9,12 @@ and it drops our feature pyramid if the other form has none.
 """
 
 import argparse
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ExistingFileError, MissingFileError
+from ..whole_file import write_whole
 from .common import errors_of_the_user, make_folder, make_parser
 
 TOOL = 'tools/convert_checkpoint.py'
@@ -67,11 +69,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         require_finite(tensors, path)
         tensors = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
         if args.output.suffix == '.safetensors':
-            from safetensors.torch import save_file
+            from safetensors.torch import save
 
-            save_file(tensors, args.output)
+            content = save(tensors)
         else:
-            torch.save({'state_dict': tensors} if args.to in OPENMMLAB else tensors, args.output)
+            file = io.BytesIO()  # torch's own files raise errors without a reason
+            torch.save({'state_dict': tensors} if args.to in OPENMMLAB else tensors, file)
+            content = file.getvalue()
+        write_whole(args.output, content)
         print(
             f'{args.output}: {len(tensors)} tensors of {converted.form.family}, converted from the '
             f'form of {converted.form.source} to the form of {args.to} '

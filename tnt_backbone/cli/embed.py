@@ -107,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         from ..look.boxes_file import read_boxes
         from ..look.embed import embed
-        from ..look.vectors_file import VectorsFile, check_out
+        from ..look.vectors_file import check_out, vectors_file
         from ..predict.load import load_model
         from ..predict.results import SCORE
 
@@ -131,8 +131,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             batch_size=args.batch,
             workers=model.on_gpu if args.workers is None else args.workers,
         )
-        file = VectorsFile(args.out, with_boxes=args.objects or boxes is not None)
-        try:
+        with vectors_file(args.out, with_boxes=args.objects or boxes is not None) as file:
             for entry in tqdm(found, unit='picture', disable=None):
                 if isinstance(entry, UnreadablePictureError):
                     unreadable += 1
@@ -142,10 +141,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                     file.add(entry)
             if not read:
                 raise InputError('no picture could be read, so there are no vectors')
-            file.finish()
-        except BaseException:
-            file.discard()
-            raise
         print(f'{file.number} vectors of {read} pictures: {args.out}')
     if unreadable:
         print(f'{unreadable} pictures could not be read. Replace them and call the command again')

@@ -122,6 +122,7 @@ def _export(args: argparse.Namespace) -> bool:
     pictures = find_pictures(args.pictures)
     if any(picture.is_video for picture in pictures):
         raise InputError(f'--pictures {args.pictures}: it has a video; pass pictures')
+    make_folder(args.out.parent, '--out')
 
     from ..exported.export import export_model, needs_size
     from ..exported.formats import not_written
@@ -140,7 +141,6 @@ def _export(args: argparse.Namespace) -> bool:
             )
         size = trained.prepare(pictures[0])['inputs'].shape[1:]
     size = size and (int(size[0]), int(size[1]))
-    make_folder(args.out.parent, '--out')
     with TemporaryDirectory(dir=args.out.parent, prefix=f'.{args.out.stem}.') as folder:
         part = Path(folder, args.out.name)
         found: dict[str, Any] | None

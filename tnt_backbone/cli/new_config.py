@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING
 from ..errors import ExistingFileError, InputError, MissingFileError
 from ..new_config import FORMATS
 from ..run.find_config import find_config
-from .common import errors_of_the_user, make_parser
+from ..whole_file import write_whole
+from .common import errors_of_the_user, make_parser, own_name
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -173,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # what data files say stands in these lines, and must not end them: a config is a program
         changes = [_in_one_line(change) for change in changes]
         text = (
-            f'# Made from {_in_one_line(args.source)} by tools/new_config.py:\n'
+            f'# Made from {_in_one_line(args.source)} by {own_name(TOOL)}:\n'
             + ''.join(f'# - {change}\n' for change in changes)
             + f'\n{cfg.pretty_text}'
         )
@@ -182,7 +183,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         except UnicodeEncodeError as error:
             name = text[max(error.start - 40, 0) : error.end].splitlines()[-1]
             raise InputError(f'{name!r}: the name has half a character. Rename it') from error
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.write_bytes(content)
+        write_whole(args.output, content)
     print(f'{args.output}, from {args.source}:')
     print(''.join(f'  {change}\n' for change in changes), end='')

@@ -19,7 +19,14 @@ from typing import Any
 from ..errors import InputError
 from ..predict.pictures import UnreadablePictureError, find_pictures
 from ..run.find_config import find_config
-from .common import EXPORTED, add_trust, errors_of_the_user, make_parser, require_checkpoint
+from .common import (
+    EXPORTED,
+    add_trust,
+    errors_of_the_user,
+    make_folder,
+    make_parser,
+    require_checkpoint,
+)
 
 TOOL = 'tnt predict'
 
@@ -113,6 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.config:
             find_config(args.config)
         pictures = find_pictures(args.sources)
+        make_folder(args.out, '--out')
 
         from tqdm import tqdm
 

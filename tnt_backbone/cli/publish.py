@@ -8,11 +8,12 @@ training cannot be resumed from it.
 """
 
 import argparse
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ExistingFileError, InputError
+from ..whole_file import write_whole
 from .common import add_trust, errors_of_the_user, make_parser, require_checkpoint
 
 TOOL = 'tnt publish'
@@ -59,13 +60,13 @@ def main(argv: Sequence[str] | None = None) -> None:
                 'without one are converted by tnt convert'
             )
         meta['cfg'] = trusted_config(meta['cfg'], trust=args.trust).pretty_text
-    half = {torch.float32: torch.float16} if args.half else {}
-    tensors = {
-        key: value.to(half.get(value.dtype, value.dtype)).clone() for key, value in tensors.items()
-    }
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    part = args.output.with_name(f'.{args.output.name}.part')
-    kept = {key: meta[key] for key in KEPT if key in meta}
-    torch.save({'meta': kept, 'state_dict': tensors}, part)
-    os.replace(part, args.output)
+        half = {torch.float32: torch.float16} if args.half else {}
+        tensors = {
+            key: value.to(half.get(value.dtype, value.dtype)).clone()
+            for key, value in tensors.items()
+        }
+        kept = {key: meta[key] for key in KEPT if key in meta}
+        content = io.BytesIO()  # torch's own files raise errors without a reason
+        torch.save({'meta': kept, 'state_dict': tensors}, content)
+        write_whole(args.output, content.getvalue())
     print(f'{args.output}: {len(tensors)} tensors, {args.output.stat().st_size / 1e6:.1f} MB')

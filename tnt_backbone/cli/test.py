@@ -124,6 +124,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with errors_of_the_user(TOOL, launcher=args.launcher):
         from ..data_checks.datasets import build_leaf_datasets
+        from ..engine.fitting_checkpoint import FittingCheckpointHook
         from ..run.checkpoint_file import choose_loader, config_of_checkpoint, fetch_checkpoint
         from ..run.config import read_config
         from ..run.fonts import use_font_for
@@ -159,6 +160,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         suit_to_machine(cfg)
         with advice_when_out_of_memory(cfg):
             runner = build_runner(cfg, notes)
+            runner.register_hook(FittingCheckpointHook(whole=True))
             if args.no_report:
                 runner.test()
             else:

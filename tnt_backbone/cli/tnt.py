@@ -8,6 +8,7 @@ import sys
 from ..near_names import did_you_mean
 from ..run.find_config import home
 from ..version import __version__
+from .common import errors_of_the_user
 
 # Command: its file in this folder, and what it does
 COMMANDS = {
@@ -79,4 +80,6 @@ def main() -> None:
     else:
         # argparse takes the name of the command for usage and errors from here
         sys.argv[0] = f'tnt {name}'
-        importlib.import_module(f'.{COMMANDS[name][0]}', __package__).main(arguments)
+        command = importlib.import_module(f'.{COMMANDS[name][0]}', __package__)
+        with errors_of_the_user(sys.argv[0]):
+            command.main(arguments)

@@ -145,6 +145,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.local_rank is not None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     with errors_of_the_user(TOOL, launcher=args.launcher):
+        from ..engine.fitting_checkpoint import FittingCheckpointHook
         from ..run.checkpoint_file import choose_loader, fetch_checkpoint
         from ..run.config import read_config
         from ..run.libraries import set_dataloader_defaults
@@ -186,6 +187,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         try:
             with advice_when_out_of_memory(cfg):
                 runner = build_runner(cfg, notes)
+                runner.register_hook(FittingCheckpointHook())
                 make_reliable(runner)
                 runner.train()
         except MemoryLimitError as full:

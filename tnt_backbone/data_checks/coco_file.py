@@ -13,7 +13,7 @@ from .coco_values import SECTIONS, Entry, find_fault, is_finite
 from .findings import shorten
 
 HOW_TO_CORRECT = (
-    'Export the file again, or let tools/new_config.py --data FILE write a corrected copy of what '
+    'Export the file again, or let tnt new --data FILE write a corrected copy of what '
     'it can correct (docs/datasets.md)'
 )
 

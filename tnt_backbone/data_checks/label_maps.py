@@ -20,7 +20,7 @@ READ_BEFORE_A_RUN = 200  # label maps; about a second
 # What Pillow raises for files that are no picture, damaged, or larger than it accepts
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 HOW_TO_RELABEL = (
-    'Give other numbers to labels with tools/new_config.py --label-map OLD=NEW ..., such as '
+    'Give other numbers to labels with tnt new --label-map OLD=NEW ..., such as '
     '--label-map 255=1, or write the label maps again with 0, 1, ... for the classes and 255 for '
     'pixels of no class'
 )

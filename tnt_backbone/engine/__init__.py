@@ -10,6 +10,7 @@ from ..datasets.load_scaled import LoadImageScaled
 from ..datasets.relabel import RelabelPixels
 from .amp import CpuAmpOptimWrapper
 from .compile_backbone import CompileBackboneHook
+from .fitting_checkpoint import FittingCheckpointHook
 from .fully_sharded import FSDP2
 from .layer_decay import LayerDecayOptimWrapperConstructor
 from .missed_evaluation import MissedEvaluationHook
@@ -25,6 +26,7 @@ __all__ = [
     'FSDP2',
     'CompileBackboneHook',
     'CpuAmpOptimWrapper',
+    'FittingCheckpointHook',
     'LayerDecayOptimWrapperConstructor',
     'LoadImageOrSkip',
     'LoadImageScaled',

@@ -2,7 +2,7 @@
 
 Sources, in MMDetection 3.3.0: ``BaseDenseHead._predict_by_feat_single`` (:func:`dense_objects`),
 ``RPNHead._predict_by_feat_single`` (:func:`propose`), ``BBoxHead._predict_by_feat_single``
-(:func:`region_objects`).
+(:func:`region_objects`), ``DETRHead._predict_by_feat_single`` (:func:`query_objects`).
 """
 
 from collections.abc import Sequence
@@ -178,3 +178,23 @@ def _anchors(scores: Sequence[np.ndarray], settings: dict[str, Any]) -> list[np.
             settings['anchors'], settings['strides'], scores, strict=True
         )
     ]
+
+
+def query_objects(
+    scores: np.ndarray, boxes: np.ndarray, settings: dict[str, Any], place: Place
+) -> Objects:
+    """Return the objects of a picture from its queries.
+
+    Args:
+        scores: ``(Q, C)``, 0 to 1.
+        boxes: ``(Q, 4)``: centre x, centre y, width, height, relative to the picture.
+        settings: Of the file's metadata.
+        place: Sizes of the picture.
+    """
+    best = scores.max(axis=1)
+    order = np.argsort(-best, kind='stable')[: settings['max_per_img']]
+    centres, halves = boxes[order, :2], np.float32(0.5) * boxes[order, 2:]
+    sides = np.array(place.shape[::-1] * 2, np.float32)
+    corners = np.concatenate([centres - halves, centres + halves], axis=1) * sides
+    inside = np.clip(corners, 0, sides)
+    return Objects(place.to_picture(inside), best[order], scores[order].argmax(axis=1))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .detect import Objects, Place, dense_objects, levels_of, propose, region_objects
+from .detect import Objects, Place, dense_objects, levels_of, propose, query_objects, region_objects
 from .inputs import Input, stack
 from .masks import paste
 from .session import Session
@@ -32,6 +32,13 @@ def detect(
     """
     settings = about['detector']
     outputs = networks[''].run([stack(inputs, about)])
+    if 'queries' in settings:
+        for i, one in enumerate(inputs):
+            objects = query_objects(
+                *(part[i] for part in outputs), settings['queries'], _place(one)
+            )
+            yield _chosen(objects, score, labels), None
+        return
     dense = settings['dense' if 'dense' in settings else 'proposals']
     num_levels = len(dense['anchors'])
     scores, deltas = outputs[:num_levels], outputs[num_levels : 2 * num_levels]

@@ -12,10 +12,11 @@ from torchvision.ops import roi_align
 
 from ..errors import InputError
 from ..predict.model import TrainedModel
+from .query_networks import query_network
 
 KNOWN = (
-    'one-stage detectors with anchors (RetinaNet, ATSS), Faster R-CNN and Mask R-CNN, in the form '
-    'of their stock configs,'
+    'one-stage detectors with anchors (RetinaNet, ATSS), Faster R-CNN, Mask R-CNN and DETR, in the '
+    'form of their stock configs,'
 )
 
 
@@ -109,9 +110,11 @@ def detector_networks(trained: TrainedModel) -> tuple[dict[str, nn.Module], dict
     Raises:
         ValueError: If the detector, or a part of it, is none that is known here.
     """
-    from mmdet.models import SingleStageDetector, TwoStageDetector
+    from mmdet.models import DETR, SingleStageDetector, TwoStageDetector
 
     model = trained.model
+    if isinstance(model, DETR):
+        return query_network(model)
     for base, export in ((SingleStageDetector, _one_stage), (TwoStageDetector, _two_stage)):
         if isinstance(model, base):
             _require_inherited(model, base, ('predict', 'extract_feat'))

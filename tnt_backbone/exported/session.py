@@ -53,6 +53,7 @@ class OnnxSession:
             ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads()
+        options.log_severity_level = 3  # errors: its warnings are about how it optimises
         # Waiting threads would keep their cores busy. On cores that other programs use as well,
         # that doubles the time.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ..run.fonts import use_font_for
+from ..whole_file import whole_file
 
 COLOURS = 'inferno'  # of matplotlib, for attention and heat maps
 OPACITY = (0.3, 0.8)  # of the values 0 and 1 over a picture
@@ -103,9 +104,8 @@ def write_sheet(path: Path, title: str, rows: Sequence[Sequence[Panel]], columns
     for x, y, text, points in texts:
         place = (x / size[0], 1 - y / size[1])
         figure.text(*place, text, fontsize=points, va='top', parse_math=False)
-    part = path.with_name(f'.{path.name}.part')
-    figure.savefig(part, format='png', dpi=DOTS)
-    part.replace(path)
+    with whole_file(path) as part:
+        figure.savefig(part, format='png', dpi=DOTS)
 
 
 def _shortened(text: str, letters: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..whole_file import write_whole
 from .figures import colour_table
 from .heat import HeatMap
 from .maps import AttentionMaps
@@ -77,9 +78,7 @@ def write_page(
         sheets=shown,
         data=data,
     )
-    part = path.with_name(f'.{path.name}.part')
-    part.write_text(content, encoding='utf-8')
-    part.replace(path)
+    write_whole(path, content)
 
 
 def _text(values: np.ndarray) -> str:

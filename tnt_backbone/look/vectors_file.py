@@ -3,6 +3,8 @@
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ExistingFileError, InputError, MissingPackageError
+from ..whole_file import whole_file
 from .embed import Vectors
 
 ENDINGS = ('.npz', '.parquet')
@@ -34,23 +37,39 @@ def check_out(path: Path, *, force: bool) -> None:
         )
 
 
-class VectorsFile:
-    """A file of vectors; it has its name only when it is complete.
+@contextmanager
+def vectors_file(path: Path, *, with_boxes: bool) -> Iterator['VectorsFile']:
+    """Yield a file of vectors, which has its name only when the block has ended without an error.
 
     Memory holds the names and boxes, but not the vectors.
 
     Args:
         path: ``.npz`` or ``.parquet``.
         with_boxes: Whether the vectors are of boxes.
+
+    Raises:
+        OSError: :class:`~tnt_backbone.errors.DiskError`, if it cannot be written.
     """
+    with whole_file(path) as part:
+        file = VectorsFile(part, with_boxes=with_boxes)
+        try:
+            yield file
+            file.finish()
+        except BaseException:
+            with suppress(OSError):  # there is a first error to tell
+                file.abandon()
+            raise
+
+
+class VectorsFile:
+    """What :func:`vectors_file` yields; ``number`` counts the vectors."""
 
     def __init__(self, path: Path, *, with_boxes: bool) -> None:
-        self.path = path
         self.with_boxes = with_boxes
         self.number = 0
         self._dims: int | None = None
         is_table = path.suffix.lower() == '.parquet'
-        self._file: Any = (_Table if is_table else _Arrays)(part_of(path))
+        self._file: Any = (_Table if is_table else _Arrays)(path)
 
     def add(self, entry: Vectors) -> None:
         """Add the vectors of a picture."""
@@ -73,17 +92,10 @@ class VectorsFile:
             empty['score'] = np.zeros(0, np.float32)
         self._file.add(np.zeros((0, self._dims or 0), np.float32), empty)
         self._file.close()
-        part_of(self.path).replace(self.path)
 
-    def discard(self) -> None:
-        """Leave no file."""
+    def abandon(self) -> None:
+        """Close what is open."""
         self._file.abandon()
-        part_of(self.path).unlink(missing_ok=True)
-
-
-def part_of(path: Path) -> Path:
-    """Return the name of a file that is not complete."""
-    return path.with_name(f'.{path.name}.part')
 
 
 class _Arrays:

@@ -323,7 +323,7 @@ def _published(family: str, arch: str) -> str | None:
 
 def _say_weights(name: str | None) -> str:
     if not name:
-        return 'weights: none were published; --weights FILE of tools/train.py takes yours'
+        return 'weights: none were published; tnt train --weights FILE takes yours'
     by_hand = '' if PUBLISHED[name].places else ', which only a person can fetch'
     return f'weights: tnt://{name}{by_hand} (docs/weights.md)'
 

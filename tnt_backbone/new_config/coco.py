@@ -16,6 +16,7 @@ from ..data_checks.datasets import build_leaf_datasets
 from ..data_checks.findings import notes_unless_error, shorten
 from ..data_checks.label_maps import UNREADABLE
 from ..errors import ExistingFileError, InputError, MissingFileError
+from ..whole_file import write_whole
 from .shared import PHASES, evaluators, finish, leaf_dataset, set_class_count
 
 SAMPLED = 20  # images whose sizes are compared
@@ -127,7 +128,7 @@ def split_coco(path: Path, share: float, *, overwrite: bool = False) -> tuple[Pa
             ]
             for section, key in (('images', 'id'), ('annotations', 'image_id'))
         }
-        part.write_text(json.dumps(content | lists))
+        write_whole(part, json.dumps(content | lists))
     return parts
 
 

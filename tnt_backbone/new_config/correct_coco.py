@@ -5,7 +5,6 @@ Only parts with one possible meaning are corrected. If a part could be meant in 
 """
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..data_checks.coco_file import load_json
 from ..data_checks.coco_values import is_finite
 from ..data_checks.findings import shorten
 from ..errors import InputError
+from ..whole_file import write_whole
 from .correct_values import boxes, crowds, flat_polygons, names_of_categories, sizes
 
 Content = dict[str, Any]
@@ -52,10 +52,8 @@ def correct_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path
     if not changes:
         return path, []
     corrected = path.with_name(f'{path.stem}_corrected.json')
-    part = corrected.with_name(f'.{corrected.name}.part')
     try:
-        part.write_text(json.dumps(content), encoding='utf-8')
-        os.replace(part, corrected)
+        write_whole(corrected, json.dumps(content))
     except OSError as error:
         raise InputError(
             f'{path} needs corrections, but the corrected copy cannot be written ({error}). Copy '

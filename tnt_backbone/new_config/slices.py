@@ -18,6 +18,7 @@ from ..data_checks.coco_file import CocoFile, Entry, read_coco
 from ..data_checks.label_maps import UNREADABLE
 from ..errors import ExistingFileError, InputError
 from ..predict.tiles import OVERLAP, require_sahi
+from ..whole_file import whole_file, write_whole
 from .shared import PHASES, dicts, leaf_dataset
 
 LEAST_SHARE = 0.1  # of an object: what shows less of it in a slice is ignored there; sahi's default
@@ -120,8 +121,8 @@ def slice_file(file: CocoFile, images: Path, target: Path, side: int) -> tuple[P
             if name.is_absolute() or '..' in name.parts:  # the slices stay below the target
                 name = Path(f'elsewhere_{number}', name.name)
             path = target / name.parent / f'{name.name}_{x1}_{y1}.png'
-            path.parent.mkdir(parents=True, exist_ok=True)
-            picture.crop((x1, y1, x2, y2)).save(path)
+            with whole_file(path) as part:
+                picture.crop((x1, y1, x2, y2)).save(part)
             new_images.append(
                 {
                     'id': len(new_images) + 1,
@@ -141,8 +142,7 @@ def slice_file(file: CocoFile, images: Path, target: Path, side: int) -> tuple[P
         'annotations': new_boxes,
         'categories': file.categories,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
+    write_whole(path, json.dumps(content))
     text = f'{path}: {len(new_images)} slices of {len(file.images)} images'
     return path, text + (f', without {len(damaged)} that cannot be read' if damaged else '')
 

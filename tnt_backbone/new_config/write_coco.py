@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from ..data_checks.findings import Finding, notes_unless_error, shorten
 from ..errors import ExistingFileError, InputError
+from ..whole_file import write_whole
 from .labelled import (
     REASONS,
     Item,
@@ -69,8 +70,7 @@ def write_coco(data: LabelledImages, stem: Path, *, overwrite: bool = False) -> 
         del contents['test'], paths['test']
     notes = [*data.notes, *notes_unless_error(findings)]
     for split, path in paths.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(contents[split]), encoding='utf-8')
+        write_whole(path, json.dumps(contents[split]))
         counted = Counter(bool(box['iscrowd']) for box in contents[split]['annotations'])
         ignored = f', {counted[True]} ignored ones' if counted[True] else ''
         notes.append(

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..whole_file import write_whole
+
 FORMS = ('coco', 'yolo')
 
 
@@ -48,7 +50,7 @@ def _write_coco(lines: Iterable[dict[str, Any]], classes: Sequence[str], folder:
     categories = [{'id': i, 'name': name} for i, name in enumerate(classes, 1)]
     path = folder / 'labels_coco.json'
     content = {'info': {}, 'images': images, 'annotations': annotations, 'categories': categories}
-    path.write_text(json.dumps(content), encoding='utf-8')
+    write_whole(path, json.dumps(content))
     return path
 
 
@@ -56,10 +58,9 @@ def _write_yolo(lines: Iterable[dict[str, Any]], classes: Sequence[str], folder:
     root = folder / 'labels_yolo'
     for line in lines:
         path = root / PurePosixPath(line['name']).with_suffix('.txt')
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(''.join(_yolo_rows(line)), encoding='utf-8')
+        write_whole(path, ''.join(_yolo_rows(line)))
     # JSON is YAML, and quotes any name
-    (root / 'data.yaml').write_text(f'names: {json.dumps(list(classes), ensure_ascii=False)}\n')
+    write_whole(root / 'data.yaml', f'names: {json.dumps(list(classes), ensure_ascii=False)}\n')
     return root
 
 

@@ -76,8 +76,11 @@ def _name_of_url(url: str) -> str:
     return '/'.join(name for name in names if name not in ('', '.', '..')) or 'picture'
 
 
-def _find(source: str, roots: list[str]) -> Iterator[str]:
-    """Yield absolute paths and URLs; ``roots`` gets the folders that names are relative to."""
+def _find(source: str, roots: list[str], lists: tuple[Path, ...] = ()) -> Iterator[str]:
+    """Yield absolute paths and URLs; ``roots`` gets the folders that names are relative to.
+
+    ``lists`` are the ``.txt`` files that name this source.
+    """
     if _is_url(source):
         yield source
         return
@@ -90,9 +93,7 @@ def _find(source: str, roots: list[str]) -> Iterator[str]:
             )
         yield from found
     elif path.is_file() and path.suffix.lower() in LISTS:
-        lines = path.read_text(encoding='utf-8-sig').splitlines()
-        for line in filter(None, map(str.strip, lines)):
-            yield from _find(line if _is_url(line) else str(path.parent / line), roots)
+        yield from _find_listed(path, source, roots, lists)
     elif path.is_file():
         if not path.name.lower().endswith(PICTURES + VIDEOS):
             known = ' '.join(PICTURES + VIDEOS + LISTS)
@@ -110,6 +111,26 @@ def _find(source: str, roots: list[str]) -> Iterator[str]:
         yield from found
     else:
         raise MissingFileError(f'{source!r} does not exist. Pass a picture, a folder or a pattern')
+
+
+def _find_listed(
+    path: Path, source: str, roots: list[str], lists: tuple[Path, ...]
+) -> Iterator[str]:
+    if path in lists:
+        raise InputError(f'{source} names itself. Take that line out')
+    try:
+        lines = path.read_text(encoding='utf-8-sig').splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f'{source} is no list of pictures: it is no text ({error})') from error
+    entries = {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
+    if not entries:
+        raise MissingFileError(f'{source} names no picture. Write a path or an address per line')
+    for number, entry in entries.items():
+        try:
+            place = entry if _is_url(entry) else str(path.parent / entry)
+            yield from _find(place, roots, (*lists, path))
+        except (InputError, MissingFileError) as error:
+            raise type(error)(f'{source}, line {number}: {error}') from error
 
 
 def _walk(folder: Path) -> Iterator[Path]:

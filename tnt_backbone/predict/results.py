@@ -1,5 +1,6 @@
 """What a model says about one picture."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -144,9 +145,11 @@ class Detection(Result):
         use_font_for(self.classes)
         visualizer = DetLocalVisualizer()
         visualizer.dataset_meta = {'classes': self.classes, 'palette': list(self.palette)}
-        visualizer.add_datasample(
-            self.name, self.pixels, self._sample, draw_gt=False, pred_score_thr=0.0
-        )
+        sample = copy.copy(self._sample)
+        if len(self.scores):  # what is drawn last is on top: the most certain object
+            order = np.argsort(self.scores, kind='stable')
+            sample.pred_instances = self._sample.pred_instances[order]
+        visualizer.add_datasample(self.name, self.pixels, sample, draw_gt=False, pred_score_thr=0.0)
         return visualizer.get_image()
 
 

@@ -1,14 +1,14 @@
 """Predictions of many pictures as files, so that a run that was ended goes on where it stopped."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TextIO
 
 from PIL import Image
 
-from ..errors import ExistingFileError, InputError
+from ..errors import DiskError, ExistingFileError, InputError
+from ..whole_file import whole_file
 from .pictures import UnreadablePictureError
 from .results import Result, Segmentation
 
@@ -90,8 +90,7 @@ class PredictionFolder:
                         'files': self._write_pictures(result),
                         'predictions': result.to_json(),
                     }
-                    file.write(json.dumps(line) + '\n')
-                    file.flush()
+                    _append(file, json.dumps(line) + '\n')
                 yield result
 
     def _write_pictures(self, result: Result) -> list[str]:
@@ -141,16 +140,22 @@ class PredictionFolder:
         return path
 
 
+def _append(file: TextIO, line: str) -> None:
+    try:
+        file.write(line)
+        file.flush()
+    except OSError as error:
+        raise DiskError(
+            f'{file.name} cannot be written: {error.strerror or error}. Free some space and call '
+            'the command again: it goes on where it stopped'
+        ) from error
+
+
 def _save(image: Image.Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.part{path.suffix}')
-    image.save(part, quality=95)
-    os.replace(part, path)
+    with whole_file(path) as part:
+        image.save(part, quality=95)
 
 
 def _replace(path: Path, lines: Iterable[str]) -> None:
-    """Write lines under another name and rename: the file is never half written."""
-    part = path.with_name(f'.{path.name}.part')
-    with part.open('w', encoding='utf-8') as file:
+    with whole_file(path) as part, part.open('w', encoding='utf-8') as file:
         file.writelines(line + '\n' for line in lines)
-    os.replace(part, path)

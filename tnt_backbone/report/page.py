@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..errors import ExistingFileError, InputError
 from ..version import __version__
+from ..whole_file import write_whole
 from .box_scores import EDGES
 from .error_kinds import MEANING
 from .examples import examples_of
@@ -45,9 +46,7 @@ def write_page(path: str | Path, text: str) -> Path:
                 raise ExistingFileError(
                     f'{path} exists and is no page of this command. Pass another --out, or move it'
                 )
-    unfinished = path.with_name(path.name + '.unfinished')
-    unfinished.write_text(text, encoding='utf-8')
-    os.replace(unfinished, path)
+    write_whole(path, text)
     return path
 
 

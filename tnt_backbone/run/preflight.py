@@ -9,6 +9,7 @@ from ..data_checks.datasets import build_leaf_datasets, check_files, check_num_c
 from ..errors import InputError
 from ..near_names import did_you_mean
 from .checkpoint_file import check_checkpoint
+from .embedded_config import test_dataset
 from .pretrained import check_backbones, check_pretrained, notes_on_frozen_parts
 
 # What mmengine's Runner takes together or not at all
@@ -36,7 +37,25 @@ def check_training(cfg: Config) -> list[str]:
     notes = check_data(cfg, ('train', 'val'))
     check_pretrained(cfg)
     check_backbones(cfg)
-    return notes + notes_on_frozen_parts(cfg)
+    return notes + notes_on_frozen_parts(cfg) + notes_on_test_size(cfg)
+
+
+def notes_on_test_size(cfg: Config) -> list[str]:
+    """Return a note if pictures are validated in another size than the one they are tested in.
+
+    What a training shows of itself would then not be true of ``tnt test`` and ``tnt predict``.
+    """
+    sizes = {}
+    for phase in ('val', 'test'):
+        steps = test_dataset({'test_dataloader': cfg.get(f'{phase}_dataloader')}).get('pipeline')
+        sizes[phase] = [step['scale'] for step in steps or () if step.get('scale')]
+    if not all(sizes.values()) or sizes['val'] == sizes['test']:
+        return []
+    return [
+        f'val_dataloader resizes pictures to {sizes["val"]}, test_dataloader to {sizes["test"]}. '
+        'tnt test, tnt predict and tnt export use the latter. For the same size, change it in '
+        'both: --cfg-options test_dataloader.dataset.pipeline.1.scale=...'
+    ]
 
 
 def check_testing(cfg: Config) -> list[str]:

@@ -1,6 +1,7 @@
 """From a config to a Runner that works on this machine."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -79,6 +80,8 @@ def _details_in_the_log_file() -> Iterator[None]:
         loggers.append(logger)
         for handler in _handlers(logger, of_files=False):
             handler.addFilter(_is_warning)
+        for file in _handlers(logger, of_files=True):
+            tell_faults_once(file)
         return logger
 
     try:
@@ -91,6 +94,22 @@ def _details_in_the_log_file() -> Iterator[None]:
                 handler.addFilter(_is_no_parameter)
             for file in _handlers(logger, of_files=True):
                 logger.info(f'environment, config and hooks: {file.baseFilename}')
+
+
+def tell_faults_once(file: logging.FileHandler) -> None:
+    """Say once that a log file cannot be written; logging prints a traceback for each line."""
+    handle, told = file.handleError, False
+
+    def handle_once(record: logging.LogRecord) -> None:
+        nonlocal told
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            handle(record)
+        elif not told:
+            told = True
+            sys.stderr.write(f'{file.baseFilename} cannot be written: {error.strerror}\n')
+
+    file.handleError = handle_once  # type: ignore[method-assign]
 
 
 def _handlers(logger: logging.Logger, *, of_files: bool) -> list[Any]:
