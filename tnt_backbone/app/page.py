@@ -134,9 +134,9 @@ def build_page(viewer: Viewer, name: str) -> gr.Blocks:
             return updates
 
         def guarded(*values: Any) -> dict[Any, Any]:
-            viewer.begin()
             try:
-                return answer(*values)
+                with viewer.in_time():
+                    return answer(*values)
             except UserError as error:
                 text = str(error)
             except Exception as error:

@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -93,9 +95,14 @@ class Viewer:
         for part in parts:
             part.register_forward_pre_hook(look_at_the_clock)
 
-    def begin(self) -> None:
-        """Start the clock of the next answer."""
+    @contextmanager
+    def in_time(self) -> Iterator[None]:
+        """Let the answers within take no longer than the limit."""
         self._end = time.monotonic() + self.limits.seconds
+        try:
+            yield
+        finally:
+            self._end = math.inf
 
     def answer(self, path: str, score: float) -> Answer:
         """Return the prediction for a picture.
