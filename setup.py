@@ -79,6 +79,7 @@ setup(
     entry_points={'console_scripts': ['tnt = tnt_backbone.cli.tnt:main']},
     package_data={
         'tnt_backbone': [
+            'app/page.css',
             'checkpoints/published.json',
             'doctor/known_errors.toml',
             'look/page.html',
@@ -117,17 +118,21 @@ setup(
         'tiles': ['sahi'],
         # tnt look --cam METHOD; tnt embed --out FILE.parquet
         'look': ['grad-cam', 'pyarrow'],
+        # tnt app
+        'app': ['gradio'],
         'demo': ['matplotlib', 'scikit-learn'],
         # bash tools/docs.sh
         'docs': ['furo', 'myst-parser', 'sphinx', 'sphinx-copybutton'],
         'test': [
             'grad-cam',
+            'gradio',
             'hypothesis',
             'labelformat',
             'mypy',
             'onnx',
             'onnxruntime',
             'onnxscript',
+            'playwright',
             'psutil',
             'pyarrow',
             'pytest',
@@ -135,6 +140,7 @@ setup(
             'ruff',
             'sahi',
             'segmentation-models-pytorch',
+            'tensorboard',
             'timm',
         ],
         # What compiling mmcv's operators needs (tools/setup_env.sh), and uv for machines without.

@@ -24,8 +24,8 @@ ROOMS = (
         'backbones',
     ),
     *('registry', 'checkpoint_loaders', 'datasets', 'heads', 'engine', 'data_checks', 'run'),
-    *('inferencers', 'predict', 'report', 'look', 'doors', 'exported', 'new_config', 'demo'),
-    *('doctor', 'cli'),
+    *('inferencers', 'predict', 'report', 'look', 'doors', 'exported', 'app', 'new_config'),
+    *('demo', 'doctor', 'cli'),
 )
 CORE = ROOMS[: ROOMS.index('backbones') + 1]
 OLD_NAMES = ('classification', 'segmentation', 'engine/model_index')  # of 0.1.0

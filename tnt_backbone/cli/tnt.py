@@ -20,6 +20,7 @@ COMMANDS = {
     'report': ('report', 'make an HTML page of a run, or compare several'),
     'predict': ('predict', 'predict on pictures, folders or videos'),
     'look': ('look', 'show what a network reads, and what speaks for its predictions'),
+    'app': ('app', 'open a page on which one drops pictures and sees what a model says'),
     'embed': ('embed', 'write a vector per picture or per box'),
     'export': ('export', 'write a checkpoint as an ONNX file'),
     'publish': ('publish', 'write a checkpoint without the state of its training'),

@@ -44,17 +44,20 @@ def colour_table() -> np.ndarray:
     return np.round(matplotlib.colormaps[COLOURS](np.arange(256))[:, :3] * 255).astype(np.uint8)
 
 
-def overlay(pixels: np.ndarray, values: np.ndarray) -> np.ndarray:
+def overlay(
+    pixels: np.ndarray, values: np.ndarray, opacity: tuple[float, float] = OPACITY
+) -> np.ndarray:
     """Return a picture with values over it, ``(H, W, 3)``, uint8.
 
     Args:
         pixels: ``(H, W, 3)``, RGB, uint8.
         values: ``(H, W)`` in [0, 1].
+        opacity: Of the values 0 and 1.
     """
     colours = colour_table()[np.round(values * 255).astype(np.uint8)]
-    low, high = OPACITY
-    opacity = (low + (high - low) * values)[..., None]
-    return np.round(pixels * (1 - opacity) + colours * opacity).astype(np.uint8)
+    low, high = opacity
+    share = (low + (high - low) * values)[..., None]
+    return np.round(pixels * (1 - share) + colours * share).astype(np.uint8)
 
 
 def spread(values: np.ndarray, size: tuple[int, int], stride: int | None = None) -> np.ndarray:
@@ -88,7 +91,7 @@ def write_sheet(path: Path, title: str, rows: Sequence[Sequence[Panel]], columns
     texts, placed = [(GAP, GAP, _shortened(title, 2 * LETTERS), 10)], []
     top = TITLE
     for line in lines:
-        images = [_enlarged(panel) for panel in line]
+        images = [draw_panel(panel) for panel in line]
         for i, (panel, image) in enumerate(zip(line, images, strict=True)):
             left = GAP + i * (PANEL + GAP)
             texts.append((left, top, _shortened(panel.title, LETTERS), 8))
@@ -114,19 +117,24 @@ def _shortened(text: str, letters: int) -> str:
     return '\n'.join(lines[:2]) + (' ...' if len(lines) > 2 else '')
 
 
-def _enlarged(panel: Panel) -> Image.Image:
-    """Return the image of a panel, as wide as a panel, with its frames."""
+def draw_panel(panel: Panel, width: int = PANEL) -> Image.Image:
+    """Return the image of a panel with its frames.
+
+    Args:
+        panel: The panel. Its title is not drawn.
+        width: In pixels; the height follows.
+    """
     pixels = panel.image if panel.image.ndim == 3 else _coloured(panel.image)
-    scale = PANEL / pixels.shape[1]
+    scale = width / pixels.shape[1]
     image = Image.fromarray(pixels)
     way = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.BOX
-    image = image.resize((PANEL, max(1, round(pixels.shape[0] * scale))), way)
+    image = image.resize((width, max(1, round(pixels.shape[0] * scale))), way)
     draw = ImageDraw.Draw(image)
     frames = [(box, 'white', 2) for box in panel.boxes.tolist()]
     if panel.mark is not None:
-        x, y, width, height = panel.mark
-        frames += [((x, y, x + width, y + height), 'black', 4)]
-        frames += [((x, y, x + width, y + height), 'cyan', 2)]
+        x, y, across, down = panel.mark
+        frames += [((x, y, x + across, y + down), 'black', 4)]
+        frames += [((x, y, x + across, y + down), 'cyan', 2)]
     for box, colour, line in frames:
         x1, y1, x2, y2 = (value * scale for value in box)
         draw.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=colour, width=line)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .blocks import RecordedBlock
-from .figures import Panel, colour_table, overlay, spread
+from .figures import OPACITY, Panel, colour_table, overlay, spread
 from .heat import HeatMap, nearest_stride
 from .maps import AttentionMaps, principal_colours, stretched
 from .network_input import NetworkInput
@@ -77,45 +77,93 @@ def attention_sheet(
         maps: Of each block.
         point: ``(x, y)`` in pixels of the network's input.
     """
-    size = seen.pixels.shape[:2]
-    sentences, words, class_token = [], [], []
-    for entry in maps:
-        block = entry.block
-        row, column = cell_of(entry, point)
-        top, left = (int(entry.rows[row]) * block.stride, int(entry.columns[column]) * block.stride)
-        stride = block.stride * block.grid[0] // block.key_grid[0]
-        mark = (left, top, block.stride, block.stride)
-        if entry.sentences.size:
-            heat = spread(entry.sentences[row, column], size, stride)
-            largest = entry.sentences[row, column].max()
-            title = f'{block.name}: the sentence reads\n(largest weight {largest:.3f})'
-            sentences.append(Panel(title, overlay(seen.pixels, heat), mark=mark))
-        if entry.words is not None:
-            words.append(_words(seen.pixels, entry, (row, column), point, (left, top)))
-        if entry.class_token is not None:
-            heat = spread(entry.class_token, size, stride)
-            largest = entry.class_token.max()
-            title = f'{block.name}: the class token reads\n(largest weight {largest:.3f})'
-            class_token.append(Panel(title, overlay(seen.pixels, heat)))
-    return [row for row in (sentences, words, class_token) if row]
+    panels = (
+        [sentence_panel(seen, entry, point) for entry in maps],
+        [word_panel(seen, entry, point) for entry in maps],
+        [class_token_panel(seen, entry) for entry in maps],
+    )
+    rows = ([panel for panel in row if panel is not None] for row in panels)
+    return [row for row in rows if row]
 
 
-def _words(
-    pixels: np.ndarray,
+def sentence_panel(
+    seen: NetworkInput,
     entry: AttentionMaps,
-    cell: tuple[int, int],
     point: tuple[int, int],
-    corner: tuple[int, int],
-) -> Panel:
-    """Return one sentence, enlarged, beside what the word at the point reads."""
+    opacity: tuple[float, float] = OPACITY,
+) -> Panel | None:
+    """Return what the sentence at a point reads; ``None`` if only the class token reads.
+
+    Args:
+        seen: The picture.
+        entry: Of the block.
+        point: ``(x, y)`` in pixels of the network's input.
+        opacity: See :func:`overlay`.
+    """
+    if not entry.sentences.size:
+        return None
+    row, column = cell_of(entry, point)
+    read, (left, top) = entry.sentences[row, column], _corner(entry, row, column)
+    return Panel(
+        f'{entry.block.name}: the sentence reads\n(largest weight {read.max():.3f})',
+        overlay(seen.pixels, _spread_keys(read, seen, entry), opacity),
+        mark=(left, top, entry.block.stride, entry.block.stride),
+    )
+
+
+def class_token_panel(
+    seen: NetworkInput, entry: AttentionMaps, opacity: tuple[float, float] = OPACITY
+) -> Panel | None:
+    """Return what the class token reads; ``None`` without one.
+
+    Args:
+        seen: The picture.
+        entry: Of the block.
+        opacity: See :func:`overlay`.
+    """
+    if entry.class_token is None:
+        return None
+    return Panel(
+        f'{entry.block.name}: the class token reads\n'
+        f'(largest weight {entry.class_token.max():.3f})',
+        overlay(seen.pixels, _spread_keys(entry.class_token, seen, entry), opacity),
+    )
+
+
+def _spread_keys(read: np.ndarray, seen: NetworkInput, entry: AttentionMaps) -> np.ndarray:
+    stride = entry.block.stride * entry.block.grid[0] // entry.block.key_grid[0]
+    height, width = seen.pixels.shape[:2]
+    return spread(read, (height, width), stride)
+
+
+def _corner(entry: AttentionMaps, row: int, column: int) -> tuple[int, int]:
+    """Return x and y of the upper left corner of a kept sentence, in pixels."""
+    stride = entry.block.stride
+    return int(entry.columns[column]) * stride, int(entry.rows[row]) * stride
+
+
+def word_panel(seen: NetworkInput, entry: AttentionMaps, point: tuple[int, int]) -> Panel | None:
+    """Return the sentence at a point, enlarged, beside what the word at the point reads.
+
+    ``None`` if the block has no words.
+
+    Args:
+        seen: The picture.
+        entry: Of the block.
+        point: ``(x, y)`` in pixels of the network's input.
+    """
+    if entry.words is None:
+        return None
+    cell = cell_of(entry, point)
+    corner = _corner(entry, *cell)
     block, (left, top) = entry.block, corner
     side, stride = block.side, block.stride
     x, y = (
         min(max((value - start) * side // stride, 0), side - 1)
         for value, start in zip(point, corner, strict=True)
     )
-    read = entry.words[cell][y * side + x].reshape(side, side)  # type: ignore[index]
-    padded = np.pad(pixels, ((0, stride), (0, stride), (0, 0)))  # a sentence may reach beyond
+    read = entry.words[cell][y * side + x].reshape(side, side)
+    padded = np.pad(seen.pixels, ((0, stride), (0, stride), (0, 0)))  # a sentence may reach beyond
     crop = padded[top : top + stride, left : left + stride]
     zoom = -(-ENLARGED // stride)
     crop = crop.repeat(zoom, axis=0).repeat(zoom, axis=1)

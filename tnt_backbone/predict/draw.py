@@ -17,6 +17,7 @@ def draw_objects(
     masks: np.ndarray | None = None,
     *,
     width: int | None = None,
+    opacity: float = OPACITY,
 ) -> np.ndarray:
     """Return the picture with boxes, masks and texts.
 
@@ -27,10 +28,11 @@ def draw_objects(
         colours: Of each box.
         masks: ``(N, H, W)``, bool.
         width: Of the lines, in pixels; by default it grows with the picture.
+        opacity: Of the masks, 0 to 1.
     """
     pixels = pixels.copy()
     for mask, colour in zip(() if masks is None else masks, colours, strict=False):
-        pixels[mask] = _blend(pixels[mask], np.array(colour))
+        pixels[mask] = _blend(pixels[mask], np.array(colour), opacity)
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)
     width = width or max(1, round(min(image.size) / 300))
@@ -40,15 +42,18 @@ def draw_objects(
     return np.asarray(image)
 
 
-def draw_labels(pixels: np.ndarray, labels: np.ndarray, palette: Any) -> np.ndarray:
+def draw_labels(
+    pixels: np.ndarray, labels: np.ndarray, palette: Any, *, opacity: float = OPACITY
+) -> np.ndarray:
     """Return the picture with the colour of each pixel's class.
 
     Args:
         pixels: ``(H, W, 3)``, RGB, uint8.
         labels: ``(H, W)``: indices into the palette.
         palette: ``(C, 3)``, RGB.
+        opacity: Of the colours, 0 to 1.
     """
-    return _blend(pixels, np.array(palette)[labels])
+    return _blend(pixels, np.array(palette)[labels], opacity)
 
 
 def draw_text(pixels: np.ndarray, text: str) -> np.ndarray:
@@ -83,6 +88,6 @@ def write(
     draw.text((x, y), text, font=font, fill=(0, 0, 0) if is_light else (255, 255, 255))
 
 
-def _blend(pixels: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    mixed = pixels * (1 - OPACITY) + colours * OPACITY
+def _blend(pixels: np.ndarray, colours: np.ndarray, opacity: float) -> np.ndarray:
+    mixed = pixels * (1 - opacity) + colours * opacity
     return mixed.round().astype(np.uint8)
