@@ -124,7 +124,10 @@ setup(
             'grad-cam',
             'hypothesis',
             'labelformat',
+            'ipykernel',
             'mypy',
+            'nbclient',
+            'nbformat',
             'onnx',
             'onnxruntime',
             'onnxscript',
@@ -135,6 +138,7 @@ setup(
             'ruff',
             'sahi',
             'segmentation-models-pytorch',
+            'sybil',
             'timm',
         ],
         # What compiling mmcv's operators needs (tools/setup_env.sh), and uv for machines without.
