@@ -38,6 +38,8 @@ napoleon_google_docstring = True
 html_theme = 'furo'
 html_title = f'tnt_backbone {__version__}'
 html_show_sphinx = False
+html_static_path = ['_static']
+html_css_files = ['pairs.css']
 
 
 # Pages of the site that lie at the top of the repository

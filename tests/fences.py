@@ -2,14 +2,15 @@
 
 A comment before a fence says how it is run. Without one, it is run in the quick tests.
 
-======================================== ========================================================
-``<!-- not run: REASON -->``             not run
-``<!-- run: slow -->``                   run with ``-m slow``
-``<!-- run: continued -->``              the Python goes on with the names of the fence before
-``<!-- run: given masks -->``            ``data/mine`` holds masks (``boxes``, ``yolo``, ``classes``)
-``<!-- run: OLD => NEW -->``             run with this replaced, to be small
-``<!-- run: slow; given boxes; A => B -->``  several of these
-======================================== ========================================================
+============================================ ====================================================
+``<!-- not run: REASON -->``                 not run
+``<!-- run: slow -->``                       run with ``-m slow``
+``<!-- run: continued -->``                  the Python goes on with the names of the fence before
+``<!-- run: saved as FILE -->``             what is shown is also written to FILE
+``<!-- run: given masks -->``                ``data/mine`` holds masks (or boxes, yolo, classes)
+``<!-- run: OLD => NEW -->``                 run with this replaced, to be small
+``<!-- run: slow; given boxes; A => B -->`` several of these
+============================================ ====================================================
 
 Bash fences of a page share its folder. A fence of Python that has ``_base_``, ``model``,
 ``backbone`` or ``decode_head`` is read as a config, and what it names is built. What is printed is
@@ -55,6 +56,7 @@ class Fence:
     slow: bool = False
     continued: bool = False
     given: str = ''
+    saved: str = ''
     replaced: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -97,6 +99,8 @@ def _read(mark: re.Match[str], fence: Fence) -> None:
             fence.replaced[old] = new
         elif word in ('slow', 'continued'):
             setattr(fence, word, True)
+        elif word.startswith('saved as '):
+            fence.saved = word.removeprefix('saved as ')
         elif word in ('given boxes', 'given masks', 'given classes', 'given yolo'):
             fence.given = word.split()[1]
         else:
@@ -190,43 +194,59 @@ def run_bash(fence: Fence, folder: Path) -> None:
     assert done.returncode == 0, f'{shown}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}'
 
 
-def run_python(fence: Fence, before: str, folder: Path) -> None:
-    """Run a fence of Python behind those that it goes on from, and compare what it prints.
+@dataclass
+class Python:
+    """The fences of Python of a page, in the current folder.
 
-    The current folder must be ``folder``. Slow ones run in a process of their own.
-
-    Raises:
-        AssertionError: If something else is printed than the comments say, or if it fails.
+    Quick ones run here, one after the other. A slow one runs in a process of its own, behind those
+    that it goes on from.
     """
-    if '_base_' in fence.code:
-        build_config(fence.code, folder)
-        return
-    program = before + fence.code
-    wanted = ''.join(
-        line.removeprefix('# ') for comment in PRINTED.findall(program) for line in [comment]
-    ).replace('\n# ', '\n')
-    if fence.slow:
+
+    folder: Path
+    names: dict[str, Any] = field(default_factory=dict)
+    program: str = ''
+
+    def run(self, fence: Fence) -> None:
+        """Run a fence, build what it names, and compare what it prints.
+
+        Raises:
+            AssertionError: If something else is printed than the comments say, or if it fails.
+        """
+        if '_base_' in fence.code:
+            build_config(fence.code, self.folder)
+            return
+        if not fence.continued:
+            self.names, self.program = {'__name__': 'fence'}, ''
+        self.program += fence.code
+        printed = self._run_apart(fence) if fence.slow else self._run_here(fence)
+        for comments in PRINTED.findall(fence.code):
+            for line in comments.strip().splitlines():
+                wanted = line.removeprefix('# ')
+                shown = f'line {fence.line}: {wanted!r} is not in\n{printed}'
+                assert wanted in printed.splitlines(), shown
+
+    def _run_apart(self, fence: Fence) -> str:
         done = subprocess.run(
-            [sys.executable, '-c', program],
+            [sys.executable, '-c', self.program],
             capture_output=True,
             text=True,
             timeout=1200,
-            env={**os.environ, 'TORCH_HOME': str(folder)},
+            env={**os.environ, 'TORCH_HOME': str(self.folder)},
         )
-        assert done.returncode == 0, f'line {fence.line}\n{program}\n{done.stderr[-3000:]}'
-        printed = done.stdout
-    else:
-        names: dict[str, Any] = {'__name__': 'fence'}
+        assert done.returncode == 0, f'line {fence.line}\n{self.program}\n{done.stderr[-3000:]}'
+        return done.stdout
+
+    def _run_here(self, fence: Fence) -> str:
+        before = set(self.names)
         with contextlib.redirect_stdout(io.StringIO()) as output:
-            exec(compile('\n' * fence.line + program, 'page', 'exec'), names)
-        printed = output.getvalue()
-        for module in names.get('custom_imports', {}).get('imports', ()):
+            exec(compile('\n' * fence.line + fence.code, 'page', 'exec'), self.names)
+        new = self.names.keys() - before
+        for module in self.names.get('custom_imports', {}).get('imports', ()):
             importlib.import_module(module)
-        for name in {'model', 'backbone', 'decode_head'} & names.keys():
-            if isinstance(names[name], dict):
-                build(names[name])
-    for line in wanted.strip().splitlines():
-        assert line in printed.splitlines(), f'line {fence.line}: {line!r} is not in\n{printed}'
+        for name in {'model', 'backbone', 'decode_head'} & new:
+            if isinstance(self.names[name], dict):
+                build(self.names[name])
+        return output.getvalue()
 
 
 def build_config(text: str, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """What a reader copies from a page works: every fence of bash and Python is run, or says why not.
 
-The marks are in ``fences.py``. All of them: ``python -m pytest tests/test_fences.py -m 'slow or not slow'``.
+``fences.py`` has the marks. All: ``python -m pytest tests/test_fences.py -m 'slow or not slow'``.
 """
 
 import shutil
@@ -10,6 +10,7 @@ import pytest
 
 from tests import fences
 from tests.conftest import ROOT
+from tnt_backbone.registry import MODELS
 
 PAGES = [
     *sorted((ROOT / 'docs').glob('*.md')),
@@ -35,23 +36,25 @@ def folder(clone, tmp_path, monkeypatch):
         else:
             shutil.copy(path, tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(MODELS, '_module_dict', {**MODELS.module_dict})
     return tmp_path
 
 
 def run_page(page: Path, folder: Path, *, slow: bool) -> None:
     """Run the fences of a page in order, slow ones only if asked to."""
-    before = ''
+    python = fences.Python(folder)
     for fence in FENCES[page]:
         if fence.not_run or (fence.slow and not slow):
             continue
         if fence.given:
             fences.give(fence.given, folder)
+        if fence.saved:
+            (folder / fence.saved).write_text(fence.source)
         if fence.language == 'bash':
             fences.run_bash(fence, folder)
-            continue
-        before = before if fence.continued else ''
-        fences.run_python(fence, before, folder)
-        before += fence.code
+        else:
+            python.run(fence)
 
 
 def pages(*, slow):
