@@ -1,11 +1,12 @@
 """Measure every config: parameters, operations, time and memory of a photo, and whether it exports.
 
-    OMP_NUM_THREADS=1 python benchmarks/config_zoo.py              # the rows that docs/zoo.csv lacks
+    python benchmarks/config_zoo.py                                # rows that are missing
     python benchmarks/config_zoo.py retinanet_tnt_s_coco --again   # measures one row again
 
 A photo of 480x640 pixels goes through the config's own test pipeline, and what comes out through
 the model's ``test_step``: the network at the size that the config tests at, all windows of a
-segmentor, suppression of a detector. Reading the file is not part of it. The model has random
+segmentor, suppression of a detector. Reading the file is not part of it. Configs that take
+pictures as they are get one of the backbone's ``img_size``. The model has random
 weights, so a detector finds next to nothing, and what is computed per found object (mask heads) is
 nearly free.
 
@@ -13,20 +14,29 @@ Each config is measured in a process of its own, with one thread. Time is proces
 of the steps, so other programs on the machine disturb it little. Memory is how far the peak of the
 process in the first step lies above its memory before it (Linux; without the model itself). A
 finished row is written at once: a second call goes on where the first ended. A config that could
-not be measured has a row with the reason.
+not be measured has a row with the reason. Columns that need no measurement are of
+``config_facts.py``, and are written anew each time.
 """
 
 import argparse
 import csv
-import json
-import os
-import subprocess
-import sys
+import importlib
+import multiprocessing
 import tempfile
 import time
 from datetime import date
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+import cv2
+import machine
+import numpy as np
+import torch
+from config_facts import facts
+from torch.utils import flop_counter
+
+from tnt_backbone.predict.pictures import find_pictures
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / 'docs' / 'zoo.csv'
@@ -45,6 +55,10 @@ COLUMNS = (
     'memory_mib',
     'exports',
     'export_note',
+    'parity',
+    'published',
+    'source',
+    'trained_here',
     'processor',
     'torch',
     'date',
@@ -64,6 +78,7 @@ def build(name: str) -> Any:
 
     from tnt_backbone.predict.model import TrainedModel
     from tnt_backbone.run.config import read_config
+    from tnt_backbone.run.embedded_config import test_dataset
     from tnt_backbone.run.pretrained import drop_pretrained
 
     cfg = read_config(
@@ -71,6 +86,9 @@ def build(name: str) -> Any:
     )
     drop_pretrained(cfg)
     init_default_scope(cfg.default_scope)
+    pipeline = test_dataset(cfg)['pipeline']
+    if not pipeline[0]['type'].startswith('Load'):  # CIFAR's are arrays of one file
+        pipeline.insert(0, {'type': 'LoadImageFromFile'})
     settings = {**cfg.model}
     settings.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
     model = MODELS.build(settings)
@@ -82,30 +100,31 @@ def build(name: str) -> Any:
     return TrainedModel(model.eval(), cfg, (), [])
 
 
+def prepared(trained: Any, shape: tuple[int, int]) -> dict[str, Any]:
+    """Return a picture of noise ``(height, width)`` behind the config's test pipeline."""
+    with tempfile.TemporaryDirectory() as folder:
+        noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+        cv2.imwrite(f'{folder}/photo.png', noise)
+        return trained.prepare(find_pictures([folder])[0])
+
+
 def measure(name: str) -> dict[str, Any]:
     """Return the row of a config, measured in this process."""
-    import cv2
-    import numpy as np
-    import torch
-    from torch.utils import flop_counter
-
     from tnt_backbone.exported.networks import networks_of
-    from tnt_backbone.predict.pictures import find_pictures
 
     # PyTorch counts the fused attention of GPUs, not that of CPUs
     attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     flop_counter.register_flop_formula(attention)(
         lambda query, key, value, *_, **__: flop_counter.sdpa_flop_count(query, key, value)
     )
-    torch.set_num_threads(1)
     cv2.setNumThreads(0)
     torch.manual_seed(0)
     trained = build(name)
     model = trained.model
-    with tempfile.TemporaryDirectory() as folder:
-        noise = np.random.default_rng(0).integers(0, 256, (*PHOTO, 3), dtype=np.uint8)
-        cv2.imwrite(f'{folder}/photo.png', noise)
-        sample = trained.prepare(find_pictures([folder])[0])
+    sample = prepared(trained, PHOTO)
+    if sample['inputs'].shape[-2:] == PHOTO:  # its pipeline takes pictures as they are
+        side = trained.cfg.model.backbone.img_size
+        sample = prepared(trained, (side, side))
     batch = {'inputs': [sample['inputs']], 'data_samples': [sample['data_samples']]}
     if trained.task == 'classification':  # MMPretrain's loader stacks pictures
         batch['inputs'] = sample['inputs'][None]
@@ -137,9 +156,6 @@ def measure(name: str) -> dict[str, Any]:
 
 def measured_apart(name: str) -> dict[str, Any]:
     """Measure a config in a process of its own; return its row, or one with the reason."""
-    import machine
-    import torch
-
     row = dict.fromkeys(COLUMNS, '')
     row |= {
         'config': name,
@@ -147,20 +163,35 @@ def measured_apart(name: str) -> dict[str, Any]:
         'torch': torch.__version__.split('+')[0],
         'date': str(date.today()),
     }
+    # A forked process need not import the libraries again; this one has computed nothing yet
+    context = multiprocessing.get_context('fork')
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(name, theirs))
+    process.start()
+    theirs.close()
     try:
-        done = subprocess.run(
-            [sys.executable, __file__, '--print', name],
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        )
-    except subprocess.TimeoutExpired:
-        return row | {'note': f'not finished in {LIMIT} s'}
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f'status {done.returncode}'])[-1]
-        return row | {'note': f'failed: {reason}'}
-    return row | json.loads(done.stdout.splitlines()[-1])
+        row |= ours.recv() if ours.poll(LIMIT) else {'note': f'not finished in {LIMIT} s'}
+    except EOFError:  # killed, for want of memory say
+        process.join()
+        row['note'] = f'ended with status {process.exitcode}'
+    process.kill()
+    process.join()
+    return row
+
+
+def _answer(name: str, connection: Connection) -> None:
+    try:
+        connection.send(measure(name))
+    except Exception as error:
+        connection.send({'note': f'failed: {type(error).__name__}: {error}'.splitlines()[0]})
+
+
+def import_libraries() -> None:
+    """Import what all configs need."""
+    torch.set_num_threads(1)
+    for name in ('mmdet', 'mmseg', 'mmpretrain'):
+        importlib.import_module(f'{name}.models')
+    importlib.import_module('tnt_backbone.exported.networks')
 
 
 def read_table(path: Path) -> dict[str, dict[str, str]]:
@@ -177,7 +208,7 @@ def write_table(path: Path, rows: dict[str, dict[str, Any]]) -> None:
     with partial.open('w', newline='') as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator='\n')
         writer.writeheader()
-        writer.writerows(rows[name] for name in sorted(rows))
+        writer.writerows(rows[name] | facts(name) for name in sorted(rows))
     partial.replace(path)
 
 
@@ -189,14 +220,11 @@ def main() -> None:
     parser.add_argument('configs', nargs='*', metavar='NAME', help='default: all of configs/*.py')
     parser.add_argument('--out', type=Path, default=TABLE)
     parser.add_argument('--again', action='store_true', help='also measure rows that are there')
-    parser.add_argument('--print', metavar='NAME', help='measure in this process; print JSON')
     args = parser.parse_args()
-    if args.print:
-        print(json.dumps(measure(args.print)))
-        return
     known = sorted(path.stem for path in ROOT.glob('configs/*.py'))
     if unknown := set(args.configs) - set(known):
         parser.error(f'no config is named {", ".join(sorted(unknown))}; see configs/*.py')
+    import_libraries()
     for name in args.configs or known:
         rows = read_table(args.out)
         if args.again or name not in rows or rows[name]['note']:
