@@ -8,6 +8,17 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+TNT_PAPER = 'https://arxiv.org/abs/2103.00112'
+# Where the numbers of a file of configs/metafiles are from
+SOURCES = {
+    'detection': '',  # the docstrings of the configs say it
+    'pyramid_tnt': "README of PyramidTNT's code",
+    'segmentation': f"TNT's paper, Table 11, {TNT_PAPER}",
+    't2t_vit': "README of T2T-ViT's code; top-5: timm's pull request 2426",
+    'tnt': f"TNT's paper, Table 4, {TNT_PAPER}",
+    'transfer': "README of T2T-ViT's code",
+}
+# Papers that a docstring may name instead, with a table
 PAPERS = {
     '2103.00112': "TNT's paper",
     '2201.00978': "a summary of PyramidTNT's paper",
@@ -28,7 +39,7 @@ MEASURED = {
     'fpn_tnt_digits': '100 % of 983040 pixels',
 }
 # ... or on small models with random weights (tests/exported/test_export.py)
-SMALL = 'small model: at least 99.9 %'
+SMALL = 'small model: 99.9 %'
 COMPARED = {
     'atss_tnt_s_coco',
     'faster_rcnn_pyramid_tnt_s_coco',
@@ -59,15 +70,11 @@ def _index() -> dict[str, tuple[dict[str, float], str]]:
     found = {}
     for path in sorted(ROOT.glob('configs/metafiles/*.yml')):
         content = yaml.safe_load(path.read_text())
-        (collection,) = content['Collections']
-        source = re.sub(
-            r'published by the authors[,:] |; not mea.*', '', collection['Results From']
-        )
         for model in content['Models']:
             metrics: dict[str, float] = {}
             for result in model['Results']:
                 metrics |= result['Metrics']
-            found[model['Name']] = (metrics, f'{collection["Name"]}: {source}')
+            found[model['Name']] = (metrics, SOURCES[path.stem])
     return found
 
 
@@ -79,8 +86,6 @@ def facts(name: str) -> dict[str, str]:
         r"paper's numbers? \(https://arxiv\.org/abs/([\d.]+\d)(, Table \d+)?", about
     ):
         source = f'{PAPERS[paper[1]]}{paper[2] or ""}, https://arxiv.org/abs/{paper[1]}'
-    elif "in the authors' README" in about:
-        source = "README of the authors' code"
     parity = MEASURED.get(name) or (SMALL if name in COMPARED else '')
     return {
         'published': ', '.join(f'{metric} {value}' for metric, value in metrics.items()),

@@ -40,7 +40,7 @@ html_theme = 'furo'
 html_title = f'tnt_backbone {__version__}'
 html_show_sphinx = False
 html_static_path = ['_static']
-html_css_files = ['pairs.css']
+html_css_files = ['site.css']
 
 
 # Pages of the site that lie at the top of the repository

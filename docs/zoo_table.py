@@ -7,14 +7,13 @@ from pathlib import Path
 COLUMNS = {
     'config': 'config',
     'size': 'size',
-    'params_m': 'parameters, M',
-    'gmacs': 'multiply-adds, G',
+    'params_m': 'params, M',
+    'gmacs': 'MACs, G',
     'seconds': 'time, s',
-    'memory_mib': 'memory, MiB',
+    'memory_mib': 'MiB',
+    'published': 'published, by',
     'exports': 'exports',
-    'parity': 'exported file agrees',
-    'published': 'published',
-    'source': 'source',
+    'parity': 'agrees',
     'trained_here': 'trained by us',
 }
 ADDRESS = re.compile(r'^(.*), (https://\S+)$')
@@ -36,7 +35,8 @@ def _line(row: dict[str, str]) -> str:
         'config': f'`{row["config"]}`',
         'size': f'{row["height"]}x{row["width"]}' if row['height'] else '',
         'seconds': row['seconds'] or row['note'],
-        'source': ADDRESS.sub(r'[\1](\2)', row['source']),
         'published': re.sub(r'Top (\d) Accuracy', r'top-\1', row['published']),
     }
+    if row['published']:
+        shown['published'] += ': ' + ADDRESS.sub(r'[\1](\2)', row['source'])
     return '| ' + ' | '.join(shown[column] for column in COLUMNS) + ' |'

@@ -32,7 +32,7 @@ def test_what_is_called_compared_is_what_the_tests_of_exports_compare():
 def test_sources_are_those_of_the_numbers():
     facts = config_facts.facts
     assert facts('detr_tnt_s_coco')['source'].startswith("TNT's paper, Table 10, https://arxiv.org")
-    assert facts('t2t_vit_14_cifar10')['source'] == "README of the authors' code"
+    assert facts('t2t_vit_14_cifar10')['source'] == "README of T2T-ViT's code"
     assert facts('t2t_vit_14_cifar100')['source'].startswith("T2T-ViT's paper, Table 5")
     assert (
         facts('upernet_tnt_s_ade20k')['published'] == facts('upernet_tnt_s_ade20k')['source'] == ''
