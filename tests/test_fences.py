@@ -76,3 +76,72 @@ def test_quick_fences(page, folder):
 def test_all_fences_of_a_page(page, folder):
     fences.make_weights(folder)
     run_page(page, folder, slow=True)
+
+
+def parsed(tmp_path, text):
+    page = tmp_path / 'page.md'
+    page.write_text(text)
+    return fences.fences(page)
+
+
+def test_marks_are_read(tmp_path):
+    text = """
+<!-- not run: takes hours -->
+```bash
+sleep 9999
+```
+
+<!-- run: slow; saved as a.py; 9999 => 1; hours => none -->
+```python
+a = '9999 hours'
+```
+
+```python
+b = 2
+```
+"""
+    waiting, saved, plain = parsed(tmp_path, text)
+    assert (waiting.language, waiting.not_run) == ('bash', 'takes hours')
+    assert (saved.slow, saved.saved, saved.code) == (True, 'a.py', "a = '1 none'\n")
+    assert (plain.language, plain.slow, plain.not_run, plain.source) == (
+        'python',
+        False,
+        '',
+        'b = 2\n',
+    )
+
+
+@pytest.mark.parametrize('mark', ['slowly', 'given gold', 'b => c'])
+def test_a_mark_that_means_nothing_is_an_error(tmp_path, mark):
+    with pytest.raises(ValueError, match='line 3'):
+        [
+            found.code
+            for found in parsed(tmp_path, f'\n<!-- run: {mark} -->\n```python\na = 1\n```\n')
+        ]
+
+
+@pytest.mark.parametrize(
+    ('code', 'fails'),
+    [
+        ('print(1)\n# 1\n', False),
+        ('print(1)\n# 2\n', True),
+        ('print(1)\nprint(2)\n# 1\n# 2\n', False),
+        ("backbone = dict(type='tnt_backbone.TNT', arch='ti')\n", False),
+        ("backbone = dict(type='NoSuchBackbone')\n", True),
+        ("_base_ = ['tnt_s_pets.py']\nmodel = dict(head=dict(in_channels=384))\n", False),
+        ("_base_ = ['tnt_s_pets.py']\nmodel = dict(backbone=dict(arch='z'))\n", True),
+    ],
+)
+def test_a_fence_of_python_that_does_not_work_is_noticed(folder, code, fails):
+    fence = fences.Fence('python', code, 1)
+    if fails:
+        with pytest.raises((AssertionError, ValueError)):
+            fences.Python(folder).run(fence)
+    else:
+        fences.Python(folder).run(fence)
+
+
+def test_a_fence_of_bash_that_does_not_work_is_noticed(folder):
+    fences.run_bash(fences.Fence('bash', 'test -f best.pth | cat\n', 1), folder)
+    with pytest.raises(AssertionError, match='line 1: status'):
+        fences.run_bash(fences.Fence('bash', 'false | cat\ntrue\n', 1), folder)
