@@ -117,7 +117,11 @@ def make_folder(folder: Path) -> Path:
     shutil.copy(
         folder / 'data/digits/annotations/instances_train.json', folder / 'annotations.json'
     )
-    shutil.copy(ROOT / 'tnt_backbone/predict/digits.pth', folder / 'best.pth')
+    checkpoint = torch.load(ROOT / 'tnt_backbone/predict/digits.pth', weights_only=True)
+    cfg = Config.fromfile(ROOT / 'configs/retinanet_tnt_digits.py')  # with data and metrics
+    torch.save(
+        checkpoint | {'meta': checkpoint['meta'] | {'cfg': cfg.pretty_text}}, folder / 'best.pth'
+    )
     shutil.copy(ROOT / 'docs/images/scene.jpg', folder / 'image.jpg')
     return folder
 
