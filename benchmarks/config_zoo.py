@@ -6,14 +6,15 @@
 A photo of 480x640 pixels goes through the config's own test pipeline, and what comes out through
 the model's ``test_step``: the network at the size that the config tests at, all windows of a
 segmentor, suppression of a detector. Reading the file is not part of it. Configs that take
-pictures as they are get one of the backbone's ``img_size``. The model has random
-weights, so a detector finds next to nothing, and what is computed per found object (mask heads) is
-nearly free.
+pictures as they are get one of the backbone's ``img_size``. The model has random weights, so a
+detector finds next to nothing, and what is computed per found object (mask heads) is nearly free.
 
-Each config is measured in a process of its own, with one thread. Time is processor time, the least
-of the steps, so other programs on the machine disturb it little. Memory is how far the peak of the
-process in the first step lies above its memory before it (Linux; without the model itself). A
-finished row is written at once: a second call goes on where the first ended. A config that could
+Each config is measured in a process of its own, with one thread. Time is processor time, so other
+programs on the machine disturb it little: the least of three steps, or the first if that takes
+more than 5 s. Memory is how far the peak of the process in the first step lies above its memory
+before it (Linux; without the model itself).
+
+A finished row is written at once: a second call goes on where the first ended. A config that could
 not be measured has a row with the reason. Columns that need no measurement are of
 ``config_facts.py``, and are written anew each time.
 """
@@ -42,7 +43,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / 'docs' / 'zoo.csv'
 PHOTO = (480, 640)  # height, width
 STEPS = 3  # the quickest counts
-LONG = 5  # seconds: two of such steps are enough
+LONG = 5  # seconds: one of such steps is enough
 LIMIT = 1800  # seconds for one config
 COLUMNS = (
     'config',
@@ -138,7 +139,7 @@ def measure(name: str) -> dict[str, Any]:
     Path('/proc/self/clear_refs').write_text('5')  # the peak is counted from here
     before, seconds = resident('VmRSS'), []
     with torch.no_grad():
-        while len(seconds) < (2 if min(seconds, default=0) > LONG else STEPS):
+        while len(seconds) < (1 if min(seconds, default=0) > LONG else STEPS):
             start = time.process_time()
             model.test_step(batch)
             seconds.append(time.process_time() - start)
