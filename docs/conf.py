@@ -1,5 +1,6 @@
 """Sphinx's settings for the documentation site: ``bash tools/docs.sh`` builds it."""
 
+import importlib
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ from tnt_backbone.version import __version__
 
 DOCS = Path(__file__).parent
 GENERATED = DOCS / 'generated'
-sys.path.insert(0, str(DOCS.parent))
+sys.path[:0] = [str(DOCS.parent), str(DOCS)]
 
 project = 'tnt_backbone'
 release = version = __version__
@@ -25,7 +26,7 @@ extensions = [
     'sphinx.ext.viewcode',
     'sphinx_copybutton',
 ]
-exclude_patterns = ['_build']
+exclude_patterns = ['_build', 'generated/zoo_*']
 
 myst_enable_extensions = ['colon_fence']
 myst_heading_anchors = 4  # links to headings, as GitHub resolves them
@@ -38,6 +39,8 @@ napoleon_google_docstring = True
 html_theme = 'furo'
 html_title = f'tnt_backbone {__version__}'
 html_show_sphinx = False
+html_static_path = ['_static']
+html_css_files = ['site.css']
 
 
 # Pages of the site that lie at the top of the repository
@@ -61,6 +64,7 @@ def write_pages(app: Sphinx) -> None:
         for link, target in LINKS.items():
             text = text.replace(link, target)
         (GENERATED / f'{page}.md').write_text(text, encoding='utf-8')
+    importlib.import_module('zoo_table').write_tables(DOCS / 'zoo.csv', GENERATED)
     parts = ['# Commands\n\nWhat `tnt COMMAND --help` prints.\n']
     environment = {**os.environ, 'COLUMNS': '100', 'PYTHONPATH': str(DOCS.parent)}
     for command in COMMANDS:
@@ -91,7 +95,8 @@ def write_llms(app: Sphinx, error: Exception | None) -> None:
         first = ' '.join(
             next((part for part in texts if re.match(r'(?!```)[\w`]', part)), '').split()
         )
-        lines.append(f'- [{title}]({page}.html): ' + re.split(r'(?<=[.:])\s', first)[0])
+        first = re.sub(r'\[([^]]*)\]\([^)]*\)', r'\1', first)  # links of a page lead nowhere here
+        lines.append(f'- [{title}](_sources/{page}.md.txt): ' + re.split(r'(?<=[.:])\s', first)[0])
     Path(app.outdir, 'llms.txt').write_text('\n'.join(lines) + '\n', encoding='utf-8')
 
 

@@ -131,4 +131,6 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     )
     listed = (tmp_path / 'site/llms.txt').read_text()
     for page in ROOT.glob('docs/*.md'):
-        assert page.stem == 'index' or f'({page.stem}.html)' in listed
+        assert page.stem == 'index' or f'(_sources/{page.stem}.md.txt)' in listed
+    links = re.findall(r'\]\(([^)]*)\)', listed)
+    assert [link for link in links if not (tmp_path / 'site' / link).is_file()] == []

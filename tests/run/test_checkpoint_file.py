@@ -4,8 +4,13 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from tests.conftest import ROOT
 from tnt_backbone.checkpoints import published
-from tnt_backbone.run.checkpoint_file import check_checkpoint, fetch_checkpoint
+from tnt_backbone.run.checkpoint_file import (
+    check_checkpoint,
+    config_of_checkpoint,
+    fetch_checkpoint,
+)
 
 
 def test_damaged_files_say_what_they_are(tmp_path, checkpoint):
@@ -49,3 +54,24 @@ def test_addresses_become_files_that_are_read_safely(
     cfg = Config({'load_from': load_from, 'resume': resume})
     fetch_checkpoint(cfg)
     assert cfg.load_from == (str(checkpoint) if fetched else load_from)
+
+
+def test_a_test_is_logged_where_its_training_was(tmp_path, monkeypatch):
+    """``epoch_1.pth`` of two runs must not share a folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def work_dir_of(path, work_dir=None):
+        rest = {'trust': (), 'options': None, 'launcher': 'none'}
+        return config_of_checkpoint(str(path), work_dir=work_dir, **rest).work_dir
+
+    for name in ('runs/mine', 'downloads'):
+        (tmp_path / name).mkdir(parents=True)
+        meta = {'cfg': Config.fromfile(ROOT / 'configs/retinanet_tnt_digits.py').pretty_text}
+        content = {'meta': meta, 'state_dict': {'weight': torch.ones(1)}}
+        torch.save(content, tmp_path / name / 'epoch_1.pth')
+    log = tmp_path / 'runs/mine/20260101_000000/vis_data'
+    log.mkdir(parents=True)
+    (log / 'config.py').touch()
+    assert work_dir_of('runs/mine/epoch_1.pth') == 'runs/mine'
+    assert work_dir_of('runs/mine/epoch_1.pth', 'other') == 'other'
+    assert work_dir_of('downloads/epoch_1.pth') == 'work_dirs/epoch_1'

@@ -17,6 +17,8 @@ from .embedded_config import trusted_test_config
 from .pretrained import our_backbones
 from .resume import why_not_resumable
 
+LOGS = '*/vis_data/config.py'  # what mmengine writes below the work folder of a run
+
 
 def fetch_checkpoint(cfg: Config) -> None:
     """Make ``load_from`` a local file if it is a URL or a name of timm's hub.
@@ -76,7 +78,8 @@ def config_of_checkpoint(
         path: A local file or an address.
         trust: Types and modules that it may name although no library has them.
         options: ``--cfg-options``.
-        work_dir: Folder of logs; by default ``./work_dirs/<name of the checkpoint>``.
+        work_dir: Folder of logs; by default the work folder of the training that wrote the
+            checkpoint, if it still lies there, else ``./work_dirs/<name of the checkpoint>``.
         launcher: What started the processes.
 
     Raises:
@@ -87,6 +90,9 @@ def config_of_checkpoint(
     if not isinstance(text, str):
         raise InputError(f'{path} has no config inside. Pass one: CONFIG {path}')
     cfg = trusted_test_config(text, trust=trust)
+    folder = Path(path).parent
+    if work_dir is None and any(folder.glob(LOGS)):
+        work_dir = str(folder)  # epoch_12.pth of another run would share ./work_dirs/epoch_12
     complete_config(cfg, path, options=options, work_dir=work_dir, launcher=launcher)
     return cfg
 
