@@ -84,7 +84,7 @@ def _resize(path: Path, out: Path, interpolation: int = cv2.INTER_AREA) -> tuple
     out.mkdir(parents=True, exist_ok=True)
     resized: np.ndarray = cv2.resize(picture, size[::-1], interpolation=interpolation)
     suffix = path.suffix
-    encoded = cv2.imencode(suffix, resized, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+    encoded = cv2.imencode(suffix, resized)[1]
     (out / path.name).write_bytes(encoded.tobytes())
     return size
 

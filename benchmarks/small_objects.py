@@ -14,13 +14,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from small_objects_data import SIZES, make_data
+from small_objects_digits import SIZES, make_digits
+from small_objects_photos import SOURCES, make_photos
 from study import Key, Rows, metric, only_one, run_all, run_tool, train
 
 RATES = (1e-3, 3e-3)
 SEEDS = (0, 1, 2)
-STEPS = dict(detect=1500, segment=1500)
+STEPS = dict(detect=1500, segment=1500, photos=1500)
 SCENES = dict(train=2000, val=200)
+PHOTO_SCENES = dict(train=400, val=50)
 NETWORKS = ('tnt_words', 'tnt', 'vit', 'swin', 'resnet')
 RANGES = {
     # the drawn sizes; turned digits may be a little larger or smaller than they were asked for
@@ -35,7 +37,9 @@ SCORES = [
 ]
 KEYS = ('task', 'network', 'rate', 'seed', 'steps')
 COLUMNS = (*KEYS, 'width', 'minutes', 'mIoU', *SCORES)
-DECISIVE = dict(detect='AP_all', segment='mIoU')  # of two rates, the one with more of it is better
+DECISIVE = dict(
+    detect='AP_all', segment='mIoU', photos='AP_all'
+)  # of two rates, the one with more of it is better
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -48,22 +52,29 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--only', nargs='+', default=[], metavar='WORD', help='tasks and networks, e.g. detect tnt'
     )
+    parser.add_argument(
+        '--photos', type=Path, metavar='DIR', help='folder with kangaroo/ and pennfudan/'
+    )
     parser.add_argument('--rounds', type=int, default=10, help='of the measurement of the cost')
     parser.add_argument('--list', action='store_true', help='print what is missing and end')
     args = parser.parse_args(argv)
     if unknown := [word for word in args.only if word not in (*STEPS, *NETWORKS)]:
         parser.error(f'--only {" ".join(unknown)}: choose from {" ".join((*STEPS, *NETWORKS))}')
+    if 'photos' in args.only and args.photos is None:
+        parser.error('--only photos needs --photos DIR, a folder with kangaroo/ and pennfudan/')
+    args.tasks = [task for task in STEPS if task in args.only] or [
+        task for task in STEPS if task != 'photos' or args.photos
+    ]
+    args.networks = [name for name in NETWORKS if name in args.only] or list(NETWORKS)
     return args
 
 
-def missing(rows: Rows, only: list[str]) -> list[Key]:
+def missing(rows: Rows, tasks: list[str], networks: list[str]) -> list[Key]:
     """Return the runs without a row that can start now, in their order.
 
     The seeds after the first wait for both rates of the first.
     """
     done = rows.done()
-    tasks = [task for task in STEPS if task in only] or list(STEPS)
-    networks = [network for network in NETWORKS if network in only] or list(NETWORKS)
     wanted: list[Key] = []
     for task in tasks:
         steps = str(STEPS[task])
@@ -78,21 +89,24 @@ def missing(rows: Rows, only: list[str]) -> list[Key]:
 
 def run(key: Key, out: Path, widths: dict[str, int]) -> dict[str, Any]:
     """Train and test one network; return its row."""
-    from small_objects_models import detector, segmentor, with_recipe
+    from small_objects_models import DIGITS, detector, segmentor, with_recipe
     from small_objects_scores import box_scores
 
     task, network, rate, seed, steps = key
     folder = out / 'runs' / '_'.join(key)
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / 'run.py'
-    build = detector if task == 'detect' else segmentor
-    cfg = build(network, widths[network], out / 'data')
+    data = out / ('photos' if task == 'photos' else 'data')
+    if task == 'segment':
+        cfg = segmentor(network, widths[network], data)
+    else:
+        cfg = detector(network, widths[network], data, SOURCES if task == 'photos' else DIGITS)
     with_recipe(cfg, steps=int(steps), rate=float(rate), seed=int(seed)).dump(config)
     checkpoint, took = train(config, '--from-scratch', '--no-validate')
     row = dict(zip(KEYS, key, strict=True), width=widths[network], minutes=f'{took:.1f}')
     boxes = folder / 'found'
     options = (
-        ['--cfg-options', f'test_evaluator.outfile_prefix={boxes}'] if task == 'detect' else []
+        [] if task == 'segment' else ['--cfg-options', f'test_evaluator.outfile_prefix={boxes}']
     )
     output = run_tool(
         'test', config, checkpoint, '--no-report', '--work-dir', folder, *options,
@@ -100,7 +114,7 @@ def run(key: Key, out: Path, widths: dict[str, int]) -> dict[str, Any]:
     )  # fmt: skip
     if task == 'segment':
         return row | dict(mIoU=metric(output, 'mIoU'))
-    truth = out / 'data/annotations/instances_val.json'
+    truth = data / 'annotations/instances_val.json'
     scores = box_scores(truth, boxes.with_suffix('.bbox.json'), RANGES)
     return row | {name: f'{scores[name]:.4f}' for name in SCORES}
 
@@ -110,20 +124,22 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     rows = Rows(args.out / 'results.csv', COLUMNS, len(KEYS))
     if args.list:
-        for key in missing(rows, args.only):
+        for key in missing(rows, args.tasks, args.networks):
             print(*key)
         return 0
     with only_one(args.out):
         from small_objects_cost import COLUMNS as COST_COLUMNS
         from small_objects_cost import calibrate, chosen_widths
 
-        make_data(args.out / 'data', **SCENES)
+        make_digits(args.out / 'data', **SCENES)
+        if 'photos' in args.tasks:
+            make_photos(args.out / 'photos', args.photos, PHOTO_SCENES)
         cost = Rows(args.out / 'cost.csv', COST_COLUMNS, 2)
         if not cost.read():
             calibrate(args.out / 'data', cost, args.rounds)
         widths = chosen_widths(cost)
         failed = run_all(
-            lambda: missing(rows, args.only),
+            lambda: missing(rows, args.tasks, args.networks),
             lambda key: run(key, args.out, widths),
             rows,
             args.jobs,

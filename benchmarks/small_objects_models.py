@@ -6,6 +6,7 @@ words of 4, as the published networks do, in a network of a tenth of their size.
 
 import copy
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
 HEAD_WIDTH = 48
 LEVELS = 3  # strides 4, 8 and 16
 DEPTH = 6
+DIGITS = tuple('0123456789')
 
 
 def _tnt(width: int, **options: Any) -> tuple[dict[str, Any], list[int]]:
@@ -110,16 +112,20 @@ def _read(name: str, data: Path) -> Config:
             os.environ['TNT_DEMO_DATA'] = before
 
 
-def detector(model: str, width: int, data: Path) -> Config:
+def detector(model: str, width: int, data: Path, classes: Sequence[str] = DIGITS) -> Config:
     """Return the config of a RetinaNet, without a schedule."""
     backbone, widths = MODELS[model](width)
+    cfg = _read('retinanet_tnt_digits.py', data)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.dataset.metainfo = dict(classes=tuple(classes))
     return _merge(
-        _read('retinanet_tnt_digits.py', data),
+        cfg,
         dict(
             model=dict(
                 backbone=dict(_delete_=True, **backbone),
                 neck=dict(in_channels=widths, out_channels=HEAD_WIDTH, num_outs=4),
                 bbox_head=dict(
+                    num_classes=len(classes),
                     in_channels=HEAD_WIDTH,
                     feat_channels=HEAD_WIDTH,
                     stacked_convs=1,
