@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from overfit_recipes import METRICS, RECIPES, Recipe
+from overfit_recipes import METRICS, RECIPES, Recipe, key_of
 from study import Key, Rows, losses, metric, only_one, run_all, run_tool, train
 
 KEYS = ('recipe', 'steps', 'batch', 'rate')
@@ -31,12 +31,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--only', nargs='+', choices=RECIPES, default=list(RECIPES), metavar='NAME')
     parser.add_argument('--list', action='store_true', help='print what is missing and end')
     return parser.parse_args(argv)
-
-
-def key_of(name: str) -> Key:
-    """Return what tells a run of a recipe from one with other numbers."""
-    recipe = RECIPES[name]
-    return (name, str(recipe.steps), str(recipe.batch), f'{recipe.rate:g}')
 
 
 def run(key: Key, data: Path, out: Path) -> dict[str, Any]:

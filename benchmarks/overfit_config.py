@@ -1,12 +1,11 @@
 """From a config of the project to one that learns a few pictures by heart in few steps."""
 
-import copy
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from overfit_recipes import Recipe
-from study import LOG_EVERY
+from study import LOG_EVERY, merge
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 COCO_STEPS_AN_EPOCH = 117266 // 16
@@ -18,12 +17,10 @@ def make_config(recipe: Recipe, pictures: Path) -> Config:
     """Return the config of a run on the pictures of a folder."""
     cfg = Config.fromfile(CONFIGS / recipe.config)
     _shorten(cfg, recipe.steps)
-    changes = copy.deepcopy(dict(model=recipe.model))
+    changes: dict[str, Any] = dict(model=recipe.model)
     if recipe.paramwise:
-        changes['optim_wrapper'] = dict(
-            paramwise_cfg=dict(custom_keys=copy.deepcopy(recipe.paramwise))
-        )
-    cfg = Config(Config._merge_a_into_b(changes, cfg._cfg_dict.to_dict()))
+        changes['optim_wrapper'] = dict(paramwise_cfg=dict(custom_keys=recipe.paramwise))
+    cfg = merge(cfg, changes)
     cfg.optim_wrapper.optimizer.lr *= recipe.rate
     cfg.model.backbone.drop_path_rate = 0.0
     dict(coco=_read_coco, ade=_read_ade, imagenet=_read_imagenet)[recipe.data](cfg, pictures)

@@ -118,3 +118,9 @@ RECIPES = {
         why=(SMALL, FULL_RATE),
     ),
 }
+
+
+def key_of(name: str) -> tuple[str, ...]:
+    """Return what tells a run of a recipe from one with other numbers."""
+    recipe = RECIPES[name]
+    return (name, str(recipe.steps), str(recipe.batch), f'{recipe.rate:g}')

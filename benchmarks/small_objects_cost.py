@@ -61,7 +61,7 @@ def chosen_widths(rows: Rows) -> dict[str, int]:
     """
     chosen = {row['model']: row for row in rows.read() if row['chosen'] == '1'}
     for model, row in chosen.items():
-        if abs(float(row['of_reference']) - 1) > TOLERANCE:
+        if round(abs(float(row['of_reference']) - 1), 3) > TOLERANCE:
             raise SystemExit(
                 f'{rows.path}: {model} of width {row["width"]} takes {row["of_reference"]} of the '
                 'time of the reference, more than a tenth apart. Remove the file to measure again, '

@@ -4,13 +4,13 @@ All of them give maps of strides 4, 8 and 16 to the same head. TNT has patches o
 words of 4, as the published networks do, in a network of a tenth of their size.
 """
 
-import copy
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from study import merge
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 HEAD_WIDTH = 48
@@ -118,7 +118,7 @@ def detector(model: str, width: int, data: Path, classes: Sequence[str] = DIGITS
     cfg = _read('retinanet_tnt_digits.py', data)
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.dataset.metainfo = dict(classes=tuple(classes))
-    return _merge(
+    return merge(
         cfg,
         dict(
             model=dict(
@@ -140,7 +140,7 @@ def detector(model: str, width: int, data: Path, classes: Sequence[str] = DIGITS
 def segmentor(model: str, width: int, data: Path) -> Config:
     """Return the config of a Semantic FPN, without a schedule."""
     backbone, widths = MODELS[model](width)
-    return _merge(
+    return merge(
         _read('fpn_tnt_digits.py', data),
         dict(
             model=dict(
@@ -154,7 +154,7 @@ def segmentor(model: str, width: int, data: Path) -> Config:
 
 def with_recipe(cfg: Config, *, steps: int, rate: float, seed: int) -> Config:
     """Return the config with the recipe that all networks share: 4 scenes a step, one process."""
-    cfg = _merge(
+    cfg = merge(
         cfg,
         dict(
             train_cfg=dict(max_iters=steps, val_interval=steps),
@@ -168,8 +168,3 @@ def with_recipe(cfg: Config, *, steps: int, rate: float, seed: int) -> Config:
     cfg.param_scheduler[0].end = steps // 8
     cfg.param_scheduler[1].T_max = steps
     return cfg
-
-
-def _merge(cfg: Config, changes: dict[str, Any]) -> Config:
-    merged = Config._merge_a_into_b(copy.deepcopy(changes), cfg._cfg_dict.to_dict())
-    return Config(merged)

@@ -4,6 +4,7 @@ A run that was interrupted goes on from its last checkpoint, and a run that has 
 repeated. So a study is continued by its own command.
 """
 
+import copy
 import csv
 import fcntl
 import json
@@ -15,7 +16,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 ROOT = Path(__file__).parents[1]
 LOG_EVERY = 10  # iterations a line of a training's log
@@ -67,6 +71,13 @@ def only_one(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             sys.exit(f'{folder} is in use by another command. Wait for it, or pass another --out')
         yield
+
+
+def merge(cfg: 'Config', changes: dict[str, Any]) -> 'Config':
+    """Return a config with changes, as a config that names it in ``_base_`` would have them."""
+    from mmengine.config import Config
+
+    return Config(Config._merge_a_into_b(copy.deepcopy(changes), cfg._cfg_dict.to_dict()))
 
 
 def run_tool(name: str, *arguments: object, log: Path) -> str:

@@ -66,7 +66,9 @@ def compose(
             continue
         row, column = corner
         window = np.s_[row : row + opacity.shape[0], column : column + opacity.shape[1]]
-        image[window] += opacity[..., None] * (contrasting_colour(rng, image[window], opacity) - image[window])
+        image[window] += opacity[..., None] * (
+            contrasting_colour(rng, image[window], opacity) - image[window]
+        )
         mask = np.zeros(size, np.bool_)
         mask[window] = opacity >= 0.5
         for other in instances:
