@@ -1,4 +1,4 @@
-r"""Do the recipes learn? Each learns at most 8 real pictures by heart, through tnt train and test.
+r"""Do the recipes learn? Each learns at most 4 real pictures by heart, through tnt train and test.
 
     python benchmarks/overfit.py --data data --out work_dirs/overfit
 

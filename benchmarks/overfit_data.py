@@ -1,4 +1,4 @@
-"""The pictures that ``overfit.py`` learns by heart: at most 8 of a data set, 256 pixels long.
+"""The pictures that ``overfit.py`` learns by heart: at most 4 of a data set, 256 pixels long.
 
 Boxes, outlines and label maps are resized with the pictures, so that what is measured is whether a
 recipe learns, and not what is lost when a prediction is enlarged.
@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-PICTURES = 8
+PICTURES = 4
 SIDE = 256  # longer side, in pixels
 # COCO's pictures are the first whose objects can all be seen at that size
 MOST_OBJECTS = 8

@@ -36,7 +36,7 @@ class Recipe:
     config: str
     data: str
     steps: int
-    batch: int = 4
+    batch: int = 2
     rate: float = 1.0
     model: dict[str, Any] = field(default_factory=dict)
     paramwise: dict[str, Any] = field(default_factory=dict)
@@ -52,12 +52,10 @@ SMALL = 'TNT-Ti in place of TNT-S'
 FULL_RATE = "the backbone's rate is not divided by 10, as it has no weights to keep"
 
 RECIPES = {
-    'TNT classification': Recipe('tnt_ti_imagenet.py', 'imagenet', 310, batch=8),
-    'PyramidTNT classification': Recipe('pyramid_tnt_ti_imagenet.py', 'imagenet', 310, batch=8),
-    'T2T-ViT classification': Recipe('t2t_vit_7_imagenet.py', 'imagenet', 310, batch=8),
-    'Semantic FPN': Recipe(
-        'fpn_tnt_s_ade20k.py', 'ade', 400, batch=2, model=_ti_of(4), why=(SMALL,)
-    ),
+    'TNT classification': Recipe('tnt_ti_imagenet.py', 'imagenet', 100, batch=4),
+    'PyramidTNT classification': Recipe('pyramid_tnt_ti_imagenet.py', 'imagenet', 100, batch=4),
+    'T2T-ViT classification': Recipe('t2t_vit_7_imagenet.py', 'imagenet', 100, batch=4),
+    'Semantic FPN': Recipe('fpn_tnt_s_ade20k.py', 'ade', 400, model=_ti_of(4), why=(SMALL,)),
     'RetinaNet': Recipe('retinanet_tnt_s_coco.py', 'coco', 400, model=_ti_of(3), why=(SMALL,)),
     'Faster R-CNN': Recipe('faster_rcnn_tnt_ti_coco.py', 'coco', 400),
     'Mask R-CNN': Recipe(
@@ -67,7 +65,6 @@ RECIPES = {
         'segmenter_tnt_s_ade20k.py',
         'ade',
         600,
-        batch=2,
         model=dict(
             backbone=TI,
             decode_head=dict(in_channels=192, channels=192, embed_dims=192, num_heads=3),
@@ -79,11 +76,10 @@ RECIPES = {
         'trans2seg_tnt_s_ade20k.py',
         'ade',
         400,
-        batch=2,
         model=dict(backbone=TI, decode_head=dict(in_channels=[192, 192])),
         why=(SMALL,),
     ),
-    'UPerNet': Recipe('upernet_tnt_ti_ade20k.py', 'ade', 400, batch=2),
+    'UPerNet': Recipe('upernet_tnt_ti_ade20k.py', 'ade', 400),
     'DETR': Recipe(
         'detr_tnt_s_coco.py',
         'coco',
@@ -112,7 +108,6 @@ RECIPES = {
         'mask2former_tnt_s_ade20k.py',
         'ade',
         800,
-        batch=2,
         model=dict(backbone=TI, decode_head=dict(in_channels=[192] * 4)),
         paramwise=WHOLE_BACKBONE,
         why=(SMALL, FULL_RATE),
