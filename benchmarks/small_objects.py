@@ -20,7 +20,7 @@ from study import Key, Rows, metric, only_one, run_all, run_tool, train
 
 RATES = (1e-3, 3e-3)
 SEEDS = (0, 1, 2)
-STEPS = dict(detect=1500, segment=1500, photos=1500)
+STEPS = dict(detect=1000, segment=1000, photos=1000)
 SCENES = dict(train=2000, val=200)
 PHOTO_SCENES = dict(train=400, val=50)
 NETWORKS = ('tnt_words', 'tnt', 'vit', 'swin', 'resnet')
