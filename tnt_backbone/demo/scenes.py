@@ -66,7 +66,9 @@ def compose(
             continue
         row, column = corner
         window = np.s_[row : row + opacity.shape[0], column : column + opacity.shape[1]]
-        image[window] += opacity[..., None] * (_ink(rng, image[window], opacity) - image[window])
+        image[window] += opacity[..., None] * (
+            contrasting_colour(rng, image[window], opacity) - image[window]
+        )
         mask = np.zeros(size, np.bool_)
         mask[window] = opacity >= 0.5
         for other in instances:
@@ -96,7 +98,7 @@ def _find_place(
     return None
 
 
-def _ink(
+def contrasting_colour(
     rng: Generator, behind: NDArray[np.float32], opacity: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """A colour ``(3,)`` that stands out from what lies behind the digit, ``(h, w, 3)``."""

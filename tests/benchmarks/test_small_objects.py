@@ -1,0 +1,92 @@
+"""Which runs come next, and the networks that are compared."""
+
+import pytest
+import small_objects
+import small_objects_cost
+import small_objects_models as models
+import torch
+from mmdet.registry import MODELS
+from mmengine.registry import DefaultScope
+from study import Rows
+
+
+@pytest.fixture
+def rows(tmp_path):
+    return Rows(tmp_path / 'results.csv', small_objects.COLUMNS, len(small_objects.KEYS))
+
+
+def add(rows, network, rate, seed, score):
+    key = ('detect', network, rate, seed, str(small_objects.STEPS['detect']))
+    rows.add(dict(zip(small_objects.KEYS, key, strict=True)) | dict(AP_all=score))
+
+
+def test_the_other_seeds_take_the_better_rate(rows):
+    def missing():
+        return [key[1:4] for key in small_objects.missing(rows, ['detect'], ['tnt', 'vit'])]
+
+    both = [('tnt', '0.001', '0'), ('tnt', '0.003', '0')]
+    assert missing() == [*both, ('vit', '0.001', '0'), ('vit', '0.003', '0')]
+    add(rows, 'tnt', '0.003', '0', 0.3)
+    assert missing()[:2] == [('tnt', '0.001', '0'), ('vit', '0.001', '0')]
+    add(rows, 'tnt', '0.001', '0', 0.2)
+    assert missing()[:3] == [('tnt', '0.003', '1'), ('tnt', '0.003', '2'), ('vit', '0.001', '0')]
+    for seed in '12':
+        add(rows, 'tnt', '0.003', seed, 0.3)
+    assert missing() == [('vit', '0.001', '0'), ('vit', '0.003', '0')]
+
+
+def test_rows_of_another_number_of_steps_do_not_count(rows, monkeypatch):
+    add(rows, 'tnt', '0.001', '0', 0.2)
+    monkeypatch.setitem(small_objects.STEPS, 'detect', 7)
+    assert len(small_objects.missing(rows, ['detect'], ['tnt'])) == 2
+
+
+def test_photographs_are_asked_for_with_their_folder(tmp_path):
+    assert 'photos' not in small_objects.parse_args([]).tasks
+    assert 'photos' in small_objects.parse_args(['--photos', str(tmp_path)]).tasks
+    for wrong in (['--only', 'photos'], ['--only', 'resnet50']):
+        with pytest.raises(SystemExit) as ended:
+            small_objects.parse_args(wrong)
+        assert ended.value.code == 2
+
+
+@pytest.mark.parametrize('network', small_objects.NETWORKS)
+def test_all_networks_give_the_head_the_same_maps(network, tmp_path):
+    DefaultScope.get_instance('test', scope_name='mmdet')
+    width = 64 if network != 'swin' else 24
+    cfg = models.detector(network, width, tmp_path, ('a', 'b'))
+    detector = MODELS.build(cfg.model)
+    maps = detector.backbone(torch.zeros(1, 3, 64, 96))
+    assert [tuple(level.shape[-2:]) for level in maps] == [(16, 24), (8, 12), (4, 6)]
+    assert len(detector.extract_feat(torch.zeros(1, 3, 64, 96))) == 4
+    assert detector.bbox_head.num_classes == 2
+    # each object has an anchor: the roots of their areas are at most a factor of 2**(1/4) apart
+    sides = torch.cat(detector.bbox_head.prior_generator.base_anchors)
+    areas = (sides[:, 2] - sides[:, 0]) * (sides[:, 3] - sides[:, 1])
+    assert areas.sqrt().tolist() == pytest.approx([4 * 2 ** (i / 2) for i in range(8)])
+    inner = [name for name, _ in detector.named_modules() if name.endswith('.word_block')]
+    assert len(inner) == (models.DEPTH if network.startswith('tnt') else 0)
+    read = [name for name, _ in detector.named_modules() if name.endswith('.read_words')]
+    assert len(read) == (2 if network == 'tnt_words' else 0)
+
+
+def test_the_recipe(tmp_path):
+    cfg = models.detector('tnt', 128, tmp_path)
+    cfg = models.with_recipe(cfg, steps=80, rate=3e-3, seed=5)
+    assert cfg.train_cfg.max_iters == cfg.param_scheduler[1].T_max == 80
+    assert cfg.param_scheduler[0].end == 10
+    assert (cfg.optim_wrapper.optimizer.lr, cfg.randomness.seed) == (3e-3, 5)
+    assert cfg.train_dataloader.dataset.data_root == f'{tmp_path}/'
+    assert cfg.test_evaluator.ann_file == f'{tmp_path}/annotations/instances_val.json'
+
+
+def test_a_network_that_costs_more_is_refused(tmp_path):
+    rows = Rows(tmp_path / 'cost.csv', small_objects_cost.COLUMNS, 2)
+    row = dict(step_s=1, params_m=1)
+    rows.add(row | dict(model='tnt', width=128, of_reference=1.1, chosen=1))
+    rows.add(row | dict(model='vit', width=160, of_reference=0.7, chosen=0))
+    rows.add(row | dict(model='vit', width=192, of_reference=0.9, chosen=1))
+    assert small_objects_cost.chosen_widths(rows) == dict(tnt=128, vit=192)
+    rows.add(row | dict(model='resnet', width=48, of_reference=1.11, chosen=1))
+    with pytest.raises(SystemExit, match='resnet of width 48'):
+        small_objects_cost.chosen_widths(rows)
