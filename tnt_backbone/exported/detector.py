@@ -34,9 +34,8 @@ def detect(
     outputs = networks[''].run([stack(inputs, about)])
     if 'queries' in settings:
         for i, one in enumerate(inputs):
-            objects = query_objects(
-                *(part[i] for part in outputs), settings['queries'], _place(one)
-            )
+            scores, boxes = (part[i] for part in outputs)
+            objects = query_objects(scores, boxes, settings['queries'], _place(one))
             yield _chosen(objects, score, labels), None
         return
     dense = settings['dense' if 'dense' in settings else 'proposals']

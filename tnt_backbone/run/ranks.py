@@ -10,6 +10,12 @@ LOCAL_RANKS = {
 }
 # Which one of all machines it is
 RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+# How many there are on all machines
+WORLD_SIZES = {
+    'pytorch': 'WORLD_SIZE',
+    'slurm': 'SLURM_NTASKS',
+    'mpi': 'OMPI_COMM_WORLD_SIZE',
+}
 
 
 def is_first(launcher: str) -> bool:
@@ -19,25 +25,6 @@ def is_first(launcher: str) -> bool:
         launcher: See :func:`is_first_on_node`.
     """
     return os.environ.get(RANKS.get(launcher, ''), '0') == '0'
-
-
-WORLD_SIZES = {
-    'pytorch': 'WORLD_SIZE',
-    'slurm': 'SLURM_NTASKS',
-    'mpi': 'OMPI_COMM_WORLD_SIZE',
-}
-
-
-def world_size(launcher: str) -> int:
-    """Return the number of processes of the run."""
-    return int(os.environ.get(WORLD_SIZES.get(launcher, ''), 1))
-
-
-WORLD_SIZES = {
-    'pytorch': 'WORLD_SIZE',
-    'slurm': 'SLURM_NTASKS',
-    'mpi': 'OMPI_COMM_WORLD_SIZE',
-}
 
 
 def world_size(launcher: str) -> int:
