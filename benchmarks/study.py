@@ -107,8 +107,12 @@ def train(config: Path, *options: object) -> tuple[Path, float]:
         repeated after an interruption among them.
     """
     folder = config.parent
-    run_tool('train', config, '--work-dir', folder, '--resume', *options, log=folder / 'output.txt')
-    return Path((folder / 'last_checkpoint').read_text().strip()), minutes(folder)
+    trained = folder / 'trained'  # the training is over, and the test was interrupted
+    if not trained.exists():
+        log = folder / 'output.txt'
+        run_tool('train', config, '--work-dir', folder, '--resume', *options, log=log)
+        trained.write_text((folder / 'last_checkpoint').read_text().strip())
+    return Path(trained.read_text()), minutes(folder)
 
 
 def minutes(folder: Path) -> float:

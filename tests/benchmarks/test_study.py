@@ -93,6 +93,21 @@ def test_a_tool_runs_with_one_thread_and_its_output_is_kept(tmp_path, monkeypatc
     assert log.read_text() == f'1 1 {tmp_path}\n1 2\n1 bad\n'
 
 
+def test_a_training_that_is_over_is_not_started_again(tmp_path, monkeypatch):
+    calls = []
+
+    def train(name, *arguments, log):
+        calls.append((name, *arguments))
+        (log.parent / 'last_checkpoint').write_text(f'{tmp_path}/iter_{len(calls)}.pth\n')
+
+    monkeypatch.setattr(study, 'run_tool', train)
+    config = tmp_path / 'run.py'
+    write_log(tmp_path, '1', [dict(time=6.0, loss=1.0, step=10)])
+    for _ in range(2):
+        assert study.train(config, '--no-validate') == (tmp_path / 'iter_1.pth', 1.0)
+    assert calls == [('train', config, '--work-dir', tmp_path, '--resume', '--no-validate')]
+
+
 def test_runs_are_asked_for_again_after_each(rows):
     """What comes next may depend on the rows; a run that failed is not repeated."""
     both = threading.Barrier(2, timeout=20)
