@@ -97,13 +97,13 @@ def test_a_network_that_costs_more_is_refused(tmp_path):
 @pytest.mark.parametrize('task', ['detect', 'segment'])
 def test_a_run_from_scenes_to_a_row(task, tmp_path):
     make_digits(tmp_path / 'data', train=4, val=2)
-    key = (task, 'tnt_words', '0.001', '0', '2')
+    key = (task, 'tnt_words', '0.001', '0', '10')
     row = small_objects.run(key, tmp_path, dict(tnt_words=32))
     assert set(row) <= set(small_objects.COLUMNS)
     assert tuple(row[name] for name in small_objects.KEYS) == key
     score = row['mIoU'] if task == 'segment' else row['AP_all']
     assert 0 <= float(score) < 50
-    assert float(row['minutes']) >= 0
+    assert 0 <= float(row['minutes']) < 10
     # the training is over: a second call only tests
     (tmp_path / 'runs' / '_'.join(key) / 'last_checkpoint').unlink()
     assert small_objects.run(key, tmp_path, dict(tnt_words=32)) == row
