@@ -4,6 +4,7 @@ A run that was interrupted goes on from its last checkpoint, and a run that has 
 repeated. So a study is continued by its own command.
 """
 
+import argparse
 import copy
 import csv
 import fcntl
@@ -12,7 +13,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +72,18 @@ def only_one(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             sys.exit(f'{folder} is in use by another command. Wait for it, or pass another --out')
         yield
+
+
+def require_data(
+    parser: argparse.ArgumentParser, option: str, folder: Path, parts: Iterable[str]
+) -> None:
+    """End with a message, before the first run, if a part of the data is missing."""
+    missing = [part for part in parts if not (folder / part).exists()]
+    if missing:
+        parser.error(
+            f'{option} {folder} lacks {", ".join(missing)}. Pass the folder that holds '
+            f'{"them" if len(missing) > 1 else "it"}'
+        )
 
 
 def merge(cfg: 'Config', changes: dict[str, Any]) -> 'Config':

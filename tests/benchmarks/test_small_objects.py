@@ -44,8 +44,18 @@ def test_rows_of_another_number_of_steps_do_not_count(rows, monkeypatch):
 
 def test_photographs_are_asked_for_with_their_folder(tmp_path):
     assert 'photos' not in small_objects.parse_args([]).tasks
+    for name in ('kangaroo/images', 'pennfudan/images/train', 'pennfudan/images/val'):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ('kangaroo', 'pennfudan'):
+        for split in ('train', 'val'):
+            (tmp_path / name / f'{split}.json').touch()
     assert 'photos' in small_objects.parse_args(['--photos', str(tmp_path)]).tasks
-    for wrong in (['--only', 'photos'], ['--only', 'resnet50']):
+    (tmp_path / 'pennfudan/val.json').unlink()
+    for wrong in (
+        ['--only', 'photos'],
+        ['--only', 'resnet50'],
+        ['--photos', str(tmp_path)],
+    ):
         with pytest.raises(SystemExit) as ended:
             small_objects.parse_args(wrong)
         assert ended.value.code == 2
