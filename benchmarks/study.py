@@ -64,13 +64,18 @@ class Rows:
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Hold a study's folder, so that no second command writes to the same runs."""
+    """Hold a study's folder, so that no second command writes to the same runs.
+
+    The tools that ``run_tool`` starts hold it too: if this process is killed, its trainings may
+    go on without it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / 'lock').open('w') as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.exit(f'{folder} is in use by another command. Wait for it, or pass another --out')
+        os.set_inheritable(lock.fileno(), True)
         yield
 
 
@@ -105,6 +110,7 @@ def run_tool(name: str, *arguments: object, log: Path) -> str:
         subprocess.run(
             list(map(str, command)),
             check=True,
+            close_fds=False,  # of only_one
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, 'OMP_NUM_THREADS': '1'},

@@ -1,8 +1,13 @@
 """Rows, logs and the order of runs."""
 
 import json
+import os
+import signal
 import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 import study
@@ -30,6 +35,43 @@ def test_a_folder_is_held_once(tmp_path):
             pass
     with study.only_one(tmp_path):
         pass
+
+
+def test_a_training_that_outlives_its_study_holds_the_folder(tmp_path):
+    (tmp_path / 'tools').mkdir()
+    (tmp_path / 'tools/wait.py').write_text(
+        'import time\nprint("up", flush=True)\ntime.sleep(60)\n'
+    )
+    out = tmp_path / 'out'
+    program = (
+        f'import sys; sys.path.insert(0, {str(Path(study.__file__).parent)!r})\n'
+        f'import study; from pathlib import Path; study.ROOT = Path({str(tmp_path)!r})\n'
+        f'with study.only_one(Path({str(out)!r})):\n'
+        f'    study.run_tool("wait", log=Path({str(out / "log")!r}))\n'
+    )
+    command = [sys.executable, '-c', program]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        wait_until(lambda: (out / 'log').exists() and (out / 'log').read_text())
+        process.kill()
+    with pytest.raises(SystemExit, match='in use'), study.only_one(out):
+        pass
+    os.killpg(process.pid, signal.SIGKILL)
+    wait_until(lambda: is_free(out))
+
+
+def is_free(folder):
+    try:
+        with study.only_one(folder):
+            return True
+    except SystemExit:
+        return False
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def write_log(folder, name, entries):
