@@ -94,10 +94,16 @@ def test_the_recipe(tmp_path):
 def test_a_network_that_costs_more_is_refused(tmp_path):
     rows = Rows(tmp_path / 'cost.csv', small_objects_cost.COLUMNS, 2)
     row = dict(step_s=1, params_m=1)
+    rows.add(row | dict(model='tnt_words', width=128, of_reference=1.0, chosen=1))
     rows.add(row | dict(model='tnt', width=128, of_reference=1.1, chosen=1))
     rows.add(row | dict(model='vit', width=160, of_reference=0.7, chosen=0))
     rows.add(row | dict(model='vit', width=192, of_reference=0.9, chosen=1))
-    assert small_objects_cost.chosen_widths(rows) == dict(tnt=128, vit=192)
+    rows.add(row | dict(model='swin', width=24, of_reference=1.0, chosen=1))
+    with pytest.raises(SystemExit, match='resnet'):  # the measurement was interrupted
+        small_objects_cost.chosen_widths(rows)
+    rows.add(row | dict(model='resnet', width=40, of_reference=1.0, chosen=1))
+    widths = dict(tnt_words=128, tnt=128, vit=192, swin=24, resnet=40)
+    assert small_objects_cost.chosen_widths(rows) == widths
     rows.add(row | dict(model='resnet', width=48, of_reference=1.11, chosen=1))
     with pytest.raises(SystemExit, match='resnet of width 48'):
         small_objects_cost.chosen_widths(rows)
