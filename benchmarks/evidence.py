@@ -64,6 +64,7 @@ def make_blocks(folder: Path) -> dict[str, str]:
     return {
         'cost': tables.cost(rows('small_objects_cost')),
         'detect': tables.boxes(objects, 'detect'),
+        'plot': tables.plot(objects, f'images/{PLOT.name}'),
         'segment': tables.label_maps(objects),
         'photos': tables.boxes(objects, 'photos'),
         'hours': tables.hours(objects),
@@ -101,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
         return int(before != after)
     PAGE.write_text(after)
     objects = Rows(FOLDER / 'small_objects.csv', (), 0).read()
-    if any(row['task'] == 'detect' for row in objects):
+    if tables.can_be_drawn(objects):
         from evidence_plot import plot
 
         plot(objects, PLOT)

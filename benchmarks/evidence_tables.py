@@ -92,6 +92,18 @@ def boxes(rows: list[Row], task: str) -> str:
     return compare(rows, task, columns)
 
 
+def can_be_drawn(rows: list[Row]) -> bool:
+    """Return whether there is a bar to draw."""
+    return any(at_better_rate(rows, 'detect', network) for network in NETWORKS)
+
+
+def plot(rows: list[Row], path: str) -> str:
+    """Return the link to the plot, as soon as there is one."""
+    if not can_be_drawn(rows):
+        return f'Plot: {NOT_RUN}.'
+    return f'![Average precision by size of the object]({path})'
+
+
 def label_maps(rows: list[Row]) -> str:
     """Return the mIoU in percent."""
     return compare(rows, 'segment', {'mIoU': lambda row: float(row['mIoU'])})

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from overfit_recipes import METRICS, RECIPES, Recipe, key_of
-from study import Key, Rows, losses, metric, only_one, run_all, run_tool, train
+from overfit_recipes import METRICS, PARTS, RECIPES, Recipe, key_of
+from study import Key, Rows, losses, metric, only_one, require_data, run_all, run_tool, train
 
 KEYS = ('recipe', 'steps', 'batch', 'rate')
 COLUMNS = (*KEYS, 'metric', 'value', 'loss_start', 'loss_end', 'minutes')
@@ -30,7 +30,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--jobs', type=int, default=1, help='runs at the same time')
     parser.add_argument('--only', nargs='+', choices=RECIPES, default=list(RECIPES), metavar='NAME')
     parser.add_argument('--list', action='store_true', help='print what is missing and end')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if not args.list:
+        needed = {RECIPES[name].data for name in args.only}
+        require_data(parser, '--data', args.data, sorted(PARTS[name] for name in needed))
+    return args
 
 
 def run(key: Key, data: Path, out: Path) -> dict[str, Any]:

@@ -14,6 +14,11 @@ TAKEN_AWAY = dict(
     ade='flips, random sizes, crops and colours',
     imagenet='mixup, CutMix, label smoothing, RandAugment, erasing, random crops, flips, EMA',
 )
+PARTS = dict(  # what the folder of the data must hold
+    coco='coco/annotations/instances_train2017.json',
+    ade='ade/ADEChallengeData2016/images',
+    imagenet='imagenet/train',
+)
 METRICS = dict(coco='coco/bbox_mAP_50', ade='mIoU', imagenet='accuracy/top1')
 TI = dict(arch='ti', init_cfg=None)
 

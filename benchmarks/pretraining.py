@@ -14,12 +14,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from study import Key, Rows, metric, only_one, run_all, run_tool, train
+from study import Key, Rows, metric, only_one, require_data, run_all, run_tool, train
 
 SEEDS = (0, 1, 2)
 STEPS = 400
 CLASSIFY: Key = ('classify', 'scratch', '0', '0')  # its schedule is that of its config
 METRICS = dict(classify='accuracy/top1', detect='coco/bbox_mAP', segment='mIoU')
+PARTS = (  # what the folder of the data must hold
+    'cifar10/train',
+    'cifar10/val',
+    'kangaroo/train.json',
+    'kangaroo/val.json',
+    'kangaroo/images',
+    'pennfudan/images/train',
+    'pennfudan/images/val',
+    'pennfudan/masks/train',
+    'pennfudan/masks/val',
+)
 KEYS = ('task', 'start', 'seed', 'steps')
 COLUMNS = (*KEYS, 'metric', 'value', 'minutes')
 
@@ -33,7 +44,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default=Path('work_dirs/pretraining'), metavar='DIR')
     parser.add_argument('--jobs', type=int, default=1, help='runs at the same time')
     parser.add_argument('--list', action='store_true', help='print what is missing and end')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if not args.list:
+        require_data(parser, '--data', args.data, PARTS)
+    return args
 
 
 def missing(rows: Rows) -> list[Key]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from small_objects_digits import SIZES, make_digits
 from small_objects_photos import SOURCES, make_photos
-from study import Key, Rows, metric, only_one, run_all, run_tool, train
+from study import Key, Rows, metric, only_one, require_data, run_all, run_tool, train
 
 RATES = (1e-3, 3e-3)
 SEEDS = (0, 1, 2)
@@ -62,6 +62,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error(f'--only {" ".join(unknown)}: choose from {" ".join((*STEPS, *NETWORKS))}')
     if 'photos' in args.only and args.photos is None:
         parser.error('--only photos needs --photos DIR, a folder with kangaroo/ and pennfudan/')
+    if args.photos is not None:
+        parts = [
+            part.format(split=split)
+            for source in SOURCES.values()
+            for part in source
+            for split in SCENES
+        ]
+        require_data(parser, '--photos', args.photos, dict.fromkeys(parts))
     args.tasks = [task for task in STEPS if task in args.only] or [
         task for task in STEPS if task != 'photos' or args.photos
     ]

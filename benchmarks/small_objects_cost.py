@@ -57,9 +57,14 @@ def chosen_widths(rows: Rows) -> dict[str, int]:
     """Return the width of each network.
 
     Raises:
-        SystemExit: If one costs more than a tenth more or less than the reference.
+        SystemExit: If one is missing, or costs more than a tenth more or less than the reference.
     """
     chosen = {row['model']: row for row in rows.read() if row['chosen'] == '1'}
+    if missing := [name for name in (REFERENCE, *CANDIDATES) if name not in chosen]:
+        raise SystemExit(
+            f'{rows.path} has no chosen width of {", ".join(missing)}. Remove the file to measure '
+            'again'
+        )
     for model, row in chosen.items():
         if round(abs(float(row['of_reference']) - 1), 3) > TOLERANCE:
             raise SystemExit(

@@ -4,6 +4,7 @@ A run that was interrupted goes on from its last checkpoint, and a run that has 
 repeated. So a study is continued by its own command.
 """
 
+import argparse
 import copy
 import csv
 import fcntl
@@ -12,7 +13,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,14 +64,31 @@ class Rows:
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Hold a study's folder, so that no second command writes to the same runs."""
+    """Hold a study's folder, so that no second command writes to the same runs.
+
+    The tools that ``run_tool`` starts hold it too: if this process is killed, its trainings may
+    go on without it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / 'lock').open('w') as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.exit(f'{folder} is in use by another command. Wait for it, or pass another --out')
+        os.set_inheritable(lock.fileno(), True)
         yield
+
+
+def require_data(
+    parser: argparse.ArgumentParser, option: str, folder: Path, parts: Iterable[str]
+) -> None:
+    """End with a message, before the first run, if a part of the data is missing."""
+    missing = [part for part in parts if not (folder / part).exists()]
+    if missing:
+        parser.error(
+            f'{option} {folder} lacks {", ".join(missing)}. Pass the folder that holds '
+            f'{"them" if len(missing) > 1 else "it"}'
+        )
 
 
 def merge(cfg: 'Config', changes: dict[str, Any]) -> 'Config':
@@ -92,6 +110,7 @@ def run_tool(name: str, *arguments: object, log: Path) -> str:
         subprocess.run(
             list(map(str, command)),
             check=True,
+            close_fds=False,  # of only_one
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, 'OMP_NUM_THREADS': '1'},
@@ -107,8 +126,12 @@ def train(config: Path, *options: object) -> tuple[Path, float]:
         repeated after an interruption among them.
     """
     folder = config.parent
-    run_tool('train', config, '--work-dir', folder, '--resume', *options, log=folder / 'output.txt')
-    return Path((folder / 'last_checkpoint').read_text().strip()), minutes(folder)
+    trained = folder / 'trained'  # the training is over, and the test was interrupted
+    if not trained.exists():
+        log = folder / 'output.txt'
+        run_tool('train', config, '--work-dir', folder, '--resume', *options, log=log)
+        trained.write_text((folder / 'last_checkpoint').read_text().strip())
+    return Path(trained.read_text()), minutes(folder)
 
 
 def minutes(folder: Path) -> float:

@@ -15,19 +15,14 @@ table in Markdown.
 """
 
 import argparse
-import copy
-import csv
-import json
-import os
 import statistics
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from study import Key, Rows, merge, metric, only_one, run_all, train
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / 'configs'
@@ -102,7 +97,8 @@ HEADS: dict[str, tuple[str, str | None, str, dict[str, Any]]] = {
         ),
     ),
 }
-COLUMNS = ('head', 'word_pyramid', 'seed', 'iterations', 'value')
+KEYS = ('head', 'word_pyramid', 'seed', 'iterations')
+COLUMNS = (*KEYS, 'value')
 
 
 def parse_args() -> argparse.Namespace:
@@ -129,53 +125,44 @@ def make_config(head: str, *, word_pyramid: bool, seed: int, iterations: int) ->
         pixels = {**model.data_preprocessor, **cfg.normalization}
         cfg.model = {**model, 'data_preprocessor': pixels, 'backbone': cfg.model.backbone}
     backbone = {**LEVELS, 'word_pyramid': word_pyramid}
-    for options in (
-        dict(model={**changes, 'backbone': backbone}),
+    cfg = merge(cfg, dict(model={**changes, 'backbone': backbone}))
+    cfg = merge(
+        cfg,
         dict(
             train_cfg=dict(max_iters=iterations, val_interval=iterations),
             train_dataloader=dict(batch_size=8),
             randomness=dict(seed=seed),
             default_hooks=dict(checkpoint=dict(interval=iterations)),
         ),
-    ):
-        cfg = Config(Config._merge_a_into_b(copy.deepcopy(options), cfg._cfg_dict.to_dict()))
+    )
     cfg.param_scheduler[0].end = iterations // 8
     cfg.param_scheduler[1].T_max = iterations
     return cfg
 
 
-def train(head: str, word_pyramid: bool, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+def run(key: Key, args: argparse.Namespace) -> dict[str, Any]:
     """Run one training; return its row."""
-    folder = args.work_dir / f'{head}_{"words" if word_pyramid else "plain"}_{seed}'.replace(
-        ' ', '_'
-    )
+    head, words, seed, iterations = key
+    named = 'words' if words == str(True) else 'plain'
+    folder = args.work_dir / f'{head}_{named}_{seed}_{iterations}'.replace(' ', '_')
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / 'run.py'
-    make_config(head, word_pyramid=word_pyramid, seed=seed, iterations=args.iterations).dump(config)
-    command = [sys.executable, ROOT / 'tools/train.py', config]
+    make_config(
+        head, word_pyramid=words == str(True), seed=int(seed), iterations=int(iterations)
+    ).dump(config)
     weights = args.detector if HEADS[head][2] == 'mIoU' else args.classifier
-    with (folder / 'output.txt').open('w') as output:
-        subprocess.run(
-            [*command, '--work-dir', folder, '--weights', weights],
-            check=True,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        )
-    scalars = sorted(folder.glob('*/vis_data/scalars.json'))[-1]
-    lines = [json.loads(line) for line in scalars.read_text().splitlines()]
-    metric = HEADS[head][2]
-    values = [line[metric] for line in lines if metric in line]
-    return dict(zip(COLUMNS, (head, word_pyramid, seed, args.iterations, values[-1]), strict=True))
+    train(config, '--weights', weights)
+    value = metric((folder / 'output.txt').read_text(), HEADS[head][2])
+    return dict(zip(KEYS, key, strict=True)) | dict(value=value)
 
 
 def table(rows: list[dict[str, str]]) -> str:
     """Mean and range over the seeds, in percent."""
     lines = ['| head | metric | plain | with words | difference |', '| - | - | - | - | - |']
-    for head, (*_, metric, _) in HEADS.items():
+    for head, (*_, name, _) in HEADS.items():
         values = {
             words: [
-                float(row['value']) * (100 if metric.startswith('coco') else 1)
+                float(row['value']) * (100 if name.startswith('coco') else 1)
                 for row in sorted(rows, key=lambda row: row['seed'])
                 if (row['head'], row['word_pyramid']) == (head, str(words))
             ]
@@ -186,39 +173,28 @@ def table(rows: list[dict[str, str]]) -> str:
                 f'{statistics.mean(v):.1f} ({min(v):.1f} to {max(v):.1f})' for v in values.values()
             ]
             gain = statistics.mean(values[True]) - statistics.mean(values[False])
-            lines.append(f'| {head} | {metric} | {" | ".join(cells)} | {gain:+.1f} |')
+            lines.append(f'| {head} | {name} | {" | ".join(cells)} | {gain:+.1f} |')
     return '\n'.join(lines)
 
 
-def main() -> None:
+def main() -> int:
     """Run what is missing, then print the table."""
     args = parse_args()
-    results = args.work_dir / 'results.csv'
-    args.work_dir.mkdir(parents=True, exist_ok=True)
+    rows = Rows(args.work_dir / 'results.csv', COLUMNS, len(KEYS))
+    wanted = [
+        (head, str(words), str(seed), str(args.iterations))
+        for seed, head, words in product(args.seeds, args.heads, (False, True))
+    ]
 
-    def read() -> list[dict[str, str]]:
-        return list(csv.DictReader(results.open())) if results.exists() else []
+    def missing() -> list[Key]:
+        done = rows.done()
+        return [key for key in wanted if key not in done]
 
-    def key(head: str, words: object, seed: object) -> tuple[str, ...]:
-        return (head, str(words), str(seed), str(args.iterations))
-
-    done = {tuple(row[column] for column in COLUMNS[:-1]) for row in read()}
-    wanted = product(args.seeds, args.heads, (False, True))
-    missing = [(h, words, seed) for seed, h, words in wanted if key(h, words, seed) not in done]
-
-    def run(job: tuple[str, bool, int]) -> None:
-        row = train(*job, args)
-        with results.open('a', newline='') as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            if file.tell() == 0:
-                writer.writeheader()
-            writer.writerow(row)
-        print(row, flush=True)
-
-    with ThreadPoolExecutor(args.jobs) as pool:
-        list(pool.map(run, missing))
-    print(table(read()))
+    with only_one(args.work_dir):
+        failed = run_all(missing, lambda key: run(key, args), rows, args.jobs)
+    print(table([row for row in rows.read() if row['iterations'] == str(args.iterations)]))
+    return int(bool(failed))
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -65,6 +65,12 @@ def test_label_maps():
     assert cells(table, 'ViT: no inner transformers')['mIoU'] == '25.0'
 
 
+def test_the_plot_is_shown_as_soon_as_there_is_one():
+    assert tables.NOT_RUN in tables.plot([], 'a.svg')
+    assert tables.NOT_RUN in tables.plot([dict(ROWS[0], task='photos')], 'a.svg')
+    assert '(a.svg)' in tables.plot(ROWS[:1], 'a.svg')
+
+
 def test_hours():
     assert cells(tables.hours(ROWS), 'detect')['hours of training'] == '3.0'
 

@@ -4,6 +4,7 @@ import json
 
 import cv2
 import numpy as np
+import overfit
 import overfit_data
 import pytest
 import torch
@@ -58,6 +59,16 @@ def test_boxes_are_resized_with_the_pictures(coco, tmp_path):
     (out / 'instances.json').write_text('kept')
     overfit_data.make('coco', coco, out)
     assert (out / 'instances.json').read_text() == 'kept'
+
+
+def test_data_that_is_missing_is_named_before_the_first_run(coco, capsys):
+    folder = ['--data', str(coco)]
+    assert overfit.parse_args([*folder, '--only', 'RetinaNet', 'DETR']).only
+    with pytest.raises(SystemExit) as ended:
+        overfit.parse_args([*folder, '--only', 'RetinaNet', 'Segmenter'])
+    assert ended.value.code == 2
+    assert 'ade/ADEChallengeData2016/images' in capsys.readouterr().err
+    assert overfit.parse_args(['--list'])
 
 
 def test_label_maps_keep_their_values(tmp_path):

@@ -16,6 +16,17 @@ def test_the_classifier_comes_first(tmp_path):
     assert pretraining.missing(rows) == missing[1:]
 
 
+def test_data_that_is_missing_is_named_before_the_first_run(tmp_path, capsys):
+    for part in pretraining.PARTS[1:]:
+        (tmp_path / part).mkdir(parents=True)
+    with pytest.raises(SystemExit) as ended:
+        pretraining.parse_args(['--data', str(tmp_path)])
+    assert ended.value.code == 2
+    assert 'cifar10/train.' in capsys.readouterr().err
+    (tmp_path / pretraining.PARTS[0]).mkdir()
+    assert pretraining.parse_args(['--data', str(tmp_path)]).data == tmp_path
+
+
 @pytest.mark.parametrize('task', ['detect', 'segment'])
 def test_the_backbone_fits_the_classifiers_weights(task, tmp_path):
     from mmengine.registry import MODELS

@@ -7,6 +7,7 @@ import small_objects_models as models
 import torch
 from mmdet.registry import MODELS
 from mmengine.registry import DefaultScope
+from small_objects_digits import make_digits
 from study import Rows
 
 
@@ -43,8 +44,18 @@ def test_rows_of_another_number_of_steps_do_not_count(rows, monkeypatch):
 
 def test_photographs_are_asked_for_with_their_folder(tmp_path):
     assert 'photos' not in small_objects.parse_args([]).tasks
+    for name in ('kangaroo/images', 'pennfudan/images/train', 'pennfudan/images/val'):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ('kangaroo', 'pennfudan'):
+        for split in ('train', 'val'):
+            (tmp_path / name / f'{split}.json').touch()
     assert 'photos' in small_objects.parse_args(['--photos', str(tmp_path)]).tasks
-    for wrong in (['--only', 'photos'], ['--only', 'resnet50']):
+    (tmp_path / 'pennfudan/val.json').unlink()
+    for wrong in (
+        ['--only', 'photos'],
+        ['--only', 'resnet50'],
+        ['--photos', str(tmp_path)],
+    ):
         with pytest.raises(SystemExit) as ended:
             small_objects.parse_args(wrong)
         assert ended.value.code == 2
@@ -83,10 +94,32 @@ def test_the_recipe(tmp_path):
 def test_a_network_that_costs_more_is_refused(tmp_path):
     rows = Rows(tmp_path / 'cost.csv', small_objects_cost.COLUMNS, 2)
     row = dict(step_s=1, params_m=1)
+    rows.add(row | dict(model='tnt_words', width=128, of_reference=1.0, chosen=1))
     rows.add(row | dict(model='tnt', width=128, of_reference=1.1, chosen=1))
     rows.add(row | dict(model='vit', width=160, of_reference=0.7, chosen=0))
     rows.add(row | dict(model='vit', width=192, of_reference=0.9, chosen=1))
-    assert small_objects_cost.chosen_widths(rows) == dict(tnt=128, vit=192)
+    rows.add(row | dict(model='swin', width=24, of_reference=1.0, chosen=1))
+    with pytest.raises(SystemExit, match='resnet'):  # the measurement was interrupted
+        small_objects_cost.chosen_widths(rows)
+    rows.add(row | dict(model='resnet', width=40, of_reference=1.0, chosen=1))
+    widths = dict(tnt_words=128, tnt=128, vit=192, swin=24, resnet=40)
+    assert small_objects_cost.chosen_widths(rows) == widths
     rows.add(row | dict(model='resnet', width=48, of_reference=1.11, chosen=1))
     with pytest.raises(SystemExit, match='resnet of width 48'):
         small_objects_cost.chosen_widths(rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('task', ['detect', 'segment'])
+def test_a_run_from_scenes_to_a_row(task, tmp_path):
+    make_digits(tmp_path / 'data', train=4, val=2)
+    key = (task, 'tnt_words', '0.001', '0', '10')
+    row = small_objects.run(key, tmp_path, dict(tnt_words=32))
+    assert set(row) <= set(small_objects.COLUMNS)
+    assert tuple(row[name] for name in small_objects.KEYS) == key
+    score = row['mIoU'] if task == 'segment' else row['AP_all']
+    assert 0 <= float(score) < 50
+    assert 0 <= float(row['minutes']) < 10
+    # the training is over: a second call only tests
+    (tmp_path / 'runs' / '_'.join(key) / 'last_checkpoint').unlink()
+    assert small_objects.run(key, tmp_path, dict(tnt_words=32)) == row

@@ -1,8 +1,13 @@
 """Rows, logs and the order of runs."""
 
 import json
+import os
+import signal
 import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 import study
@@ -30,6 +35,43 @@ def test_a_folder_is_held_once(tmp_path):
             pass
     with study.only_one(tmp_path):
         pass
+
+
+def test_a_training_that_outlives_its_study_holds_the_folder(tmp_path):
+    (tmp_path / 'tools').mkdir()
+    (tmp_path / 'tools/wait.py').write_text(
+        'import time\nprint("up", flush=True)\ntime.sleep(60)\n'
+    )
+    out = tmp_path / 'out'
+    program = (
+        f'import sys; sys.path.insert(0, {str(Path(study.__file__).parent)!r})\n'
+        f'import study; from pathlib import Path; study.ROOT = Path({str(tmp_path)!r})\n'
+        f'with study.only_one(Path({str(out)!r})):\n'
+        f'    study.run_tool("wait", log=Path({str(out / "log")!r}))\n'
+    )
+    command = [sys.executable, '-c', program]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        wait_until(lambda: (out / 'log').exists() and (out / 'log').read_text())
+        process.kill()
+    with pytest.raises(SystemExit, match='in use'), study.only_one(out):
+        pass
+    os.killpg(process.pid, signal.SIGKILL)
+    wait_until(lambda: is_free(out))
+
+
+def is_free(folder):
+    try:
+        with study.only_one(folder):
+            return True
+    except SystemExit:
+        return False
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def write_log(folder, name, entries):
@@ -91,6 +133,21 @@ def test_a_tool_runs_with_one_thread_and_its_output_is_kept(tmp_path, monkeypatc
     with pytest.raises(subprocess.CalledProcessError):
         study.run_tool('echo', 'bad', log=log)
     assert log.read_text() == f'1 1 {tmp_path}\n1 2\n1 bad\n'
+
+
+def test_a_training_that_is_over_is_not_started_again(tmp_path, monkeypatch):
+    calls = []
+
+    def train(name, *arguments, log):
+        calls.append((name, *arguments))
+        (log.parent / 'last_checkpoint').write_text(f'{tmp_path}/iter_{len(calls)}.pth\n')
+
+    monkeypatch.setattr(study, 'run_tool', train)
+    config = tmp_path / 'run.py'
+    write_log(tmp_path, '1', [dict(time=6.0, loss=1.0, step=10)])
+    for _ in range(2):
+        assert study.train(config, '--no-validate') == (tmp_path / 'iter_1.pth', 1.0)
+    assert calls == [('train', config, '--work-dir', tmp_path, '--resume', '--no-validate')]
 
 
 def test_runs_are_asked_for_again_after_each(rows):
