@@ -15,6 +15,7 @@ from .missed_evaluation import MissedEvaluationHook
 from .not_finite import NotFiniteHook
 from .safe_checkpoint import SafeCheckpointHook
 from .slow_backbone import SlowBackboneOptimWrapperConstructor
+from .stop_early import StopEarlyHook
 from .stop_on_signal import StopOnSignalHook
 from .stuck import StuckHook
 
@@ -29,6 +30,7 @@ __all__ = [
     'RelabelPixels',
     'SafeCheckpointHook',
     'SlowBackboneOptimWrapperConstructor',
+    'StopEarlyHook',
     'StopOnSignalHook',
     'StuckHook',
     'load_from_published',
