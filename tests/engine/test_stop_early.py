@@ -53,7 +53,7 @@ def test_it_ends_after_so_many_validations_without_a_better_one(
 
 
 @pytest.mark.parametrize('by_epoch', [True, False])
-@pytest.mark.parametrize('killed', [1, 2, 3, 4])
+@pytest.mark.parametrize('killed', [2, 4])
 def test_a_resumed_run_ends_at_the_same_validation(tmp_path, killed, by_epoch):
     """It is killed in a validation, or after it."""
     scores = [0.3, 0.6, 0.5, 0.6, 0.4, 0.9, 1, 1]
