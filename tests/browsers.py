@@ -64,7 +64,7 @@ def open_page(browser, address, *, width=1280, height=900, noise=()):
         noise: Parts of the texts of the console that are no faults.
     """
     context = browser.new_context(viewport={'width': width, 'height': height})
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(120_000)
     page = context.new_page()
     requests, faults = [], []
     page.on('request', lambda request: requests.append(request.url))

@@ -36,7 +36,7 @@ def address(model, tmp_path_factory):
         from tnt_backbone.app.page import build_page
         from tnt_backbone.app.viewer import Viewer
 
-        limits = Limits(0.1, 0.2, 60)
+        limits = Limits(0.1, 0.2, 600)
         blocks = build_page(Viewer(model, limits), f'{HOSTILE[0]}.pth')
         yield start(blocks, limits, port=0)
         blocks.close()
@@ -118,8 +118,11 @@ def test_a_picture_in_and_boxes_masks_heat_and_attention_out(chromium, address, 
             slider.press('ArrowLeft')
         check_boxes(page, model, 0.29)
 
+        opacity = page.locator('#opacity input[type=range]')
+        assert not opacity.is_visible()  # there are no masks
         page.get_by_label('evidence').check()
         wait_for_note(page, 'all')
+        assert opacity.is_visible()
         assert rows(page) == []
         page.get_by_label('attention').check()
         wait_for_note(page, 'Point (64, 64)')

@@ -77,6 +77,8 @@ def toy_runner(
     checkpoint=None,
     scores=(),
     optimizer='OptimWrapper',
+    val_interval=1000,
+    visualizer=None,
     **options,
 ):
     """Return a Runner of mmengine over `end` epochs of four iterations, or `end` iterations."""
@@ -88,7 +90,7 @@ def toy_runner(
         'collate_fn': {'type': 'pseudo_collate'},
     }
     sampler = {'type': 'DefaultSampler' if by_epoch else 'InfiniteSampler', 'shuffle': True}
-    limit = {'max_epochs': end} if by_epoch else {'max_iters': end, 'val_interval': 1000}
+    limit = {'max_epochs': end} if by_epoch else {'max_iters': end, 'val_interval': val_interval}
     validation = {}
     if scores:
         validation = {
@@ -104,14 +106,15 @@ def toy_runner(
         train_cfg={'by_epoch': by_epoch, **limit},
         optim_wrapper={'type': optimizer, 'optimizer': {'type': 'AdamW', 'lr': 0.1}},
         default_hooks={
+            **options.pop('default_hooks', {}),
             'checkpoint': {
                 'type': 'CheckpointHook',
                 'interval': 1,
                 'by_epoch': by_epoch,
                 **(checkpoint or {}),
-            }
+            },
         },
-        visualizer={'type': 'Visualizer', 'name': name},
+        visualizer={'type': 'Visualizer', **(visualizer or {}), 'name': name},
         experiment_name=name,
         log_level='ERROR',
         **validation,

@@ -99,6 +99,7 @@ def build_page(viewer: Viewer, name: str) -> gr.Blocks:
                 subject: gr.update(visible=shown == EVIDENCE),
                 block: gr.update(visible=shown == ATTENTION),
                 reader: gr.update(visible=shown == ATTENTION),
+                opacity: gr.update(visible=True),
                 words: gr.update(visible=False, value=None),
                 picture: None,
                 table: '',
@@ -108,7 +109,10 @@ def build_page(viewer: Viewer, name: str) -> gr.Blocks:
                 return updates
             if shown == PREDICTIONS:
                 found = viewer.answer(path, least)
-                text = f'{len(found.rows)} objects' if finds_objects else ''
+                number_found = len(found.rows)
+                text = f'{number_found} object{"s" * (number_found != 1)}' if finds_objects else ''
+                has_areas = found.masks is not None or found.labels is not None
+                updates[opacity] = gr.update(visible=has_areas)
                 updates[picture] = found.draw(strength)
                 updates[table] = tables.table(found.rows)
                 updates[note] = tables.note(text)
@@ -148,7 +152,7 @@ def build_page(viewer: Viewer, name: str) -> gr.Blocks:
             text = text.replace(path, path.rpartition('/')[2]) if path else text
             return {**updates, note: tables.error(text)}
 
-        outputs = [picture, words, note, table, score, subject, block, reader]
+        outputs = [picture, words, note, table, score, opacity, subject, block, reader]
         # one at a time, however many windows are open: the model may need all of the memory
         shared: dict[str, Any] = {
             'api_visibility': 'private', 'concurrency_limit': 1, 'concurrency_id': 'model',

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import MemoryLimitError
+from ..run.trackers import TRACKERS, require_tracker
 from .common import (
     add_run_options,
     errors_of_the_user,
@@ -71,6 +72,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         action='store_true',
         help='after out of memory, go on with fewer images at a time and the same steps',
     )
+    parser.add_argument(
+        '--stop-early',
+        type=int,
+        metavar='N',
+        help='end the training when the metric of the best checkpoint has not improved in N '
+        'validations',
+    )
+    parser.add_argument(
+        '--tracker',
+        choices=list(TRACKERS),
+        help='also write the numbers of the run for this tracker (docs/trackers.md)',
+    )
     start = parser.add_mutually_exclusive_group()
     start.add_argument(
         '--weights', metavar='FILE', help='start the backbone from the weights of a local file'
@@ -78,6 +91,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     start.add_argument('--from-scratch', action='store_true', help='start from random weights')
     add_run_options(parser)
     args = parser.parse_args(argv)
+    if args.stop_early is not None and args.stop_early < 1:
+        parser.error(f'--stop-early {args.stop_early}: 1 is the least')
     if args.dry_run and (args.gpus or 0) < 1:
         parser.error(f'--dry-run needs --gpus N, and N={args.gpus}. Example: --dry-run --gpus 64')
     if args.dry_run and args.launcher != 'none':
@@ -95,6 +110,8 @@ def read_command_line(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parse_args(argv)
     with errors_of_the_user(TOOL, launcher=args.launcher):
         require_files(args.config, None if args.resume == 'auto' else args.resume)
+        if args.tracker:
+            require_tracker(args.tracker)
     return args
 
 
@@ -102,12 +119,14 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
     """Write the options into the config, and return notes for the log."""
     from ..engine.amp import enable_amp
     from ..engine.compile_backbone import compile_backbone
+    from ..engine.stop_early import stop_early
     from ..run.config import enable_auto_scale_lr
     from ..run.libraries import skip_validation
     from ..run.pretrained import drop_pretrained, replace_backbone_weights
     from ..run.resume import set_resume_of_restart
     from ..run.retry import noted
     from ..run.split_batch import keep_batch_of, notes_on_resumed_batch, split_batch
+    from ..run.trackers import add_tracker
 
     if args.amp:
         enable_amp(cfg)
@@ -134,6 +153,10 @@ def apply_options(cfg: 'Config', args: argparse.Namespace) -> list[str]:
         cfg.val_dataloader.batch_size = options['val_batch_size']
         notes.append(f'--retry-oom: val_dataloader.batch_size={options["val_batch_size"]}')
     notes += notes_on_resumed_batch(cfg)
+    if args.stop_early is not None:
+        notes += stop_early(cfg, args.stop_early)
+    if args.tracker:
+        notes += add_tracker(cfg, args.tracker)
     return notes
 
 

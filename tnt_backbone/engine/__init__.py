@@ -18,6 +18,7 @@ from .not_finite import NotFiniteHook
 from .safe_checkpoint import SafeCheckpointHook
 from .slow_backbone import SlowBackboneOptimWrapperConstructor
 from .step_in_parts import StepInPartsHook, collate_parts
+from .stop_early import StopEarlyHook
 from .stop_on_signal import StopOnSignalHook
 from .stuck import StuckHook
 from .whole_checkpoints import WholeCheckpointsHook
@@ -36,6 +37,7 @@ __all__ = [
     'SafeCheckpointHook',
     'SlowBackboneOptimWrapperConstructor',
     'StepInPartsHook',
+    'StopEarlyHook',
     'StopOnSignalHook',
     'StuckHook',
     'WholeCheckpointsHook',
