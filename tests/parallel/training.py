@@ -40,6 +40,12 @@ def order(world, steps, accumulate):
     return found
 
 
+def _model(job):
+    random = {'drop_rate': 0.1, 'drop_path_rate': 0.2} if job.get('seed') else {}
+    options = {'with_cp': job.get('with_cp', False), **random}
+    return tiny_models.model(job['family'], job['library'], **options)
+
+
 def build(job):
     """Return a model with weights that depend on the job's family and library only."""
     from mmengine.registry import MODELS, init_default_scope
@@ -47,9 +53,7 @@ def build(job):
     importlib.import_module(f'{job["library"]}.models')
     init_default_scope(job['library'])
     torch.manual_seed(0)
-    model = MODELS.build(
-        tiny_models.model(job['family'], job['library'], with_cp=job.get('with_cp', False))
-    )
+    model = MODELS.build(_model(job))
     logging.disable(logging.INFO)  # a line for each tensor
     model.init_weights()
     logging.disable(logging.NOTSET)
@@ -157,9 +161,10 @@ def make_runner(job, world, folder, **options):
     hooks = [dict(type='EMAHook', momentum=MOMENTUM)] if job.get('ema') else []
     optim = 'CpuAmpOptimWrapper' if job.get('bf16') else 'OptimWrapper'
     settings = dict(
-        model=tiny_models.model(job['family'], job['library'], with_cp=job.get('with_cp', False)),
+        model=_model(job),
         work_dir=str(folder / name),
         load_from=str(state),
+        randomness=dict(seed=job.get('seed', 0)),
         train_dataloader=dict(
             batch_size=IMAGES,
             num_workers=0,
