@@ -13,13 +13,12 @@ from tests.parallel import training
 from tests.parallel.tiny_models import ARCHS, LIBRARIES
 
 STEPS = 20
+ALL = {'with_cp': True, 'accumulate': 2, 'ema': True}
 VARIANTS = {
     'plain': {},
-    'with_cp': {'with_cp': True},
     'bf16': {'bf16': True},
-    'accumulation': {'accumulate': 2},
-    'EMA': {'ema': True},
-    'FSDP2': {'wrapper': {'type': 'FSDP2'}, 'with_cp': True, 'accumulate': 2, 'ema': True},
+    'all': ALL,
+    'FSDP2': {**ALL, 'wrapper': {'type': 'FSDP2'}},
 }
 # Relative to the largest number. In bf16, a sum in another order may round to the next number,
 # which is 2^-8 away.

@@ -122,6 +122,7 @@ def _fix_statistics(model):
 
 def make_runner(job, world, folder, **options):
     """Return the Runner of a job, as ``tnt train`` builds it in each process."""
+    from mmengine.config import Config
     from mmengine.hooks import Hook
     from mmengine.runner import Runner
 
@@ -179,7 +180,12 @@ def make_runner(job, world, folder, **options):
             clip_grad=dict(max_norm=CLIP),
             accumulative_counts=accumulate,
         ),
-        cfg=dict(model_wrapper_cfg=job.get('wrapper') or wrapper),
+        cfg=Config(
+            dict(
+                model_wrapper_cfg=job.get('wrapper') or wrapper,
+                not_finite=job.get('not_finite', 'stop'),
+            )
+        ),
         custom_hooks=hooks,
         default_hooks=dict(checkpoint=job.get('checkpoint'), logger=None),
         launcher='pytorch' if world > 1 else 'none',
