@@ -140,8 +140,10 @@ def make_runner(job, world, folder, **options):
             runner.optim_wrapper.optimizer.register_step_pre_hook(self.keep)
 
         def keep(self, optimizer, *args):
-            parameters = runner.model.module if world > 1 else runner.model
-            found['gradients'] = flat(p.grad for p in parameters.parameters())
+            model = runner.model.module if world > 1 else runner.model
+            gradients = [p.grad for p in model.parameters()]
+            if all(gradient is not None for gradient in gradients):  # else the step is left out
+                found['gradients'] = flat(gradients)
 
         def before_train_iter(self, runner, *args, **kwargs):
             _fix_statistics(runner.model)
