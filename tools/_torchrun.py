@@ -180,6 +180,9 @@ def main() -> None:
 
     from tnt_backbone.run import launcher_agent as agent
 
+    # a store for each start: torch 2.11 would leave the addresses of processes that are gone in the
+    # one of its agent, and those that start again would wait for them
+    os.environ.setdefault('TORCH_DISABLE_SHARE_RDZV_TCP_STORE', '1')
     agent.use_agent(is_elastic=is_elastic())
     if is_elastic():
         agent.watch_host(*store_host())

@@ -1,13 +1,19 @@
 """FSDP2 in processes without a GPU, against plain PyTorch in one process."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 import torch
-from mmengine.hooks import EMAHook
+from mmengine import dist
+from mmengine.hooks import EMAHook, Hook
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from torch import nn
 from torch.distributed.tensor import DTensor
 
+from tests.faults.launched import ROOT, Launched
 from tests.parallel import tiny_models, training
 from tnt_backbone.checkpoints.read import read_tensors
 from tnt_backbone.engine import FSDP2
@@ -156,6 +162,83 @@ def test_blocks_in_bfloat16_and_the_rest_in_float32(two, tmp_path):
     assert run['kinds'] == {('weights', torch.bfloat16), ('outputs', torch.float32)}
     assert not torch.equal(run['weights'], two[0]['weights'])
     close(run['weights'], two[0]['weights'], 1e-2)
+
+
+def pretrain(job, world, folder):
+    """Return the weights of a backbone that the Runner has built from a file, before training."""
+    model = tiny_models.model(job['family'], job['library'])
+    model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint=job['file'])
+    runner, _ = training.make_runner(job, world, folder, model=model, load_from=None)
+    runner._init_model_weights()  # mmengine calls it when the training begins
+    backbone = runner.model.module.backbone
+    return training.flat(value for _, value in sorted(backbone.named_parameters()))
+
+
+@pytest.mark.slow
+def test_pretrained_weights_are_loaded_before_they_are_spread(tmp_path):
+    backbone = training.build(JOB).backbone
+    torch.save(backbone.state_dict(), tmp_path / 'backbone.pth')
+    job = {**JOB, 'file': str(tmp_path / 'backbone.pth')}
+    for (loaded,) in training.run(2, tmp_path, [job], pretrain):
+        close(loaded, training.flat(value for _, value in sorted(backbone.named_parameters())), 0)
+
+
+class Poison(Hook):
+    """Makes the second batch of process 1 not a number."""
+
+    priority = 'LOWEST'
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        mean = runner.model.module.data_preprocessor.mean
+        is_now = runner.iter == 1 and dist.get_rank() == 1
+        mean.fill_(float('nan') if is_now else 128.0)
+
+
+def poison(job, world, folder):
+    runner, found = training.make_runner(job, world, folder)
+    runner.register_hook(Poison())
+    runner.train()
+    return {**training.results(runner, found, job), 'folder': runner.work_dir}
+
+
+@pytest.mark.slow
+def test_a_batch_that_is_not_finite_is_left_out_by_all_processes(tmp_path):
+    job = {**JOB, 'accumulate': 1, 'steps': 3, 'ema': False, 'not_finite': 'skip'}
+    one, other = (rank[0] for rank in training.run(2, tmp_path, [job], poison))
+    assert torch.isfinite(one['weights']).all()
+    assert torch.equal(one['weights'], other['weights'])
+    for rank, run in enumerate((one, other)):
+        path = f'{run["folder"]}/not_finite/iter_2_process_{rank}.pth'
+        kept = torch.load(path, weights_only=False)
+        training.build(JOB).load_state_dict(kept['state_dict'])
+        assert not any(isinstance(value, DTensor) for value in kept['state_dict'].values())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
+def test_commands_train_sharded_and_test_and_convert_whole(tiny_config, tmp_path):
+    """The evaluation in two processes has the numbers of ``tools/test.py`` in one."""
+    run = Launched(
+        *(tiny_config, tmp_path, '--work-dir', 'run'),
+        *('--cfg-options', 'model_wrapper_cfg.type=FSDP2', 'optim_wrapper.optimizer.lr=1e-3'),
+    )
+    assert run.launcher.wait() == 0, run.output()
+    checkpoint = tmp_path / 'run' / 'epoch_1.pth'
+    for command in (
+        ('test.py', str(tiny_config), str(checkpoint), '--work-dir', 'test'),
+        ('convert_checkpoint.py', str(checkpoint), 'backbone.pth'),
+    ):
+        arguments = [sys.executable, ROOT / 'tools' / command[0], *command[1:]]
+        subprocess.run(arguments, check=True, cwd=tmp_path, capture_output=True)
+    in_training, alone = (
+        json.loads(next((tmp_path / folder).glob(f'*/{kind}')).read_text().splitlines()[-1])
+        for folder, kind in (('run', 'vis_data/scalars.json'), ('test', '*.json'))
+    )
+    assert in_training['coco/bbox_mAP_50'] == alone['coco/bbox_mAP_50']
+    weights, backbone = read_tensors(str(checkpoint)), read_tensors(str(tmp_path / 'backbone.pth'))
+    assert backbone
+    for name, value in backbone.items():
+        assert torch.equal(value, weights[f'backbone.{name.removeprefix("backbone.")}'])
 
 
 class Scaled(BaseModel):

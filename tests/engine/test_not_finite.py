@@ -142,7 +142,9 @@ def test_the_loss_scaler_leaves_out_a_step_without_an_end(tmp_path, monkeypatch)
     wrapper = 'mmengine.optim.optimizer.amp_optimizer_wrapper'
     monkeypatch.setattr(f'{wrapper}.is_cuda_available', lambda: True)
     monkeypatch.setattr(f'{wrapper}.GradScaler', lambda: torch.amp.GradScaler('cpu', 2.0**127))
-    runner = toy_runner(tmp_path, end=6, by_epoch=False, optimizer=AmpOptimWrapper)
+    runner = toy_runner(
+        tmp_path, end=6, by_epoch=False, optimizer=AmpOptimWrapper, randomness={'seed': 0}
+    )
     runner.register_hook(NotFiniteHook())
     before = runner.model.linear.weight.detach().clone()
     runner.train()

@@ -40,13 +40,13 @@ def model(family, library, **options):
         return dict(
             type='mmpretrain.ImageClassifier',
             data_preprocessor=dict(
-                type='mmpretrain.ClsDataPreprocessor', mean=[128] * 3, std=[64] * 3
+                type='mmpretrain.ClsDataPreprocessor', mean=[128.0] * 3, std=[64.0] * 3
             ),
             backbone=part,
             head=dict(type='mmpretrain.LinearClsHead', num_classes=5, in_channels=32),
         )
     neck = dict(in_channels=[16] * 4, out_channels=16, num_outs=4)
-    normal = dict(mean=[128] * 3, std=[64] * 3)
+    normal = dict(mean=[128.0] * 3, std=[64.0] * 3)
     if library == 'mmseg':
         return dict(
             type='mmseg.EncoderDecoder',

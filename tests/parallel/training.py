@@ -40,6 +40,12 @@ def order(world, steps, accumulate):
     return found
 
 
+def _model(job):
+    random = {'drop_rate': 0.1, 'drop_path_rate': 0.2} if job.get('seed') else {}
+    options = {'with_cp': job.get('with_cp', False), **random}
+    return tiny_models.model(job['family'], job['library'], **options)
+
+
 def build(job):
     """Return a model with weights that depend on the job's family and library only."""
     from mmengine.registry import MODELS, init_default_scope
@@ -47,9 +53,7 @@ def build(job):
     importlib.import_module(f'{job["library"]}.models')
     init_default_scope(job['library'])
     torch.manual_seed(0)
-    model = MODELS.build(
-        tiny_models.model(job['family'], job['library'], with_cp=job.get('with_cp', False))
-    )
+    model = MODELS.build(_model(job))
     logging.disable(logging.INFO)  # a line for each tensor
     model.init_weights()
     logging.disable(logging.NOTSET)
@@ -118,6 +122,7 @@ def _fix_statistics(model):
 
 def make_runner(job, world, folder, **options):
     """Return the Runner of a job, as ``tnt train`` builds it in each process."""
+    from mmengine.config import Config
     from mmengine.hooks import Hook
     from mmengine.runner import Runner
 
@@ -135,8 +140,10 @@ def make_runner(job, world, folder, **options):
             runner.optim_wrapper.optimizer.register_step_pre_hook(self.keep)
 
         def keep(self, optimizer, *args):
-            parameters = runner.model.module if world > 1 else runner.model
-            found['gradients'] = flat(p.grad for p in parameters.parameters())
+            model = runner.model.module if world > 1 else runner.model
+            gradients = [p.grad for p in model.parameters()]
+            if all(gradient is not None for gradient in gradients):  # else the step is left out
+                found['gradients'] = flat(gradients)
 
         def before_train_iter(self, runner, *args, **kwargs):
             _fix_statistics(runner.model)
@@ -157,9 +164,10 @@ def make_runner(job, world, folder, **options):
     hooks = [dict(type='EMAHook', momentum=MOMENTUM)] if job.get('ema') else []
     optim = 'CpuAmpOptimWrapper' if job.get('bf16') else 'OptimWrapper'
     settings = dict(
-        model=tiny_models.model(job['family'], job['library'], with_cp=job.get('with_cp', False)),
+        model=_model(job),
         work_dir=str(folder / name),
         load_from=str(state),
+        randomness=dict(seed=job.get('seed', 0)),
         train_dataloader=dict(
             batch_size=IMAGES,
             num_workers=0,
@@ -174,7 +182,12 @@ def make_runner(job, world, folder, **options):
             clip_grad=dict(max_norm=CLIP),
             accumulative_counts=accumulate,
         ),
-        cfg=dict(model_wrapper_cfg=job.get('wrapper') or wrapper),
+        cfg=Config(
+            dict(
+                model_wrapper_cfg=job.get('wrapper') or wrapper,
+                not_finite=job.get('not_finite', 'stop'),
+            )
+        ),
         custom_hooks=hooks,
         default_hooks=dict(checkpoint=job.get('checkpoint'), logger=None),
         launcher='pytorch' if world > 1 else 'none',

@@ -17,6 +17,7 @@ from mmengine.registry import MODEL_WRAPPERS
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import Shard
 from torch.utils._pytree import tree_map
 
 from ..errors import InputError
@@ -34,6 +35,10 @@ class FSDP2(nn.Module):
     makes one more group. The weights are initialised here, before they are sharded. State dicts of
     whole tensors can be loaded into the model, in any number of processes.
     :class:`~tnt_backbone.engine.whole_checkpoints.WholeCheckpointsHook` saves such state dicts.
+
+    Attributes:
+        gathered_bytes: Weights that a process holds besides its part: those outside of the blocks,
+            and one block.
 
     Args:
         module: The model. Its parameters are changed in place.
@@ -62,7 +67,13 @@ class FSDP2(nn.Module):
         _check_parameters(module)
         _initialise(module)
         device = next(module.parameters()).device.type
-        options: dict[str, Any] = {'mesh': init_device_mesh(device, (get_world_size(),))}
+        sizes = [_bytes(block) for block in chosen]
+        # what a process holds at a time besides its parts
+        self.gathered_bytes = _bytes(module) - sum(sizes) + max(sizes)
+        options: dict[str, Any] = {
+            'mesh': init_device_mesh(device, (get_world_size(),)),
+            'shard_placement_fn': _dimension,
+        }
         for block in chosen:
             fully_shard(
                 block, mp_policy=policy, reshard_after_forward=reshard_after_forward, **options
@@ -132,6 +143,23 @@ def _check_parameters(model: nn.Module) -> None:
             f'{type(model).__name__} has {len(scalars)}: {", ".join(scalars[:3])}. Leave '
             'model_wrapper_cfg out to train with DDP, or choose another head'
         )
+
+
+def _dimension(parameter: nn.Parameter) -> Shard | None:
+    """Return along which dimension to cut a parameter; ``None`` is torch's default, the first.
+
+    Position tables are ``(1, ...)``, so the first process would hold all of them.
+    """
+    processes = get_world_size()
+    if parameter.shape[0] >= processes:
+        return None
+    fitting = (dim for dim, size in enumerate(parameter.shape) if size % processes == 0)
+    dim = next(fitting, None)
+    return None if dim is None else Shard(dim)
+
+
+def _bytes(module: nn.Module) -> int:
+    return sum(parameter.nbytes for parameter in module.parameters())
 
 
 def _initialise(model: Any) -> None:

@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..engine.fully_sharded import FSDP2
 from ..engine.step_in_parts import accumulated
 from ..errors import InputError
 from .processes import suit_wrapper_to_cpu
@@ -139,6 +140,8 @@ def _numbers(runner: Runner, cfg: Config, processes: int, *, has_data: bool) -> 
     is_ddp = isinstance(runner.model, DistributedDataParallel)
     if is_ddp and not runner.model.gradient_as_bucket_view:
         memory["all-reduce's copy of the gradients"] = memory['gradients']
+    if isinstance(runner.model, FSDP2):
+        memory['gathered weights'] = runner.model.gathered_bytes
     if any(isinstance(hook, EMAHook) for hook in runner.hooks):
         memory['moving average of the weights'] = memory['parameters and buffers']
     return DryRun(

@@ -110,9 +110,6 @@ class Agent(api.LocalElasticAgent):
 def use_agent(*, is_elastic: bool) -> None:
     """Let torchrun work with this agent."""
     Agent.is_elastic = is_elastic
-    if is_elastic:
-        # The processes' store would stay on the host that was the first in the beginning.
-        os.environ['TORCH_DISABLE_SHARE_RDZV_TCP_STORE'] = '1'
     api.LocalElasticAgent = Agent  # type: ignore[misc]
 
 
