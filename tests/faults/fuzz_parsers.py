@@ -23,6 +23,7 @@ from tests.faults.hostile import ARCH, DETECTOR
 from tnt_backbone import TNT, PyramidTNT, T2TViT
 from tnt_backbone.data_checks.coco_file import forget_coco_files, read_coco
 from tnt_backbone.data_checks.coco_masks import find_mask_fault
+from tnt_backbone.new_config.labelme import is_labelme
 from tnt_backbone.new_config.labelme_shapes import read_shapes
 from tnt_backbone.new_config.voc import _read_xml
 from tnt_backbone.new_config.yolo_rows import read_rows
@@ -100,8 +101,16 @@ def test_masks():
             given = dict(given, counts=text.decode('latin-1'))
         elif kind == 2:
             given = VALUES[int(rng.integers(len(VALUES)))]
+        elif kind == 3 and isinstance(given, list):  # other numbers, mostly valid
+            given = [[float(rng.normal(0, 10 ** rng.integers(0, 6))) for _ in range(8)]]
+        elif kind == 3 and isinstance(given['counts'], list):
+            cuts = np.sort(rng.integers(0, WIDTH * HEIGHT + 1, int(rng.integers(0, 9))))
+            runs = np.diff([0, *cuts, WIDTH * HEIGHT + int(rng.integers(5) == 0)])
+            given = dict(given, counts=runs.tolist())
         else:
             given = damage_content({'a': given}, rng)[0].get('a')
+        if not given:
+            return 'no mask'
         if find_mask_fault(given, HEIGHT, WIDTH):
             return 'refused'
         rles = given
@@ -124,7 +133,7 @@ def test_yolo_rows(tmp_path):
     names = dict(enumerate(CLASSES))
 
     def attempt(rng, number):
-        rows = [['0', '0.5', '0.5', '0.25', '0.5'], ['1', *['0.1', '0.1', '0.9', '0.1', '0.9', '0.9']]]
+        rows = [['0', '0.5', '0.5', '0.25', '0.5'], ['1', '0.1', '0.1', '0.9', '0.1', '0.9', '0.9']]
         for _ in range(int(rng.integers(1, 3))):
             row = rows[int(rng.integers(2))]
             row[int(rng.integers(len(row)))] = words(rng)
@@ -138,7 +147,7 @@ def test_yolo_rows(tmp_path):
             left, top, right, bottom = shape.box
             if len(row) == 5:
                 expected = np.array([row[1] - row[3] / 2, row[1] + row[3] / 2]) * WIDTH
-                assert np.allclose((left, right), expected, atol=0.02 * WIDTH)
+                assert np.allclose((left, right), expected.clip(0, WIDTH), atol=0.02 * WIDTH)
             assert -1 <= left <= right <= WIDTH + 1, row
             assert -1 <= top <= bottom <= HEIGHT + 1, row
         return 'read'
@@ -170,6 +179,7 @@ def test_voc_objects():
 
 def test_labelme_shapes():
     content = {
+        'imagePath': 'a.png',
         'imageHeight': HEIGHT,
         'imageWidth': WIDTH,
         'shapes': [
@@ -180,7 +190,10 @@ def test_labelme_shapes():
     }
 
     def attempt(rng, _number):
-        labels = read_shapes(damage_content(content, rng)[0], SIZE)
+        damaged = damage_content(content, rng)[0]
+        if not is_labelme(damaged):
+            return 'another format'
+        labels = read_shapes(damaged, SIZE)
         for shape in labels.shapes:
             assert all(map(math.isfinite, shape.box)), shape.box
             assert shape.name.strip()
