@@ -4,13 +4,14 @@ set -euo pipefail
 
 usage() {
   cat <<'USAGE'
-usage: bash tools/matrix.sh FOLDER [--only NAME]... [--room PATH]... [--quick]
+usage: bash tools/matrix.sh FOLDER [--only NAME]... [--room PATH]... [--quick] [--no-compile]
 
   FOLDER   holds a clone and an environment per row (5 GB each), the logs, and results.csv. The same command goes on
            after the rooms that are in results.csv for this commit, whether they passed or not.
   --only   a row of the table in this script: py311, py312, py313, onedl, torch-new
   --room   a folder or file of tests, such as tests/layers; default: all
   --quick  only the rooms that the libraries' versions touch first
+  --no-compile  mmcv's operators from torch and torchvision, as in setup_env.sh; not for onedl
 
 The committed files are tested, so commit first. At low priority:  chrt -i 0 bash tools/matrix.sh FOLDER
 USAGE
@@ -22,13 +23,14 @@ ROWS='py311     openmmlab  3.11
       torch-new openmmlab  3.11    2.14.1 0.29.1
       py312     openmmlab  3.12
       py313     openmmlab  3.13'
-QUICK=(tests/layers tests/backbones tests/test_contract.py tests/test_registry.py tests/checkpoints tests/engine)
+QUICK=(tests/test_private_names.py tests/layers tests/backbones tests/test_contract.py tests/test_registry.py tests/checkpoints tests/engine)
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-ONLY=() ROOMS=() FOLDER=''
+ONLY=() ROOMS=() SETUP=() FOLDER=''
 while (($#)); do
   case "$1" in
     -h | --help) usage && exit 0 ;;
+    --no-compile) SETUP+=(--no-compile) && shift ;;
     --quick) ROOMS+=("${QUICK[@]}") && shift ;;
     --only) ONLY+=("${2:?--only needs a name}") && shift 2 ;;
     --room) ROOMS+=("${2:?--room needs a path}") && shift 2 ;;
@@ -108,7 +110,7 @@ while read -r name stack version torch torchvision; do
   make_clone "$name" "$torch" "$torchvision"
   PYTHON=$FOLDER/$name/.venv$([[ $stack == openmmlab ]] || echo "-$stack")/bin/python
   mkdir -p "$FOLDER/logs/$name"
-  if ! bash "$FOLDER/$name/tools/setup_env.sh" --stack "$stack" --python "$exe" > "$FOLDER/logs/$name/setup.log" 2>&1; then
+  if ! bash "$FOLDER/$name/tools/setup_env.sh" --stack "$stack" --python "$exe" ${SETUP[@]+"${SETUP[@]}"} > "$FOLDER/logs/$name/setup.log" 2>&1; then
     printf '%s: the environment could not be made:\n' "$name" && tail -n 5 "$FOLDER/logs/$name/setup.log" && worst=1
     echo "$name,$COMMIT,set-up,,,,,,1," >> "$RESULTS"
     continue

@@ -37,6 +37,7 @@ def train(folder, schedulers, *, on_change='stop', optimizer=ADAMW, resume=False
         ([STEPS], None, '1 schedulers in the checkpoint, 0 '),
         (None, [STEPS], '0 schedulers in the checkpoint, 1 '),
         ([STEPS], [COSINE], 'CosineAnnealingLR.*another type'),
+        ([{'type': 'PolyLR'}], [{'type': 'PolyLR'}], r'PolyLR.*end: 1 .*, 2 '),
     ],
 )
 def test_another_schedule_is_refused(tmp_path, then, now, match):
@@ -68,7 +69,15 @@ def test_the_learning_rate_counts_also_without_a_schedule(tmp_path):
         train(tmp_path, None, optimizer={**ADAMW, 'lr': 0.2}, resume=True, end=2)
 
 
-@pytest.mark.parametrize('schedulers', [[WARM_UP, STEPS], [IN_ITERATIONS], None])
+@pytest.mark.parametrize(
+    'schedulers',
+    [
+        [WARM_UP, STEPS],
+        [IN_ITERATIONS],
+        [{'type': 'ConstantLR', 'factor': 1}],  # its end is that of the training
+        None,
+    ],
+)
 def test_the_same_schedule_goes_on(tmp_path, schedulers):
     """Also for more epochs than before: the schedule has its own end."""
     whole = train(tmp_path / 'whole', schedulers, end=3)

@@ -171,7 +171,7 @@ def damage_content(content: Any, rng: np.random.Generator) -> tuple[Any, list[tu
         elif kind == 3 and isinstance(node[key], int | float):
             node[key] = str(node[key])
         elif kind == 4 and isinstance(node[key], int | float):
-            node[key] = -node[key] if rng.random() < 0.5 else node[key] * 1e6
+            node[key] = -node[key] if rng.random() < 0.5 else node[key] * 10**6
         else:
             node[key] = copy.deepcopy(VALUES[int(rng.integers(len(VALUES)))])
     return content, touched

@@ -11,6 +11,8 @@ import psutil
 
 ROOT = Path(__file__).parents[2]
 LAUNCHER_PID = 'TNT_LAUNCHER_PID'  # set by tools/_torchrun.py, inherited by all its processes
+# the same on one host and on several: another number adds sums in another order
+THREADS = {'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
 ENDS_WITHIN = 60  # seconds, for all processes of a run after one was killed
 
 # Over a tiny config: iterations, a checkpoint every four, an evaluation every eight, and what draws
@@ -49,7 +51,7 @@ class Launched:
             self.launcher = psutil.Popen(
                 ['setpriv', '--pdeathsig', 'KILL', *command],
                 cwd=folder,
-                env={**clean, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1', **variables},
+                env={**clean, **THREADS, 'PYTHON': sys.executable, **variables},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -2,7 +2,6 @@
 
 import re
 import signal
-import time
 
 import pytest
 import torch
@@ -69,14 +68,11 @@ def test_a_host_that_is_cut_off_comes_back(hosts, start_on, tmp_path):
     assert stays.wait_for(r'Iter\(train\) \[ *6/'), stays.output()
     assert len(goes.processes()) == 3  # the launcher, its process and a data worker
     hosts.cut(1)
-    cut = time.monotonic()
     assert stays.wait_for('1 of 2 hosts cannot be reached', NOTICED_WITHIN), stays.output()
-    noticed = time.monotonic() - cut
     assert stays.wait_for(r'resumed epoch: 0, iter: \d+'), stays.output()
     assert stays.wait_for(r'(?s)resumed epoch.*Iter\(train\)'), stays.output()
     resumed = int(re.findall(r'resumed epoch: 0, iter: (\d+)', stays.output())[-1])
     assert resumed >= 4
-    print(f'noticed after {noticed:.0f} s, trains on after {time.monotonic() - cut:.0f} s')
     said = re.findall(r'(\d+) images per step in (\d+) proc.*with (\d+) x (\d+)', stays.output())
     (images, *before), (same_images, *after) = ([int(number) for number in line] for line in said)
     assert images == same_images
@@ -86,14 +82,12 @@ def test_a_host_that_is_cut_off_comes_back(hosts, start_on, tmp_path):
     assert goes.wait_for('Waiting', NOTICED_WITHIN), goes.output()
     assert len(goes.processes()) == 1  # its process was ended, its launcher waits
     hosts.connect(1)
-    assert goes.wait_for(r'(?s)Waiting.*resumed epoch: 0, iter: \d+'), goes.output()
-    # the other saved before it started again, so no step was lost
-    last, saved = (
-        re.findall(pattern, stays.output())[-1]
-        for pattern in (r'ends after iteration (\d+)', r'resumed epoch: 0, iter: (\d+)')
-    )
-    assert int(last) == int(saved) > resumed
-    assert stays.wait_for(rf'(?s)resumed epoch: 0, iter: {saved}\b.*Iter\(train\)'), stays.output()
+    assert stays.wait_for(r'ends after iteration \d+'), stays.output()
+    # it has saved before it started again, so no step is lost
+    last = int(re.findall(r'ends after iteration (\d+)', stays.output())[-1])
+    assert last > resumed
+    assert stays.wait_for(rf'(?s)resumed epoch: 0, iter: {last}\b.*Iter\(train\)'), stays.output()
+    assert len(goes.processes()) == 3
 
     stays.launcher.send_signal(signal.SIGUSR1)
     assert [part.wait(150)[::2] for part in parts] == [(75, []), (75, [])], goes.output()

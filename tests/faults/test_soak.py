@@ -46,7 +46,7 @@ def strike(run, chance):
     """Kill a process of a run at some moment; return what was done, or None if it ended first."""
     moment = chance.choice(list(MOMENTS))
     pattern, seconds = MOMENTS[moment]
-    if not run.wait_for(pattern):
+    if not run.wait_for(pattern, seconds=7200):  # also at idle priority
         return None
     time.sleep(chance.uniform(0, seconds))
     processes = run.processes()

@@ -104,6 +104,8 @@ def _of_schedulers(here: Any, there: Any, prefix: str) -> Iterator[str]:
     for number, (scheduler, state) in enumerate(zip(here, there, strict=True)):
         name = f'{prefix}{type(scheduler).__name__} (param_scheduler[{number}])'
         now = scheduler.state_dict()
+        if now.get('factor') == state.get('factor') == 1:
+            continue  # constant: when it begins and ends makes no difference
         for key in _arguments(type(scheduler)):
             if key not in now:
                 continue

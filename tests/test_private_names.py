@@ -1,0 +1,122 @@
+"""Names of torch and OpenMMLab that are not public, and that this package reads.
+
+A version that renames one fails here with the name, not in a training.
+"""
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STANDARD = {'_asdict', '_make', '_replace', '_exit', '_run_exitfuncs', '_option_string_actions'}
+OURS = {'_init_module', '_resize_tables', '_transform_inputs'}  # or mmseg's, a head's own
+
+# name: the module, class or function that has it, or whose code mentions it
+PLACES = {
+    '_C': 'torch',
+    '_are_functorch_transforms_active': 'torch._C',
+    '_current_level': 'torch.autograd.forward_ad',
+    '_backward_hooks': 'torch.nn.Module',
+    '_backward_pre_hooks': 'torch.nn.Module',
+    '_forward_hooks': 'torch.nn.Module',
+    '_forward_pre_hooks': 'torch.nn.Module',
+    '_has_any_global_hook': 'torch.nn.modules.module',
+    '_load_from_state_dict': 'torch.nn.Module',
+    '_metadata': 'torch.nn.Module.state_dict',
+    '_foreach_norm': 'torch',
+    '_softmax_backward_data': 'torch.ops.aten',
+    '_dynamo_marked_constant': 'torch._dynamo.decorators.assume_constant_result',
+    '_BatchNorm': 'torch.nn.modules.batchnorm',
+    '_pytree': 'torch.utils',
+    '_get_default_store': 'torch.distributed.distributed_c10d',
+    '_deform_conv2d_backward': 'torchvision',
+    '_roi_align_backward': 'torchvision',
+    # torchrun's agent
+    '_invoke_run': 'torch.distributed.launcher.api.LocalElasticAgent',
+    '_monitor_workers': 'torch.distributed.launcher.api.LocalElasticAgent',
+    '_shutdown': 'torch.distributed.launcher.api.LocalElasticAgent',
+    '_pcontext': 'torch.distributed.launcher.api.LocalElasticAgent',
+    '_remaining_restarts': 'torch.distributed.launcher.api.LocalElasticAgent',
+    '_state_holder': (
+        'torch.distributed.elastic.rendezvous.dynamic_rendezvous.DynamicRendezvousHandler'
+    ),
+    # mmengine
+    '_cfg_dict': 'mmengine.config.Config',
+    '_decide_current_val_interval': 'mmengine.runner.EpochBasedTrainLoop',
+    '_load_from': 'mmengine.runner.Runner',
+    '_randomness_cfg': 'mmengine.runner.Runner',
+    '_resume': 'mmengine.runner.Runner',
+    '_train_dataloader': 'mmengine.runner.Runner',
+    '_train_loop': 'mmengine.runner.Runner',
+    '_val_dataloader': 'mmengine.runner.Runner',
+    '_run_forward': 'mmengine.model.BaseModel',
+    '_channel_conversion': 'mmengine.model.ImgDataPreprocessor',
+    '_enable_normalize': 'mmengine.model.ImgDataPreprocessor',
+    '_save_checkpoint': 'mmengine.hooks.CheckpointHook',
+    '_publish_model': 'mmengine.hooks.CheckpointHook',
+    '_save_best_checkpoint': 'mmengine.hooks.CheckpointHook',
+    '_schemes': 'mmengine.runner.CheckpointLoader',
+    '_indices': 'mmengine.dataset.BaseDataset',
+    '_metainfo': 'mmengine.dataset.BaseDataset',
+    '_vis_backends': 'mmengine.visualization.Visualizer',
+    '_img_save_dir': 'mmengine.visualization.LocalVisBackend',
+    '_init_model': 'mmengine.infer.BaseInferencer',
+    # the libraries
+    '_after_iter': 'mmseg.engine.SegVisualizationHook',
+    '_visualizer': 'mmseg.engine.SegVisualizationHook',
+    '_coco_api': 'mmdet.evaluation.CocoMetric',
+    '_features': 'timm.models',
+}
+
+
+def is_private(name):
+    return name.startswith('_') and not name.startswith('__') and name != '_'
+
+
+def names_of_others():
+    """Return the private names that are used in this project and defined nowhere in it."""
+    used, defined = set(), set()
+    for path in [*ROOT.glob('tnt_backbone/**/*.py'), *ROOT.glob('tools/*.py')]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                defined.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                is_annotated_only = node.id in ('_pcontext', '_visualizer')
+                defined.update(() if is_annotated_only else (node.id,))
+            elif isinstance(node, ast.Attribute):
+                owner = ast.unparse(node.value)
+                if isinstance(node.ctx, ast.Store) and owner == 'self':
+                    defined.add(node.attr)
+                elif is_private(node.attr):
+                    used.add((node.attr, owner == 'super()'))
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                parts = {*(node.module or '').split('.'), *(alias.name for alias in node.names)}
+                used.update((part, False) for part in parts if is_private(part))
+    # what calls a method of the class above has the same name
+    return {name for name, is_above in used if is_above or name not in defined} - STANDARD - OURS
+
+
+def test_every_name_is_in_the_table():
+    # an augmented assignment is no definition
+    assert names_of_others() | {'_remaining_restarts', '_metadata', '_init_model'} == set(PLACES)
+
+
+@pytest.mark.parametrize('name', PLACES)
+def test_the_libraries_have_the_name(name):
+    path = PLACES[name].split('.')
+    if path[0] == 'timm':
+        pytest.importorskip('timm')
+    for length in range(len(path), 0, -1):
+        try:
+            place = importlib.import_module('.'.join(path[:length]))
+            break
+        except ModuleNotFoundError:
+            continue
+    for part in path[length:]:
+        place = getattr(place, part)
+    if PLACES[name] == 'torchvision':
+        place = importlib.import_module('torch').ops.torchvision
+    assert hasattr(place, name) or name in inspect.getsource(place), f'{PLACES[name]}: {name}'
