@@ -1,6 +1,7 @@
 """The command tnt: what it knows, and that it is quick where nothing slow is needed."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,7 @@ def test_help_needs_no_library(command):
     done = light(command, '--help')
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f'usage: tnt {command} ')
+    assert not re.search(r'tools/\w+\.py', done.stdout)  # a wheel has none
 
 
 @pytest.mark.parametrize('command', tnt.COMMANDS)

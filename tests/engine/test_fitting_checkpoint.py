@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.model import BaseTTAModel
 from torch import nn
 
 from tnt_backbone.engine.fitting_checkpoint import FittingCheckpointHook
@@ -22,7 +23,19 @@ def state_of(**changes):
     return {name: value for name, value in {**state, **changes}.items() if value is not None}
 
 
-@pytest.mark.parametrize('wrap', [lambda model: model, nn.DataParallel])
+class Averaged(BaseTTAModel):
+    def merge_preds(self, data_samples_list):
+        return data_samples_list
+
+
+def averaged(model):
+    model.test_step = None
+    return Averaged(module=model)
+
+
+@pytest.mark.parametrize(
+    'wrap', [lambda m: m, nn.DataParallel, averaged, lambda m: nn.DataParallel(averaged(m))]
+)
 @pytest.mark.parametrize('whole', [True, False])
 def test_the_own_weights_fit(whole, wrap):
     load(state_of(), whole=whole, wrap=wrap)

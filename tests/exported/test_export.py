@@ -154,8 +154,10 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch, suffix):
         monkeypatch.setattr(onnx, 'save', fail)
     else:
         monkeypatch.setattr(import_openvino(), 'save_model', fail_as_openvino)
-    with pytest.raises(ValueError, match=rf'a\{suffix}.*(No space|iostream).*--out'):
-        _write(torch.nn.Identity(), one_size((4, 4), 1), tmp_path / f'a{suffix}', {}, 'Identity')
+    hidden = tmp_path / 'mine' / '.a.part'
+    hidden.mkdir(parents=True)
+    with pytest.raises(ValueError, match=rf'mine/a\{suffix}.*(No space|iostream).*--out'):
+        _write(torch.nn.Identity(), one_size((4, 4), 1), hidden / f'a{suffix}', {}, 'Identity')
 
 
 def test_small_numbers_are_not_dropped(tmp_path):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
@@ -33,7 +33,9 @@ class FittingCheckpointHook(Hook):
         Raises:
             ValueError: If they do not fit.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = runner.model
+        while is_model_wrapper(model) or isinstance(model, BaseTTAModel):  # as mmengine does it
+            model = model.module
         wanted = {name: tuple(value.shape) for name, value in model.named_parameters()}
         if any(part in name for name in wanted for part in FLAT):
             return

@@ -33,9 +33,9 @@ def detect(
     settings = about['detector']
     outputs = networks[''].run([stack(inputs, about)])
     if 'queries' in settings:
+        certainties, boxes = outputs
         for i, one in enumerate(inputs):
-            scores, boxes = (part[i] for part in outputs)
-            objects = query_objects(scores, boxes, settings['queries'], _place(one))
+            objects = query_objects(certainties[i], boxes[i], settings['queries'], _place(one))
             yield _chosen(objects, score, labels), None
         return
     dense = settings['dense' if 'dense' in settings else 'proposals']

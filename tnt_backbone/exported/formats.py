@@ -14,9 +14,11 @@ from .session import KEY, import_openvino
 def not_written(path: Path, error: Exception) -> InputError:
     """Return the error for a file that there is no room for, or no right to write."""
     free = shutil.disk_usage(path.parent).free / 1e6
+    # files are written into hidden folders first
+    folder = next((one for one in path.parents if not one.name.startswith('.')), path.parent)
     return InputError(
-        f'{path.name} cannot be written: {error} ({free:.0f} MB are free there). Pass another '
-        'folder: --out FILE'
+        f'{folder / path.name} cannot be written: {error} ({free:.0f} MB are free there). Pass '
+        'another folder: --out FILE'
     )
 
 

@@ -51,7 +51,7 @@ def export_integer(
         ValueError: As for :func:`export_model`.
         UnreadablePictureError: If a picture is damaged.
     """
-    with TemporaryDirectory(dir=path.parent) as folder:
+    with TemporaryDirectory(dir=path.parent, prefix='.') as folder:
         single = Path(folder, 'single.onnx')
         export_model(trained, single, size)
         chosen = pictures[:: -(-len(pictures) // MOST)]
