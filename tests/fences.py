@@ -112,7 +112,7 @@ def make_folder(folder: Path) -> Path:
     for name in ('benchmarks', 'docs', 'requirements', 'tools'):
         (folder / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / 'configs', folder / 'configs')
-    make_dataset(folder / 'data/digits', train=60, val=6, size=(64, 64), seed=0)
+    make_dataset(folder / 'data/digits', train=60, val=52, size=(64, 64), seed=0)
     shutil.copytree(folder / 'data/digits/train', folder / 'photos')
     shutil.copy(
         folder / 'data/digits/annotations/instances_train.json', folder / 'annotations.json'
