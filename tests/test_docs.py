@@ -178,5 +178,7 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     for page in ROOT.glob('docs/*.md'):
         assert page.stem == 'index' or f'(_sources/{page.stem}.md.txt)' in listed
     assert dead_links(tmp_path / 'site') == []
+    zoo = (tmp_path / 'site/zoo.html').read_text()
+    assert [path for path in ROOT.glob('configs/*.py') if f'>{path.stem}<' not in zoo] == []
     links = re.findall(r'\]\(([^)]*)\)', listed)
     assert [link for link in links if not (tmp_path / 'site' / link).is_file()] == []
