@@ -122,7 +122,7 @@ def measure(name: str) -> Iterator[dict[str, Any]]:
     cv2.setNumThreads(0)
     torch.manual_seed(0)
     trained = build(name)
-    model = trained.model
+    model = trained.model.requires_grad_(False)  # or the counter asks for gradient functions
     sample = prepared(trained, PHOTO)
     if sample['inputs'].shape[-2:] == PHOTO:  # its pipeline takes pictures as they are
         side = trained.cfg.model.backbone.img_size
