@@ -188,10 +188,7 @@ def test_data_and_metrics_of_our_configs_need_no_trust(name):
     cfg = Config.fromfile(CONFIGS / f'{name}.py')
     kept = trusted_test_config(cfg.pretty_text)
     assert kept.test_dataloader == cfg.test_dataloader
-    assert [entry.type for entry in kept.test_evaluator] == [
-        entry.type for entry in ([cfg.test_evaluator] if isinstance(cfg.test_evaluator, dict)
-                                 else cfg.test_evaluator)
-    ]  # fmt: skip
+    assert kept.test_evaluator == cfg.test_evaluator  # a dict stays one, for --cfg-options
 
 
 @pytest.mark.parametrize(
@@ -229,7 +226,7 @@ def test_data_that_run_code_are_refused(key, dataset, evaluator):
 
 def test_an_evaluator_writes_no_file_of_its_own():
     text = written(test_evaluator=dict(type='CocoMetric', outfile_prefix='/home/somebody/.bashrc'))
-    assert trusted_test_config(text).test_evaluator == [dict(type='CocoMetric')]
+    assert trusted_test_config(text).test_evaluator == dict(type='CocoMetric')
 
 
 def test_a_config_without_metrics_is_named():

@@ -223,14 +223,15 @@ def trusted_test_config(text: str, *, trust: Collection[str] = ()) -> Config:
         raise UntrustedConfigError(
             f'the config has no {" and no ".join(missing)}. Pass one that has: --config FILE'
         )
-    evaluators = content['test_evaluator']
-    evaluators = [evaluators] if isinstance(evaluators, dict) else list(evaluators)
+    given = content['test_evaluator']
+    evaluators = [
+        {key: value for key, value in evaluator.items() if key not in WRITTEN}
+        for evaluator in ([given] if isinstance(given, dict) else given)
+    ]
     parts = {
         'test_dataloader': _without_backends(content['test_dataloader']),
-        'test_evaluator': [
-            {key: value for key, value in evaluator.items() if key not in WRITTEN}
-            for evaluator in evaluators
-        ],
+        # as it was, so that --cfg-options test_evaluator.ann_file=FILE fits one metric
+        'test_evaluator': evaluators[0] if isinstance(given, dict) else evaluators,
         'test_cfg': content.get('test_cfg') or {},
     }
     for name, part in parts.items():
