@@ -85,7 +85,7 @@ def commands(text):
         for i, word in enumerate(words):
             if re.fullmatch(r'(?:tools|benchmarks)/[\w/]+\.(?:py|sh)', word):
                 break
-            if word == 'tnt' and words[i + 1 : i + 2]:
+            if word == 'tnt' and re.match(r'\w', ' '.join(words[i + 1 :])):
                 word = f'tnt {words[i + 1]}'
                 break
         else:
