@@ -25,6 +25,7 @@ import importlib
 import multiprocessing
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import date
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -109,8 +110,8 @@ def prepared(trained: Any, shape: tuple[int, int]) -> dict[str, Any]:
         return trained.prepare(find_pictures([folder])[0])
 
 
-def measure(name: str) -> dict[str, Any]:
-    """Return the row of a config, measured in this process."""
+def measure(name: str) -> Iterator[dict[str, Any]]:
+    """Yield the columns of a config, measured in this process: first what needs no run."""
     from tnt_backbone.exported.networks import networks_of
 
     # PyTorch counts the fused attention of GPUs, not that of CPUs
@@ -121,7 +122,7 @@ def measure(name: str) -> dict[str, Any]:
     cv2.setNumThreads(0)
     torch.manual_seed(0)
     trained = build(name)
-    model = trained.model
+    model = trained.model.requires_grad_(False)  # or the counter asks for gradient functions
     sample = prepared(trained, PHOTO)
     if sample['inputs'].shape[-2:] == PHOTO:  # its pipeline takes pictures as they are
         side = trained.cfg.model.backbone.img_size
@@ -136,27 +137,36 @@ def measure(name: str) -> dict[str, Any]:
         'height': height,
         'width': width,
     }
+    try:
+        networks_of(trained)
+        row['exports'] = 'yes'
+    except ValueError as error:  # the message says which part is in the way
+        row |= {'exports': 'no', 'export_note': str(error).split(';')[0].split('. ')[0]}
+    yield row
+
     Path('/proc/self/clear_refs').write_text('5')  # the peak is counted from here
     before, seconds = resident('VmRSS'), []
+    row = {}
     with torch.no_grad():
         while len(seconds) < (1 if min(seconds, default=0) > LONG else STEPS):
             start = time.process_time()
             model.test_step(batch)
             seconds.append(time.process_time() - start)
             row.setdefault('memory_mib', round((resident('VmHWM') - before) / 2**20))
-        with flop_counter.FlopCounterMode(display=False) as counter:
-            model.test_step(batch)
-    row |= {'seconds': f'{min(seconds):.2f}', 'gmacs': f'{counter.get_total_flops() / 2e9:.1f}'}
-    try:
-        networks_of(trained)
-        row['exports'] = 'yes'
-    except ValueError as error:  # the message says which part is in the way
-        row |= {'exports': 'no', 'export_note': str(error).split(';')[0].split('. ')[0]}
-    return row
+    yield row | {'seconds': f'{min(seconds):.2f}'}
+
+    with torch.no_grad(), flop_counter.FlopCounterMode(display=False) as counter:
+        model.test_step(batch)
+    yield {'gmacs': f'{counter.get_total_flops() / 2e9:.1f}'}
 
 
-def measured_apart(name: str) -> dict[str, Any]:
-    """Measure a config in a process of its own; return its row, or one with the reason."""
+def measured_apart(name: str, limit: float) -> dict[str, Any]:
+    """Measure a config in a process of its own.
+
+    Args:
+        name: Of the config.
+        limit: Seconds. What is not measured by then stays empty, and ``note`` has the reason.
+    """
     row = dict.fromkeys(COLUMNS, '')
     row |= {
         'config': name,
@@ -170,11 +180,16 @@ def measured_apart(name: str) -> dict[str, Any]:
     process = context.Process(target=_answer, args=(name, theirs))
     process.start()
     theirs.close()
+    end = time.monotonic() + limit
     try:
-        row |= ours.recv() if ours.poll(LIMIT) else {'note': f'not finished in {LIMIT} s'}
+        while not row['gmacs'] and not row['note']:
+            if ours.poll(end - time.monotonic()):
+                row |= ours.recv()
+            else:
+                row['note'] = f'not measured: more than {limit:g} s on a busy machine'
     except EOFError:  # killed, for want of memory say
         process.join()
-        row['note'] = f'ended with status {process.exitcode}'
+        row['note'] = f'not measured: ended with status {process.exitcode}'
     process.kill()
     process.join()
     return row
@@ -182,9 +197,10 @@ def measured_apart(name: str) -> dict[str, Any]:
 
 def _answer(name: str, connection: Connection) -> None:
     try:
-        connection.send(measure(name))
+        for columns in measure(name):
+            connection.send(columns)
     except Exception as error:
-        connection.send({'note': f'failed: {type(error).__name__}: {error}'.splitlines()[0]})
+        connection.send({'note': f'not measured: {type(error).__name__}: {error}'.splitlines()[0]})
 
 
 def import_libraries() -> None:
@@ -221,6 +237,9 @@ def main() -> None:
     parser.add_argument('configs', nargs='*', metavar='NAME', help='default: all of configs/*.py')
     parser.add_argument('--out', type=Path, default=TABLE)
     parser.add_argument('--again', action='store_true', help='also measure rows that are there')
+    parser.add_argument(
+        '--limit', type=float, default=LIMIT, metavar='S', help='seconds per config (default: 1800)'
+    )
     args = parser.parse_args()
     known = sorted(path.stem for path in ROOT.glob('configs/*.py'))
     if unknown := set(args.configs) - set(known):
@@ -229,7 +248,7 @@ def main() -> None:
     for name in args.configs or known:
         rows = read_table(args.out)
         if args.again or name not in rows or rows[name]['note']:
-            rows[name] = measured_apart(name)
+            rows[name] = measured_apart(name, args.limit)
             write_table(args.out, rows)
             print(', '.join(str(value) for value in rows[name].values()), flush=True)
 

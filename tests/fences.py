@@ -7,7 +7,7 @@ A comment before a fence says how it is run. Without one, it is run in the quick
 ``<!-- run: slow -->``                       run with ``-m slow``
 ``<!-- run: continued -->``                  the Python goes on with the names of the fence before
 ``<!-- run: saved as FILE -->``             what is shown is also written to FILE
-``<!-- run: given masks -->``                ``data/mine`` holds masks (or boxes, yolo, classes)
+``<!-- run: given masks -->``                ``data/mine`` holds masks (boxes, split, yolo, classes)
 ``<!-- run: OLD => NEW -->``                 run with this replaced, to be small
 ``<!-- run: slow; given boxes; A => B -->`` several of these
 ============================================ ====================================================
@@ -101,7 +101,7 @@ def _read(mark: re.Match[str], fence: Fence) -> None:
             setattr(fence, word, True)
         elif word.startswith('saved as '):
             fence.saved = word.removeprefix('saved as ')
-        elif word in ('given boxes', 'given masks', 'given classes', 'given yolo'):
+        elif word in ('given boxes', 'given masks', 'given classes', 'given split', 'given yolo'):
             fence.given = word.split()[1]
         else:
             raise ValueError(f'line {fence.line}: {word!r} is no mark; see tests/fences.py')
@@ -112,7 +112,7 @@ def make_folder(folder: Path) -> Path:
     for name in ('benchmarks', 'docs', 'requirements', 'tools'):
         (folder / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / 'configs', folder / 'configs')
-    make_dataset(folder / 'data/digits', train=60, val=6, size=(64, 64), seed=0)
+    make_dataset(folder / 'data/digits', train=60, val=52, size=(64, 64), seed=0)
     shutil.copytree(folder / 'data/digits/train', folder / 'photos')
     shutil.copy(
         folder / 'data/digits/annotations/instances_train.json', folder / 'annotations.json'
@@ -136,13 +136,14 @@ def make_weights(folder: Path) -> None:
 
 
 def give(kind: str, folder: Path) -> None:
-    """Make ``data/mine`` as the page shows it: boxes, yolo, masks or classes."""
+    """Make ``data/mine`` as the page shows it: boxes, split, yolo, masks, classes."""
     mine, digits = folder / 'data/mine', folder / 'data/digits'
     shutil.rmtree(mine, ignore_errors=True)
     (folder / 'configs/mine.py').unlink(missing_ok=True)
-    if kind == 'boxes':
+    if kind in ('boxes', 'split'):
         shutil.copytree(digits / 'train', mine / 'images')
-        shutil.copy(digits / 'annotations/instances_train.json', mine / 'all.json')
+        for name in {'boxes': ['all'], 'split': ['all_train', 'all_val']}[kind]:
+            shutil.copy(digits / 'annotations/instances_train.json', mine / f'{name}.json')
     if kind == 'yolo':
         write_yolo(digits, mine)
     if kind == 'masks':
@@ -192,7 +193,7 @@ def run_bash(fence: Fence, folder: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=1200,
+        timeout=3600,
     )
     shown = f'line {fence.line}: status {done.returncode}\n{fence.code}'
     assert done.returncode == 0, f'{shown}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}'
@@ -234,7 +235,7 @@ class Python:
             [sys.executable, '-c', self.program],
             capture_output=True,
             text=True,
-            timeout=1200,
+            timeout=3600,
             env={**os.environ, 'TORCH_HOME': str(self.folder)},
         )
         assert done.returncode == 0, f'line {fence.line}\n{self.program}\n{done.stderr[-3000:]}'

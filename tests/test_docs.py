@@ -6,12 +6,17 @@ import shlex
 import subprocess
 import sys
 from collections import defaultdict
+from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import pytest
 
 from tests.conftest import ROOT
 
-PAGES = [*sorted((ROOT / 'docs').glob('*.md')), ROOT / 'README.md', ROOT / 'CONTRIBUTING.md']
+PAGES = [
+    *sorted((ROOT / 'docs').glob('*.md')),
+    *(ROOT / f'{name}.md' for name in ('README', 'CONTRIBUTING', 'SECURITY')),
+]
 FOLDERS = 'benchmarks|configs|docs|requirements|tests|tnt_backbone|tools'
 OWN = 'configs/mine'  # how the names of files begin that the user makes
 # Scripts that pass options on, and where those stand
@@ -80,7 +85,7 @@ def commands(text):
         for i, word in enumerate(words):
             if re.fullmatch(r'(?:tools|benchmarks)/[\w/]+\.(?:py|sh)', word):
                 break
-            if word == 'tnt' and words[i + 1 : i + 2]:
+            if word == 'tnt' and re.match(r'\w', ' '.join(words[i + 1 :])):
                 word = f'tnt {words[i + 1]}'
                 break
         else:
@@ -116,6 +121,46 @@ def test_commands_have_the_options_that_are_shown():
         assert missing == set(), command
 
 
+class Links(HTMLParser):
+    """The addresses on a page of the site, and the places that others may name."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.addresses, self.ids = set(), {''}
+        self.feed(page.read_text())
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.ids.add(attributes.get('id'))
+        self.addresses |= {attributes.get('href'), attributes.get('src')} - {None}
+
+
+def dead_links(site):
+    """Return the addresses within a site that lead nowhere."""
+    pages = {page.resolve(): Links(page) for page in site.rglob('*.html')}
+    dead = []
+    for page, links in pages.items():
+        for address in links.addresses:
+            name, _, anchor = unquote(address).partition('#')
+            if re.match(r'[a-z]+:', name):
+                continue
+            target = (page.parent / name.partition('?')[0]).resolve() if name else page
+            known = pages[target].ids if target in pages else {'', anchor}
+            if not target.exists() or anchor not in known:
+                dead.append((page.name, address))
+    return dead
+
+
+def test_dead_links_are_found(tmp_path):
+    (tmp_path / 'a.html').write_text('<a id="x" href="b.html#y"><a href="#x"><img src="c.png">')
+    (tmp_path / 'b.html').write_text('<a href="a.html#z"><a href="a.html?v=1"><a href="http://c">')
+    assert sorted(dead_links(tmp_path)) == [
+        ('a.html', 'b.html#y'),
+        ('a.html', 'c.png'),
+        ('b.html', 'a.html#z'),
+    ]
+
+
 def test_the_site_is_built_without_a_warning(tmp_path):
     script = [ROOT / 'tools/docs.sh', tmp_path / 'site']
     done = subprocess.run(
@@ -132,5 +177,8 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     listed = (tmp_path / 'site/llms.txt').read_text()
     for page in ROOT.glob('docs/*.md'):
         assert page.stem == 'index' or f'(_sources/{page.stem}.md.txt)' in listed
+    assert dead_links(tmp_path / 'site') == []
+    zoo = (tmp_path / 'site/zoo.html').read_text()
+    assert [path for path in ROOT.glob('configs/*.py') if f'>{path.stem}<' not in zoo] == []
     links = re.findall(r'\]\(([^)]*)\)', listed)
     assert [link for link in links if not (tmp_path / 'site' / link).is_file()] == []

@@ -61,8 +61,11 @@ def test_a_test_is_logged_where_its_training_was(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def work_dir_of(path, work_dir=None):
-        rest = {'trust': (), 'options': None, 'launcher': 'none'}
-        return config_of_checkpoint(str(path), work_dir=work_dir, **rest).work_dir
+        options = {'test_evaluator.ann_file': 'mine.json'}
+        rest = {'trust': (), 'options': options, 'launcher': 'none'}
+        cfg = config_of_checkpoint(str(path), work_dir=work_dir, **rest)
+        assert cfg.test_evaluator.ann_file == 'mine.json'
+        return cfg.work_dir
 
     for name in ('runs/mine', 'downloads'):
         (tmp_path / name).mkdir(parents=True)
