@@ -42,6 +42,7 @@ MEASURED = {
 SMALL = 'small model: 99.9 %'
 COMPARED = {
     'atss_tnt_s_coco',
+    'detr_tnt_s_coco',
     'faster_rcnn_pyramid_tnt_s_coco',
     'faster_rcnn_t2t_vit_14_coco',
     'faster_rcnn_tnt_s_coco',

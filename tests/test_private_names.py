@@ -20,6 +20,9 @@ PLACES = {
     '_are_functorch_transforms_active': 'torch._C',
     '_current_level': 'torch.autograd.forward_ad',
     '_backward_hooks': 'torch.nn.Module',
+    '_buffers': 'torch.nn.Module',
+    '_non_persistent_buffers_set': 'torch.nn.Module',
+    '_parameters': 'torch.nn.Module',
     '_backward_pre_hooks': 'torch.nn.Module',
     '_forward_hooks': 'torch.nn.Module',
     '_forward_pre_hooks': 'torch.nn.Module',
@@ -63,6 +66,7 @@ PLACES = {
     '_metainfo': 'mmengine.dataset.BaseDataset',
     '_vis_backends': 'mmengine.visualization.Visualizer',
     '_img_save_dir': 'mmengine.visualization.LocalVisBackend',
+    '_init_rule': 'mmengine.hooks.CheckpointHook',
     '_init_model': 'mmengine.infer.BaseInferencer',
     # the libraries
     '_after_iter': 'mmseg.engine.SegVisualizationHook',
@@ -81,7 +85,7 @@ def names_of_others():
     used, defined = set(), set()
     for path in [*ROOT.glob('tnt_backbone/**/*.py'), *ROOT.glob('tools/*.py')]:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 defined.add(node.name)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 is_annotated_only = node.id in ('_pcontext', '_visualizer')

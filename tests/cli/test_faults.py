@@ -76,6 +76,7 @@ CHECKPOINT = {
     'convert': ['convert', '{given}', 'out/s.pth'],
     'train --weights': ['train', 'tiny.py', '--work-dir', 'out', '--weights', '{given}'],
     'train --resume': ['train', 'tiny.py', '--work-dir', 'out', '--resume', '{given}'],
+    'app': ['app', '{given}'],
 }
 WRONG_SOURCES = ('none.jpg', 'folder', 'tiny.py', 'words.txt', 'empty.txt', 'none*.jpg')
 SOURCE = {
@@ -238,7 +239,7 @@ def test_a_place_below_a_file_is_named(run, tmp_path, coco_root, monkeypatch, na
 
 def test_every_command_has_its_faults():
     written = {command[0] for command in [*FILES.values(), *FOLDERS.values()]}
-    assert written | {'plan', 'flops', 'doctor'} == set(COMMANDS)  # these only print
+    assert written | {'plan', 'flops', 'doctor', 'app'} == set(COMMANDS)  # these only print
     assert {command[0] for _, command, _ in INPUTS} | {'doctor'} == set(COMMANDS)
 
 

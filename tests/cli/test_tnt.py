@@ -36,6 +36,7 @@ MISSING = {
     'flops': ['nowhere.py'],
     'plan': ['nowhere.py', '--gpus', '2', '--memory', '12G'],
     'doctor': ['nowhere.py'],
+    'app': ['nowhere.pth'],
     'configs': ['nowhere.py'],
 }
 

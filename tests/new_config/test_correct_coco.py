@@ -400,6 +400,6 @@ def test_a_copy_that_cannot_be_written_says_how_to_go_on(tmp_path, monkeypatch):
     def refuse(self, *args, **kwargs):
         raise PermissionError('read only')
 
-    monkeypatch.setattr(Path, 'write_text', refuse)
+    monkeypatch.setattr(Path, 'write_bytes', refuse)
     with pytest.raises(ValueError, match=r'all\.json.*read only.*--data.*--images'):
         correct_coco(path)
