@@ -84,6 +84,7 @@ def test_data_and_length_are_those_of_mmdetection(cfg):
     assert cfg.model.backbone.init_cfg.checkpoint == 'tnt://tnt_s'
 
 
+@pytest.mark.slow
 def test_it_takes_a_step_and_is_measured(cfg, devkit, tmp_path):
     torch.manual_seed(0)
     drop_pretrained(use(cfg, devkit))

@@ -334,41 +334,6 @@ def test_slurm_commands(tmp_path, script, tool, third, option):
     assert lines[-1] == 'port=29513'
 
 
-@cpu_only
-def test_two_processes_train_resume_and_test(tiny_config, tmp_path):
-    """The config warms up over 1000 iterations, has two workers a process, and validates."""
-    options = ('randomness.seed=0', 'train_dataloader.num_workers=1')
-    arguments = (tiny_config, 2, '--cfg-options', *options)
-    status, output = run('dist_train.sh', *arguments, cwd=tmp_path)
-    assert status == 0, output
-    assert output.count('Epoch(train) [1][2/2]') == 1  # one process logs; 4 images are 2 x 2
-    assert output.count('bbox_mAP_copypaste') == 1
-
-    status, output = run(
-        'dist_train.sh', *arguments, 'train_cfg.max_epochs=2', '--resume', cwd=tmp_path
-    )
-    assert status == 0, output
-    assert 'resumed epoch: 1, iter: 2' in output
-    assert 'Epoch(train) [2][2/2]' in output
-    assert 'Epoch(train) [1]' not in output
-
-    checkpoint = tmp_path / 'work_dirs/tiny/epoch_2.pth'
-    status, output = run(
-        'dist_test.sh', tiny_config, checkpoint, 2, '--work-dir', 'test', cwd=tmp_path
-    )
-    assert status == 0, output
-    assert 'Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ]' in output
-    (file,) = (tmp_path / 'test').glob('*/*.json')
-    both = json.loads(file.read_text())['coco/bbox_mAP']
-
-    status, output = run(
-        'dist_test.sh', tiny_config, checkpoint, 1, '--work-dir', 'one', cwd=tmp_path
-    )
-    assert status == 0, output
-    (file,) = (tmp_path / 'one').glob('*/*.json')
-    assert json.loads(file.read_text())['coco/bbox_mAP'] == both
-
-
 PROBE = """
 import hashlib, json, os, sys
 import torch
@@ -391,32 +356,59 @@ class Probe(Hook):
 
 
 @cpu_only
-def test_weights_are_read_by_the_first_process_and_handed_on(tiny_config, tmp_path):
-    """After the initialisation, mmengine sends all parameters of process 0 to the others."""
+def test_two_processes_train_resume_and_test(tiny_config, tmp_path):
+    """The config warms up over 1000 iterations, has a data worker a process, and validates.
+
+    The weights are read by process 0: after the initialisation, mmengine sends all parameters of
+    process 0 to the others.
+    """
     (tmp_path / 'probe.py').write_text(PROBE)
-    options = dict(Config.fromfile(tiny_config).model.backbone)
-    options.pop('type')
-    backbone = TNT(**options)
-    weights = {name: torch.rand_like(value) for name, value in backbone.state_dict().items()}
-    torch.save(weights, tmp_path / 'weights.pth')
     config = tmp_path / 'probed.py'
     config.write_text(
         f"_base_ = ['{tiny_config}']\n"
         "custom_imports = dict(imports=['probe'])\n"
         "custom_hooks = [dict(type='Probe')]\n"
-        'train_cfg = dict(max_epochs=1)\n'
     )
-    status, output = run(
-        'dist_train.sh', config, 2, '--weights', tmp_path / 'weights.pth', '--no-validate',
-        cwd=tmp_path, PYTHONPATH=str(tmp_path),
-    )  # fmt: skip
+    options = dict(Config.fromfile(tiny_config).model.backbone)
+    options.pop('type')
+    weights = TNT(**options).state_dict()
+    torch.save(weights, tmp_path / 'weights.pth')
+
+    arguments = (config, 2, '--weights', tmp_path / 'weights.pth', '--cfg-options')
+    arguments += ('randomness.seed=0', 'train_dataloader.num_workers=1')
+    place = {'cwd': tmp_path, 'PYTHONPATH': str(tmp_path)}
+    status, output = run('dist_train.sh', *arguments, **place)
     assert status == 0, output
     found = [json.loads((tmp_path / f'probe_{rank}.json').read_text()) for rank in (0, 1)]
-    expected = torch.cat([value.double().flatten() for value in weights.values()])
-    digest = hashlib.sha256(expected.numpy().tobytes()).hexdigest()
-    assert [weights for _, weights in found] == [digest, digest]
+    numbers = torch.cat([value.double().flatten() for value in weights.values()])
+    digest = hashlib.sha256(numbers.numpy().tobytes()).hexdigest()
+    assert [start for _, start in found] == [digest, digest]
     assert found[0][0] > 0
     assert found[1][0] == 0
+    assert output.count('Epoch(train) [1][2/2]') == 1  # one process logs; 4 images are 2 x 2
+    assert output.count('bbox_mAP_copypaste') == 1
+
+    status, output = run('dist_train.sh', *arguments, 'train_cfg.max_epochs=2', '--resume', **place)
+    assert status == 0, output
+    assert 'resumed epoch: 1, iter: 2' in output
+    assert 'Epoch(train) [2][2/2]' in output
+    assert 'Epoch(train) [1]' not in output
+
+    checkpoint = tmp_path / 'work_dirs/probed/epoch_2.pth'
+    status, output = run(
+        'dist_test.sh', tiny_config, checkpoint, 2, '--work-dir', 'test', cwd=tmp_path
+    )
+    assert status == 0, output
+    assert 'Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ]' in output
+    (file,) = (tmp_path / 'test').glob('*/*.json')
+    both = json.loads(file.read_text())['coco/bbox_mAP']
+
+    status, output = run(
+        'dist_test.sh', tiny_config, checkpoint, 1, '--work-dir', 'one', cwd=tmp_path
+    )
+    assert status == 0, output
+    (file,) = (tmp_path / 'one').glob('*/*.json')
+    assert json.loads(file.read_text())['coco/bbox_mAP'] == both
 
 
 @cpu_only
