@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..run.find_config import find_config
-from .common import EXPORTED, add_trust, errors_of_the_user, make_parser, require_checkpoint
+from .common import EXPORTED, add_model_options, errors_of_the_user, make_parser, require_checkpoint
 
 TOOL = 'tnt app'
 
@@ -45,9 +45,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
             metavar='N',
             help=f'{text}, at most (default: {default})',
         )
-    parser.add_argument('--config', help='config file instead of the one in the checkpoint')
-    add_trust(parser)
-    parser.add_argument('--device', help='such as cuda:1 or cpu (default: a GPU if there is one)')
+    add_model_options(parser)
     args = parser.parse_args(argv)
     for name, _, _ in limits:
         if not 0 < (given := getattr(args, f'max_{name}')) < 1e6:

@@ -80,6 +80,13 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that load a model: config, trusted types and device."""
+    parser.add_argument('--config', help='config file instead of the one in the checkpoint')
+    add_trust(parser)
+    parser.add_argument('--device', help='such as cuda:1 or cpu (default: a GPU if there is one)')
+
+
 def parse_cfg_options(pairs: list[str] | None) -> dict[str, Any] | None:
     """Return the overrides as a dict, read in the same way as mmengine's tools do."""
     if pairs is None:

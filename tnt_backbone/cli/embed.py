@@ -16,7 +16,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..predict.pictures import UnreadablePictureError, find_pictures
 from ..run.find_config import find_config
-from .common import add_trust, errors_of_the_user, make_folder, make_parser, require_trained
+from .common import add_model_options, errors_of_the_user, make_folder, make_parser, require_trained
 
 TOOL = 'tnt embed'
 
@@ -62,9 +62,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         help='processes that read pictures (default: 1 with a GPU, else 0)',
     )
-    parser.add_argument('--config', help='config file instead of the one in the checkpoint')
-    add_trust(parser)
-    parser.add_argument('--device', help='such as cuda:1 or cpu (default: a GPU if there is one)')
+    add_model_options(parser)
     parser.add_argument('--force', action='store_true', help='replace --out if it exists')
     args = parser.parse_args(argv)
     for name, least in (('batch', 1), ('workers', 0)):

@@ -16,7 +16,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..predict.pictures import UnreadablePictureError, find_pictures
 from ..run.find_config import find_config
-from .common import add_trust, errors_of_the_user, make_folder, make_parser, require_trained
+from .common import add_model_options, errors_of_the_user, make_folder, make_parser, require_trained
 
 TOOL = 'tnt look'
 
@@ -62,9 +62,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         'as gradcam (default: layercam)',
     )
     parser.add_argument('--no-heat', action='store_true', help='make no heat maps')
-    parser.add_argument('--config', help='config file instead of the one in the checkpoint')
-    add_trust(parser)
-    parser.add_argument('--device', help='such as cuda:1 or cpu (default: a GPU if there is one)')
+    add_model_options(parser)
     args = parser.parse_args(argv)
     if args.top < 1:
         parser.error(f'--top {args.top}: 1 is the least')

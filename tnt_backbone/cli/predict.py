@@ -21,7 +21,7 @@ from ..predict.pictures import UnreadablePictureError, find_pictures
 from ..run.find_config import find_config
 from .common import (
     EXPORTED,
-    add_trust,
+    add_model_options,
     errors_of_the_user,
     make_folder,
     make_parser,
@@ -44,9 +44,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, default=Path('predictions'), help='folder (default: predictions)'
     )
-    parser.add_argument('--config', help='config file instead of the one in the checkpoint')
-    add_trust(parser)
-    parser.add_argument('--device', help='such as cuda:1 or cpu (default: a GPU if there is one)')
+    add_model_options(parser)
     parser.add_argument('--batch', type=int, default=1, help='pictures per step (default: 1)')
     parser.add_argument(
         '--workers',
