@@ -24,6 +24,9 @@ settings.register_profile(
 )
 settings.load_profile('repeatable')
 
+# The workers of a loader that the garbage collector ends are waited for so many seconds, each.
+torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL = 0.1
+
 # Overrides of the config that users train, so that what is tested is the real one.
 TINY_CONFIG = """
 _base_ = ['{root}/configs/retinanet_tnt_s_coco.py']

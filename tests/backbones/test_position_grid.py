@@ -73,11 +73,23 @@ def test_a_table_of_another_grid_is_resized(tmp_path, family, way, file, own):
 
 
 @pytest.mark.parametrize('family', BACKBONES)
+def test_an_odd_number_of_patches(tmp_path, family):
+    """The class token's row is not counted into the grid."""
+    source, target = BACKBONES[family](80), BACKBONES[family](112)
+    by_torch(source, target, tmp_path)
+    name = source.POSITION_TABLE
+    expected = resize_position_table(getattr(source, name), source.grid, target.grid)
+    torch.testing.assert_close(getattr(target, name), expected)
+
+
+@pytest.mark.parametrize('family', BACKBONES)
 def test_a_table_of_the_same_grid_is_kept(tmp_path, family):
     source, target = BACKBONES[family](WIDE), BACKBONES[family](WIDE)
     by_torch(source, target, tmp_path)
     name = source.POSITION_TABLE
     assert torch.equal(getattr(target, name), getattr(source, name))
+    state = source.state_dict()
+    assert target.fit_position_tables(state, '', tuple(target.grid)) == {}
 
 
 def test_a_file_that_does_not_say_its_grid_is_reported(tmp_path, caplog):

@@ -24,6 +24,20 @@ def test_the_fine_levels_are_the_soft_splits_own_maps(backbone):
     ]
 
 
+def test_the_taps_of_an_odd_depth():
+    """The third level reads the block in the middle."""
+    assert (
+        T2TViT('7', img_size=64).plan.taps
+        == T2TViT('7', img_size=64, taps=('split1', 'split2', 3, 6)).plan.taps
+    )
+
+
+def test_the_first_block_can_be_the_last():
+    backbone = T2TViT('7', img_size=64, out_channels=None, taps=('split1', 'split2', 0, 0))
+    assert backbone.num_layers == 1
+    assert [level.shape[1] for level in backbone(torch.randn(1, 3, 64, 64))] == [64, 64, 256, 256]
+
+
 def test_blocks_can_feed_all_levels():
     backbone = T2TViT('7', img_size=64, out_channels=None, taps=(1, 3, 5, 6))
     assert backbone.out_channels == (256,) * 4

@@ -67,3 +67,18 @@ def test_masks_may_hold_infinity_but_not_nan():
     for broken in (small, torch.tensor([float('nan')])):
         with pytest.raises(InputError, match='f holds NaN in 1 of 1'):
             require_finite({'mask': broken}, 'f', infinite=True)
+
+
+@pytest.mark.parametrize(('times', 'is_refused'), [(10, False), (40, True)])
+def test_views_may_be_some_times_as_large_as_their_file(tmp_path, monkeypatch, times, is_refused):
+    """A view with a stride of 0 is stored once, and copied in full."""
+    monkeypatch.setattr(usable, 'ALWAYS_ALLOWED', 0)
+    path = tmp_path / 'w.pth'
+    torch.save({'weight': torch.ones(1, 50_000).expand(times, -1)}, path)
+    tensors = torch.load(path)
+    assert tensors['weight'].untyped_storage().nbytes() == 200_000
+    if is_refused:
+        with pytest.raises(InputError, match=r'w\.pth.*weight.*\(40, 50000\)'):
+            usable.require_moderate(tensors, str(path))
+    else:
+        usable.require_moderate(tensors, str(path))

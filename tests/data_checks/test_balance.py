@@ -1,5 +1,6 @@
 """Small objects and rare classes."""
 
+import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -16,8 +17,8 @@ def test_small_objects():
     assert find_small(np.zeros(0), 0) == []
     found = find_small(np.array([3.9, 15, 16, 20]), 7)
     assert kinds(found) == ['object smaller than a word', 'object smaller than a sentence']
-    assert '1 of 4' in found[0].text
-    assert '2 of 4' in found[1].text
+    assert '1 of 4 boxes (25 %)' in found[0].text
+    assert '2 of 4 boxes (50 %)' in found[1].text
     assert '7 pictures' in found[0].text
     assert find_small(np.array([3.0] + [99.0] * 50), 7) == []  # one in 51
 
@@ -45,3 +46,26 @@ def test_a_pipeline_that_fails_is_named(tiny_config):
     (found,) = find_in_training_samples(cfg, 2)
     assert found.kind == 'training pipeline that fails'
     assert found.is_error
+
+
+def test_pixels_of_label_maps_are_counted_in_their_classes(tmp_path):
+    """255 is ignored, and 7 is no class."""
+    for folder, suffix, pixels in (('images', 'jpg', 128), ('labels', 'png', 0)):
+        (tmp_path / folder).mkdir()
+        for i in range(2):
+            image = np.full((20, 30), pixels, np.uint8)
+            if folder == 'labels':
+                image[0, :10], image[1], image[2, :5] = 1, 255, 7
+            cv2.imwrite(str(tmp_path / folder / f'{i}.{suffix}'), image)
+    dataset = dict(
+        type='BaseSegDataset',
+        data_root=str(tmp_path),
+        data_prefix=dict(img_path='images', seg_map_path='labels'),
+        metainfo=dict(classes=('ground', 'cat')),
+        pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),
+                  dict(type='PackSegInputs')],
+    )  # fmt: skip
+    cfg = Config(dict(default_scope='mmseg', train_dataloader=dict(dataset=dataset)))
+    (found,) = find_in_training_samples(cfg, 5)
+    assert 'ground (1,110 pixels in 2 pictures)' in found.text
+    assert 'cat 20.' in found.text

@@ -341,3 +341,12 @@ def test_all_errors_are_told_at_once(coco_root):
     with pytest.raises(ValueError, match=r'\bperson\b.*metainfo') as error:
         check_coco(dataset(coco_root, metainfo=None))
     assert re.search(r'\b4 boxes\b.*\bcrowd', str(error.value))
+
+
+@pytest.mark.parametrize('number', [0, -3, 'a'])
+def test_ids_that_the_evaluation_takes_for_none(coco_root, number):
+    """Pycocotools counts a box with the id 0 as missed, whatever is predicted."""
+    edit(coco_root, lambda content: content['annotations'][2].update(id=number))
+    with pytest.raises(ValueError, match=rf'1 annotations have an id\b.*\(ids {number}\)'):
+        check_coco(dataset(coco_root, test_mode=True))
+    assert check_coco(dataset(coco_root)) == []

@@ -1,5 +1,7 @@
 """Masks that pycocotools would read wrongly, or end the process at."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -61,6 +63,32 @@ def test_what_is_accepted_is_a_mask_of_the_image(counts):
 )
 def test_other_masks_are_refused(segmentation):
     assert find_mask_fault(segmentation, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ('counts', 'words'),
+    [
+        ([1, 2], '3 pixels.* 16$'),
+        ('äö', 'character'),
+        ('PPPPPPPPPPPPPPPP', 'cut off'),
+        ('P' * 10 + '0', 'too large'),
+    ],
+)
+def test_the_reason_is_said(counts, words):
+    assert re.search(words, find_mask_fault({'size': [4, 4], 'counts': counts}, 4, 4))
+
+
+def test_the_longest_number_is_read_as_pycocotools_reads_it():
+    """16 in ten characters: nine say that another one follows."""
+    segmentation = {'size': [4, 4], 'counts': chr(48 + 32 + 16) + 'P' * 8 + '0'}
+    assert find_mask_fault(segmentation, 4, 4) is None
+    assert coco_mask.decode({**segmentation, 'counts': segmentation['counts'].encode()}).sum() == 0
+
+
+def test_the_distance_of_a_point_grows_with_the_image_only_in_proportion():
+    polygon = [[*SQUARE[:6], 1e6, 3.0]]
+    assert find_mask_fault(polygon, 300, 9_999)
+    assert find_mask_fault(polygon, 300, 10_001) is None
 
 
 def test_a_polygon_may_reach_over_the_edge():

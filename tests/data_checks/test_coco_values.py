@@ -53,6 +53,23 @@ def test_a_wrong_value_is_named(coco_root, section, key, value):
         read_coco(coco_root / 'train.json')
 
 
+def test_names_of_all_languages_are_read(coco_root):
+    name = 'Bär_熊_🐻.jpg'
+    (coco_root / 'images/0.jpg').rename(coco_root / 'images' / name)
+    set_value(coco_root, 'images', 'file_name', name)
+    assert check_coco(dataset(coco_root)) == []
+    assert read_coco(coco_root / 'train.json').images[0]['file_name'] == name
+
+
+def test_a_long_value_is_told_in_part(coco_root):
+    set_value(coco_root, 'annotations', 'area', list(range(1000)))
+    with pytest.raises(InputError) as refused:
+        read_coco(coco_root / 'train.json')
+    assert '[0, 1, 2, 3, ' in str(refused.value)
+    assert '...' in str(refused.value)
+    assert len(str(refused.value)) < 1000
+
+
 @pytest.mark.parametrize('section', ['images', 'annotations', 'categories'])
 @pytest.mark.parametrize('entry', [None, 5, 'id file_name width height', []])
 def test_an_entry_that_is_no_object_is_named(coco_root, section, entry):

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from mmdet.datasets import XMLDataset
 from PIL import Image
 
 from tnt_backbone.data_checks.files import (
@@ -10,6 +11,7 @@ from tnt_backbone.data_checks.files import (
     _look_at_header,
     _look_at_label,
     _look_at_mask,
+    _plan_voc,
     _read_xml,
 )
 
@@ -167,3 +169,23 @@ def test_what_is_read_of_pascal_voc(tmp_path, size, found):
     (tmp_path / 'a.xml').write_text(f'<annotation>{size}{thing}{thing}</annotation>')
     boxes = [(i, 'cat', [0, 2, 19, 37]) for i in range(2)]  # counted from 0
     assert _read_xml(tmp_path / 'a.xml') == (found, boxes)
+
+
+@pytest.mark.parametrize('test_mode', [False, True])
+@pytest.mark.parametrize('filter_cfg', [None, {'filter_empty_gt': True}])
+@pytest.mark.parametrize('category', ['cat', 'dog'])
+def test_voc_without_a_box_is_an_error_where_empty_pictures_are_dropped(
+    tmp_path, test_mode, filter_cfg, category
+):
+    (tmp_path / 'Annotations').mkdir()
+    box = '<xmin>1</xmin><ymin>3</ymin><xmax>20</xmax><ymax>40</ymax>'
+    thing = f'<object><name>{category}</name><bndbox>{box}</bndbox></object>'
+    (tmp_path / 'Annotations/a.xml').write_text(f'<annotation>{thing}</annotation>')
+    (tmp_path / 'train.txt').write_text('a\n')
+    dataset = XMLDataset(
+        ann_file='train.txt', data_root=str(tmp_path), data_prefix={'sub_data_root': ''},
+        metainfo={'classes': ('cat',)}, lazy_init=True, test_mode=test_mode, filter_cfg=filter_cfg,
+    )  # fmt: skip
+    found = kinds(_plan_voc(dataset).found)
+    expected = category == 'dog' and not test_mode and filter_cfg is not None
+    assert ('no box to train on' in found) == expected

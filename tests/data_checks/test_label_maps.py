@@ -182,11 +182,12 @@ def test_only_lossless_pictures_are_label_maps(root, beside):
     assert_red_is_one(trained_on(cfg))
 
 
-def test_the_exact_name_comes_before_longer_ones(root):
-    both(root)
-    for path in list((root / 'labels').rglob('*.png')):
+@pytest.mark.parametrize('suffix', ['.png', '.tif'])
+def test_the_exact_name_comes_before_longer_ones(root, suffix):
+    both(root, suffix=suffix)
+    for path in list((root / 'labels').rglob(f'*{suffix}')):
         Image.fromarray(np.zeros((40, 60), np.uint8)).save(path.with_name(f'{path.stem}_color.png'))
-    assert pair(root / 'images/train', root / 'labels/train').label_suffix == '.png'
+    assert pair(root / 'images/train', root / 'labels/train').label_suffix == suffix
 
 
 def test_splits_by_other_names(root):

@@ -6,7 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from tnt_backbone.data_checks.similar import find_pairs, find_similar, fingerprint, paths_in_two
+from tnt_backbone.data_checks.similar import (
+    BITS,
+    Fingerprint,
+    find_pairs,
+    find_similar,
+    fingerprint,
+    paths_in_two,
+)
 
 
 def scene(seed, size=(240, 320)):
@@ -88,3 +95,29 @@ def test_many_pictures_that_are_alike_take_no_time_without_end(tmp_path):
     (one,) = prints(write(tmp_path / 'a.jpg', scene(0)))
     many = [one._replace(path=str(i), digest=i.to_bytes(4, 'big')) for i in range(300)]
     assert len(find_pairs(many)) == 300 * 299 // 2
+
+
+def test_no_pair_within_the_distance_is_missed():
+    """Against the comparison of all with all, with bits that differ where it is hardest to find."""
+    random = np.random.default_rng(0)
+    hashes = [int(value) for value in random.integers(0, 2**63, 20)]
+    for value in hashes[:20]:
+        for count in (1, BITS, BITS + 1):
+            places = random.choice(64, count, replace=False)
+            hashes.append(value ^ sum(1 << int(place) for place in places))
+        spread = random.integers(0, 9, BITS) + 9 * random.permutation(BITS + 1)[:BITS]
+        hashes.append(value ^ sum(1 << int(place) for place in spread))
+    found = find_pairs(
+        [
+            Fingerprint(str(i), i.to_bytes(4, 'big'), value, bytes(256))
+            for i, value in enumerate(hashes)
+        ]
+    )
+    near = {
+        (i, j)
+        for j in range(len(hashes))
+        for i in range(j)
+        if (hashes[i] ^ hashes[j]).bit_count() <= BITS
+    }
+    assert len(near) >= 60
+    assert found == dict.fromkeys(near, False)

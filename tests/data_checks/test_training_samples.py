@@ -87,6 +87,24 @@ def test_masks_label_maps_and_labels():
     assert only(inputs=pixels, data_samples=truth).labels.tolist() == [2, 3]
 
 
+def test_a_box_that_is_turned_inside_out_has_no_side():
+    truth = DetDataSample()
+    truth.gt_instances = InstanceData(
+        bboxes=HorizontalBoxes([[3, 1, 1, 5], [0, 0, 4, 9]]), labels=torch.tensor([0, 1])
+    )
+    sample = only(inputs=torch.zeros(3, 9, 9, dtype=torch.uint8), data_samples=truth)
+    assert sample.sides.tolist() == [0, 6]
+
+
+@pytest.mark.parametrize('lazy_init', [False, True])
+def test_data_that_are_read_late_are_read(tiny_config, lazy_init):
+    cfg = Config.fromfile(tiny_config)
+    cfg.train_dataloader.dataset.lazy_init = lazy_init
+    dataset = build_training_data(cfg)
+    assert dataset._fully_initialized
+    assert len(dataset) == 4
+
+
 @pytest.mark.parametrize('inputs', [{'a': 1}, None, torch.zeros(3, 2, 4, 5)])
 def test_what_is_no_picture_is_refused(inputs):
     with pytest.raises(ValueError, match='inputs'):
@@ -95,10 +113,14 @@ def test_what_is_no_picture_is_refused(inputs):
 
 def test_sizes_are_counted_once_each():
     sides = np.array([0, 3.9, 4, 15.9, 16, 40, 1000])
-    rows = count_sizes(sides)
-    assert [number for _, number in rows] == [2, 2, 1, 1, 0, 1]
-    assert 'word' in rows[0][0]
-    assert 'sentence' in rows[1][0]
+    assert count_sizes(sides) == [
+        ('0 to 4 (smaller than a word)', 2),
+        ('4 to 16 (smaller than a sentence)', 2),
+        ('16 to 32', 1),
+        ('32 to 96', 1),
+        ('96 to 256', 0),
+        ('over 256', 1),
+    ]
 
 
 def test_data_without_labels_have_no_counts():

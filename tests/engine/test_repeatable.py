@@ -12,12 +12,6 @@ from tnt_backbone.engine.repeatable import make_repeatable, seed_all
 from tnt_backbone.errors import InputError
 
 
-@pytest.fixture(autouse=True)
-def _workers_end_soon(monkeypatch):
-    """They look every 5 s for their process, which waits for them."""
-    monkeypatch.setattr(torch.utils.data._utils, 'MP_STATUS_CHECK_INTERVAL', 0.1)
-
-
 def train(folder, *, end, resume=None, seed=3, **options):
     if resume:
         options |= {'load_from': str(resume), 'resume': True}

@@ -6,7 +6,6 @@ import signal
 import time
 
 import pytest
-import torch
 from torch import distributed
 
 from tests.engine.toy_run import Act, toy_runner
@@ -77,9 +76,8 @@ def test_the_other_processes_wait_for_the_one_that_saves(monkeypatch):
 
 
 @pytest.mark.parametrize('by_epoch', [True, False])
-def test_data_workers_live_on_when_their_whole_group_is_asked(tmp_path, monkeypatch, by_epoch):
+def test_data_workers_live_on_when_their_whole_group_is_asked(tmp_path, by_epoch):
     """As by torchrun, whose signal goes to the group of a process, and by slurm's SIGUSR1."""
-    monkeypatch.setattr(torch.utils.data._utils, 'MP_STATUS_CHECK_INTERVAL', 0.1)
 
     def ask_all(runner):
         for child in multiprocessing.active_children():

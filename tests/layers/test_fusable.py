@@ -184,6 +184,14 @@ def test_parameters_of_another_place_or_dtype_are_never_read():
     assert block(words).shape == words.shape
 
 
+def test_weights_of_another_dtype_are_fused_under_autocast():
+    block, plain, words = make('native')
+    with torch.autocast('cpu', torch.bfloat16), torch.no_grad():
+        assert is_fused(block, words.bfloat16())
+        found, expected = block(words.bfloat16()), plain(words.bfloat16())
+    torch.testing.assert_close(found.float(), expected.float(), rtol=0.05, atol=0.05)
+
+
 @pytest.mark.parametrize('hooked_first', [True, False])
 def test_checkpoint_decides_once(hooked_first):
     block, plain, words = make('native')

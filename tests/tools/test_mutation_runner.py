@@ -26,8 +26,8 @@ def test_negative():
     with pytest.raises(ValueError):
         half(-1)
 
-def test_nothing():
-    pass
+def test_import():
+    import tnt_backbone.late
 """
 
 
@@ -37,6 +37,7 @@ def ask(tmp_path):
     (tmp_path / 'tnt_backbone').mkdir()
     (tmp_path / 'tests').mkdir()
     (tmp_path / 'tnt_backbone/numbers.py').write_text(PACKAGE)
+    (tmp_path / 'tnt_backbone/late.py').write_text('TWO = 2\n')
     (tmp_path / 'tests/test_numbers.py').write_text(TESTS)
     process = subprocess.Popen(
         [sys.executable, '-P', str(RUNNER), str(tmp_path)],
@@ -69,11 +70,12 @@ def ask(tmp_path):
 def test_lines_and_outcomes(ask):
     outcome, _, answer = ask()
     assert outcome == 'survived'
-    lines = {
-        name.rpartition('::')[2]: test['lines'].get('tnt_backbone/numbers.py')
-        for name, test in answer['tests'].items()
+    lines = {name.rpartition('::')[2]: test['lines'] for name, test in answer['tests'].items()}
+    assert lines == {
+        'test_four': {'tnt_backbone/numbers.py': [2, 4]},
+        'test_negative': {'tnt_backbone/numbers.py': [2, 3]},
+        'test_import': {},  # what runs at the first import belongs to no test
     }
-    assert lines == {'test_four': [2, 4], 'test_negative': [2, 3], 'test_nothing': None}
     assert all(0 <= test['seconds'] < 60 for test in answer['tests'].values())
 
     known = list(lines)

@@ -11,6 +11,7 @@ each test its seconds and the lines of the package that it executes.
 
 import gc
 import importlib
+import inspect
 import json
 import os
 import signal
@@ -69,6 +70,8 @@ class Watch:
         file = frame.f_code.co_filename
         if not file.startswith(self.package):
             return None
+        if not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+            return None  # a module or a class: it runs at the first import, for all tests
         lines = self.lines[str(Path(file).relative_to(Path(self.package).parent))]
 
         def step(frame: FrameType, event: str, argument: Any) -> Any:
