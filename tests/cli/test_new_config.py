@@ -324,6 +324,8 @@ def test_label_maps(make, run, masks, tmp_path, capsys):
         'val_dataloader.dataset.pipeline.1.scale=(64,64)',
         'val_dataloader.dataset.indices=2',
         'model.data_preprocessor.size=(64,64)',
+        'model.decode_head.channels=16',
+        'model.auxiliary_head.channels=16',
     )
     assert (tmp_path / 'run' / 'iter_1.pth').is_file()
     assert list((tmp_path / 'run').glob('best_mIoU_*.pth'))

@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import LoggerHook
+from mmengine.registry import MODELS, DefaultScope
 
 from tnt_backbone.checkpoints.read import read_tensors
 
@@ -54,6 +56,16 @@ def fails(run, capsys):
         return capsys.readouterr().err
 
     return run_tool
+
+
+@pytest.fixture
+def untrained(tiny_config, tmp_path):
+    """Weights of the tiny detector before any training."""
+    cfg = Config.fromfile(tiny_config)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(cfg.model)
+    torch.save({'state_dict': model.state_dict()}, tmp_path / 'untrained.pth')
+    return tmp_path / 'untrained.pth'
 
 
 def scalars(work_dir):
@@ -192,17 +204,17 @@ def test_options_reach_the_run(run, tiny_config):
     assert row['lr'] == pytest.approx(1e-4 * 2 / 16)
 
 
-def test_weights_of_a_file_are_loaded_into_the_backbone(run, fails, tiny_config, tmp_path):
-    run('train.py', tiny_config)
-    run('train.py', tiny_config, '--work-dir', 'second', '--weights', 'work_dirs/tiny/epoch_1.pth')
-    loaded = r'\d+ \w+ \d+ tensors\b.*work_dirs/tiny/epoch_1\.pth'
-    assert re.search(loaded, log_text('second'))
+def test_weights_of_a_file_are_loaded_into_the_backbone(
+    run, fails, tiny_config, tmp_path, untrained
+):
+    run('train.py', tiny_config, '--work-dir', 'second', '--weights', untrained)
+    assert re.search(rf'\d+ \w+ \d+ tensors\b.*{re.escape(str(untrained))}', log_text('second'))
     message = fails('train.py', tiny_config, '--weights', tmp_path / 'gone.pth')
     assert 'gone.pth' in message
     assert '--from-scratch' in message
-    load_from = ('--cfg-options', 'load_from=work_dirs/tiny/epoch_1.pth')
+    load_from = ('--cfg-options', f'load_from={untrained}')
     run('train.py', tiny_config, '--work-dir', 'third', *load_from)
-    assert 'Load checkpoint from work_dirs/tiny/epoch_1.pth' in log_text('third')
+    assert f'Load checkpoint from {untrained}' in log_text('third')
     run('train.py', tiny_config, '--work-dir', 'fourth', '--from-scratch', *load_from)
     assert 'Load checkpoint from' not in log_text('fourth')
     message = fails('train.py', tiny_config, '--weights', 'a.pth', '--from-scratch')
@@ -222,19 +234,15 @@ def test_dropped_annotations_and_damaged_images_are_in_the_log(run, tiny_config,
     assert str(bad) in log_text('work_dirs/tiny')
 
 
-def test_testing_measures_draws_and_keeps_predictions(run, tiny_config):
-    run('train.py', tiny_config)
-    checkpoint = 'work_dirs/tiny/epoch_1.pth'
-    run(
-        'test.py', tiny_config, checkpoint, '--work-dir', 'a', '--out', 'a.pkl', '--show-dir', 'vis'
-    )
+def test_testing_measures_draws_and_keeps_predictions(run, tiny_config, untrained):
+    run('test.py', tiny_config, untrained, '--work-dir', 'a', '--out', 'a.pkl', '--show-dir', 'vis')
     assert 0 <= metrics('a')['coco/bbox_mAP'] <= 1
     pictures = sorted(Path('a').glob('*/vis/*.jpg'))
     assert [picture.name for picture in pictures] == ['0.jpg', '1.jpg', '2.jpg', '3.jpg']
     plain = pickle.loads(Path('a.pkl').read_bytes())
     assert [Path(result['img_path']).name for result in plain] == [p.name for p in pictures]
 
-    run('test.py', tiny_config, checkpoint, '--tta', '--out', 'b.pkl')
+    run('test.py', tiny_config, untrained, '--tta', '--out', 'b.pkl')
     merged = pickle.loads(Path('b.pkl').read_bytes())
     assert len(merged) == len(plain)
     scores = [result['pred_instances']['scores'] for result in (plain[0], merged[0])]
