@@ -35,7 +35,10 @@ def test_the_taps_of_an_odd_depth():
 def test_the_first_block_can_be_the_last():
     backbone = T2TViT('7', img_size=64, out_channels=None, taps=('split1', 'split2', 0, 0))
     assert backbone.num_layers == 1
-    assert [level.shape[1] for level in backbone(torch.randn(1, 3, 64, 64))] == [64, 64, 256, 256]
+    levels = backbone(torch.randn(1, 3, 64, 64))
+    assert [level.shape[1] for level in levels] == [64, 64, 256, 256]
+    sum(level.sum() for level in levels).backward()
+    assert all(p.grad is not None for p in backbone.parameters())
 
 
 def test_blocks_can_feed_all_levels():

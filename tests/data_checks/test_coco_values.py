@@ -59,6 +59,11 @@ def test_names_of_all_languages_are_read(coco_root):
     set_value(coco_root, 'images', 'file_name', name)
     assert check_coco(dataset(coco_root)) == []
     assert read_coco(coco_root / 'train.json').images[0]['file_name'] == name
+    set_value(coco_root, 'categories', 'name', '熊')
+    assert read_coco(coco_root / 'train.json').names == ['熊', 'disc']
+    set_value(coco_root, 'categories', 'name', '\ud800')
+    with pytest.raises(InputError, match='name'):
+        read_coco(coco_root / 'train.json')
 
 
 def test_a_long_value_is_told_in_part(coco_root):

@@ -182,11 +182,12 @@ def test_only_lossless_pictures_are_label_maps(root, beside):
     assert_red_is_one(trained_on(cfg))
 
 
+@pytest.mark.parametrize('longer', ['_color.png', '-color.png'])
 @pytest.mark.parametrize('suffix', ['.png', '.tif'])
-def test_the_exact_name_comes_before_longer_ones(root, suffix):
+def test_the_exact_name_comes_before_longer_ones(root, suffix, longer):
     both(root, suffix=suffix)
     for path in list((root / 'labels').rglob(f'*{suffix}')):
-        Image.fromarray(np.zeros((40, 60), np.uint8)).save(path.with_name(f'{path.stem}_color.png'))
+        Image.fromarray(np.zeros((40, 60), np.uint8)).save(path.with_name(path.stem + longer))
     assert pair(root / 'images/train', root / 'labels/train').label_suffix == suffix
 
 
@@ -240,6 +241,24 @@ def test_check_data_and_the_look_before_training_say_the_same(root, capsys):
     (dataset,) = build_leaf_datasets(cfg, ['train'])['train']
     with pytest.raises(ValueError, match='cat'):
         check_label_maps(dataset, is_training=True)
+
+
+@pytest.mark.parametrize(
+    ('changed', 'is_read'),
+    [({}, True), ({'backend_args': {'backend': 'local'}}, False), ({'label_map': {0: 1}}, False)],
+)
+def test_label_maps_that_others_read_or_map_are_left_to_them(root, changed, is_read):
+    both(root)
+    cfg, _ = make(root)
+    (dataset,) = build_leaf_datasets(cfg, ['train'])['train']
+    vars(dataset).update(changed)
+    for path in (root / 'labels/train').iterdir():
+        Image.fromarray(np.full((40, 60), 9, np.uint8)).save(path)
+    if is_read:
+        with pytest.raises(ValueError, match=r'\b9\b'):
+            check_label_maps(dataset, is_training=True)
+    else:
+        assert check_label_maps(dataset, is_training=True) == []
 
 
 def test_findings_name_place_count_and_remedy():
