@@ -408,6 +408,7 @@ BAD_ARGUMENTS = [
     ('out_channels', (64, 128), r'out_channels=\(64, 128\) .*\b2\b.*\b4\b'),
     ('out_channels', 64, 'out_channels=64 '),
     ('out_strides', (4, 8, 16, 0), r'out_strides=\(4, 8, 16, 0\) '),
+    ('frozen_stages', -2, r'frozen_stages=-2 .*-1 .*\d+'),
     ('frozen_stages', 99, r'frozen_stages=99 .*-1 .*\d+'),
     ('frozen_stages', None, r'frozen_stages=None .*-1 .*\d+'),
     ('drop_path_rate', 1.0, r'drop_path_rate=1\.0 .*\[0, 1\)'),

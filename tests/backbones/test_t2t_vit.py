@@ -24,6 +24,15 @@ def test_the_fine_levels_are_the_soft_splits_own_maps(backbone):
     ]
 
 
+def test_the_fine_levels_are_not_resampled(backbone):
+    found = []
+    for level in list(backbone.pyramid.levels.values())[:2]:
+        level.resample.register_forward_hook(lambda module, args, out: found.append(out))
+    for level, split in zip(backbone(torch.randn(1, 3, 64, 96)), found, strict=False):
+        assert torch.equal(level, split)
+    assert len(found) == 2
+
+
 def test_the_taps_of_an_odd_depth():
     """The third level reads the block in the middle."""
     assert (
