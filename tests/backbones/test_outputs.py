@@ -38,6 +38,8 @@ def test_levels_and_the_stages_that_they_need(out_type, out_indices, levels, use
         ((True,), r'^out_indices=\(True,\) '),
         ((3, -1), r'^out_indices=\(3, -1\) .*twice'),
         ((1, 1), r'^out_indices=\(1, 1\) .*twice'),
+        ({1: 2}, r'^out_indices=\{1: 2\} .*dict'),
+        ({3, 1}, r'^out_indices=\{1, 3\} .*set'),
     ],
 )
 def test_bad_levels_are_refused(out_indices, message):

@@ -7,6 +7,7 @@ import pytest
 import timm
 import torch
 from timm.optim import param_groups_layer_decay
+from torchvision.models.feature_extraction import create_feature_extractor
 
 import tnt_backbone.doors.timm  # noqa: F401 (registers)
 from tnt_backbone import TNT
@@ -32,6 +33,35 @@ def test_features_only(name):
     assert [tuple(level.shape[2:]) for level in maps] == [(8, 12), (2, 3)]
     for expected, level in zip(model.backbone(torch.zeros(1, 3, 64, 96)), maps, strict=True):
         assert expected.shape == level.shape
+
+
+@pytest.mark.parametrize('name', SMALLEST.values())
+def test_output_stride_caps_the_strides(name):
+    """What DeepLabV3 and PAN of segmentation-models-pytorch ask for."""
+    model = timm.create_model(
+        f'tnt_backbone_{name}', features_only=True, output_stride=8, out_indices=(0, 3)
+    )
+    assert model.feature_info.reduction() == [4, 8]
+    assert [tuple(level.shape[2:]) for level in model(torch.randn(1, 3, 64, 96))] == [
+        (16, 24),
+        (8, 12),
+    ]
+    for arguments in ({}, {'features_only': True, 'feature_cls': 'getter'}):
+        with pytest.raises(ValueError, match='output_stride'):
+            timm.create_model(f'tnt_backbone_{name}', output_stride=8, **arguments)
+
+
+def test_torch_fx_takes_the_backbone_whole():
+    """As timm's own tests trace models: its leaf modules are left out of the graph."""
+    model = timm.create_model('tnt_backbone_tnt_ti', num_classes=3).eval()
+    leaves = {'leaf_modules': timm.models.get_notrace_modules()}
+    traced = create_feature_extractor(model, ['backbone', 'head'], tracer_kwargs=leaves)
+    images = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(traced(images)['head'], model(images))
+        torch.testing.assert_close(traced(images)['backbone'], model.backbone(images))
+    with pytest.raises(TypeError, match='leaf_modules'):
+        torch.fx.symbolic_trace(model)
 
 
 @pytest.fixture

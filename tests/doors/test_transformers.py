@@ -33,7 +33,63 @@ def test_saved_and_loaded_maps_are_equal(tmp_path, family):
     for first, second, third in zip(maps, again, expected, strict=True):
         torch.testing.assert_close(first, second, rtol=0, atol=0)
         torch.testing.assert_close(first, third, rtol=0, atol=0)
-    assert AutoConfig.from_pretrained(tmp_path).out_features == ['level2', 'level4']
+    assert AutoConfig.from_pretrained(tmp_path).out_features == ['stage2', 'stage4']
+
+
+@pytest.mark.parametrize('family', BACKBONES)
+def test_what_transformers_tests_ask_of_every_backbone(family):
+    """Its ``tests/test_backbone_common.py``, by value."""
+    arch = SMALLEST[family.__name__]
+    config = TokenBackboneConfig(family.__name__, arch, {'img_size': 64})
+    assert (config.out_features, config.out_indices) == (['stage4'], [4])
+    config.out_features = ['stage1', 'stage4']
+    torch.manual_seed(0)
+    model = TokenBackboneModel(config).eval()
+    assert model.num_features == [0, 256, 512, 1024, 2048]
+    assert model.channels == [256, 2048]
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        output = model(images)
+        assert output.hidden_states is None
+        both = model(images, output_hidden_states=True)
+        maps, hidden = model(images, output_hidden_states=True, return_dict=False)
+        tokens = family(arch, img_size=64, out_type='raw').eval()
+        tokens.load_state_dict(model.backbone.state_dict(), strict=False)
+        tokens.norm = None  # theirs are those behind the blocks
+        torch.testing.assert_close(hidden[-1], tokens(images)[0])
+    assert len(hidden) == len(list(model.backbone._stages())) == len(both.hidden_states)
+    for first, second in zip(maps, output.feature_maps, strict=True):
+        torch.testing.assert_close(first, second, rtol=0, atol=0)
+    with pytest.raises(ValueError, match='output_attentions'):
+        model(images, output_attentions=True)
+
+
+def test_activation_checkpointing_is_with_cp():
+    config = TokenBackboneConfig('TNT', 'ti', {'img_size': 32})
+    model = TokenBackboneModel(config).train()
+    gradients = []
+    for enable in (False, True):
+        if enable:
+            model.activation_checkpointing_enable()
+        assert model.backbone.with_cp == enable == model.is_activation_checkpointing
+        model.zero_grad()
+        model(torch.ones(1, 3, 32, 32)).feature_maps[0].square().sum().backward()
+        gradients.append(model.get_input_embeddings().proj.weight.grad.clone())
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'named'),
+    [
+        ({'img_size': 64}, 'img_size=64'),  # transformers would keep it and nobody would read it
+        ({'options': {'out_type': 'raw'}}, 'out_type'),
+        ({'options': {'out_indices': (1,)}}, 'out_indices'),
+        ({'options': {'nonsense': 1}}, 'nonsense'),
+    ],
+)
+def test_options_that_would_have_no_effect_are_refused(arguments, named):
+    with pytest.raises(ValueError, match=named):
+        TokenBackboneConfig('TNT', 'ti', **arguments)
 
 
 def test_bad_configs_are_named():

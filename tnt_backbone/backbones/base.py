@@ -46,6 +46,7 @@ class TokenBackbone(nn.Module):
         num_layers: Number of blocks that were built. Blocks after the last tap are left out.
         plan: Which stages feed which outputs. A stage is what ``frozen_stages`` counts: a block,
             in PyramidTNT a stage of blocks.
+        level_channels: Channels of each level, also of those that are not returned.
         out_channels: Channels of each returned map or vector.
         out_strides: Stride of each returned map in pixels.
     """
@@ -133,6 +134,7 @@ class TokenBackbone(nn.Module):
         elif plan.is_whole:
             # Of the last stage only, as in mmpretrain's ViT.
             self.norm = nn.LayerNorm(self.embed_dims)
+        self.level_channels = tuple(in_channels)
         self.out_channels = tuple(in_channels[i] for i in plan.out_indices)
         self.out_strides = tuple(in_strides[i] for i in plan.out_indices)
         self._is_unset = any(tensor.is_meta for tensor in self.parameters())

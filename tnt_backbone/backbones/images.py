@@ -15,6 +15,12 @@ def require_dense_tensor(image: Any) -> None:
         TypeError: If it is no tensor.
         ValueError: If it is sparse.
     """
+    if isinstance(image, torch.fx.Proxy):
+        raise InputTypeError(
+            'The image is a Proxy: torch.fx cannot trace a backbone, because forward depends on '
+            'the size of the image. Make it a leaf of the tracer '
+            '(torchvision: tracer_kwargs=dict(leaf_modules=[type(backbone)])), or use torch.export'
+        )
     if not isinstance(image, Tensor):
         raise InputTypeError(
             f'The image is {type(image).__name__}, but it must be a tensor (B, C, H, W) of '

@@ -1,6 +1,6 @@
 """The plan of a backbone's outputs, and the tokens that it keeps for them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -84,6 +84,11 @@ def plan_outputs(
     levels = len(taps)
     if out_indices is None:
         out_indices = range(levels) if out_type == 'pyramid' else (levels - 1,)
+    elif isinstance(out_indices, Mapping | Set):  # a set has no order, and values would be lost
+        raise InputError(
+            f'out_indices={out_indices!r} must be a whole number or a list, not a '
+            f'{type(out_indices).__name__}. Use a list such as out_indices=[0, 1]'
+        )
     elif not isinstance(out_indices, Iterable):
         out_indices = (out_indices,)
     given = tuple(out_indices)

@@ -12,11 +12,13 @@ from timm.models import (
     FeatureInfo,
     generate_default_cfgs,
     register_model,
+    register_notrace_module,
     resolve_pretrained_cfg,
 )
 from torch import Tensor, nn
 
 from ..backbones import TNT, PyramidTNT, T2TViT
+from ..backbones.arguments import check_sizes
 from ..backbones.outputs import to_map
 from ..checkpoints import load_pretrained, resolve_checkpoint
 from ..checkpoints.convert import to_ours
@@ -25,6 +27,7 @@ from ..checkpoints.read import read_tensors
 from ..errors import InputError
 from ..layers.conv_stem import SENTENCE_STRIDE
 from ..layers.tiles import count_tiles
+from .stages import record_stages
 
 PREFIX = 'tnt_backbone_'  # timm has models of its own that are called tnt_s_...
 CROP_PCT = 0.9  # of all authors: 248 of 224 pixels, 284 of 256
@@ -219,19 +222,8 @@ class Classifier(_Model):
             raise InputError(
                 f'indices={indices!r} must be numbers from 0 to {len(stages) - 1}'
             ) from None
-        found: dict[int, Tensor] = {}
-
-        def keep(i: int) -> Any:
-            return lambda module, args, output: found.__setitem__(
-                i, output if isinstance(output, Tensor) else output[1]
-            )
-
-        handles = [stages[i].register_forward_hook(keep(i)) for i in taken]
-        try:
+        with record_stages(stages, taken) as found:
             tokens = self.forward_features(x)
-        finally:
-            for handle in handles:
-                handle.remove()
         outputs: list[Any] = []
         for i in taken:
             kept = found[i]
@@ -306,6 +298,7 @@ def _build(
     in_chans: int = 3,
     global_pool: str | None = None,
     out_indices: int | Sequence[int] | None = None,
+    output_stride: int | None = None,
     cache_dir: str | None = None,
     scriptable: bool | None = None,
     **options: Any,
@@ -334,6 +327,15 @@ def _build(
             f"feature_cls={feature_cls!r} is unknown. Pass 'getter' for the tokens of blocks, or "
             'leave it out for the pyramid'
         )
+    if output_stride is not None:
+        if not features_only or feature_cls is not None or 'out_strides' in options:
+            raise InputError(
+                f'output_stride={output_stride!r} is the coarsest stride of the maps of '
+                'features_only=True. Leave out feature_cls and out_strides, or output_stride'
+            )
+        check_sizes(output_stride=output_stride)
+        strides = known['out_strides'].default
+        options['out_strides'] = tuple(min(stride, output_stride) for stride in strides)
     model: Features | Classifier
     if features_only and feature_cls is None:
         model = Features(family(arch, out_indices=out_indices, **options), described)
@@ -375,5 +377,7 @@ default_cfgs = generate_default_cfgs(
     }
 )
 for _family, _row in FAMILIES.items():
+    # torch.fx cannot follow a forward that depends on the size of the image
+    register_notrace_module(_family)
     for _arch in _family.VARIANTS:
         _register(_family, _arch, f'{_row.prefix}_{_arch}')

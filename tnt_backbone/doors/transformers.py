@@ -6,6 +6,7 @@ take a backbone's config can use ours. ``TokenBackboneModel.save_pretrained`` an
 5.24 is not for local folders: it asks the Hub first.
 """
 
+import inspect
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,9 +16,12 @@ from transformers.modeling_outputs import BackboneOutput
 
 from ..backbones import BACKBONES
 from ..errors import InputError
+from .stages import record_stages
 
 FAMILIES = {family.__name__: family for family in BACKBONES}
-STAGES = ('stem', 'level1', 'level2', 'level3', 'level4')  # the first is never returned
+STAGES = ('stem', 'stage1', 'stage2', 'stage3', 'stage4')  # the first is never returned
+# What the door itself sets: the outputs, and where weights come from
+NO_OPTIONS = ('self', 'arch', 'out_type', 'out_indices', 'pretrained', 'init_cfg')
 
 
 class TokenBackboneConfig(BackboneConfigMixin, PreTrainedConfig):
@@ -28,8 +32,11 @@ class TokenBackboneConfig(BackboneConfigMixin, PreTrainedConfig):
         arch: Name of a variant.
         options: Other arguments of the backbone, such as ``img_size``.
         out_indices: Levels of the pyramid, from 1 (stride 4) to 4 (stride 32); transformers counts
-            the stem as 0.
-        out_features: The same by name: ``'level1'`` to ``'level4'``.
+            the stem as 0. Default: the last, as in all of transformers' backbones.
+        out_features: The same by name: ``'stage1'`` to ``'stage4'``.
+
+    Raises:
+        ValueError: If the family is unknown, or has no such option.
     """
 
     model_type = 'tnt_backbone'
@@ -43,15 +50,26 @@ class TokenBackboneConfig(BackboneConfigMixin, PreTrainedConfig):
         out_features: list[str] | None = None,
         **others: Any,
     ) -> None:
-        super().__init__(**others)
         if family not in FAMILIES:
             raise InputError(f'family={family!r} must be one of {", ".join(FAMILIES)}')
+        allowed = [
+            name
+            for name in inspect.signature(FAMILIES[family]).parameters
+            if name not in NO_OPTIONS
+        ]
+        if unknown := sorted(set(options or {}) - set(allowed)):
+            raise InputError(
+                f'options has {", ".join(unknown)}: allowed are {", ".join(allowed)}. '
+                'out_indices and out_features are arguments of the config itself'
+            )
+        if astray := sorted(set(others) & set(allowed)):
+            given = ', '.join(f'{name}={others[name]!r}' for name in astray)
+            raise InputError(f'{given} would have no effect here. Pass options=dict({given})')
+        super().__init__(**others)
         self.family = family
         self.arch = arch
         self.options = dict(options or {})
         self.stage_names = list(STAGES)
-        if out_indices is None and out_features is None:
-            out_features = list(STAGES[1:])
         self.set_output_features_output_indices(out_features=out_features, out_indices=out_indices)
 
 
@@ -66,6 +84,10 @@ class TokenBackboneModel(BackboneMixin, PreTrainedModel):
     base_model_prefix = 'backbone'
     main_input_name = 'pixel_values'
     has_attentions = False
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True  # what the backbones use, and all that they have
+    # what device_map must keep on one device
+    _no_split_modules = ('TNTBlock', 'PyramidTNTStage', 'TransformerBlock', 'TokensToToken')
 
     def __init__(self, config: TokenBackboneConfig) -> None:
         super().__init__(config)
@@ -74,8 +96,7 @@ class TokenBackboneModel(BackboneMixin, PreTrainedModel):
             raise InputError('the stem is not a map: out_indices are 1 to 4')
         family = FAMILIES[config.family]
         self.backbone = family(config.arch, out_indices=tuple(levels), **config.options)
-        widths = dict(zip(levels, self.backbone.out_channels, strict=True))
-        self.num_features = [widths.get(i - 1, 0) for i in range(len(STAGES))]
+        self.num_features = [0, *self.backbone.level_channels]  # none of the stem
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -88,9 +109,56 @@ class TokenBackboneModel(BackboneMixin, PreTrainedModel):
             reset()
         self.backbone._init_module(module)
 
-    def forward(self, pixel_values: Tensor, **_: Any) -> BackboneOutput:
-        """Map images ``(B, C, H, W)`` to feature maps, the finest first."""
-        return BackboneOutput(feature_maps=tuple(self.backbone(pixel_values)))
+    @property
+    def gradient_checkpointing(self) -> bool:
+        """Whether the backward pass computes each block again: the backbone's ``with_cp``."""
+        return self.backbone.with_cp
+
+    @gradient_checkpointing.setter
+    def gradient_checkpointing(self, enable: bool) -> None:
+        self.backbone.with_cp = enable
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the first module that the image passes."""
+        return next(part for part in self.backbone._embedding() if isinstance(part, nn.Module))
+
+    def forward(
+        self,
+        pixel_values: Tensor,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
+        **_: Any,
+    ) -> BackboneOutput | tuple[Any, ...]:
+        """Map images ``(B, C, H, W)`` to feature maps, the finest first.
+
+        Args:
+            pixel_values: The images, normalised.
+            output_hidden_states: Also return the tokens ``(B, P+N, C)`` behind each block
+                (PyramidTNT: stage) that was built.
+            output_attentions: Must not be true: attention is never held as a matrix.
+            return_dict: ``False`` returns a tuple.
+
+        Raises:
+            ValueError: If attentions are asked for.
+        """
+
+        def asked(value: bool | None, name: str, default: bool) -> bool:
+            return getattr(self.config, name, default) if value is None else value
+
+        if output_attentions:
+            raise InputError(
+                f'output_attentions={output_attentions!r}: attention is never held as a matrix. '
+                'Leave it out. "tnt look" shows the attention of a model of this project'
+            )
+        stages = list(self.backbone._stages())
+        with_hidden = asked(output_hidden_states, 'output_hidden_states', False)
+        with record_stages(stages, range(len(stages)) if with_hidden else ()) as found:
+            maps = tuple(self.backbone(pixel_values))
+        output = BackboneOutput(
+            feature_maps=maps, hidden_states=tuple(found.values()) if with_hidden else None
+        )
+        return output if asked(return_dict, 'return_dict', True) else output.to_tuple()
 
 
 AutoConfig.register(TokenBackboneConfig.model_type, TokenBackboneConfig)

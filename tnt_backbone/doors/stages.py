@@ -1,0 +1,31 @@
+"""The tokens behind inner stages, read while a backbone runs."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+
+@contextmanager
+def record_stages(stages: list[nn.Module], numbers: Iterable[int]) -> Iterator[dict[int, Tensor]]:
+    """Fill a dict with the sentences ``(B, P+N, C)`` behind stages, while the context is open.
+
+    Args:
+        stages: Those of a backbone: blocks, in PyramidTNT stages of blocks.
+        numbers: Which of them, counted from 0.
+    """
+    found: dict[int, Tensor] = {}
+
+    def keep(number: int) -> Any:
+        def note(module: nn.Module, args: Any, output: Any) -> None:
+            found[number] = output if isinstance(output, Tensor) else output[1]
+
+        return note
+
+    handles = [stages[number].register_forward_hook(keep(number)) for number in numbers]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
