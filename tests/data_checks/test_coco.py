@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from mmdet.datasets import CocoDataset
 from mmengine.registry import init_default_scope
+from PIL import Image
 from pycocotools import mask as coco_mask
 
 from tnt_backbone.data_checks.coco import _looks_like_corners, check_coco
@@ -322,6 +323,7 @@ def test_images_under_the_least_size_are_counted_as_mmdet_leaves_them_out(coco_r
     def change(content):
         for image, sides in zip(content['images'], ((64, 31), (31, 64), (32, 32)), strict=False):
             image.update(width=sides[0], height=sides[1])
+            Image.new('RGB', sides).save(coco_root / 'images' / image['file_name'])
         for box in content['annotations']:
             box.update(bbox=[1, 1, 5, 5], area=25)
 
@@ -350,3 +352,39 @@ def test_ids_that_the_evaluation_takes_for_none(coco_root, number):
     with pytest.raises(ValueError, match=rf'1 annotations have an id\b.*\(ids {number}\)'):
         check_coco(dataset(coco_root, test_mode=True))
     assert check_coco(dataset(coco_root)) == []
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16', 'utf-16-le'])
+def test_an_encoding_that_mmdetection_fails_at_is_an_error(coco_root, encoding):
+    path = coco_root / 'train.json'
+    path.write_text(path.read_text(), encoding=encoding)
+    with pytest.raises(ValueError, match=r'train\.json.*UTF-8'):
+        check_coco(dataset(coco_root))
+    with pytest.raises(ValueError, match=r'codec|BOM|property'):
+        dataset(coco_root, lazy_init=False)
+
+
+def test_many_crowds_in_a_class_are_told(coco_root):
+    edit(coco_root, lambda content: content['annotations'][1].update(iscrowd=1))
+    labels = [
+        box['category_id']
+        for box in json.loads((coco_root / 'train.json').read_text())['annotations']
+    ]
+    (note,) = check_coco(dataset(coco_root))
+    name = {1: 'box', 2: 'disc'}[labels[1]]
+    assert f'({name}: 1 of {labels.count(labels[1])})' in note
+    ignored = dataset(coco_root, lazy_init=False).get_data_info(1)['instances'][0]['ignore_flag']
+    assert ignored == 1
+
+
+@pytest.mark.parametrize('shift', [-1, 1])
+def test_category_ids_that_are_counted_from_another_number_are_an_error(coco_root, shift):
+    """MMDetection would leave one class out, and take each other one for its neighbour."""
+
+    def change(content):
+        for box in content['annotations']:
+            box['category_id'] += shift
+
+    edit(coco_root, change)
+    with pytest.raises(ValueError, match=rf'category_ids .*with {re.escape(format(-shift, "+d"))}'):
+        check_coco(dataset(coco_root))

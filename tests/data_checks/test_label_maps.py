@@ -3,6 +3,7 @@
 import json
 import re
 
+import cv2
 import numpy as np
 import pytest
 from mmengine.registry import DATASETS, DefaultScope
@@ -15,6 +16,7 @@ from tnt_backbone.cli.new_config import convert, find_config, parse_args
 from tnt_backbone.data_checks.datasets import build_leaf_datasets
 from tnt_backbone.data_checks.label_maps import (
     check_label_maps,
+    check_size,
     find_in_labels,
     labels_in,
     pair,
@@ -282,3 +284,50 @@ def test_bad_label_maps_of_the_command_line(text):
         parse_label_map([text])
     with pytest.raises(ValueError, match=r'--label-map.*\b1\b'):
         parse_label_map(['1=2', '1=3'])
+
+
+RED_FIRST = [0, 0, 0, 255, 0, 0, 0, 255, 0]
+GREEN_FIRST = [0, 0, 0, 0, 255, 0, 255, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ('palettes', 'is_wrong'),
+    [
+        ([RED_FIRST, RED_FIRST], False),
+        ([RED_FIRST, GREEN_FIRST], True),
+        ([RED_FIRST, None], False),
+        ([RED_FIRST, [0, 0, 0, 1, 1, 1, 2, 2, 2]], False),  # grey, as of no palette
+        ([RED_FIRST, [*RED_FIRST[:6], 9, 9, 9]], False),  # of a label that is not used
+    ],
+)
+def test_a_label_with_another_colour_in_another_file_is_an_error(root, palettes, is_wrong):
+    both(root)
+    for path, palette in zip(sorted((root / 'labels/train').iterdir()), palettes, strict=True):
+        image = Image.open(path)
+        if palette:
+            image = Image.fromarray(np.array(image), mode='P')
+            image.putpalette(palette)
+        image.save(path)
+    cfg, _ = make(root) if not is_wrong else (None, None)
+    if is_wrong:
+        with pytest.raises(ValueError, match=r'label 1 .*\(255, 0, 0\).*\(0, 255, 0\)'):
+            make(root)
+    else:
+        (dataset,) = build_leaf_datasets(cfg, ['train'])['train']
+        assert check_label_maps(dataset, is_training=True) == []
+
+
+@pytest.mark.parametrize('size', [(40, 60), (60, 40)])
+def test_a_label_map_has_the_size_of_the_image_as_exif_turns_it(tmp_path, size):
+    """Label maps are read as they are stored; images are turned."""
+    image, labels = tmp_path / 'a.jpg', tmp_path / 'a.png'
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(image, exif=exif.tobytes())
+    Image.fromarray(np.zeros(size, np.uint8)).save(labels)
+    assert cv2.imread(str(image)).shape[:2] == (60, 40)
+    if size == (60, 40):
+        check_size(image, labels)
+    else:
+        with pytest.raises(ValueError, match=r'60x40 pixels.*40x60, as EXIF'):
+            check_size(image, labels)

@@ -13,8 +13,10 @@ from ..errors import MissingFileError
 from .coco_file import HOW_TO_CORRECT, CocoFile, Entry, read_coco
 from .coco_masks import find_mask_fault
 from .findings import Finding, notes_unless_error, shorten
+from .image_headers import find_in_headers
 from .places import leads_away
 
+CROWDS = 0.2  # share of crowds among the boxes of a class, from which on it is worth a note
 ADVICE = 'Add them, or take them out of the annotations. See docs/datasets.md'
 
 
@@ -38,7 +40,10 @@ def check_coco(dataset: CocoDataset) -> list[str]:
         FileNotFoundError: If images are missing that would be read.
     """
     file = read_file(dataset)
-    notes = notes_unless_error(find_in_annotations(dataset, file))
+    found = find_in_annotations(dataset, file)
+    if not dataset.backend_args:
+        found += find_in_headers(dataset.data_prefix['img'], file)
+    notes = notes_unless_error(found)
     left_out = set(_empty_images(file)) if _drops_empty(dataset) else set()
     names = [image['file_name'] for image in file.images.values()]
     _check_images(dataset.data_prefix['img'], [n for n in names if n not in left_out], file.path)
@@ -91,8 +96,11 @@ def find_in_annotations(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
 def _find_in_file(file: CocoFile) -> list[Finding]:
     """Return what is wrong with a file whatever it is used for."""
     findings = []
-    if file.has_mark:
-        text = f'it begins with a byte order mark, at which MMDetection fails. {HOW_TO_CORRECT}'
+    if not file.is_plain:
+        text = (
+            'it is no plain UTF-8 (a byte order mark, or UTF-16), and MMDetection fails at it. '
+            f'{HOW_TO_CORRECT}'
+        )
         findings.append(Finding('file that MMDetection cannot read', file.path, text))
     times = Counter(image['file_name'] for image in file.images.values())
     if twice := [name for name, number in times.items() if number > 1]:
@@ -264,6 +272,16 @@ def _find_never_trained(dataset: CocoDataset, file: CocoFile, kept: list[Entry])
             'Correct them, or leave the classes out'
         )
         findings.append(Finding('class that is never trained', file.path, text))
+    crowds = Counter(names.get(box['category_id']) for box in file.boxes if box.get('iscrowd'))
+    many = [name for name in trained if crowds[name] >= CROWDS * given[name]]
+    if many:
+        listed = shorten([f'{name}: {crowds[name]} of {given[name]}' for name in sorted(many)])
+        text = (
+            f'many boxes are marked as crowds (iscrowd=1), which are not learned as objects '
+            f'({listed}). CVAT marks masks of its brush so. If they are single objects, set '
+            'iscrowd=0'
+        )
+        findings.append(Finding('objects marked as crowds', file.path, text))
     absent = [name for name in dataset.metainfo['classes'] if not given[name]]
     if absent:
         text = f'no box of {len(absent)} of the classes: {shorten(absent)}. They are not learned'
@@ -321,7 +339,9 @@ def _find_left_out(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
             f'(annotation ids {shorten(flat)})'
         )
         findings.append(Finding('box without area', file.path, size + text))
-    if unlisted:
+    if shifted := _find_shift({box['category_id'] for box in file.boxes}, categories):
+        findings.append(Finding('classes do not match', file.path, shifted))
+    elif unlisted:
         text = (
             f'boxes of a category that the file does not list, left out: {len(unlisted)} '
             f'(annotation ids {shorten(unlisted)})'
@@ -332,6 +352,21 @@ def _find_left_out(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
         text = f'images without annotation, {fate}: {len(empty)} ({shorten(empty)})'
         findings.append(Finding('image without annotation', file.path, size + text))
     return findings
+
+
+def _find_shift(used: set[Any], listed: set[Any]) -> str | None:
+    """Return a text if the ids of categories are counted from another number in the boxes."""
+    if used <= listed or not all(isinstance(number, int) for number in used):
+        return None
+    for shift in (1, -1):
+        if {number + shift for number in used} <= listed:
+            return (
+                f'its boxes have the category_ids {shorten(sorted(used))}, but its categories have '
+                f'the ids {shorten(sorted(listed))}. The boxes seem to be counted from another '
+                f'number: with {shift:+d}, all of them are listed. Correct the category_ids, or '
+                'remove the boxes whose category is not listed'
+            )
+    return None
 
 
 def _drops_empty(dataset: CocoDataset) -> bool:

@@ -1,6 +1,5 @@
 """Files in COCO's format, each read and validated once for all readers."""
 
-import codecs
 import functools
 import json
 from collections import Counter
@@ -29,7 +28,7 @@ class CocoFile:
         boxes: The annotations; none in a file without that list.
         categories: The categories.
         is_annotated: Whether there is a list of annotations; COCO's test sets have none.
-        has_mark: Whether it begins with a byte order mark, at which MMDetection fails.
+        is_plain: Whether it is UTF-8 without a byte order mark; MMDetection fails at others.
     """
 
     path: str
@@ -38,7 +37,7 @@ class CocoFile:
     boxes: list[Entry]
     categories: list[Entry]
     is_annotated: bool
-    has_mark: bool = False
+    is_plain: bool = True
 
     @property
     def names(self) -> list[str]:
@@ -67,7 +66,7 @@ def read_coco(path: str | Path) -> CocoFile:
 
 
 def load_json(path: str | Path) -> tuple[Any, bool]:
-    """Return what a JSON file holds, and whether it begins with a byte order mark.
+    """Return what a JSON file holds, and whether it is UTF-8 without a byte order mark.
 
     A file that has not changed since is not parsed again. Nobody may change what is returned.
 
@@ -83,7 +82,7 @@ def load_json(path: str | Path) -> tuple[Any, bool]:
 def _load(path: str, *_state: int) -> tuple[Any, bool]:
     data = Path(path).read_bytes()
     try:
-        return json.loads(data), data.startswith(codecs.BOM_UTF8)
+        return json.loads(data), json.detect_encoding(data) == 'utf-8'
     except (ValueError, RecursionError) as error:  # the last is of lists in lists in lists
         raise InputError(f'{path} is not JSON ({error}); download or write it again') from error
 
@@ -96,7 +95,7 @@ def forget_coco_files() -> None:
 
 @functools.lru_cache(maxsize=4)
 def _read(path: str, *state: int) -> CocoFile:
-    content, has_mark = _load(path, *state)
+    content, is_plain = _load(path, *state)
     is_annotated = isinstance(content, dict) and 'annotations' in content
     for section in SECTIONS:
         if section == 'annotations' and isinstance(content, dict) and not is_annotated:
@@ -123,7 +122,7 @@ def _read(path: str, *state: int) -> CocoFile:
             f'[x, y, width, height] in pixels (annotation ids {shorten(broken)}). {HOW_TO_CORRECT}'
         )
     images = {image['id']: image for image in content['images']}
-    return CocoFile(path, content, images, boxes, content['categories'], is_annotated, has_mark)
+    return CocoFile(path, content, images, boxes, content['categories'], is_annotated, is_plain)
 
 
 def _no_list(path: str, section: str, content: Any) -> str:

@@ -13,13 +13,12 @@ from xml.etree import ElementTree
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import list_from_file
-from PIL import Image
 
 from ..datasets.load_image import LoadImageOrSkip
 from ..errors import InputError
 from .findings import Finding
+from .image_headers import read_header
 
-ORIENTATION = 0x0112  # EXIF's tag
 SEEN = 'label that a map holds'  # for the conclusion; never reported
 BOX_BY_BOX = (
     'box without area',
@@ -85,24 +84,20 @@ def _read_image(path: str) -> tuple[np.ndarray | None, list[Finding]]:
 
 def _look_at_header(path: str) -> list[Finding]:
     """Return what the header says that the pixels do not show."""
-    try:
-        with Image.open(path) as image:
-            mode, turn = image.mode, image.getexif().get(ORIENTATION, 1)
-            if image.format == 'WEBP' and getattr(image, 'is_animated', False):
-                turn = 1  # OpenCV takes the first frame as it is stored
-    except Exception:  # a damaged EXIF makes Pillow fail in many ways
+    header = read_header(path)
+    if header is None:
         return []  # OpenCV could read it
     findings = []
-    if turn in tuple(range(2, 9)):  # no other number has a meaning
+    if header.turn != 1:
         text = (
-            f'EXIF turns it (orientation {turn}), and the libraries read it turned. Boxes and '
-            'masks must fit the turned picture'
+            f'EXIF turns it (orientation {header.turn}), and the libraries read it turned. Boxes '
+            'and masks must fit the turned picture'
         )
         findings.append(Finding('image that is turned by EXIF', path, text))
-    if mode.startswith(('I;16', 'I', 'F')):
+    if header.mode.startswith(('I;16', 'I', 'F')):
         text = (
-            f'it has more than 8 bits per channel (mode {mode}). OpenCV keeps the upper 8 of 16 '
-            'bits, so a sensor of 12 bits leaves 16 grey levels. Convert it, or load it with '
+            f'it has more than 8 bits per channel (mode {header.mode}). OpenCV keeps the upper 8 '
+            'of 16 bits, so a sensor of 12 bits leaves 16 grey levels. Convert it, or load it with '
             "type='LoadImageScaled', max_value=4095 in all pipelines (docs/datasets.md)"
         )
         findings.append(Finding('image of more than 8 bits', path, text))

@@ -32,6 +32,7 @@ KINDS = {
     'annotation that the evaluation cannot count': True,
     'files with classes in different orders': True,
     'class without pixels': True,
+    'label of several colours': True,
     'class id without a name': True,
     'too many images left out': True,
     'classes in another order': False,
@@ -45,6 +46,7 @@ KINDS = {
     'mask without a label': False,
     'class without pixels to measure': False,
     'category without a box': False,
+    'objects marked as crowds': False,  # left out by MMDetection
     'image that is too small': False,  # left out by MMDetection
     'image that is turned by EXIF': False,
     'image of more than 8 bits': False,

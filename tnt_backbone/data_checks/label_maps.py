@@ -12,6 +12,7 @@ from PIL import Image
 
 from ..errors import InputError, MissingFileError
 from .findings import Finding, notes_unless_error, shorten
+from .image_headers import read_header
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 LOSSY = ('.jpg', '.jpeg', '.webp')
@@ -139,20 +140,23 @@ def labels_in(path: str | Path) -> dict[int, int]:
 
 
 def check_size(image: Path, label_map: Path) -> None:
-    """Compare the size of a label map with its image's, reading only their headers.
+    """Compare the size of a label map with its image's as it is read, from their headers.
 
     Raises:
         ValueError: If they differ.
     """
+    header = read_header(image)
     try:
-        with Image.open(image) as first, Image.open(label_map) as second:
-            sizes = first.size, second.size
+        with Image.open(label_map) as opened:
+            width, height = opened.size
     except UNREADABLE:  # reported where the file is read
         return
-    if sizes[0] != sizes[1]:
+    if header and header.size != (height, width):
+        turned = ', as EXIF turns it' if header.turn >= 5 else ''
         raise InputError(
-            f'{label_map} has {sizes[1][0]}x{sizes[1][1]} pixels, but {image} has '
-            f'{sizes[0][0]}x{sizes[0][1]}. Both must have the same size. Make the label map again'
+            f'{label_map} has {width}x{height} pixels, but {image} has '
+            f'{header.size[1]}x{header.size[0]}{turned}. Both must have the same size. Label maps '
+            'are never turned. Make the label map again'
         )
 
 
@@ -201,6 +205,37 @@ def find_in_labels(
     return findings
 
 
+def find_other_colours(files: Mapping[int, Sequence[str]], place: str) -> list[Finding]:
+    """Return labels that have one colour in one palette, and another one in another.
+
+    Some tools make a new palette for each picture. Then a number means another class in each file.
+
+    Args:
+        files: Label, as it is stored, to the label maps that hold it.
+        place: Of the label maps.
+    """
+    palettes: dict[str, list[int]] = {}
+    for path in {path for paths in files.values() for path in paths}:
+        with Image.open(path) as image:
+            palettes[path] = (image.getpalette() or []) if image.mode == 'P' else []
+    findings = []
+    for label in sorted(files.keys() - {IGNORED}):
+        first: dict[tuple[int, ...], str] = {}
+        for path in files[label]:
+            colour = tuple(palettes[path][3 * label : 3 * label + 3])
+            if colour and colour != (label,) * 3:  # a grey one says nothing
+                first.setdefault(colour, path)
+        if len(first) > 1:
+            (one, path), (other, also) = list(first.items())[:2]
+            text = (
+                f'label {label} is the colour {one} in {path}, and {other} in {also}. So it means '
+                'several classes. Write all label maps with one palette. If the numbers are right, '
+                'write them without a palette (mode L)'
+            )
+            findings.append(Finding('label of several colours', place, text))
+    return findings
+
+
 def relabelled(label: int, dataset: BaseDataset) -> int:
     """Return the label that the pipeline of a data set makes of one in a file."""
     for transform in getattr(dataset.pipeline, 'transforms', ()):
@@ -231,21 +266,22 @@ def check_label_maps(dataset: BaseDataset, *, is_training: bool) -> list[str]:
     paths = [info['seg_map_path'] for info in dataset.load_data_list() if 'seg_map_path' in info]
     step = max(1, len(paths) // READ_BEFORE_A_RUN)
     files: dict[int, list[str]] = {}
+    stored: dict[int, list[str]] = {}
     for path in paths[::step]:
         for label in labels_in(path):
+            stored.setdefault(label, []).append(path)
             files.setdefault(relabelled(label, dataset), []).append(path)
     place = str(dataset.data_prefix.get('seg_map_path'))
-    return notes_unless_error(
-        find_in_labels(
-            files,
-            dataset.metainfo['classes'],
-            place,
-            is_training=is_training,
-            is_whole=step == 1,
-        )
-        if files
-        else []
+    if not files:
+        return []
+    found = find_in_labels(
+        files,
+        dataset.metainfo['classes'],
+        place,
+        is_training=is_training,
+        is_whole=step == 1,
     )
+    return notes_unless_error(found + find_other_colours(stored, place))
 
 
 def parse_label_map(pairs: Iterable[str]) -> dict[int, int]:

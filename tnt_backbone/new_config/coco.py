@@ -14,6 +14,7 @@ from ..data_checks.coco import find_in_annotations, read_file
 from ..data_checks.coco_file import CocoFile, read_coco
 from ..data_checks.datasets import build_leaf_datasets
 from ..data_checks.findings import notes_unless_error, shorten
+from ..data_checks.image_headers import find_in_headers
 from ..data_checks.label_maps import UNREADABLE
 from ..errors import ExistingFileError, InputError, MissingFileError
 from ..whole_file import write_whole
@@ -80,7 +81,9 @@ def set_coco_data(
         changes.append(f'{phase}: {file}, images in {folder}')
     for phase, leaves in build_leaf_datasets(cfg, PHASES).items():
         for dataset in leaves if phase != 'test' or test else ():  # else as for val
-            found = find_in_annotations(dataset, read_file(dataset))
+            read = read_file(dataset)
+            found = find_in_annotations(dataset, read)
+            found += find_in_headers(dataset.data_prefix['img'], read)
             changes += [f'note: {note}' for note in notes_unless_error(found)]
     if val is None:
         changes.append(

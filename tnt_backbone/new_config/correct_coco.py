@@ -36,7 +36,7 @@ def correct_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path
     Raises:
         ValueError: If the file is not JSON, or not in COCO's format.
     """
-    content, has_mark = load_json(path)
+    content, is_plain = load_json(path)
     lists = ('images', 'annotations', 'categories')
     if not isinstance(content, dict) or not all(
         isinstance(content.get(name), list) and all(map(_has_simple_names, content[name]))
@@ -45,7 +45,7 @@ def correct_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path
         return path, []  # the reader says what is missing
     # others look at the same content
     content = {**content, **{name: [dict(entry) for entry in content[name]] for name in lists}}
-    changes = ['the byte order mark of Windows was taken away'] if has_mark else []
+    changes = [] if is_plain else ['it is written as plain UTF-8']
     for correct in CORRECTIONS:
         changes += correct(content)
     changes += _set_classes(content, classes)

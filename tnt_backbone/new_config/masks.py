@@ -26,6 +26,7 @@ from ..data_checks.label_maps import (
     Pairs,
     check_size,
     find_in_labels,
+    find_other_colours,
     labels_in,
     pair,
 )
@@ -84,6 +85,8 @@ def set_mask_data(
     findings: list[Finding] = []
     for place, files in used.items():
         findings += find_in_labels(files, classes, str(place[1]), is_training=place == trained)
+        if not new_labels:
+            findings += find_other_colours(files, str(place[1]))
     notes += notes_unless_error(findings)
     shown = {name: len(used[trained].get(i, ())) for i, name in enumerate(classes)}
     notes += describe_rare(shown, len(pairs[trained].images))

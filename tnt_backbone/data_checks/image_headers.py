@@ -1,0 +1,86 @@
+"""Sizes in the headers of images, against those that annotations say."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from .coco_file import CocoFile
+from .findings import Finding, shorten
+
+ORIENTATION = 0x0112  # EXIF's tag
+READ_BEFORE_A_RUN = 200  # images, evenly drawn; tnt check reads all
+
+
+class Header(NamedTuple):
+    """What the header of an image says.
+
+    Attributes:
+        size: Height and width in pixels, after EXIF has turned the image, as it is read.
+        turn: EXIF's orientation, 1 to 8; 1 where nothing is turned.
+        mode: Pillow's name for the kind of pixels.
+    """
+
+    size: tuple[int, int]
+    turn: int
+    mode: str
+
+
+def read_header(path: str | Path) -> Header | None:
+    """Return the header of an image, or ``None`` if it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            (width, height), mode = image.size, image.mode
+            turn = image.getexif().get(ORIENTATION, 1)
+            if image.format == 'WEBP' and getattr(image, 'is_animated', False):
+                turn = 1  # OpenCV takes the first frame as it is stored
+    except Exception:  # a damaged EXIF makes Pillow fail in many ways
+        return None
+    if turn not in tuple(range(1, 9)):  # no other number has a meaning
+        turn = 1
+    return Header((width, height) if turn >= 5 else (height, width), turn, mode)
+
+
+def find_in_headers(folder: str, file: CocoFile) -> list[Finding]:
+    """Return images of another size than the file says, and those that EXIF turns.
+
+    Args:
+        folder: Of the images.
+        file: The annotations. Of many images, ``READ_BEFORE_A_RUN`` are opened.
+    """
+    images = list(file.images.values())
+    step = max(1, -(-len(images) // READ_BEFORE_A_RUN))
+    differing, turned, count = [], [], 0
+    for entry in images[::step]:
+        header = read_header(Path(folder, entry['file_name']))
+        if header is None:
+            continue  # missing or damaged, which is reported elsewhere
+        count += 1
+        name, said = entry['file_name'], (entry['height'], entry['width'])
+        if header.turn != 1:
+            turned.append(name)
+        if header.size != said:
+            differing.append(f'{name}: {_other_size(header.size, said)}')
+    findings = []
+    if differing:
+        text = (
+            f'{len(differing)} of {count} images that were opened have another height and width '
+            f'than the file says ({shorten(differing)}). The boxes fit other pictures, or these '
+            'before they were resized or turned. Export the file again from these images'
+        )
+        findings.append(Finding('image has another size than the annotations say', file.path, text))
+    if turned:
+        text = (
+            f'EXIF turns {len(turned)} of {count} images that were opened ({shorten(turned)}), and '
+            'the libraries read them turned. Boxes and masks must fit the turned pictures. '
+            'tnt browse shows whether they do'
+        )
+        findings.append(Finding('image that is turned by EXIF', file.path, text))
+    return findings
+
+
+def _other_size(size: tuple[int, int], said: tuple[float, float]) -> str:
+    text = f'{size[0]}x{size[1]}, not {said[0]:g}x{said[1]:g}'
+    if size == (said[1], said[0]):
+        text += ', exchanged, as by a tool that did not look at EXIF'
+    return text
