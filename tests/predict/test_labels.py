@@ -1,9 +1,13 @@
 """Predictions as labels: read back by COCO's own tool, and by YOLO's rule."""
 
+import cv2
+import numpy as np
 import pytest
 import yaml
+from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+from tnt_backbone.errors import InputError
 from tnt_backbone.predict.labels import write_labels
 
 LINES = [
@@ -37,3 +41,56 @@ def test_yolo(tmp_path):
     assert number == 1
     assert shares == pytest.approx([0.25, 0.5, 0.3, 0.2])
     assert (root / 'b.txt').read_text() == ''
+
+
+def line_of(mask, name='a.jpg'):
+    rle = coco_mask.encode(np.asfortranarray(mask))
+    entry = {
+        'file_name': name,
+        'category_id': 1,
+        'category': 'cat',
+        'score': 0.5,
+        'bbox': coco_mask.toBbox(rle).tolist(),
+        'segmentation': {'size': rle['size'], 'counts': rle['counts'].decode()},
+    }
+    height, width = mask.shape
+    return {'name': name, 'height': height, 'width': width, 'predictions': [entry]}  # fmt: skip
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_masks_are_drawn_again_from_yolos_polygons_pixel_for_pixel(tmp_path, seed):
+    """Several parts of any shape; holes are lost, as YOLO has no word for them."""
+    random = np.random.default_rng(seed)
+    mask = np.zeros((37, 52), np.uint8)
+    for _ in range(6):
+        centre = (int(random.integers(52)), int(random.integers(37)))
+        cv2.circle(mask, centre, int(random.integers(0, 9)), 1, -1)
+    parts, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = cv2.drawContours(np.zeros_like(mask), parts, -1, 1, -1)
+    root = write_labels('yolo', [line_of(mask)], CLASSES, tmp_path)
+    number, *shares = map(float, (root / 'a.txt').read_text().split())
+    assert number == 0
+    polygon = (np.reshape(shares, (-1, 2)) * [52, 37]).round(3)
+    (found,) = coco_mask.frPyObjects([polygon.ravel().tolist()], 37, 52)
+    np.testing.assert_array_equal(coco_mask.decode(found), filled)
+
+
+def test_the_area_of_a_mask_is_its_own(tmp_path):
+    mask = np.zeros((20, 20), np.uint8)
+    mask[2:12, 2] = mask[2, 2:12] = 1  # an angle, whose box has 100 pixels
+    coco = COCO(str(write_labels('coco', [line_of(mask)], CLASSES, tmp_path)))
+    assert [entry['area'] for entry in coco.anns.values()] == [19]
+    np.testing.assert_array_equal(coco.annToMask(coco.anns[1]), mask)
+
+
+def test_two_pictures_of_one_yolo_file_are_refused(tmp_path):
+    lines = [{**LINES[0], 'name': name} for name in ('a.jpg', 'b/a.jpg', 'a.png')]
+    with pytest.raises(InputError, match=r'a\.jpg and a\.png.*a\.txt.*--as coco'):
+        write_labels('yolo', lines, CLASSES, tmp_path)
+
+
+def test_nothing_is_written_outside_the_folder(tmp_path):
+    lines = [{**LINES[0], 'name': name} for name in ('../../x.jpg', '/y.jpg')]
+    root = write_labels('yolo', lines, CLASSES, tmp_path / 'deep' / 'deeper')
+    assert sorted(path.name for path in tmp_path.rglob('*.txt')) == ['x.txt', 'y.txt']
+    assert sorted(path.name for path in root.iterdir()) == ['data.yaml', 'x.txt', 'y.txt']

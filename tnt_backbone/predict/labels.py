@@ -5,6 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
+from ..errors import InputError
 from ..whole_file import write_whole
 
 FORMS = ('coco', 'yolo')
@@ -41,7 +44,7 @@ def _write_coco(lines: Iterable[dict[str, Any]], classes: Sequence[str], folder:
                     'image_id': number,
                     'category_id': entry['category_id'],
                     'bbox': entry['bbox'],
-                    'area': round(entry['bbox'][2] * entry['bbox'][3], 3),
+                    'area': _area(entry),
                     'iscrowd': 0,
                     'segmentation': entry.get('segmentation', []),
                     'score': entry['score'],
@@ -54,21 +57,70 @@ def _write_coco(lines: Iterable[dict[str, Any]], classes: Sequence[str], folder:
     return path
 
 
+def _area(entry: dict[str, Any]) -> float:
+    """Return the pixels of a mask, or of a box where there is none."""
+    if 'segmentation' in entry:
+        from pycocotools import mask
+
+        return float(mask.area(entry['segmentation']))
+    return round(entry['bbox'][2] * entry['bbox'][3], 3)
+
+
 def _write_yolo(lines: Iterable[dict[str, Any]], classes: Sequence[str], folder: Path) -> Path:
     root = folder / 'labels_yolo'
+    written: dict[PurePosixPath, str] = {}
     for line in lines:
-        path = root / PurePosixPath(line['name']).with_suffix('.txt')
-        write_whole(path, ''.join(_yolo_rows(line)))
+        parts = (part for part in PurePosixPath(line['name']).parts if part not in ('..', '/'))
+        place = PurePosixPath(*parts).with_suffix('.txt')
+        if other := written.get(place):
+            raise InputError(
+                f'{other} and {line["name"]} have the same name but for the ending, and YOLO has '
+                f'one file, {place}, for both. Rename one of them, or use --as coco'
+            )
+        written[place] = line['name']
+        write_whole(root / place, ''.join(_yolo_rows(line)))
     # JSON is YAML, and quotes any name
     write_whole(root / 'data.yaml', f'names: {json.dumps(list(classes), ensure_ascii=False)}\n')
     return root
 
 
 def _yolo_rows(line: dict[str, Any]) -> Iterator[str]:
-    """Yield ``class centre_x centre_y width height``, as shares of the picture."""
+    """Yield ``class centre_x centre_y width height``, or ``class x y x y ...`` for a mask.
+
+    All numbers are shares of the picture.
+    """
     for entry in line['predictions']:
-        x, y, w, h = entry['bbox']
-        shares = (x + w / 2) / line['width'], (y + h / 2) / line['height']
-        sides = w / line['width'], h / line['height']
-        numbers = ' '.join(f'{value:.6f}' for value in (*shares, *sides))
+        if outline := _outline(entry):
+            values = [
+                share for x, y in outline for share in (x / line['width'], y / line['height'])
+            ]
+        else:
+            x, y, w, h = entry['bbox']
+            values = [(x + w / 2) / line['width'], (y + h / 2) / line['height']]
+            values += [w / line['width'], h / line['height']]
+        numbers = ' '.join(f'{value:.6f}' for value in values)
         yield f'{entry["category_id"] - 1} {numbers}\n'
+
+
+def _outline(entry: dict[str, Any]) -> list[list[int]]:
+    """Return one polygon around a mask, in corners of pixels; ``[]`` if there is no mask.
+
+    YOLO has one polygon for an object. So several parts are joined by lines there and back, which
+    enclose nothing. Holes are lost.
+    """
+    if 'segmentation' not in entry:
+        return []
+    import cv2
+    from pycocotools import mask
+
+    # Twice as large and one pixel wider, a contour through pixel centres is that of their corners.
+    pixels = np.pad(mask.decode(entry['segmentation']).repeat(2, 0).repeat(2, 1), 1)
+    parts, _ = cv2.findContours(pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outline: list[list[int]] = []
+    for part in sorted(parts, key=cv2.contourArea, reverse=True):
+        points = part[:, 0] // 2
+        points = points[(points != np.roll(points, 1, 0)).any(1)]
+        steps = np.roll(points, -1, 0) - points
+        turns = points[(steps != np.roll(steps, 1, 0)).any(1)].tolist()
+        outline += [*turns, turns[0], *outline[:1]]
+    return outline
