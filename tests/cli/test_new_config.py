@@ -535,3 +535,10 @@ def test_class_folders_that_do_not_fit(tmp_path):
     refused(
         'SimSiam.*ImageClassifier', 'mmpretrain::simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k.py'
     )
+
+
+def test_splits_without_class_folders_are_refused(refuses, tmp_path):
+    for split in ('train', 'val'):
+        fill(tmp_path / 'flat' / split, '1.jpg', np.zeros((4, 4, 3)))
+    said = refuses('--from', RESNET, '--backbone', 'tnt_ti', '--data', tmp_path / 'flat')
+    assert re.search(r'flat/train\b.*\b0 class folders.*train/<class>', said)

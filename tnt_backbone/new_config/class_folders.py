@@ -58,7 +58,8 @@ def set_class_folders(cfg: Config, root: Path) -> list[str]:
                 'DIR/train/<class>/: what was trained on cannot judge (docs/tutorial.md)'
             )
     # many test splits have no class folders
-    same = _class_names(root / 'test') == _class_names(root / folders['train'])
+    has_test = (root / 'test').is_dir()
+    same = has_test and _class_names(root / 'test') == _class_names(root / folders['train'])
     folders['test'] = 'test' if same else folders['val']
     found = {folder: _count(root / folder) for folder in dict.fromkeys(folders.values())}
     classes = tuple(found[folders['train']].images)
@@ -71,7 +72,10 @@ def set_class_folders(cfg: Config, root: Path) -> list[str]:
             )
     if len(classes) < 2:
         trained = root / folders['train']
-        raise InputError(f'{trained} has {len(classes)} class folders: two are the least')
+        raise InputError(
+            f'{trained} has {len(classes)} class folders, and two are the least. What is wanted: '
+            f'{trained}/<class>/, with the images of each class'
+        )
 
     topk = (1, 5) if len(classes) > 5 else (1,)
     changes = [f'classes: {len(classes)} ({shorten(classes)})', *set_class_count(cfg, len(classes))]

@@ -63,6 +63,11 @@ def _fault(
     if keypoints is not None:
         if number not in (5, 5 + keypoints):
             return bad, f'has {number} numbers, but kpt_shape asks for {5 + keypoints}'
+    elif points := _count_keypoints(row):
+        return bad, (
+            f'has a box and what looks like {points} keypoints with their visibility. If so, add '
+            f'kpt_shape: [{points}, 3] to data.yaml'
+        )
     elif number < 5 or number == 6 or number % 2 == 0:
         return bad, f'has {number} numbers, but a box has 5 and a polygon 7, 9, 11, ...'
     else:
@@ -81,6 +86,25 @@ def _fault(
     if len(values) == 4 and min(values[2:]) < 0:
         return bad, f'has a width or height under 0: {values[2]:g}, {values[3]:g}'
     return None
+
+
+def _count_keypoints(row: tuple[float, ...]) -> int:
+    """Return how many keypoints ``x y visibility`` follow a box, or 0 if it is no such row.
+
+    Read as a polygon, such a row of an odd number of values would be a wrong shape. The visibility
+    is 0, 1 or 2, and what is visible lies in the box.
+    """
+    points = list(zip(row[5::3], row[6::3], row[7::3], strict=False))
+    if len(points) < 2 or len(row) != 5 + 3 * len(points):
+        return 0
+    x, y, w, h = row[1:5]
+    visible = [(px, py) for px, py, seen in points if seen]
+    is_pose = (
+        {seen for _, _, seen in points} <= {0, 1, 2}
+        and bool(visible)
+        and all(abs(px - x) <= w / 2 + SLACK and abs(py - y) <= h / 2 + SLACK for px, py in visible)
+    )
+    return len(points) if is_pose else 0
 
 
 def _to_shape(
