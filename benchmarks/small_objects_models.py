@@ -5,9 +5,11 @@ words of 4, as the published networks do, in a network of a tenth of their size.
 """
 
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from mmengine.config import Config
 from study import merge
@@ -17,6 +19,7 @@ HEAD_WIDTH = 48
 LEVELS = 3  # strides 4, 8 and 16
 DEPTH = 6
 DIGITS = tuple('0123456789')
+ENVIRONMENT = threading.Lock()  # all runs of --jobs share it
 
 
 def _tnt(width: int, **options: Any) -> tuple[dict[str, Any], list[int]]:
@@ -101,15 +104,8 @@ ANCHORS = dict(
 
 def _read(name: str, data: Path) -> Config:
     """Read a config of the demo, with the data set of another folder."""
-    before = os.environ.get('TNT_DEMO_DATA')
-    os.environ['TNT_DEMO_DATA'] = f'{data.resolve()}/'
-    try:
+    with ENVIRONMENT, mock.patch.dict(os.environ, TNT_DEMO_DATA=f'{data.resolve()}/'):
         return Config.fromfile(CONFIGS / name)
-    finally:
-        if before is None:
-            del os.environ['TNT_DEMO_DATA']
-        else:
-            os.environ['TNT_DEMO_DATA'] = before
 
 
 def detector(model: str, width: int, data: Path, classes: Sequence[str] = DIGITS) -> Config:
