@@ -14,7 +14,7 @@ from .coco_file import HOW_TO_CORRECT, CocoFile, Entry, read_coco
 from .coco_masks import find_mask_fault
 from .findings import Finding, notes_unless_error, shorten
 from .image_headers import find_in_headers
-from .places import leads_away
+from .places import hint_of_accents, leads_away
 
 CROWDS = 0.2  # share of crowds among the boxes of a class, from which on it is worth a note
 ADVICE = 'Add them, or take them out of the annotations. See docs/datasets.md'
@@ -414,4 +414,5 @@ def _check_images(folder: str, names: list[str], ann_file: str) -> None:
             f'{len(missing)} of {len(names)} images of {ann_file} are not in {folder}: '
             f'{shorten(missing)}. '
             + (f'Their names have backslashes. {HOW_TO_CORRECT}' if '\\' in missing[0] else ADVICE)
+            + hint_of_accents(missing, (os.path.relpath(path, folder) for path in there))
         )

@@ -13,6 +13,7 @@ from PIL import Image
 from ..errors import InputError, MissingFileError
 from .findings import Finding, notes_unless_error, shorten
 from .image_headers import read_header
+from .places import hint_of_accents
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 LOSSY = ('.jpg', '.jpeg', '.webp')
@@ -85,6 +86,7 @@ def pair(images: Path, labels: Path) -> Pairs:
         raise MissingFileError(
             f'{len(absent)} of {len(stems)} images of {images} have no label map in {labels}: '
             f'{shorten(absent)}. Add the label maps, or take out the images'
+            + hint_of_accents(absent, there)
         )
     if ending.lower().endswith(LOSSY):
         raise InputError(

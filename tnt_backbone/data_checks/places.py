@@ -1,6 +1,7 @@
 """Names of files that stand in files of others."""
 
 import os
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -24,3 +25,22 @@ def leads_away(name: str, folder: str, roots: Iterable[str]) -> bool:
 
 def _is_below(place: str, root: str) -> bool:
     return os.path.commonpath([place, root]) == root
+
+
+def hint_of_accents(missing: Iterable[str], there: Iterable[str]) -> str:
+    """Return a sentence if names are there that only look equal, else an empty text.
+
+    A letter with an accent is one character of Unicode or two (NFC, NFD). macOS writes two.
+
+    Args:
+        missing: Names that are not there.
+        there: Names that are.
+    """
+    wanted = {unicodedata.normalize('NFC', name): name for name in missing if not name.isascii()}
+    if not wanted or not any(unicodedata.normalize('NFC', name) in wanted for name in there):
+        return ''
+    return (
+        ' Files are there whose names look the same, but store accents in the other way of Unicode '
+        '(NFC or NFD). Write all names in one way, such as with: convmv -f utf8 -t utf8 --nfc '
+        '--notest -r FOLDER'
+    )

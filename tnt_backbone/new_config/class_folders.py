@@ -14,6 +14,7 @@ from typing import NamedTuple
 from mmengine.config import Config
 
 from ..data_checks.findings import shorten
+from ..data_checks.places import hint_of_accents
 from ..errors import InputError, MissingFileError
 from .shared import evaluators, finish, leaf_dataset, set_class_count
 
@@ -69,6 +70,7 @@ def set_class_folders(cfg: Config, root: Path) -> list[str]:
             raise InputError(
                 f'{missing} has no class folder {shorten(odd, 8)}, which another split of {root} '
                 'has. MMPretrain numbers the sorted folders, so all splits must have the same'
+                + hint_of_accents(odd[:1], odd[1:])
             )
     if len(classes) < 2:
         trained = root / folders['train']

@@ -16,6 +16,7 @@ from ..data_checks.datasets import build_leaf_datasets
 from ..data_checks.findings import notes_unless_error, shorten
 from ..data_checks.image_headers import find_in_headers
 from ..data_checks.label_maps import UNREADABLE
+from ..data_checks.places import hint_of_accents
 from ..errors import ExistingFileError, InputError, MissingFileError
 from ..whole_file import write_whole
 from .shared import PHASES, evaluators, finish, leaf_dataset, set_class_count
@@ -176,7 +177,7 @@ def _find_images(file: CocoFile, given: Path | None) -> Path:
             raise MissingFileError(
                 f'{len(missing)} of {len(names)} images of {path} are not in {given}: '
                 f'{shorten(missing)}. Pass another folder with --images, or --val-images for the '
-                'validation split'
+                'validation split' + hint_of_accents(missing, _names_in(given))
             )
         return given
     if whole := [name for name in names if os.path.isabs(name)]:
@@ -196,6 +197,7 @@ def _find_images(file: CocoFile, given: Path | None) -> Path:
         raise MissingFileError(
             f'No folder beside {path} holds its {len(names)} images, such as {names[0]}. Pass the '
             'folder with --images, or --val-images for the validation split'
+            + hint_of_accents(names, _names_in(path.parent))
         )
     fitting = [place for place in holding if _sizes_fit(place, file)] or holding
     # annotations/instances_val.json belongs to val/, though train/ has the same names
@@ -216,6 +218,13 @@ def _folders(root: Path, *, depth: int) -> Iterator[Path]:
             yield child
             if depth > 1:
                 yield from _folders(child, depth=depth - 1)
+
+
+def _names_in(root: Path) -> Iterator[str]:
+    """Yield the files in a folder and in those in it, from each of these folders."""
+    for place in (root, *_folders(root, depth=2)):
+        for child in place.rglob('*'):
+            yield str(child.relative_to(place))
 
 
 def _missing(folder: Path, names: list[str]) -> list[str]:
