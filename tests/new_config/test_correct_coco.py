@@ -9,6 +9,7 @@ import pycocotools.mask
 import pytest
 from mmengine.registry import DATASETS, DefaultScope
 from PIL import Image
+from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -150,6 +151,46 @@ def no_box(content):
     del content['annotations'][-1]['bbox']
 
 
+def area_0(content):
+    for entry, area in zip(content['annotations'], [0, -1, 0.0] * 3, strict=False):
+        entry['area'] = area
+
+
+def boxes_of_zeros(content):
+    for entry in content['annotations']:
+        entry['bbox'] = [0, 0, 0, 0]
+
+
+def rle(entry, content, *, is_compressed=True):
+    image = next(i for i in content['images'] if i['id'] == entry['image_id'])
+    size = image['height'], image['width']
+    mask = coco_mask.decode(coco_mask.frPyObjects(entry['segmentation'], *size)[0])
+    if is_compressed:
+        found = coco_mask.encode(np.asfortranarray(mask))
+        return {'size': list(size), 'counts': found['counts'].decode()}
+    flat = mask.T.reshape(-1)
+    changes = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff([0, *changes, len(flat)]).tolist()
+    return {'size': list(size), 'counts': [0, *counts] if flat[0] else counts}
+
+
+def no_box_beside_rle(content):
+    for number, entry in enumerate(content['annotations']):
+        entry['segmentation'] = rle(entry, content, is_compressed=number % 2 == 0)
+        entry['bbox'] = None
+
+
+def rle_in_a_list(content):
+    for entry in content['annotations']:
+        entry['segmentation'] = [rle(entry, content)]
+
+
+def rle_of_python(content):
+    for entry in content['annotations']:
+        found = rle(entry, content)
+        entry['segmentation'] = {**found, 'counts': str(found['counts'].encode())}
+
+
 def boxes_as_texts(content):
     for entry in content['annotations']:
         entry['bbox'] = [str(value) for value in entry['bbox']]
@@ -204,7 +245,8 @@ def texts_of_images(content):
 
 CORRECTED = [
     no_iscrowd, ids_from_0, ids_as_texts, image_ids_as_texts, category_ids_as_texts,
-    image_ids_as_numbers, no_area, no_box, boxes_as_texts, backslashes, flat_polygons, images_twice,
+    image_ids_as_numbers, no_area, area_0, no_box, boxes_of_zeros, no_box_beside_rle, rle_in_a_list,
+    rle_of_python, boxes_as_texts, backslashes, flat_polygons, images_twice,
     a_category_that_groups, a_category_of_the_same_name,
 ]  # fmt: skip
 RIGHT = [nothing, no_info, floats, texts_of_images]

@@ -15,7 +15,14 @@ from ..data_checks.coco_values import is_finite
 from ..data_checks.findings import shorten
 from ..errors import InputError
 from ..whole_file import write_whole
-from .correct_values import boxes, crowds, flat_polygons, names_of_categories, sizes
+from .correct_values import (
+    boxes,
+    crowds,
+    flat_polygons,
+    names_of_categories,
+    run_lengths,
+    sizes,
+)
 
 Content = dict[str, Any]
 NAMES = ('id', 'image_id', 'category_id', 'file_name', 'name', 'supercategory')
@@ -182,6 +189,7 @@ CORRECTIONS: tuple[Callable[[Content], list[str]], ...] = (
     sizes,
     names_of_categories,
     flat_polygons,
+    run_lengths,
     boxes,
     _images_listed_twice,
     _categories_of_one_name,

@@ -3,12 +3,15 @@
 Each changes the content in place and returns what it changed, one line per change.
 """
 
+import ast
 from collections import Counter
 from typing import Any
 
 import numpy as np
+from pycocotools import mask as coco_mask
 
 from ..data_checks.coco_file import to_box
+from ..data_checks.coco_masks import find_mask_fault
 from ..data_checks.coco_values import is_finite, is_flag
 
 Content = dict[str, Any]
@@ -66,33 +69,66 @@ def names_of_categories(content: Content) -> list[str]:
 
 
 def boxes(content: Content) -> list[str]:
-    """Boxes that are texts or missing beside polygons, and areas that are no numbers."""
+    """Boxes that are texts, or missing beside a mask, and areas that are none."""
     changes: Counter[str] = Counter()
     for entry in content['annotations']:
         box = to_box(entry.get('bbox'))
-        if box is not None:
-            if box != entry['bbox']:
-                changes['annotations had a bbox that was not written as numbers'] += 1
-        elif (box := _box_of_polygons(entry.get('segmentation'))) is not None:
-            changes['annotations got the bbox of their polygons'] += 1
-        else:
+        if box is None or not any(box[2:]):
+            of_mask = _box_of_mask(entry.get('segmentation'))
+            if of_mask is not None:
+                changes['annotations got the bbox of their masks'] += 1
+                box = of_mask
+        elif box != entry['bbox']:
+            changes['annotations had a bbox that was not written as numbers'] += 1
+        if box is None:
             continue  # refused by the reader
         entry['bbox'] = box
-        if not is_finite(entry.get('area')):
+        area = entry.get('area')
+        # MMDetection leaves out what has no area
+        if not is_finite(area) or (area <= 0 and min(box[2:]) >= 1):
             entry['area'] = box[2] * box[3]
             changes['annotations got the area of their bbox'] += 1
     return [f'{number} {text}' for text, number in changes.items()]
 
 
-def _box_of_polygons(polygons: Any) -> list[float] | None:
+def _box_of_mask(mask: Any) -> list[float] | None:
+    """Return the box around polygons or run lengths, or ``None`` if they are not readable."""
+    if isinstance(mask, dict):
+        size = mask.get('size')
+        if not isinstance(size, list) or len(size) != 2 or find_mask_fault(mask, *size):
+            return None
+        height, width = size
+        runs = mask
+        if isinstance(mask['counts'], list):
+            runs = coco_mask.frPyObjects(mask, height, width)
+        box: list[float] = coco_mask.toBbox(runs).tolist()
+        return box if any(box[2:]) else None
     try:
-        points = np.concatenate([np.asarray(part, float).reshape(-1, 2) for part in polygons])
+        points = np.concatenate([np.asarray(part, float).reshape(-1, 2) for part in mask])
     except (TypeError, ValueError, OverflowError):
         return None
     if len(points) < 3 or not np.isfinite(points).all():
         return None
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     return [left, top, right - left, bottom - top]
+
+
+def run_lengths(content: Content) -> list[str]:
+    """Run lengths in a list, and counts that Python wrote as ``b'...'``."""
+    changes: Counter[str] = Counter()
+    for entry in content['annotations']:
+        found = entry.get('segmentation')
+        if isinstance(found, list) and len(found) == 1 and isinstance(found[0], dict):
+            entry['segmentation'] = found = found[0]
+            changes['segmentations were run lengths in a list'] += 1
+        counts = found.get('counts') if isinstance(found, dict) else None
+        if isinstance(counts, str) and counts[:2] in ("b'", 'b"'):
+            try:
+                entry['segmentation'] = {**found, 'counts': ast.literal_eval(counts).decode()}
+            except (ValueError, SyntaxError, AttributeError):
+                continue  # refused later
+            changes["counts of run lengths were written as b'...'"] += 1
+    return [f'{number} {text}' for text, number in changes.items()]
 
 
 def flat_polygons(content: Content) -> list[str]:
