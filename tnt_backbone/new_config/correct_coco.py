@@ -5,10 +5,12 @@ Only parts with one possible meaning are corrected. If a part could be meant in 
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from ..data_checks.coco_file import load_json
 from ..data_checks.coco_values import is_finite
@@ -26,6 +28,10 @@ from .correct_values import (
 
 Content = dict[str, Any]
 NAMES = ('id', 'image_id', 'category_id', 'file_name', 'name', 'supercategory')
+
+
+# ../../label-studio/data/media/upload/1/a.jpg, /data/upload/1/a.jpg, /data/local-files/?d=a.jpg
+LABEL_STUDIO = re.compile(r'(^|/)label-studio/|^/data/(upload/|local-files/\?d=)')
 
 
 def correct_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path, list[str]]:
@@ -82,6 +88,21 @@ def _paths_of_windows(content: Content) -> list[str]:
     for image in images:
         image['file_name'] = image['file_name'].replace('\\', '/')
     return [f'{len(images)} file names had backslashes'] if images else []
+
+
+def _paths_of_label_studio(content: Content) -> list[str]:
+    """Keep the last part of paths on Label Studio's server, if it is another one in each image."""
+    images = [
+        image
+        for image in content['images']
+        if isinstance(name := image.get('file_name'), str) and LABEL_STUDIO.search(name)
+    ]
+    names = {image['file_name']: unquote(image['file_name']).rpartition('/')[2] for image in images}
+    if not images or len(set(names.values())) < len(names):
+        return []
+    for image in images:
+        image['file_name'] = names[image['file_name']]
+    return [f"{len(images)} file names were paths on Label Studio's server"]
 
 
 def _types_of_ids(content: Content) -> list[str]:
@@ -183,6 +204,7 @@ def _set_classes(content: Content, classes: Sequence[str] | None) -> list[str]:
 
 CORRECTIONS: tuple[Callable[[Content], list[str]], ...] = (
     _paths_of_windows,
+    _paths_of_label_studio,
     _types_of_ids,
     _annotation_ids,
     crowds,
