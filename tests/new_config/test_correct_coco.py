@@ -257,7 +257,8 @@ def texts_of_images(content):
 CORRECTED = [
     no_iscrowd, ids_from_0, ids_as_texts, image_ids_as_texts, category_ids_as_texts,
     image_ids_as_numbers, no_area, area_0, no_box, boxes_of_zeros, no_box_beside_rle, rle_in_a_list,
-    rle_of_python, label_studio_upload, label_studio_local, boxes_as_texts, backslashes, flat_polygons, images_twice,
+    rle_of_python, label_studio_upload, label_studio_local, boxes_as_texts, backslashes,
+    flat_polygons, images_twice,
     a_category_that_groups, a_category_of_the_same_name,
 ]  # fmt: skip
 RIGHT = [nothing, no_info, floats, texts_of_images]
