@@ -114,7 +114,14 @@ setup(
         # tnt export --out FILE.xml; tnt predict FILE.xml
         'openvino': ['openvino'],
         # tnt predict FILE.onnx
-        'run': ['numpy', 'onnxruntime', 'opencv-python-headless<5', 'pillow', 'tqdm'],
+        'run': [
+            'numpy',
+            'onnxruntime',
+            'opencv-python-headless<5',
+            'pillow',
+            'pycocotools',
+            'tqdm',
+        ],
         'tiles': ['sahi'],
         # tnt look --cam METHOD; tnt embed --out FILE.parquet
         'look': ['grad-cam', 'pyarrow'],

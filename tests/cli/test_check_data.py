@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import logging
 import pickle
 import re
 import runpy
@@ -11,6 +12,7 @@ from collections import Counter
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -55,6 +57,8 @@ def check(config, *args):
         pytest.raises(SystemExit) as exit_,
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
+        # an earlier test may have left a log handler whose stream is closed
+        mock.patch.object(logging, 'raiseExceptions', False),
     ):
         main([str(config), *map(str, args)])
     result = SimpleNamespace(

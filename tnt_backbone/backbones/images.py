@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.fx import Proxy
 
 from ..errors import InputError, InputTypeError
 
@@ -15,7 +16,7 @@ def require_dense_tensor(image: Any) -> None:
         TypeError: If it is no tensor.
         ValueError: If it is sparse.
     """
-    if isinstance(image, torch.fx.Proxy):
+    if isinstance(image, Proxy):
         raise InputTypeError(
             'The image is a Proxy: torch.fx cannot trace a backbone, because forward depends on '
             'the size of the image. Make it a leaf of the tracer '

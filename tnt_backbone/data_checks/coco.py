@@ -109,6 +109,8 @@ def _find_in_file(file: CocoFile) -> list[Finding]:
             f'on with a part of its boxes ({shorten(twice)}). {HOW_TO_CORRECT}'
         )
         findings.append(Finding('image that is listed twice', file.path, text))
+    if shifted := _looks_shifted(file):
+        findings.append(Finding('classes do not match', file.path, shifted))
     if text := _looks_like_corners(file):
         findings.append(Finding('boxes in another form', file.path, text))
     return findings
@@ -130,6 +132,23 @@ def _find_far(folder: str, file: CocoFile) -> list[Finding]:
         'name a folder above them: --images DIR (in a config: data_prefix), or / for whole paths'
     )
     return [Finding('image elsewhere', file.path, text)]
+
+
+def _looks_shifted(file: CocoFile) -> str | None:
+    """Return a text if boxes count the ids of categories from another number than the list."""
+    used = {box['category_id'] for box in file.boxes}
+    listed = {category['id'] for category in file.categories}
+    if used <= listed or not all(isinstance(number, int) for number in used):
+        return None
+    for shift in (1, -1):
+        if {number + shift for number in used} <= listed:
+            return (
+                f'its boxes have the category_ids {shorten(sorted(used))}, but its categories have '
+                f'the ids {shorten(sorted(listed))}. The boxes seem to be counted from another '
+                f'number: with {shift:+d}, all of them are listed. Correct the category_ids, or '
+                'remove the boxes whose category is not listed'
+            )
+    return None
 
 
 def _looks_like_corners(file: CocoFile) -> str:
@@ -339,9 +358,7 @@ def _find_left_out(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
             f'(annotation ids {shorten(flat)})'
         )
         findings.append(Finding('box without area', file.path, size + text))
-    if shifted := _find_shift({box['category_id'] for box in file.boxes}, categories):
-        findings.append(Finding('classes do not match', file.path, shifted))
-    elif unlisted:
+    if unlisted:
         text = (
             f'boxes of a category that the file does not list, left out: {len(unlisted)} '
             f'(annotation ids {shorten(unlisted)})'
@@ -352,21 +369,6 @@ def _find_left_out(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
         text = f'images without annotation, {fate}: {len(empty)} ({shorten(empty)})'
         findings.append(Finding('image without annotation', file.path, size + text))
     return findings
-
-
-def _find_shift(used: set[Any], listed: set[Any]) -> str | None:
-    """Return a text if the ids of categories are counted from another number in the boxes."""
-    if used <= listed or not all(isinstance(number, int) for number in used):
-        return None
-    for shift in (1, -1):
-        if {number + shift for number in used} <= listed:
-            return (
-                f'its boxes have the category_ids {shorten(sorted(used))}, but its categories have '
-                f'the ids {shorten(sorted(listed))}. The boxes seem to be counted from another '
-                f'number: with {shift:+d}, all of them are listed. Correct the category_ids, or '
-                'remove the boxes whose category is not listed'
-            )
-    return None
 
 
 def _drops_empty(dataset: CocoDataset) -> bool:
@@ -414,5 +416,5 @@ def _check_images(folder: str, names: list[str], ann_file: str) -> None:
             f'{len(missing)} of {len(names)} images of {ann_file} are not in {folder}: '
             f'{shorten(missing)}. '
             + (f'Their names have backslashes. {HOW_TO_CORRECT}' if '\\' in missing[0] else ADVICE)
-            + hint_of_accents(missing, (os.path.relpath(path, folder) for path in there))
+            + hint_of_accents(missing, (path.name for path in there))
         )

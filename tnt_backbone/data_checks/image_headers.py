@@ -9,7 +9,7 @@ from .coco_file import CocoFile
 from .findings import Finding, shorten
 
 ORIENTATION = 0x0112  # EXIF's tag
-READ_BEFORE_A_RUN = 200  # images, evenly drawn; tnt check reads all
+READ_BEFORE_A_RUN = 200  # images or label maps, evenly drawn; tnt check reads all
 
 
 class Header(NamedTuple):

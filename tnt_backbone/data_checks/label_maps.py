@@ -12,13 +12,12 @@ from PIL import Image
 
 from ..errors import InputError, MissingFileError
 from .findings import Finding, notes_unless_error, shorten
-from .image_headers import read_header
+from .image_headers import READ_BEFORE_A_RUN, read_header
 from .places import hint_of_accents
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 LOSSY = ('.jpg', '.jpeg', '.webp')
 IGNORED = 255  # MMSegmentation's ignore_index
-READ_BEFORE_A_RUN = 200  # label maps; about a second
 # What Pillow raises for files that are no picture, damaged, or larger than it accepts
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 HOW_TO_RELABEL = (

@@ -33,14 +33,18 @@ def hint_of_accents(missing: Iterable[str], there: Iterable[str]) -> str:
     A letter with an accent is one character of Unicode or two (NFC, NFD). macOS writes two.
 
     Args:
-        missing: Names that are not there.
+        missing: Names that are not there. Of paths, the last part counts.
         there: Names that are.
     """
-    wanted = {unicodedata.normalize('NFC', name): name for name in missing if not name.isascii()}
-    if not wanted or not any(unicodedata.normalize('NFC', name) in wanted for name in there):
+    wanted = {_nfc_of_last(name) for name in missing if not name.isascii()}
+    if not wanted or wanted.isdisjoint(map(_nfc_of_last, there)):
         return ''
     return (
         ' Files are there whose names look the same, but store accents in the other way of Unicode '
         '(NFC or NFD). Write all names in one way, such as with: convmv -f utf8 -t utf8 --nfc '
         '--notest -r FOLDER'
     )
+
+
+def _nfc_of_last(name: str) -> str:
+    return unicodedata.normalize('NFC', os.path.basename(name))

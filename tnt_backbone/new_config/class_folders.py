@@ -59,8 +59,8 @@ def set_class_folders(cfg: Config, root: Path) -> list[str]:
                 'DIR/train/<class>/: what was trained on cannot judge (docs/tutorial.md)'
             )
     # many test splits have no class folders
-    has_test = (root / 'test').is_dir()
-    same = has_test and _class_names(root / 'test') == _class_names(root / folders['train'])
+    trained = _class_names(root / folders['train'])
+    same = bool(trained) and _class_names(root / 'test') == trained
     folders['test'] = 'test' if same else folders['val']
     found = {folder: _count(root / folder) for folder in dict.fromkeys(folders.values())}
     classes = tuple(found[folders['train']].images)
@@ -73,10 +73,10 @@ def set_class_folders(cfg: Config, root: Path) -> list[str]:
                 + hint_of_accents(odd[:1], odd[1:])
             )
     if len(classes) < 2:
-        trained = root / folders['train']
+        place = root / folders['train']
         raise InputError(
-            f'{trained} has {len(classes)} class folders, and two are the least. What is wanted: '
-            f'{trained}/<class>/, with the images of each class'
+            f'{place} has {len(classes)} class folders, and two are the least. What is wanted: '
+            f'{place}/<class>/, with the images of each class'
         )
 
     topk = (1, 5) if len(classes) > 5 else (1,)

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config
-from PIL import Image
 
 from ..data_checks.coco import find_in_annotations, read_file
 from ..data_checks.coco_file import CocoFile, read_coco
 from ..data_checks.datasets import build_leaf_datasets
 from ..data_checks.findings import notes_unless_error, shorten
-from ..data_checks.image_headers import find_in_headers
-from ..data_checks.label_maps import UNREADABLE
+from ..data_checks.image_headers import find_in_headers, read_header
 from ..data_checks.places import hint_of_accents
 from ..errors import ExistingFileError, InputError, MissingFileError
 from ..whole_file import write_whole
@@ -221,10 +219,9 @@ def _folders(root: Path, *, depth: int) -> Iterator[Path]:
 
 
 def _names_in(root: Path) -> Iterator[str]:
-    """Yield the files in a folder and in those in it, from each of these folders."""
+    """Yield the names of the files in a folder and in those in it."""
     for place in (root, *_folders(root, depth=2)):
-        for child in place.rglob('*'):
-            yield str(child.relative_to(place))
+        yield from os.listdir(place)
 
 
 def _missing(folder: Path, names: list[str]) -> list[str]:
@@ -243,11 +240,9 @@ def _sizes_fit(folder: Path, file: CocoFile) -> bool:
     """Compare the headers of some images with the sizes in the file, turned by EXIF or not."""
     images = list(file.images.values())
     for image in images[:: max(1, len(images) // SAMPLED)]:
-        try:
-            with Image.open(folder / image['file_name']) as opened:
-                size = opened.size
-        except UNREADABLE:
+        header = read_header(folder / image['file_name'])
+        if header is None:
             continue  # damaged, which the checks tell
-        if {size, size[::-1]}.isdisjoint({(image['width'], image['height'])}):
+        if {header.size, header.size[::-1]}.isdisjoint({(image['height'], image['width'])}):
             return False
     return True
