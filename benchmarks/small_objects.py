@@ -24,6 +24,7 @@ STEPS = dict(detect=1000, segment=1000, photos=1000)
 SCENES = dict(train=2000, val=200)
 PHOTO_SCENES = dict(train=400, val=50)
 NETWORKS = ('tnt_words', 'tnt', 'vit', 'swin', 'resnet')
+DESIGNS = ('words_zero', 'words_told', 'words_first')  # of the word pyramid, with --designs
 RANGES = {
     # the drawn sizes; turned digits may be a little larger or smaller than they were asked for
     name: (0.0 if name == 'small' else float(low), 1e4 if name == 'large' else float(high))
@@ -35,8 +36,9 @@ SCORES = [
     for size in ('all', *RANGES)
     for score in ('AP', 'AP50')
 ]
+MAP_SCORES = [f'pixels_{size}{suffix}' for suffix in ('', '_any') for size in RANGES] + ['IoU_any']
 KEYS = ('task', 'network', 'rate', 'seed', 'steps')
-COLUMNS = (*KEYS, 'width', 'minutes', 'mIoU', *SCORES)
+COLUMNS = (*KEYS, 'width', 'minutes', 'mIoU', *SCORES, *MAP_SCORES)
 DECISIVE = dict(
     detect='AP_all', segment='mIoU', photos='AP_all'
 )  # of two rates, the one with more of it is better
@@ -54,6 +56,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--photos', type=Path, metavar='DIR', help='folder with kangaroo/ and pennfudan/'
+    )
+    parser.add_argument(
+        '--designs', action='store_true', help='also other designs of the word pyramid'
     )
     parser.add_argument('--rounds', type=int, default=10, help='of the measurement of the cost')
     parser.add_argument('--list', action='store_true', help='print what is missing and end')
@@ -74,57 +79,73 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         task for task in STEPS if task != 'photos' or args.photos
     ]
     args.networks = [name for name in NETWORKS if name in args.only] or list(NETWORKS)
+    args.networks += DESIGNS if args.designs else ()
     return args
 
 
 def missing(rows: Rows, tasks: list[str], networks: list[str]) -> list[Key]:
     """Return the runs without a row that can start now, in their order.
 
-    The seeds after the first wait for both rates of the first.
+    The seeds after the first wait for both rates of the first. Designs of the word pyramid take
+    the larger rate, at which the pyramid as built is better.
     """
     done = rows.done()
     wanted: list[Key] = []
     for task in tasks:
         steps = str(STEPS[task])
         for network in networks:
+            if network in DESIGNS:
+                rate = f'{RATES[-1]:g}'
+                wanted += [(task, network, rate, str(seed), steps) for seed in SEEDS]
+                continue
             first = [(task, network, f'{rate:g}', str(SEEDS[0]), steps) for rate in RATES]
             wanted += first
             if all(key in done for key in first):
                 rate = max(first, key=lambda key: float(done[key][DECISIVE[key[0]]]))[2]
                 wanted += [(task, network, rate, str(seed), steps) for seed in SEEDS[1:]]
+    # a first seed of all designs tells more than three of one
+    wanted.sort(key=lambda key: int(key[3]) if key[1] in DESIGNS else -1)
     return [key for key in wanted if key not in done]
 
 
 def run(key: Key, out: Path, widths: dict[str, int]) -> dict[str, Any]:
     """Train and test one network; return its row."""
-    from small_objects_models import DIGITS, detector, segmentor, with_recipe
-    from small_objects_scores import box_scores
+    from small_objects_models import DIGITS, REFERENCE_WIDTH, detector, segmentor, with_recipe
+    from small_objects_scores import box_scores, map_scores
 
     task, network, rate, seed, steps = key
+    width = widths.get(network, REFERENCE_WIDTH)  # of a design: that of the word pyramid as built
     folder = out / 'runs' / '_'.join(key)
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / 'run.py'
     data = out / ('photos' if task == 'photos' else 'data')
     if task == 'segment':
-        cfg = segmentor(network, widths[network], data)
+        cfg = segmentor(network, width, data)
     else:
-        cfg = detector(network, widths[network], data, SOURCES if task == 'photos' else DIGITS)
-    with_recipe(cfg, steps=int(steps), rate=float(rate), seed=int(seed)).dump(config)
+        cfg = detector(network, width, data, SOURCES if task == 'photos' else DIGITS)
+    cfg = with_recipe(cfg, steps=int(steps), rate=float(rate), seed=int(seed))
+    if network in DESIGNS:
+        cfg.custom_imports.imports.append('small_objects_designs')
+    cfg.dump(config)
     checkpoint, took = train(config, '--from-scratch', '--no-validate')
-    row = dict(zip(KEYS, key, strict=True), width=widths[network], minutes=f'{took:.1f}')
+    row = dict(zip(KEYS, key, strict=True), width=width, minutes=f'{took:.1f}')
     boxes = folder / 'found'
     options = (
-        [] if task == 'segment' else ['--cfg-options', f'test_evaluator.outfile_prefix={boxes}']
+        ['--out', boxes]
+        if task == 'segment'
+        else ['--cfg-options', f'test_evaluator.outfile_prefix={boxes}']
     )
     output = run_tool(
         'test', config, checkpoint, '--no-report', '--work-dir', folder, *options,
         log=folder / 'output.txt',
     )  # fmt: skip
-    if task == 'segment':
-        return row | dict(mIoU=metric(output, 'mIoU'))
     truth = data / 'annotations/instances_val.json'
-    scores = box_scores(truth, boxes.with_suffix('.bbox.json'), RANGES)
-    return row | {name: f'{scores[name]:.4f}' for name in SCORES}
+    if task == 'segment':
+        row |= dict(mIoU=metric(output, 'mIoU'))
+        scores = map_scores(truth, data / 'semantic/val', boxes, RANGES)
+    else:
+        scores = box_scores(truth, boxes.with_suffix('.bbox.json'), RANGES)
+    return row | {name: f'{score:.4f}' for name, score in scores.items()}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,7 +6,7 @@ words of 4, as the published networks do, in a network of a tenth of their size.
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -40,6 +40,14 @@ def _tnt(width: int, **options: Any) -> tuple[dict[str, Any], list[int]]:
 
 def _words(width: int) -> tuple[dict[str, Any], list[int]]:
     return _tnt(width, word_pyramid=True)
+
+
+def _design(name: str) -> Callable[[int], tuple[dict[str, Any], list[int]]]:
+    def design(width: int) -> tuple[dict[str, Any], list[int]]:
+        backbone, widths = _tnt(width)
+        return {**backbone, 'type': f'mmengine.{name}'}, widths
+
+    return design
 
 
 def _vit(width: int) -> tuple[dict[str, Any], list[int]]:
@@ -80,6 +88,9 @@ MODELS = {
     'vit': _vit,
     'swin': _swin,
     'resnet': _resnet,
+    'words_zero': _design('ZeroWords'),
+    'words_told': _design('ToldWords'),
+    'words_first': _design('FirstWords'),
 }
 REFERENCE = 'tnt_words'
 REFERENCE_WIDTH = 128

@@ -113,7 +113,13 @@ def run_tool(name: str, *arguments: object, log: Path) -> str:
             close_fds=False,  # of only_one
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, 'OMP_NUM_THREADS': '1'},
+            env={
+                **os.environ,
+                'OMP_NUM_THREADS': '1',
+                'PYTHONPATH': os.pathsep.join(  # what a config of a study imports
+                    filter(None, (str(ROOT / 'benchmarks'), os.environ.get('PYTHONPATH')))
+                ),
+            },
         )
     return log.read_text()[start:]
 

@@ -3,6 +3,7 @@
 import pytest
 import small_objects
 import small_objects_cost
+import small_objects_designs  # noqa: F401  registers the designs
 import small_objects_models as models
 import torch
 from mmdet.registry import MODELS
@@ -123,3 +124,45 @@ def test_a_run_from_scenes_to_a_row(task, tmp_path):
     # the training is over: a second call only tests
     (tmp_path / 'runs' / '_'.join(key) / 'last_checkpoint').unlink()
     assert small_objects.run(key, tmp_path, dict(tnt_words=32)) == row
+
+
+def test_designs_differ_in_the_one_thing_that_they_name(tmp_path):
+    """Their sentences are those of the pyramid as built, with the same seed."""
+    DefaultScope.get_instance('test', scope_name='mmdet')
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+    def build(network):
+        torch.manual_seed(0)
+        return MODELS.build(models.detector(network, 64, tmp_path).model.backbone).eval()
+
+    def read_by(backbone):
+        seen = []
+        backbone.pyramid.levels['0'].read_words[0].register_forward_hook(
+            lambda module, args, out: seen.append(args[0])
+        )
+        backbone(image)
+        return seen[0]
+
+    plain, built = build('tnt'), build('tnt_words')
+    zero, told, first = (build(name) for name in small_objects.DESIGNS)
+    with torch.no_grad():
+        for of_zero, of_told, of_built in zip(zero(image), told(image), built(image), strict=True):
+            assert of_zero.shape == of_told.shape == of_built.shape
+        # nothing is added at the start
+        level = plain.pyramid.levels['0'].resample
+        level.load_state_dict(zero.pyramid.levels['0'].resample.state_dict())
+        plain.load_state_dict(
+            {k: v for k, v in zero.state_dict().items() if not k.startswith('pyramid')},
+            strict=False,
+        )
+        assert torch.equal(plain(image)[0], zero(image)[0])
+        # a word that is told something else is read in another way
+        before = told(image)[0]
+        told.pyramid.levels['0'].read_words.tell[1].weight.neg_()
+        assert not torch.allclose(told(image)[0], before)
+        words = {}
+        first.blocks[0].register_forward_hook(lambda m, args, out: words.update(first=out[0]))
+        of_first = read_by(first)
+        cells = words['first'].view(1, 4, 4, 4, 4, -1)  # sentences' and words' rows and columns
+        assert torch.equal(of_first, cells.permute(0, 5, 1, 3, 2, 4).reshape(of_first.shape))
+        assert not torch.allclose(read_by(built), of_first)

@@ -1,14 +1,15 @@
-"""Average precision by size, against pycocotools' own summary and by hand."""
+"""Scores by size, against pycocotools' own summary and by hand."""
 
 import contextlib
 import io
 import json
 
+import cv2
 import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from small_objects_scores import box_scores
+from small_objects_scores import box_scores, map_scores
 
 SIZES = dict(small=(0.0, 12.0), large=(12.0, 1e4))
 
@@ -114,3 +115,28 @@ def test_the_sum_of_all_sizes_is_pycocotools_own(truth):
     assert 0 < evaluation.stats[0] < 1
     assert scores['AP_all'] == pytest.approx(evaluation.stats[0], abs=1e-12)
     assert scores['AP50_all'] == pytest.approx(evaluation.stats[1], abs=1e-12)
+
+
+def test_pixels_by_size(truth, tmp_path):
+    """Of a box of 4 x 8 a quarter gets another class; of one of 20 x 30 a half gets none."""
+    maps, found_maps = tmp_path / 'maps', tmp_path / 'found'
+    for folder in (maps, found_maps):
+        folder.mkdir()
+    document = json.loads(truth.read_text())
+    for image in document['images']:
+        image['file_name'] = f'{image["id"]}.jpg'
+        labels = np.zeros((128, 128), np.uint8)
+        labels[10:18, 10:14], labels[50:80, 50:70] = 1, 2
+        cv2.imwrite(str(maps / f'{image["id"]}.png'), labels)
+        labels[10:12, 10:14], labels[50:65, 50:70] = 2, 0
+        cv2.imwrite(str(found_maps / f'{image["id"]}.png'), labels)
+    truth.write_text(json.dumps(document))
+    assert map_scores(truth, maps, found_maps, SIZES) == pytest.approx(
+        dict(
+            pixels_small=0.75,
+            pixels_large=0.5,
+            pixels_small_any=1.0,
+            pixels_large_any=0.5,
+            IoU_any=(32 + 300) / 632,
+        )
+    )
