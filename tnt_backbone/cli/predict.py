@@ -63,6 +63,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='cut large pictures into overlapping tiles of this side; detectors need sahi',
     )
     parser.add_argument(
+        '--size',
+        type=int,
+        metavar='PX',
+        help='let the model see pictures with a longer side of at most so many pixels',
+    )
+    parser.add_argument(
         '--as',
         dest='form',
         choices=['coco', 'yolo'],
@@ -94,7 +100,7 @@ def load_exported(args: argparse.Namespace) -> Any:
     Raises:
         ValueError: If an option is only for checkpoints.
     """
-    for name in ('config', 'trust', 'device', 'tiles', 'workers'):
+    for name in ('config', 'trust', 'device', 'tiles', 'size', 'workers'):
         if getattr(args, name):
             raise InputError(f'--{name} is for checkpoints; {args.checkpoint} is an exported file')
     from ..exported.model import ExportedModel
@@ -106,6 +112,7 @@ def trained_options(args: argparse.Namespace, model: Any) -> dict[str, Any]:
     """Return what only the model of a checkpoint takes."""
     return {
         'tiles': args.tiles,
+        'size': args.size,
         'workers': model.on_gpu if args.workers is None else args.workers,
     }
 
@@ -137,6 +144,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             'score': args.score,
             'classes': args.classes,
             'tiles': args.tiles,
+            **({} if args.size is None else {'size': args.size}),  # as earlier versions wrote
         }
         if args.form and model.task != 'detection':
             raise InputError(f'--as {args.form} is for detectors, and this is for {model.task}')

@@ -1,5 +1,7 @@
 """A trained model: pictures in, results out, in the way of ``tnt test``."""
 
+import logging
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain, groupby, islice
 from pathlib import Path
@@ -14,12 +16,14 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ..errors import InputError
+from ..log import log
 from ..run.embedded_config import test_dataset
 from .pictures import Picture, UnreadablePictureError, find_pictures, read_frames
 from .prepare import Preparation, PreparedPictures
 from .results import SCORE, Classification, Detection, Result, Segmentation, labels_of
 from .tiles import OVERLAP, detect_in_tiles, require_sahi
 
+MANY_TOKENS = 2**15  # of one picture: 8 megapixels in patches of 16
 FILES = 1024  # that loader processes are started for
 TASKS = {'mmdet': 'detection', 'mmseg': 'segmentation', 'mmpretrain': 'classification'}
 
@@ -45,6 +49,7 @@ class TrainedModel:
         self.cfg = cfg
         self.classes = classes
         self.palette = tuple(palette)
+        self._has_warned = False
         self.task = TASKS[cfg.default_scope]
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             self.prepare = Preparation(test_dataset(cfg)['pipeline'])
@@ -64,6 +69,7 @@ class TrainedModel:
         score: float = SCORE,
         classes: Collection[str] | None = None,
         tiles: int | None = None,
+        size: int | None = None,
         batch_size: int = 1,
     ) -> Result | list[Result]:
         """Predict on one picture, or on several.
@@ -74,6 +80,7 @@ class TrainedModel:
             score: Objects of a lower score are left out.
             classes: Objects of other classes are left out.
             tiles: Side in pixels of overlapping tiles that a large picture is cut into.
+            size: The longer side in pixels at which the model sees a picture at most.
             batch_size: Pictures that go through the model together.
 
         Returns:
@@ -88,7 +95,7 @@ class TrainedModel:
         pictures = [picture for part in parts for picture in _pictures_of(part)]
         results = []
         for result in self.stream(
-            pictures, score=score, classes=classes, tiles=tiles, batch_size=batch_size
+            pictures, score=score, classes=classes, tiles=tiles, size=size, batch_size=batch_size
         ):
             if isinstance(result, UnreadablePictureError):
                 raise result
@@ -105,6 +112,7 @@ class TrainedModel:
         score: float = SCORE,
         classes: Collection[str] | None = None,
         tiles: int | None = None,
+        size: int | None = None,
         batch_size: int = 1,
         workers: int = 0,
         done: Collection[str] = (),
@@ -116,18 +124,21 @@ class TrainedModel:
             score: Objects of a lower score are left out.
             classes: Objects of other classes are left out.
             tiles: Side in pixels of overlapping tiles that a large picture is cut into.
+            size: The longer side in pixels at which the model sees a picture at most. Boxes and
+                maps have the picture's own size.
             batch_size: Pictures that go through the model together.
             workers: Processes that read pictures while the model works; frames of videos are
                 read by this process.
             done: Names of pictures and frames to leave out.
 
         Raises:
-            ValueError: If the model has no such class, or cannot use tiles.
+            ValueError: If the model has no such class, or cannot use tiles or a size.
             ImportError: If tiles for a detector need sahi, which is not installed.
         """
         # Report what is wrong now, not with the first picture.
         labels = labels_of(classes, self.classes, self.task)
         self._set_tiles(tiles)
+        self._set_size(size, tiles)
         wanted = (picture for picture in frames_of(pictures) if picture.name not in done)
         if tiles and self.task == 'detection':
             return (self._detect_in_tiles(picture, tiles, score, labels) for picture in wanted)
@@ -183,6 +194,43 @@ class TrainedModel:
         elif tiles is not None:
             require_sahi()
 
+    def _set_size(self, size: int | None, tiles: int | None) -> None:
+        """Let the model see pictures of at most this size."""
+        if size is not None and self.task == 'classification':
+            raise InputError(f'size={size}: the pipeline of a classifier sets it. Leave it out')
+        if size is not None and size < 32:
+            raise InputError(f'size={size} is a side in pixels, and 32 is the least')
+        if size is None and tiles and self.task == 'detection' and self.prepare.keeps_size:
+            # the whole picture is looked at, too
+            size = max(tiles, math.isqrt(MANY_TOKENS) * self._token_side)
+        with DefaultScope.overwrite_default_scope(self.cfg.default_scope):
+            self.prepare.limit(size)
+
+    def _warn_of_size(self, height: int, width: int) -> None:
+        """Say once that a picture is so large that the model may take minutes for it."""
+        if self._has_warned or self.slides:
+            return
+        tokens = math.prod(math.ceil(side / self._token_side) for side in (height, width))
+        if tokens > MANY_TOKENS:
+            self._has_warned = True
+            log(
+                f'The model sees a picture of {width}x{height} pixels, which are {tokens} tokens. '
+                'Attention between so many takes minutes on a CPU, and much memory. Pass --size '
+                '1024 (in Python size=1024) to let it see the picture smaller, or --tiles 512 to '
+                'cut it into tiles',
+                logging.WARNING,
+            )
+
+    @property
+    def _token_side(self) -> int:
+        """The side of a sentence in pixels; a guess for backbones that are not ours."""
+        return getattr(getattr(self.model, 'backbone', None), 'pad_divisor', 16)
+
+    @property
+    def slides(self) -> bool:
+        """Whether a window slides over the picture, so that its size does not matter."""
+        return self.task == 'segmentation' and self.model.test_cfg.get('mode') == 'slide'
+
     def _detect_in_tiles(
         self, picture: Picture, tiles: int, score: float, labels: list[int] | None
     ) -> Result | UnreadablePictureError:
@@ -227,6 +275,7 @@ class TrainedModel:
 
         for _, same in groupby(sorted(readable, key=size), key=size):
             numbers = list(same)
+            self._warn_of_size(*size(numbers[0])[-2:])
             with torch.no_grad(), DefaultScope.overwrite_default_scope(self.cfg.default_scope):
                 given = step(collate([batch[i][1] for i in numbers]))
             answers.update(zip(numbers, given, strict=True))

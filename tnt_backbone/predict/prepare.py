@@ -20,6 +20,8 @@ class Preparation:
 
     Args:
         pipeline: That of the config.
+
+    Transforms are built in mmengine's default scope.
     """
 
     def __init__(self, pipeline: list[dict[str, Any]]) -> None:
@@ -32,9 +34,22 @@ class Preparation:
             )
         # Like LoadImageFromFile, but a JPEG that was cut off is an error, not half grey.
         self.reader = LoadImageOrSkip(**{k: v for k, v in first.items() if k != 'type'})
-        kept = [part for part in others if _short(part['type']) not in TRUTH]
-        transforms = [TRANSFORMS.build(part) for part in kept]
-        self.transform = Compose(transforms)
+        self.parts = [part for part in others if _short(part['type']) not in TRUTH]
+        self.transform = _compose(self.parts)
+        self.largest: int | None = None
+        self.shrink = self.transform
+
+    def limit(self, largest: int | None) -> None:
+        """Let the model see pictures with a longer side of at most so many pixels, or of any."""
+        self.largest = largest
+        if largest is not None:
+            self.shrink = _compose(_resized_to(self.parts, largest))
+
+    @property
+    def keeps_size(self) -> bool:
+        """Whether a picture reaches the model at its own size, however large it is."""
+        resizes = [part for part in self.parts if 'Resize' in part['type']]
+        return all('scale_factor' in part and 'scale' not in part for part in resizes)
 
     def read(self, picture: Picture) -> np.ndarray:
         """Return the pixels of a picture ``(H, W, 3)``, BGR.
@@ -59,7 +74,28 @@ class Preparation:
         image = self.read(picture)
         shape = image.shape[:2]
         results = {'img_path': picture.path, 'img_id': 0, 'img': image}
-        return self.transform({**results, 'img_shape': shape, 'ori_shape': shape})
+        results |= {'img_shape': shape, 'ori_shape': shape}
+        if self.largest is None or (self.keeps_size and max(shape) <= self.largest):
+            return self.transform(results)
+        prepared = self.transform(dict(results))
+        if max(prepared['inputs'].shape[-2:]) <= self.largest:
+            return prepared
+        return self.shrink(results)
+
+
+def _compose(parts: list[dict[str, Any]]) -> Compose:
+    return Compose([TRANSFORMS.build(part) for part in parts])
+
+
+def _resized_to(parts: list[dict[str, Any]], side: int) -> list[dict[str, Any]]:
+    """Return a pipeline that resizes to a longer side of so many pixels, instead of as it did."""
+    kinds = [_short(part['type']) for part in parts]
+    resize = {'type': 'Resize', 'scale': (side, side), 'keep_ratio': True}
+    if 'Resize' not in kinds:
+        return [resize, *parts]
+    place = kinds.index('Resize')
+    resize['type'] = parts[place]['type']
+    return [*parts[:place], resize, *parts[place + 1 :]]
 
 
 def _short(kind: str) -> str:
