@@ -1,7 +1,9 @@
 """The page: what stands on it, and that names cannot change it."""
 
+import base64
 import dataclasses
 import html.parser
+import io
 import itertools
 import json
 import math
@@ -12,14 +14,18 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from tests.report.scenes import CLASSES, records, results
 from tests.report.test_training import step, write_log
 from tnt_backbone.report.charts import line_chart, ticks
 from tnt_backbone.report.differences import config_values, differences
+from tnt_backbone.report.examples import examples_of
 from tnt_backbone.report.page import number, report_page, write_page
 from tnt_backbone.report.results import FILE, Results, read_results
 from tnt_backbone.report.runs import Run, find_run
+from tnt_backbone.report.summary import summarize
+from tnt_backbone.report.tables import colours_of
 
 VOID = {'meta', 'img'}
 NASTY = [
@@ -263,3 +269,27 @@ def test_ticks_are_round_and_within(low, high):
 )
 def test_numbers_for_people(value, expected):
     assert number(value) == expected
+
+
+@pytest.mark.parametrize('unusable', [[], [[0, 0, 0]], [[0, 0], [1, 1]], [[0, 0, 256]] * 2, 'red'])
+def test_label_maps_have_the_colours_of_the_data_set(unusable, tmp_path):
+    png = io.BytesIO()
+    Image.fromarray(np.array([[0] * 16 + [1] * 16] * 16, np.uint8)).save(png, 'png')
+    label_map = base64.b64encode(png.getvalue()).decode()
+    record = dict(counts=[[0, 0, 256], [1, 1, 256]], path='', size=[16, 32])
+    record['maps'] = dict(truth=label_map, predicted=label_map)
+
+    def shown(palette):
+        given = results(
+            task='segmentation', classes=['sky', 'sea'], pictures=[record], palette=palette
+        )
+        summary = summarize(read_results(given.write(tmp_path)))
+        ((example,), _) = examples_of(summary)
+        drawn = base64.b64decode(example.images[0][1].split(',')[-1])
+        return colours_of([('', summary)]), np.asarray(Image.open(io.BytesIO(drawn)))
+
+    named, pixels = shown([[0, 0, 0], [0, 0, 255]])
+    assert named == [('sky', '#000000'), ('sea', '#0000ff')]
+    np.testing.assert_allclose(pixels[8, [4, 28]], [[0, 0, 0], [0, 0, 255]], atol=9)  # JPEG
+    own = [colour for _, colour in shown(unusable)[0]]
+    assert len({*own, '#000000', '#0000ff'}) == 4

@@ -3,6 +3,7 @@
 import base64
 import colorsys
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,9 +91,18 @@ def read_small(path: str, size: tuple[int, int] | None = None) -> tuple[np.ndarr
     return np.asarray(image), factor
 
 
-def palette(count: int) -> np.ndarray:
-    """Return colours that differ, ``(256, 3)``, RGB; labels that are no class are black."""
+def palette(count: int, given: Sequence[Sequence[int]] = ()) -> np.ndarray:
+    """Return a colour per class, ``(256, 3)``, RGB; labels that are no class are black.
+
+    Args:
+        count: Number of classes.
+        given: The data set's own colours. Without one per class, colours that differ are made.
+    """
     colours = np.zeros((256, 3), np.uint8)
+    if len(given) >= count > 0:
+        used = min(count, 255)
+        colours[:used] = given[:used]
+        return colours
     for label in range(min(count, 255)):
         hue, value = label * 0.61803 % 1, (0.95, 0.75, 0.55)[label % 3]
         colours[label] = [round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.8, value)]
@@ -176,7 +186,7 @@ def _show_maps(summary: Summary, number: int) -> Example:
     record = summary.results.pictures[number]
     count = len(summary.results.classes)
     text = f'mean IoU {_picture_iou(record, count + 1):.3f}'
-    colours, images = palette(count), []
+    colours, images = palette(count, summary.results.palette), []
     for key, title in (('truth', 'truth'), ('predicted', 'prediction')):
         with Image.open(io.BytesIO(base64.b64decode(record['maps'][key]))) as file:
             labels = np.asarray(file)

@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 
 from ..engine.peak_memory import peak_memory_mb
 from .record import recorder_for
-from .results import Results, finite_or_none
+from .results import Results, finite_or_none, read_palette
 
 PAGE = 'report.html'
 
@@ -67,9 +67,8 @@ class ReportHook(Hook):
 
     def _record(self, runner: Runner, samples: list[Any]) -> list[dict[str, Any]]:
         if self._recorder is None and samples:
-            evaluator = runner.test_loop.evaluator
-            classes = (getattr(evaluator, 'dataset_meta', None) or {}).get('classes') or ()
-            self._recorder = recorder_for(samples[0], classes, evaluator.metrics)
+            classes = _dataset_meta(runner).get('classes') or ()
+            self._recorder = recorder_for(samples[0], classes, runner.test_loop.evaluator.metrics)
         return self._recorder.record(samples) if samples else []
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
@@ -112,6 +111,7 @@ class ReportHook(Hook):
             peak_memory_mb=peaks,
             created=datetime.now().astimezone().isoformat(sep=' ', timespec='seconds'),
             notes=self._recorder.notes,
+            palette=read_palette(_dataset_meta(runner).get('palette')),
         )
 
     def write(self, runner: Runner) -> Path | None:
@@ -151,3 +151,7 @@ class ReportHook(Hook):
         for handler in runner.logger.handlers:
             if isinstance(handler, logging.FileHandler):
                 handler.handle(record)
+
+
+def _dataset_meta(runner: Runner) -> dict[str, Any]:
+    return getattr(runner.test_loop.evaluator, 'dataset_meta', None) or {}

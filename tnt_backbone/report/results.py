@@ -38,6 +38,7 @@ class Results:
         peak_memory_mb: Of each process, in MB of 2**20 bytes.
         created: Date and time of the test, ISO 8601.
         notes: What the reader of the numbers should know.
+        palette: The data set's colour per class, RGB from 0 to 255; empty if it has none.
     """
 
     task: str
@@ -51,6 +52,7 @@ class Results:
     peak_memory_mb: list[float] = field(default_factory=list)
     created: str = ''
     notes: list[str] = field(default_factory=list)
+    palette: list[list[int]] = field(default_factory=list)
 
     def write(self, folder: str | Path) -> Path:
         """Write the numbers below the folder of a test's log, and return the file."""
@@ -98,6 +100,7 @@ def _check(results: Results) -> None:
     if results.task not in TASKS:
         raise InputError(f'task={results.task!r} is not one of {", ".join(TASKS)}')
     count = len(results.classes)
+    results.palette = read_palette(results.palette)
     for number, picture in enumerate(results.pictures):
         if missing := [key for key in NEEDED[results.task] if key not in picture]:
             raise InputError(f'picture {number} has no {", ".join(missing)}')
@@ -117,6 +120,15 @@ def _check(results: Results) -> None:
             used = picture['labels']
         if any(not -1 <= label < count for label in used):
             raise InputError(f'picture {number} has a label that is none of {count} classes')
+
+
+def read_palette(palette: Any) -> list[list[int]]:
+    """Return the colours of a data set as lists; none if they are no colours."""
+    try:
+        colours = [[int(red), int(green), int(blue)] for red, green, blue in palette or ()]
+    except (TypeError, ValueError, OverflowError):
+        return []
+    return colours if all(0 <= part <= 255 for colour in colours for part in colour) else []
 
 
 def to_json(content: Any) -> str:

@@ -206,6 +206,6 @@ def colours_of(tested: list[tuple[str, Summary]]) -> list[tuple[str, str]]:
     """Return the colour of each class in drawn label maps."""
     if not tested or tested[0][1].results.task != 'segmentation':
         return []
-    classes = tested[0][1].results.classes
-    found = palette(len(classes))
+    results = tested[0][1].results
+    classes, found = results.classes, palette(len(results.classes), results.palette)
     return [(name, '#' + bytes(found[min(i, 255)]).hex()) for i, name in enumerate(classes)]
