@@ -50,14 +50,9 @@ class BuildWithConfigs(build_py):
 # faster-coco-eval is optional: with it, COCO's numbers take less time.
 # mmdet 3.3 refuses mmcv 2.2, mmsegmentation 1.2 imports ftfy and regex without requiring them, and
 # mmcv and mmengine import pkg_resources, which setuptools 82 removed.
-OPENMMLAB = [
+MMPRETRAIN = [
     'mmengine',
-    'mmdet',
-    'mmsegmentation',
     'mmpretrain',
-    'faster-coco-eval',
-    'ftfy',
-    'regex',
     'prettytable',
     'safetensors',
     'torchvision',
@@ -65,6 +60,7 @@ OPENMMLAB = [
     'opencv-python-headless<5',
     'setuptools<82',
 ]
+OPENMMLAB = [*MMPRETRAIN, 'mmdet', 'mmsegmentation', 'faster-coco-eval', 'ftfy', 'regex']
 
 setup(
     name='tnt-backbone',
@@ -95,6 +91,8 @@ setup(
         'openmmlab': ['mmcv<2.2', *OPENMMLAB],
         # without mmcv's compiled operators: tools/setup_env.sh --no-compile adds replacements
         'openmmlab-lite': ['mmcv-lite<2.2', *OPENMMLAB],
+        # classifiers only, without a compiler; tnt new reads data of all tasks with one code
+        'classify': ['mmcv-lite<2.2', *MMPRETRAIN, 'pycocotools'],
         'onedl': [
             'onedl-mmcv',
             'onedl-mmengine',

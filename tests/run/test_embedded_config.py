@@ -1,5 +1,6 @@
 """The config inside a checkpoint: read as it was written, and nothing of it is ever run."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -275,3 +276,19 @@ def test_a_config_of_another_structure_is_refused(other):
 def test_a_text_that_is_no_config_is_refused(text):
     with pytest.raises(UntrustedConfigError):
         trusted_config(text)
+
+
+def test_a_library_that_is_not_installed_is_no_fault_of_the_file(monkeypatch):
+    class Missing:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name == 'mmdet':
+                raise ModuleNotFoundError("No module named 'mmdet'", name=name)
+
+    text = text_of('retinanet_tnt_digits')
+    for name in [name for name in sys.modules if name.partition('.')[0] == 'mmdet']:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, 'meta_path', [Missing, *sys.meta_path])
+    with pytest.raises(ModuleNotFoundError) as raised:
+        trusted_config(text)
+    assert raised.value.name == 'mmdet'

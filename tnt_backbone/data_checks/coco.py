@@ -4,9 +4,8 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mmdet.datasets import CocoDataset, CocoPanopticDataset, LVISV05Dataset
 from mmengine.dataset import BaseDataset
 
 from ..errors import MissingFileError
@@ -16,17 +15,22 @@ from .findings import Finding, notes_unless_error, shorten
 from .image_headers import find_in_headers
 from .places import hint_of_accents, leads_away
 
+if TYPE_CHECKING:
+    from mmdet.datasets import CocoDataset
+
 CROWDS = 0.2  # share of crowds among the boxes of a class, from which on it is worth a note
 ADVICE = 'Add them, or take them out of the annotations. See docs/datasets.md'
 
 
 def is_plain_coco(dataset: BaseDataset) -> bool:
     """Return whether a data set reads COCO's own format; some of its subclasses read another."""
+    from mmdet.datasets import CocoDataset, CocoPanopticDataset, LVISV05Dataset
+
     other_formats = (CocoPanopticDataset, LVISV05Dataset)
     return isinstance(dataset, CocoDataset) and not isinstance(dataset, other_formats)
 
 
-def check_coco(dataset: CocoDataset) -> list[str]:
+def check_coco(dataset: 'CocoDataset') -> list[str]:
     """Check the annotations of one data set, and that its images are there.
 
     Args:
@@ -50,7 +54,7 @@ def check_coco(dataset: CocoDataset) -> list[str]:
     return notes
 
 
-def read_file(dataset: CocoDataset) -> CocoFile:
+def read_file(dataset: 'CocoDataset') -> CocoFile:
     """Return the annotation file of a data set, which must have annotations unless it is a test's.
 
     Raises:
@@ -62,7 +66,7 @@ def read_file(dataset: CocoDataset) -> CocoFile:
     return file
 
 
-def find_in_annotations(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
+def find_in_annotations(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
     """Return all that can be found without opening an image, one finding for each kind.
 
     Args:
@@ -195,7 +199,7 @@ def _find_in_evaluation(file: CocoFile) -> list[Finding]:
     ]
 
 
-def find_in_orders(files: Iterable[tuple[CocoDataset, CocoFile]]) -> list[Finding]:
+def find_in_orders(files: Iterable[tuple['CocoDataset', CocoFile]]) -> list[Finding]:
     """Compare the order of the categories of all data sets of a config.
 
     Labels follow the order of each file, so a detector that was trained in one order is measured as
@@ -215,7 +219,7 @@ def find_in_orders(files: Iterable[tuple[CocoDataset, CocoFile]]) -> list[Findin
     return [Finding('files with classes in different orders', other, text)]
 
 
-def find_in_training(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
+def find_in_training(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
     """Return what a training would fail on: no box at all, or boxes without their masks."""
     kept, findings = _kept_boxes(dataset, file), _find_too_small(dataset, file)
     if not dataset.test_mode and file.boxes:
@@ -257,7 +261,7 @@ def find_in_training(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
     return findings
 
 
-def _find_too_small(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
+def _find_too_small(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
     """Return the images that ``CocoDataset.filter_data`` leaves out because of their size."""
     least = (dataset.filter_cfg or {}).get('min_size', 0)
     if dataset.test_mode or not least:
@@ -278,7 +282,7 @@ def _find_too_small(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
     return [Finding(kind, file.path, text)]
 
 
-def _find_never_trained(dataset: CocoDataset, file: CocoFile, kept: list[Entry]) -> list[Finding]:
+def _find_never_trained(dataset: 'CocoDataset', file: CocoFile, kept: list[Entry]) -> list[Finding]:
     names = {category['id']: category['name'] for category in file.categories}
     given = Counter(names.get(box['category_id']) for box in file.boxes)
     trained = {names[box['category_id']] for box in kept if not box.get('iscrowd')}
@@ -308,7 +312,7 @@ def _find_never_trained(dataset: CocoDataset, file: CocoFile, kept: list[Entry])
     return findings
 
 
-def find_in_classes(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
+def find_in_classes(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
     """Return where the classes of the config and the categories of the file differ.
 
     MMDetection numbers the categories that it finds: a missing one shifts those behind it.
@@ -344,7 +348,7 @@ def find_in_classes(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
     return findings
 
 
-def _find_left_out(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
+def _find_left_out(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
     """Return the boxes and images that MMDetection leaves out."""
     categories = {category['id'] for category in file.categories}
     flat = [box['id'] for box in file.boxes if _is_flat(box, file.images.get(box['image_id']))]
@@ -371,7 +375,7 @@ def _find_left_out(dataset: CocoDataset, file: CocoFile) -> list[Finding]:
     return findings
 
 
-def _drops_empty(dataset: CocoDataset) -> bool:
+def _drops_empty(dataset: 'CocoDataset') -> bool:
     return not dataset.test_mode and (dataset.filter_cfg or {}).get('filter_empty_gt', False)
 
 
@@ -380,7 +384,7 @@ def _empty_images(file: CocoFile) -> list[str]:
     return [image['file_name'] for key, image in file.images.items() if not boxes_of[key]]
 
 
-def _kept_boxes(dataset: CocoDataset, file: CocoFile) -> list[Entry]:
+def _kept_boxes(dataset: 'CocoDataset', file: CocoFile) -> list[Entry]:
     """Return what ``CocoDataset.parse_data_info`` makes instances of."""
     classes = set(dataset.metainfo['classes'])  # once: metainfo makes a copy each time
     trained = {category['id'] for category in file.categories if category['name'] in classes}

@@ -86,6 +86,8 @@ def _refusing(read: Callable[..., Config]) -> Callable[..., Config]:
         except UserError:
             raise
         except Exception as error:  # what a file says may be wrong in any way
+            if isinstance(error, ModuleNotFoundError) and error.name in LIBRARIES:
+                raise  # it is not installed, which is no fault of the file
             raise UntrustedConfigError(
                 f'the config in the checkpoint is not as mmengine writes them ({error!r}). Pass '
                 'the config of the run: --config FILE'

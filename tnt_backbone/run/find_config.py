@@ -67,4 +67,4 @@ def _near_names(path: Path) -> str:
     near = difflib.get_close_matches(path.with_suffix('.py').name, by_name, n=3, cutoff=0.5)
     if near:
         return 'Did you mean ' + ' or '.join(by_name[name] for name in near) + '?'
-    return f'Configs that exist: {", ".join(sorted(by_name.values()))}' if by_name else ''
+    return 'Pass a path, or a name that `tnt configs` lists'
