@@ -13,9 +13,10 @@ from ..data_checks.training_samples import (
     draw_samples,
 )
 from ..predict.draw import draw_labels, draw_objects
-from .examples import LINE, drawable, jpeg, palette
+from .examples import LINE, drawable, jpeg, legend, palette
 from .page import render
 from .record_maps import SIDE
+from .results import read_palette
 
 
 def browse_page(cfg: Config, name: str, *, pictures: int, samples: int, seed: int) -> str:
@@ -33,11 +34,12 @@ def browse_page(cfg: Config, name: str, *, pictures: int, samples: int, seed: in
     """
     dataset = build_training_data(cfg)
     classes = [str(one) for one in dataset.metainfo.get('classes') or ()]
+    of_maps = palette(len(classes), read_palette(dataset.metainfo.get('palette')))
     shown, sides, shapes = [], [], []
     per_class = np.zeros(len(classes), int)
     for number, sample in enumerate(draw_samples(dataset, max(pictures, samples), seed=seed)):
         if number < pictures:
-            shown.append(_show(sample, classes))
+            shown.append(_show(sample, classes, of_maps))
         sides.append(sample.sides)
         shapes.append(sample.pixels.shape[:2])
         if sample.label_map is not None:
@@ -61,19 +63,19 @@ def browse_page(cfg: Config, name: str, *, pictures: int, samples: int, seed: in
         heights=(min(heights), max(heights)),
         widths=(min(widths), max(widths)),
         shown=shown,
-        colours=_colours(classes, shown),
+        colours=legend(classes, of_maps) if any(one['is_map'] for one in shown) else [],
         later=_batch_augments(cfg),
         pipeline=_pipeline(cfg.train_dataloader.dataset),
     )
 
 
-def _show(sample: Sample, classes: list[str]) -> dict[str, Any]:
-    colours = palette(len(classes))
+def _show(sample: Sample, classes: list[str], of_maps: np.ndarray) -> dict[str, Any]:
     pixels, text = sample.pixels, ''
     if sample.label_map is not None:
         labels = np.where(sample.label_map < len(classes), sample.label_map, 255).clip(0, 255)
-        pixels = draw_labels(pixels, labels, colours)
+        pixels = draw_labels(pixels, labels, of_maps)
     elif len(sample.boxes):
+        colours = palette(len(classes))
         pixels = draw_objects(
             pixels,
             drawable(sample.boxes),
@@ -97,13 +99,6 @@ def _show(sample: Sample, classes: list[str]) -> dict[str, Any]:
 
 def _name(label: int, classes: list[str]) -> str:
     return classes[label] if 0 <= label < len(classes) else str(label)
-
-
-def _colours(classes: list[str], shown: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    if not any(one['is_map'] for one in shown):
-        return []
-    found = palette(len(classes))
-    return [(name, '#' + bytes(found[min(i, 255)]).hex()) for i, name in enumerate(classes)]
 
 
 def _batch_augments(cfg: Config) -> list[str]:

@@ -109,6 +109,11 @@ def palette(count: int, given: Sequence[Sequence[int]] = ()) -> np.ndarray:
     return colours
 
 
+def legend(classes: Sequence[str], colours: np.ndarray) -> list[tuple[str, str]]:
+    """Return each class with its colour of :func:`palette` as HTML writes it."""
+    return [(name, '#' + bytes(colours[min(i, 255)]).hex()) for i, name in enumerate(classes)]
+
+
 def _rank_boxes(summary: Summary) -> Any:
     """Yield F1, minus the errors, and the number of each picture that has boxes or objects."""
     for number, picture in enumerate(summary.pictures):

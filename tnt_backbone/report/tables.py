@@ -9,7 +9,7 @@ import numpy as np
 from .charts import line_chart
 from .differences import config_values, differences
 from .error_kinds import MEANING
-from .examples import palette
+from .examples import legend, palette
 from .runs import Run
 from .summary import Summary
 from .training import Points
@@ -207,5 +207,4 @@ def colours_of(tested: list[tuple[str, Summary]]) -> list[tuple[str, str]]:
     if not tested or tested[0][1].results.task != 'segmentation':
         return []
     results = tested[0][1].results
-    classes, found = results.classes, palette(len(results.classes), results.palette)
-    return [(name, '#' + bytes(found[min(i, 255)]).hex()) for i, name in enumerate(classes)]
+    return legend(results.classes, palette(len(results.classes), results.palette))
