@@ -7,6 +7,7 @@ import pytest
 
 from tests.report.test_page import Page
 from tnt_backbone.cli.browse import main
+from tnt_backbone.demo.dataset import make_dataset
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +27,15 @@ def test_the_page_shows_pictures_classes_and_sizes(tiny_config):
     assert ('32 to 96', '4') in rows
     assert '128x128' in text
     assert 'LoadImageOrSkip' in text
+
+
+def test_label_maps_have_the_colours_of_the_config(monkeypatch):
+    make_dataset('digits', train=1, val=1)
+    monkeypatch.setenv('TNT_DEMO_DATA', 'digits/')
+    main(['fpn_tnt_digits', '--pictures', '1', '--samples', '1'])
+    text = Path('browse.html').read_text()
+    assert Page(text).elements.count('img') == 1
+    assert all(colour in text for colour in ('#000000', '#1f77b4', '#17becf'))
 
 
 def test_names_change_no_element(tiny_config):
