@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..errors import InputError
+from ..exported.session import LateError
 from ..predict.pictures import Picture, UnreadablePictureError
 from .answers import LEAST_SCORE, Answer, answer_of, screen_scale
 from .uploads import Limits, check_upload
@@ -84,10 +85,7 @@ class Viewer:
 
         def look_at_the_clock(module: Any, args: Any) -> None:
             if time.monotonic() > self._end:
-                raise InputError(
-                    f'the answer took longer than {self.limits.seconds:g} seconds. Make the '
-                    'picture smaller, or start the app with --max-seconds'
-                )
+                raise self._late()
 
         parts = list(self.model.model.children())
         if self.blocks:
@@ -98,11 +96,24 @@ class Viewer:
     @contextmanager
     def in_time(self) -> Iterator[None]:
         """Let the answers within take no longer than the limit."""
-        self._end = time.monotonic() + self.limits.seconds
+        self._set_end(time.monotonic() + self.limits.seconds)
         try:
             yield
+        except LateError as error:  # of an exported file
+            raise self._late() from error
         finally:
-            self._end = math.inf
+            self._set_end(math.inf)
+
+    def _set_end(self, end: float) -> None:
+        self._end = end
+        for network in getattr(self.model, 'networks', {}).values():
+            network.end = end
+
+    def _late(self) -> InputError:
+        return InputError(
+            f'the answer took longer than {self.limits.seconds:g} seconds. Make the picture '
+            'smaller, or start the app with --max-seconds'
+        )
 
     def answer(self, path: str, score: float) -> Answer:
         """Return the prediction for a picture.

@@ -1,5 +1,6 @@
 """Networks in integer precision, quantized after training by ONNX Runtime."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -91,6 +92,8 @@ class _Seen:
     Attributes:
         inputs: Those of each run.
     """
+
+    end = math.inf
 
     def __init__(self, session: Session) -> None:
         self.text = session.text

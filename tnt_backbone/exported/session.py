@@ -1,7 +1,10 @@
 """Files that hold one network, and the program that runs each kind: arrays in, arrays out."""
 
+import math
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,17 +20,27 @@ class MissingRuntimeError(InputError):
     """The program that runs a kind of file is not installed."""
 
 
+class LateError(InputError):
+    """A network was stopped because its time was over."""
+
+
 class Session(Protocol):
     """A network that was read from a file.
 
     Attributes:
         text: The metadata under ``KEY``; ``None`` if another program wrote the file.
+        end: When ``run`` must have ended, on the clock of ``time.monotonic``.
     """
 
     text: str | None
+    end: float
 
     def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        """Return the network's outputs."""
+        """Return the network's outputs.
+
+        Raises:
+            LateError: If they are not there at ``end``.
+        """
 
 
 def num_threads() -> int:
@@ -44,6 +57,8 @@ def num_threads() -> int:
 class OnnxSession:
     """An ONNX file in ONNX Runtime on the CPU."""
 
+    end = math.inf
+
     def __init__(self, path: Path) -> None:
         try:
             import onnxruntime
@@ -58,17 +73,37 @@ class OnnxSession:
         # that doubles the time.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         providers = ['CPUExecutionProvider']
+        self._options_of_run = onnxruntime.RunOptions
         self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         self._names = [value.name for value in self._session.get_inputs()]
         self.text: str | None = self._session.get_modelmeta().custom_metadata_map.get(KEY)
 
     def run(self, inputs: list[np.ndarray]) -> list[Any]:
         """Return the network's outputs."""
-        return self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+        given = dict(zip(self._names, inputs, strict=True))
+        if self.end == math.inf:
+            return self._session.run(None, given)
+        options = self._options_of_run()
+        timer = threading.Timer(max(self.end - time.monotonic(), 0), _terminate, [options])
+        timer.start()
+        try:
+            return self._session.run(None, given, options)
+        except Exception as error:  # ONNX Runtime's own class for it is private
+            if options.terminate:
+                raise LateError('the network was stopped: its time was over') from error
+            raise
+        finally:
+            timer.cancel()
+
+
+def _terminate(options: Any) -> None:
+    options.terminate = True
 
 
 class OpenVinoSession:
     """A file of OpenVINO, ``.xml`` with a ``.bin`` beside it, on the CPU."""
+
+    end = math.inf
 
     def __init__(self, path: Path) -> None:
         openvino = import_openvino()
@@ -86,7 +121,14 @@ class OpenVinoSession:
 
     def run(self, inputs: list[np.ndarray]) -> list[Any]:
         """Return the network's outputs."""
-        return list(self._model(inputs).to_tuple())
+        if self.end == math.inf:
+            return list(self._model(inputs).to_tuple())
+        request = self._model.create_infer_request()
+        request.start_async(inputs)
+        if not request.wait_for(max(round(1000 * (self.end - time.monotonic())), 0)):
+            request.cancel()
+            raise LateError('the network was stopped: its time was over')
+        return list(request.results.to_tuple())
 
 
 def import_openvino() -> Any:
