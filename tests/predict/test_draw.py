@@ -5,6 +5,7 @@ import torch
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
+from tnt_backbone.predict.draw import class_colours
 from tnt_backbone.predict.results import Classification, Detection, Segmentation
 
 GREY = np.full((80, 120, 3), 100, np.uint8)  # BGR and RGB
@@ -70,3 +71,11 @@ def test_the_most_certain_object_is_on_top():
         red, _, blue = drawn[45, 10].astype(int)
         assert blue > red + 50
     assert sample.pred_instances.scores.tolist() == scores.tolist()
+
+
+def test_colours_of_classes_differ_and_background_is_black():
+    colours = class_colours(['Background', *map(str, range(30))])
+    assert colours[0] == (0, 0, 0)
+    assert len(set(colours)) == 31
+    steps = np.abs(np.diff(np.array(colours), axis=0)).max(1)
+    assert steps.min() > 60  # neighbours

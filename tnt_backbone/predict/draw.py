@@ -1,5 +1,7 @@
 """Predictions drawn with Pillow, where the libraries' visualizers are not installed."""
 
+import colorsys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,17 @@ from PIL import Image, ImageDraw, ImageFont
 
 Colour = tuple[int, int, int]
 OPACITY = 0.5  # of masks and label maps
+
+
+def class_colours(classes: Sequence[str]) -> list[Colour]:
+    """Return a colour per class: neighbours differ, and a class called background is black."""
+    colours: list[Colour] = []
+    for label, name in enumerate(classes):
+        hue, value = label * 0.61803 % 1, (0.95, 0.75, 0.55)[label % 3]
+        red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.8, value))
+        is_background = name.strip().lower() in ('background', '_background_')
+        colours.append((0, 0, 0) if is_background else (red, green, blue))
+    return colours
 
 
 def draw_objects(

@@ -21,6 +21,7 @@ from ..errors import InputError, UserError
 from ..run.config import read_config
 from ..run.embedded_config import UntrustedConfigError, test_dataset, trusted_config
 from ..run.operators import replace_missing_operators
+from .draw import Colour, class_colours
 from .model import TrainedModel
 from .pictures import Picture
 
@@ -188,26 +189,17 @@ def _classes(
                 f'{path} has the names of {len(classes)} classes ({shorten(classes)}), but {key} '
                 f'is {number}. Pass a config with all names in metainfo: --config FILE'
             )
-    return classes, _palette(known.get('palette'), len(classes))
+    return classes, _palette(known.get('palette'), classes)
 
 
-def _palette(given: Any, number: int) -> list[tuple[int, int, int]]:
-    """Return the colours of a checkpoint, or our own if they are no colours."""
+def _palette(given: Any, classes: tuple[str, ...]) -> list[Colour]:
+    """Return the colours of a checkpoint, or our own if they are not one per class.
+
+    A data set with classes of its own has the palette of its type: MMDetection's has COCO's 80.
+    """
     try:
         colours = [(int(r), int(g), int(b)) for r, g, b in given]
     except (TypeError, ValueError, OverflowError):
-        return _colours(number)
-    is_usable = len(colours) >= number and all(0 <= v <= 255 for c in colours for v in c)
-    return colours if is_usable else _colours(number)
-
-
-def _colours(number: int) -> list[tuple[int, int, int]]:
-    """Return colours that are easy to distinguish, the same ones each time, as in VOC."""
-    colours = []
-    for label in range(1, number + 1):
-        channels = [0, 0, 0]
-        for bit in range(8):
-            for channel in range(3):
-                channels[channel] |= ((label >> (3 * bit + channel)) & 1) << (7 - bit)
-        colours.append((channels[0], channels[1], channels[2]))
-    return colours
+        return class_colours(classes)
+    is_usable = len(colours) == len(classes) and all(0 <= v <= 255 for c in colours for v in c)
+    return colours if is_usable else class_colours(classes)

@@ -34,7 +34,7 @@ def browse_page(cfg: Config, name: str, *, pictures: int, samples: int, seed: in
     """
     dataset = build_training_data(cfg)
     classes = [str(one) for one in dataset.metainfo.get('classes') or ()]
-    of_maps = palette(len(classes), read_palette(dataset.metainfo.get('palette')))
+    of_maps = palette(classes, read_palette(dataset.metainfo.get('palette')))
     shown, sides, shapes = [], [], []
     per_class = np.zeros(len(classes), int)
     for number, sample in enumerate(draw_samples(dataset, max(pictures, samples), seed=seed)):
@@ -75,7 +75,7 @@ def _show(sample: Sample, classes: list[str], of_maps: np.ndarray) -> dict[str, 
         labels = np.where(sample.label_map < len(classes), sample.label_map, 255).clip(0, 255)
         pixels = draw_labels(pixels, labels, of_maps)
     elif len(sample.boxes):
-        colours = palette(len(classes))
+        colours = palette(classes)
         pixels = draw_objects(
             pixels,
             drawable(sample.boxes),

@@ -1,7 +1,6 @@
 """The best and worst pictures of a test, with truth and prediction."""
 
 import base64
-import colorsys
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..datasets.load_image import LoadImageOrSkip
-from ..predict.draw import Colour, draw_labels, draw_objects
+from ..predict.draw import Colour, class_colours, draw_labels, draw_objects
 from .confusion import scores_of
 from .error_kinds import BOTH, BOX, CLASS, CORRECT, CROWD, DUPLICATE, EMPTY, judge
 from .record_maps import EXAMPLES, SIDE
@@ -91,21 +90,17 @@ def read_small(path: str, size: tuple[int, int] | None = None) -> tuple[np.ndarr
     return np.asarray(image), factor
 
 
-def palette(count: int, given: Sequence[Sequence[int]] = ()) -> np.ndarray:
+def palette(classes: Sequence[str], given: Sequence[Sequence[int]] = ()) -> np.ndarray:
     """Return a colour per class, ``(256, 3)``, RGB; labels that are no class are black.
 
     Args:
-        count: Number of classes.
-        given: The data set's own colours. Without one per class, colours that differ are made.
+        classes: Names of the classes.
+        given: The data set's own colours. If they are not one per class, others are made.
     """
     colours = np.zeros((256, 3), np.uint8)
-    if len(given) >= count > 0:
-        used = min(count, 255)
-        colours[:used] = given[:used]
-        return colours
-    for label in range(min(count, 255)):
-        hue, value = label * 0.61803 % 1, (0.95, 0.75, 0.55)[label % 3]
-        colours[label] = [round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.8, value)]
+    used = min(len(classes), 255)
+    if used:
+        colours[:used] = (given if len(given) == len(classes) else class_colours(classes))[:used]
     return colours
 
 
@@ -189,9 +184,9 @@ def _picture_iou(record: dict[str, Any], size: int) -> float:
 
 def _show_maps(summary: Summary, number: int) -> Example:
     record = summary.results.pictures[number]
-    count = len(summary.results.classes)
-    text = f'mean IoU {_picture_iou(record, count + 1):.3f}'
-    colours, images = palette(count, summary.results.palette), []
+    classes = summary.results.classes
+    text = f'mean IoU {_picture_iou(record, len(classes) + 1):.3f}'
+    colours, images = palette(classes, summary.results.palette), []
     for key, title in (('truth', 'truth'), ('predicted', 'prediction')):
         with Image.open(io.BytesIO(base64.b64decode(record['maps'][key]))) as file:
             labels = np.asarray(file)

@@ -207,4 +207,4 @@ def colours_of(tested: list[tuple[str, Summary]]) -> list[tuple[str, str]]:
     if not tested or tested[0][1].results.task != 'segmentation':
         return []
     results = tested[0][1].results
-    return legend(results.classes, palette(len(results.classes), results.palette))
+    return legend(results.classes, palette(results.classes, results.palette))
