@@ -66,6 +66,7 @@ def make_blocks(folder: Path) -> dict[str, str]:
         'detect': tables.boxes(objects, 'detect'),
         'plot': tables.plot(objects, f'images/{PLOT.name}'),
         'segment': tables.label_maps(objects),
+        'designs': tables.designs(objects),
         'photos': tables.boxes(objects, 'photos'),
         'hours': tables.hours(objects),
         'overfit': tables.overfit(rows('overfit')),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from overfit_recipes import RECIPES, TAKEN_AWAY, key_of
 from pretraining import METRICS, SEEDS
-from small_objects import DECISIVE, NETWORKS, RANGES, STEPS
+from small_objects import DECISIVE, DESIGNS, NETWORKS, RANGES, RATES, STEPS
 
 Row = dict[str, str]
 
@@ -15,6 +15,9 @@ NAMES = dict(
     vit='ViT: no inner transformers',
     swin='Swin',
     resnet='ResNet-18',
+    words_zero='the convolution that reads words starts at zero',
+    words_told='each word is told its sentence first',
+    words_first='words of the first block',
 )
 NOT_RUN = 'not run yet'
 LEARNED = 0.9
@@ -107,6 +110,32 @@ def plot(rows: list[Row], path: str) -> str:
 def label_maps(rows: list[Row]) -> str:
     """Return the mIoU in percent."""
     return compare(rows, 'segment', {'mIoU': lambda row: float(row['mIoU'])})
+
+
+def designs(rows: list[Row]) -> str:
+    """Return what designs of the word pyramid reach at the larger rate, in percent."""
+    columns: list[tuple[str, str, Callable[[Row], float]]] = [
+        ('AP small', 'detect', _percent('AP_small')),
+        ('AP all', 'detect', _percent('AP_all')),
+        ('mIoU', 'segment', lambda row: float(row['mIoU'])),
+        ('IoU, any digit', 'segment', _percent('IoU_any')),
+        *((f'pixels right, {size}', 'segment', _percent(f'pixels_{size}')) for size in RANGES),
+    ]
+    lines = []
+    for network in ('tnt', 'tnt_words', *DESIGNS):
+        cells = []
+        for _, task, value in columns:
+            mine = [
+                row
+                for row in rows
+                if (row['task'], row['network'], row['rate'], row['steps'])
+                == (task, network, f'{RATES[-1]:g}', str(STEPS[task]))
+                # rows of earlier versions have no numbers of pixels
+                and (task == 'detect' or row['IoU_any'])
+            ]
+            cells.append(spread([value(row) for row in mine]))
+        lines.append([NAMES[network], *cells])
+    return table(['design', *(title for title, *_ in columns)], lines)
 
 
 def hours(rows: list[Row]) -> str:

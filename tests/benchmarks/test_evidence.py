@@ -5,7 +5,7 @@ import evidence_tables as tables
 import pytest
 from evidence_plot import plot
 from overfit_recipes import key_of
-from small_objects import SCORES, STEPS
+from small_objects import MAP_SCORES, SCORES, STEPS
 
 
 def row(network, rate, seed, score, task='detect', **others):
@@ -63,6 +63,26 @@ def test_rows_of_another_task_or_length_do_not_count():
 def test_label_maps():
     table = tables.label_maps([row('vit', 0.001, 0, 0.25, task='segment')])
     assert cells(table, 'ViT: no inner transformers')['mIoU'] == '25.0'
+
+
+def test_designs():
+    """At the larger rate. Rows without numbers of pixels were of another machine."""
+    pixels = dict.fromkeys(MAP_SCORES, '')
+    counted = dict.fromkeys(MAP_SCORES, 0.5)
+    rows = [
+        *ROWS,
+        row('words_zero', 0.003, 0, 0.3),
+        row('tnt', 0.003, 0, 0.9, task='segment', **pixels),
+        row('tnt', 0.003, 1, 0.8, task='segment', **counted | dict(pixels_large=0.25)),
+    ]
+    table = tables.designs(rows)
+    plain = cells(table, 'TNT')
+    assert plain['AP all'] == '50.0 (40.0 to 60.0)'
+    assert (plain['mIoU'], plain['IoU, any digit'], plain['pixels right, large']) == (
+        *('80.0', '50.0', '25.0'),
+    )
+    zero = cells(table, 'the convolution that reads words starts at zero')
+    assert (zero['AP small'], zero['mIoU']) == ('30.0', tables.NOT_RUN)
 
 
 def test_the_plot_is_shown_as_soon_as_there_is_one():
