@@ -258,7 +258,7 @@ install() {
 watch_build() { # LOG: a live line about the compilation, so that nobody thinks that it hangs
   local count start=$SECONDS format='             %s files compiled, %ds\n' pause=30
   if [[ -t 1 ]]; then format='\r             %s files compiled, %ds ' pause=2; fi
-  while sleep "$pause" >/dev/null 2>&1 9>&-; do # it outlives the watcher, and holds neither a pipe nor the lock
+  while sleep "$pause" >/dev/null 2>&1 8>&- 9>&-; do # it outlives the watcher, and holds neither a pipe nor a lock
     count=$(grep -aoE '^ *\[[0-9]+/[0-9]+\]' "$1" 2>/dev/null | tail -n 1 | tr -d '[] ' || true)
     printf "$format" "${count:-0}" $((SECONDS - start))
   done
@@ -385,7 +385,12 @@ make_environment() {
     wheel_folder="$CACHE/wheels/$MMCV-$(pin "$MMCV")-torch$TORCH-$OPS-$tag"
     step "$MMCV $(pin "$MMCV") with its compiled operators ($OPS)"
     detail "$NOTE"
+    exec 8>"$CACHE/logs/$(basename "$wheel_folder").lock"
+    if command -v flock >/dev/null && ! flock -n 8; then
+      detail "another setup_env.sh compiles the same operators; waiting for it" && flock 8
+    fi
     if [[ -d $wheel_folder ]]; then detail "compiled before: $wheel_folder"; else build_wheel "$wheel_folder"; fi
+    exec 8>&-
     install "$wheel_folder"/*.whl
   fi
 

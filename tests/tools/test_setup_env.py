@@ -4,6 +4,7 @@ The script runs on a copy of the files it reads, on machines where something is 
 downloads or compiles. The environment that runs these tests shows that it makes a working one.
 """
 
+import fcntl
 import importlib.metadata
 import os
 import re
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 from pathlib import Path
 
 import pytest
@@ -385,6 +387,27 @@ def test_mmcv_is_compiled_as_joined_files_once(make_environment, tmp_path, stack
     (wheels,) = (tmp_path / 'cache/wheels').iterdir()
     assert [path.name for path in wheels.iterdir()] == ['mmcv.whl']
     assert '.joined' not in output
+
+
+def test_two_checkouts_compile_once(make_environment, checkout, tmp_path):
+    """The second one waits, and takes the wheel of the first."""
+    make_environment()
+    (wheels,) = (tmp_path / 'cache/wheels').iterdir()
+    shutil.rmtree(checkout / '.venv')
+    elsewhere = wheels.rename(tmp_path / 'elsewhere')
+    with (tmp_path / f'cache/logs/{wheels.name}.lock').open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        def end_of_the_first():
+            elsewhere.rename(wheels)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+        timer = threading.Timer(2, end_of_the_first)
+        timer.start()
+        output, record = make_environment()
+        timer.join()
+    assert 'waiting' in output
+    assert not [line for line in record if line.startswith('wheel ')]
 
 
 def test_files_that_do_not_compile_when_joined_are_compiled_singly(make_environment, tmp_path):
