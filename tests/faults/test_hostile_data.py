@@ -126,7 +126,7 @@ def test_a_row_in_yolos_format(in_yolo):
     label.write_text('0 0.5 0.5 0.1 0_1')
     data = read_yolo(in_yolo)
     with pytest.raises(UnusableError, match='0_1'):
-        data.read(label, (96, 64))
+        data.read(label, label, (96, 64))
 
 
 def test_a_device_is_no_list(tmp_path):
@@ -163,7 +163,7 @@ def test_an_xml_file_that_cannot_be_read(tmp_path, text):
     is_voc(broken)
     data = read_voc(tmp_path)
     with pytest.raises((UnusableError, KeyError)):
-        data.read(broken, (96, 64))
+        data.read(broken, tmp_path, (96, 64))
 
 
 @pytest.mark.parametrize('value', ['1e999', 'nan', '-5', 'x', ''])
@@ -172,17 +172,17 @@ def test_a_size_that_is_none_is_not_compared(tmp_path, value):
     path = sorted(tmp_path.rglob('*.xml'))[0]
     path.write_text(path.read_text().replace('<width>96<', f'<width>{value}<'))
     data = read_voc(tmp_path)
-    assert data.read(path, (96, 64)).size is None
+    assert data.read(path, tmp_path, (96, 64)).size is None
 
 
 def test_a_coordinate_below_0_does_not_say_from_where_is_counted(tmp_path):
     voc.make(tmp_path, range(3))
     paths = sorted(tmp_path.rglob('*.xml'))
-    whole = read_voc(tmp_path).read(paths[1], (96, 64)).shapes
+    whole = read_voc(tmp_path).read(paths[1], tmp_path, (96, 64)).shapes
     text = paths[0].read_text()
     start = text.index('<xmin>')
     paths[0].write_text(f'{text[:start]}<xmin>-7{text[text.index("</xmin>", start) :]}')
-    assert read_voc(tmp_path).read(paths[1], (96, 64)).shapes == whole
+    assert read_voc(tmp_path).read(paths[1], tmp_path, (96, 64)).shapes == whole
 
 
 # ------------------------------------------------------------------ LabelMe
@@ -235,7 +235,7 @@ def test_a_json_file_of_lists_in_lists_is_named(tmp_path):
     draw(tmp_path / 'deep.png')
     data = read_labelme(tmp_path, tmp_path / 'extracted')
     with pytest.raises(UnusableError, match='not JSON'):
-        data.read(tmp_path / 'deep.json', (96, 64))
+        data.read(tmp_path / 'deep.json', tmp_path, (96, 64))
 
 
 def test_image_path_cannot_choose_what_is_read(tmp_path):

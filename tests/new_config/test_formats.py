@@ -3,6 +3,7 @@
 import pytest
 
 from tests.new_config import test_labelme as labelme
+from tests.new_config import test_listed as listed
 from tests.new_config import test_voc as voc
 from tests.new_config import test_yolo as yolo
 from tests.new_config.scenes import configure, draw
@@ -33,6 +34,23 @@ def test_yolo_without_data_yaml(tmp_path, kind):
     elif kind == 'beside':
         (tmp_path / 'classes.txt').write_text('cat\ndog\n')
     assert recognise(tmp_path) == 'yolo'
+
+
+@pytest.mark.parametrize('kind', listed.WRITERS)
+def test_files_that_list_images(tmp_path, kind):
+    listed.make(tmp_path, kind)
+    assert recognise(tmp_path) == kind.split()[0]
+
+
+@pytest.mark.parametrize('first', MAKERS)
+def test_a_table_beside_other_labels_is_said(tmp_path, first):
+    MAKERS[first](tmp_path)
+    listed.make(tmp_path / 'tables', 'csv tensorflow')
+    notes = []
+    assert recognise(tmp_path, notes=notes) == first
+    (note,) = notes
+    assert 'csv (tables with boxes, such as tables/_annotations.csv)' in note
+    assert f'{first} is read' in note
 
 
 def test_labels_beside_the_folder(tmp_path):

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import InputError
 from .coco_values import SECTIONS, Entry, find_fault, is_finite
 from .findings import shorten
+from .foreign_formats import name_content, name_file
 
 HOW_TO_CORRECT = (
     'Export the file again, or let tnt new --data FILE write a corrected copy of what '
@@ -84,7 +85,9 @@ def _load(path: str, *_state: int) -> tuple[Any, bool]:
     try:
         return json.loads(data), json.detect_encoding(data) == 'utf-8'
     except (ValueError, RecursionError) as error:  # the last is of lists in lists in lists
-        raise InputError(f'{path} is not JSON ({error}); download or write it again') from error
+        known = name_file(Path(path))
+        hint = f'It is {known}' if known else 'Download or write it again'
+        raise InputError(f'{path} is not JSON ({error}). {hint}') from error
 
 
 def forget_coco_files() -> None:
@@ -127,10 +130,9 @@ def _read(path: str, *state: int) -> CocoFile:
 
 def _no_list(path: str, section: str, content: Any) -> str:
     found = sorted(content)[:6] if isinstance(content, dict) else type(content).__name__
-    return (
-        f'{path} is not in COCO format: it has no list "{section}" (found: {found}). '
-        'See docs/datasets.md'
-    )
+    known = name_content(content)
+    hint = f'It is in the format of {known}' if known else 'See docs/datasets.md'
+    return f'{path} is not in COCO format: it has no list "{section}" (found: {found}). {hint}'
 
 
 def to_box(bbox: Any) -> list[float] | None:

@@ -2,7 +2,10 @@
 
 # Formats of folders that the configs of each library can read
 FORMATS = {
-    'mmdet': ('coco', 'yolo', 'voc', 'labelme'),
+    'mmdet': (
+        *('coco', 'yolo', 'voc', 'labelme', 'cvat', 'csv', 'createml', 'via', 'supervisely'),
+        *('kitti', 'dota'),
+    ),
     'mmseg': ('masks',),
     'mmpretrain': ('folders',),
 }

@@ -72,7 +72,7 @@ def assign_splits(root: Path, found: list[Path]) -> dict[str, Path]:
     """
     splits: dict[str, list[Path]] = {}
     for file in found:
-        splits.setdefault(_split_of(file, root), []).append(file)
+        splits.setdefault(split_of(file, root), []).append(file)
     if len(found) == 1 and '' in splits:
         return {'train': found[0]}
     unclear = [files for split, files in splits.items() if not split or len(files) > 1]
@@ -85,7 +85,8 @@ def assign_splits(root: Path, found: list[Path]) -> dict[str, Path]:
     return {split: files[0] for split, files in splits.items()}
 
 
-def _split_of(file: Path, root: Path) -> str:
+def split_of(file: Path, root: Path) -> str:
+    """Return the split that a word in the path of a file names, or an empty text."""
     parts = file.relative_to(root).with_suffix('').parts
     for part in reversed(parts):
         words = re.findall('[a-z]+', part.lower())

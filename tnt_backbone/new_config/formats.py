@@ -5,21 +5,34 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..data_checks.findings import shorten
+from ..data_checks.foreign_formats import Known, name_content, name_file
 from ..errors import InputError
 from .coco_folder import find_coco, read_json
+from .createml import find_createml
+from .cvat import find_cvat
 from .data_folder import is_image, list_files, some_of_each_folder
 from .labelme import is_labelme
+from .named_rows import find_dota, find_kitti
+from .supervisely import find_supervisely
+from .tables import find_tables
+from .via import find_via
 from .voc import is_voc
 from .yolo import find_labels
 from .yolo_splits import find_descriptions
 
+Look = Callable[[Path, list[Path]], str]
 
-def recognise(root: Path, given: str | None = None) -> str:
+
+def recognise(root: Path, given: str | None = None, notes: list[str] | None = None) -> str:
     """Return the format of a folder with boxes or masks for MMDetection.
+
+    Many data sets have a table or another copy beside their labels: a format of ``FIRST`` is taken
+    before the others.
 
     Args:
         root: The folder.
         given: The format that the user named, which is not questioned.
+        notes: Gets a line about other formats that the folder fits.
 
     Raises:
         ValueError: If the folder fits none of the formats, or several.
@@ -28,14 +41,21 @@ def recognise(root: Path, given: str | None = None) -> str:
         return given
     files = list_files(root)
     found = find_signs(root, files)
-    if len(found) == 1:
-        return next(iter(found))
+    first = [name for name in found if name in FIRST] or list(found)
+    if len(first) == 1:
+        if others := [f'{name} ({found[name]})' for name in found if name not in first]:
+            text = f'{root} also fits {", ".join(others)}. {first[0]} is read; --format decides'
+            (notes if notes is not None else []).append(text)
+        return first[0]
     if found:
-        listed = '; '.join(f'{name}: {evidence}' for name, evidence in found.items())
+        listed = '; '.join(f'{name}: {found[name]}' for name in first)
         raise InputError(
             f'--data {root} fits several formats ({listed}). Pass --format with one of '
-            f'{", ".join(found)}'
+            f'{", ".join(first)}'
         )
+    if known := find_known(files):
+        file, form = known
+        raise InputError(f'--data {root} is in the format of {form}. It has {file}')
     raise InputError(
         f'--data {root} fits none of the formats that a config of MMDetection can have here. '
         f'Looked for: {"; ".join(LOOKED_FOR.values())}. Found: {_describe(files)}. '
@@ -47,6 +67,15 @@ def recognise(root: Path, given: str | None = None) -> str:
 def find_signs(root: Path, files: list[Path]) -> dict[str, str]:
     """Return the formats that a folder fits, each with what shows it."""
     return {name: evidence for name, look in SIGNS.items() if (evidence := look(root, files))}
+
+
+def find_known(files: list[Path]) -> tuple[Path, Known] | None:
+    """Return a file of a format that is only known by name, and that format."""
+    for file in some_of_each_folder(files):
+        is_json = file.suffix.lower() == '.json'
+        if form := name_content(read_json(file)) if is_json else name_file(file):
+            return file, form
+    return None
 
 
 def _voc(root: Path, files: list[Path]) -> str:
@@ -89,21 +118,45 @@ def _coco(root: Path, files: list[Path]) -> str:
     return f"files in COCO's format, {shorten(found)}" if found else ''
 
 
+def _listing(find: Callable[[list[Path]], list[Path]], words: str) -> Look:
+    """Return a function that tells a format by files that one of the readers finds."""
+
+    def look(root: Path, files: list[Path]) -> str:
+        found = find(some_of_each_folder(files))
+        return f'{words}, such as {found[0].relative_to(root)}' if found else ''
+
+    return look
+
+
 def _describe(files: list[Path]) -> str:
     endings = Counter(file.suffix.lower() or 'no ending' for file in files)
     return ', '.join(f'{n} files in {ending}' for ending, n in sorted(endings.items())) or 'no file'
 
 
 # What shows that a folder has a format: the evidence in words, or nothing
-SIGNS: dict[str, Callable[[Path, list[Path]], str]] = {
+SIGNS: dict[str, Look] = {
     'coco': _coco,
     'yolo': _yolo,
     'voc': _voc,
     'labelme': _labelme,
+    'cvat': _listing(find_cvat, "CVAT's XML files"),
+    'csv': _listing(find_tables, 'tables with boxes'),
+    'createml': _listing(find_createml, "CreateML's JSON files"),
+    'via': _listing(find_via, "VIA's regions"),
+    'supervisely': _listing(find_supervisely, "Supervisely's JSON files"),
+    'kitti': _listing(find_kitti, "KITTI's text files"),
+    'dota': _listing(find_dota, "DOTA's text files"),
 }
+FIRST = ('coco', 'yolo', 'voc', 'labelme')
 LOOKED_FOR = {
     'coco': "JSON files in COCO's format (coco)",
     'yolo': 'data.yaml, or text files with rows of numbers, beside images or in labels/ (yolo)',
     'voc': "Pascal VOC's XML files (voc)",
     'labelme': "LabelMe's JSON files with shapes (labelme)",
+    'cvat': "CVAT's XML files (cvat)",
+    'csv': 'tables with columns such as filename, xmin, ymin, xmax, ymax, class (csv)',
+    'createml': "Apple CreateML's JSON files (createml)",
+    'via': "VIA's projects and exports (via)",
+    'supervisely': "Supervisely's projects (supervisely)",
+    'kitti': "KITTI's and DOTA's text files (kitti, dota)",
 }

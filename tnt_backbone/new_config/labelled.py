@@ -89,18 +89,20 @@ class LabelledImages:
     Attributes:
         root: The folder.
         splits: Items of each split, by ``'train'``, ``'val'`` and ``'test'``.
-        read: Reads a label file for an image of a width and height.
+        read: Reads what a label file says about an image of a width and height.
         classes: Names of the classes, in the order of their numbers.
         notes: What the user should know, one line each.
         findings: What was found in the files.
+        form: What the numbers of a box are, in words.
     """
 
     root: Path
     splits: dict[str, list[Item]]
-    read: Callable[[Path, Size], Labels]
+    read: Callable[[Path, Path, Size], Labels]
     classes: Sequence[str]
     notes: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    form: str = 'left, top, right, bottom in pixels'
 
 
 def left_out_kind(number: int, total: int) -> str:

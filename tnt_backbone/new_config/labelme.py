@@ -106,7 +106,7 @@ def read_labelme(root: Path, extracted: Path) -> LabelledImages:
         for split, paths in split_by_folders((i.labels for i in items if i.labels), root).items()
     }
 
-    def read(path: Path, size: Size) -> Labels:
+    def read(path: Path, _image: Path, size: Size) -> Labels:
         return read_shapes(contents[path], size)
 
     return LabelledImages(root, splits, read, classes, notes, findings)

@@ -14,12 +14,11 @@ from ..data_checks.coco_masks import FARTHEST
 from ..data_checks.coco_values import is_finite
 from ..data_checks.label_maps import UNREADABLE
 from ..errors import InputError
-from .labelled import Box, Labels, Shape, Size, UnusableError, to_rle
+from .labelled import Labels, Shape, Size, UnusableError, to_rle
+from .shapes import Points, around, ellipse, rle_to_text
 
 NO_CLASS = ('__ignore__', '_background_')  # LabelMe's names in labels.txt
 LEFT_OUT = ('line', 'linestrip', 'point', 'points')  # no area
-CORNERS = 64  # of the polygon of a circle
-Points = list[tuple[float, float]]
 
 
 def read_shapes(content: dict[str, Any], size: Size) -> Labels:
@@ -88,13 +87,8 @@ def _join(parts: list[Shape], size: Size) -> Shape:
     joined = parts[0]._replace(box=(left, top, right, bottom))
     if any(part.rle for part in parts):
         rle = coco_mask.merge([to_rle(part, size) for part in parts])
-        return joined._replace(polygons=(), rle=_to_text(rle))
+        return joined._replace(polygons=(), rle=rle_to_text(rle))
     return joined._replace(polygons=[polygon for part in parts for polygon in part.polygons])
-
-
-def _to_text(rle: Any) -> dict[str, Any]:
-    """Return an RLE of pycocotools as it is written to JSON."""
-    return {'size': [int(side) for side in rle['size']], 'counts': rle['counts'].decode()}
 
 
 # ------------------------------------------------------------------ shapes
@@ -103,13 +97,13 @@ def _to_text(rle: Any) -> dict[str, Any]:
 def _polygon(name: str, points: Points, _entry: Any, _size: Size) -> Shape:
     if len(points) < 3:
         raise InputError(f'a polygon of {len(points)} points; it needs 3')
-    return Shape(name, _around(points), [[value for point in points for value in point]])
+    return Shape(name, around(points), [[value for point in points for value in point]])
 
 
 def _rectangle(name: str, points: Points, _entry: Any, _size: Size) -> Shape:
     if len(points) not in (2, 4):  # two opposite corners, or all
         raise InputError(f'a rectangle of {len(points)} points; it needs 2')
-    left, top, right, bottom = box = _around(points)
+    left, top, right, bottom = box = around(points)
     return Shape(name, box, [[left, top, right, top, right, bottom, left, bottom]])
 
 
@@ -118,16 +112,13 @@ def _circle(name: str, points: Points, _entry: Any, _size: Size) -> Shape:
         raise InputError(f'a circle of {len(points)} points; it needs its centre and one more')
     (x, y), edge = points
     radius = math.dist((x, y), edge)
-    angles = [2 * math.pi * i / CORNERS for i in range(CORNERS)]
-    polygon = [
-        value for a in angles for value in (x + radius * math.cos(a), y + radius * math.sin(a))
-    ]
+    polygon = [value for point in ellipse((x, y), radius, radius) for value in point]
     return Shape(name, (x - radius, y - radius, x + radius, y + radius), [polygon])
 
 
 def _mask(name: str, points: Points, entry: Any, size: Size) -> Shape:
     """Return the pixels that an AI tool of LabelMe marked: a PNG, and where it lies."""
-    left, top, _, _ = (round(value) for value in _around(points))
+    left, top, _, _ = (round(value) for value in around(points))
     with Image.open(io.BytesIO(base64.b64decode(entry['mask']))) as image:
         width, height = size
         if image.width > width or image.height > height:
@@ -142,12 +133,7 @@ def _mask(name: str, points: Points, entry: Any, size: Size) -> Shape:
         raise InputError('a mask without a pixel in the image')
     rle = coco_mask.encode(whole)
     x, y, w, h = coco_mask.toBbox(rle).tolist()
-    return Shape(name, (x, y, x + w, y + h), rle=_to_text(rle))
-
-
-def _around(points: Points) -> Box:
-    xs, ys = zip(*points, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
+    return Shape(name, (x, y, x + w, y + h), rle=rle_to_text(rle))
 
 
 SHAPES: dict[str, Callable[[str, Points, Any, Size], Shape]] = {

@@ -49,7 +49,7 @@ def open_image(data: LabelledImages, item: Item) -> Opened | UnusableError:
     if item.labels is None:
         return Opened(size, [])
     try:
-        labels = data.read(item.labels, size)
+        labels = data.read(item.labels, item.image, size)
     except UnusableError as error:
         return error
     stored, turn = _look_at_header(item.image)

@@ -14,19 +14,35 @@ from .class_folders import set_class_folders
 from .coco import set_coco_data, split_coco
 from .coco_folder import assign_splits, find_coco
 from .correct_coco import correct_coco
+from .createml import read_createml
+from .cvat import read_cvat
 from .data_folder import list_files
 from .formats import find_signs, recognise
 from .labelme import read_labelme
 from .masks import set_mask_data
+from .named_rows import read_dota, read_kitti
 from .rare_classes import balance_classes
 from .slices import slice_data
+from .supervisely import read_supervisely
+from .tables import read_tables
+from .via import read_via
 from .voc import read_voc
 from .write_coco import require_own, write_coco
 from .yolo import read_yolo
 from .yolo_splits import YAML
 
 TESTED = 'evaluation is on the test split: there is no validation split'
-READERS = {'voc': read_voc, 'yolo': read_yolo}
+READERS = {
+    'voc': read_voc,
+    'yolo': read_yolo,
+    'cvat': read_cvat,
+    'csv': read_tables,
+    'createml': read_createml,
+    'via': read_via,
+    'supervisely': read_supervisely,
+    'kitti': read_kitti,
+    'dota': read_dota,
+}
 DESCRIPTIONS = (*YAML, '.data')  # files that stand for a folder in YOLO's format
 
 
@@ -130,9 +146,10 @@ def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
             f'--format {args.format} needs a folder, but --data {args.data} is a file that '
             "describes data in YOLO's format. Leave out --format, or pass the folder"
         )
-    name = recognise(args.data, args.format) if args.data.is_dir() else 'yolo'
+    also: list[str] = []
+    name = recognise(args.data, args.format, also) if args.data.is_dir() else 'yolo'
     if name == 'coco':
-        return _set_coco_folder(cfg, args)
+        return [*also, *_set_coco_folder(cfg, args)]
     stem = args.output.with_suffix('')
     if name == 'labelme':
         data = read_labelme(args.data, stem.with_name(f'{stem.name}_coco_images'))
@@ -147,7 +164,7 @@ def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
     written = write_coco(data, stem, overwrite=args.force)
     train, val = written.files['train'], written.files.get('val')
     test = written.files.get('test')
-    changes = [f'format: {name}', *written.notes]
+    changes = [f'format: {name}', *also, *written.notes]
     if parted:
         for part in ('train', 'val') if not args.force else ():
             require_own(train.with_name(f'{train.stem}_{part}.json'))

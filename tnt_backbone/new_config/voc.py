@@ -17,6 +17,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ..data_checks.findings import Finding, shorten
+from ..data_checks.foreign_formats import root_tag
 from ..errors import InputError
 from .class_names import choose_classes
 from .data_folder import (
@@ -43,10 +44,7 @@ CLASS_FILES = ('classes.txt', 'labels.txt', 'predefined_classes.txt')
 
 def is_voc(path: Path) -> bool:
     """Return whether an XML file is an annotation of Pascal VOC."""
-    try:
-        return next(ElementTree.iterparse(path, ['start']))[1].tag == 'annotation'
-    except (ElementTree.ParseError, OSError, StopIteration, ValueError, LookupError):
-        return False
+    return root_tag(path) == 'annotation'
 
 
 def read_voc(root: Path) -> LabelledImages:
@@ -76,7 +74,7 @@ def read_voc(root: Path) -> LabelledImages:
     shift, note = _count_from(labels)
     classes, more = _classes(root, labels)
 
-    def read(path: Path, size: Size) -> Labels:
+    def read(path: Path, _image: Path, size: Size) -> Labels:
         found = labels[path]
         if isinstance(found, UnusableError):
             raise found

@@ -28,6 +28,7 @@ from .labelled import (
     to_rle,
 )
 from .opened import Opened, open_image
+from .outside import Seen, find_outside
 
 MADE_BY = 'made by tools/new_config.py from '
 
@@ -162,10 +163,13 @@ def _to_coco(
     left_out: dict[str, list[str]] = {}
     dropped: Counter[str] = Counter()
     turned: list[str] = []
+    seen: list[Seen] = []
     for item, result in zip(items, _open_all(data, items, split), strict=True):
         if isinstance(result, UnusableError):
             place = item.image if result.reason == 'image cannot be read' else item.labels
             name = os.path.relpath(place or item.image, data.root)
+            if place and place.stem != item.image.stem:
+                name += f' ({item.image.name})'
             left_out.setdefault(result.reason, []).append(f'{name}: {result}')
             continue
         dropped.update(result.left_out)
@@ -180,6 +184,7 @@ def _to_coco(
             }
         )
         for shape in result.shapes:
+            seen.append(Seen(content['images'][-1]['file_name'], shape.box, result.size))
             box = {
                 'id': len(content['annotations']) + 1,
                 'image_id': number,
@@ -192,10 +197,13 @@ def _to_coco(
         Finding('label left out', split, f'{number} labels are left out, each a {what}')
         for what, number in dropped.items()
     ]
+    found += find_outside(seen, split, data.form)
     if turned:
         text = (
             f'{len(turned)} images are turned by EXIF ({shorten(turned)}). Their labels are taken '
-            'to fit the turned picture, which viewers show'
+            'to fit the turned picture, which viewers show. No size tells whether they do. Look at '
+            'some with tnt browse CONFIG. If the boxes lie elsewhere, store the pictures turned '
+            '(ImageOps.exif_transpose of Pillow) and draw the boxes again'
         )
         found.append(Finding('image that is turned by EXIF', split, text))
     return content, found

@@ -29,6 +29,7 @@ from .pairs import find_without_partner
 from .yolo_rows import read_rows
 from .yolo_splits import CLASS_FILES, Description, describe, resolve
 
+FORM = 'centre and size, as shares of the image'
 LISTS = {'train': ('train.txt',), 'val': ('val.txt', 'valid.txt'), 'test': ('test.txt',)}
 
 
@@ -67,10 +68,10 @@ def read_yolo(root: Path) -> LabelledImages:
     if said.keypoints:
         notes.append(f'{said.place} has kpt_shape: the boxes are read, the keypoints are left out')
 
-    def read(path: Path, size: Size) -> Labels:
+    def read(path: Path, _image: Path, size: Size) -> Labels:
         return read_rows(path, size, said.names, said.keypoints)
 
-    return LabelledImages(folder, splits, read, names, notes, findings)
+    return LabelledImages(folder, splits, read, names, notes, findings, FORM)
 
 
 def _images(

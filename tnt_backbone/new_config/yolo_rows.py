@@ -110,7 +110,7 @@ def _count_keypoints(row: tuple[float, ...]) -> int:
 def _to_shape(
     row: tuple[float, ...], size: Size, names: dict[int, str], *, boxes_only: bool
 ) -> Shape:
-    """Return an object in pixels, clipped to the image."""
+    """Return an object in pixels; polygons are clipped to the image."""
     width, height = size
     name = names[int(row[0])]
     if len(row) == 5 or boxes_only:
@@ -118,9 +118,9 @@ def _to_shape(
         xs, ys = [x - w / 2, x + w / 2], [y - h / 2, y + h / 2]
     else:
         xs, ys = list(row[1::2]), list(row[2::2])
+    if len(row) == 5 or boxes_only:
+        return Shape(name, (xs[0] * width, ys[0] * height, xs[1] * width, ys[1] * height))
     xs = [min(max(x, 0.0), 1.0) * width for x in xs]
     ys = [min(max(y, 0.0), 1.0) * height for y in ys]
     box = (min(xs), min(ys), max(xs), max(ys))
-    if len(row) == 5 or boxes_only:
-        return Shape(name, box)
     return Shape(name, box, [[value for point in zip(xs, ys, strict=True) for value in point]])

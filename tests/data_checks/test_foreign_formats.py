@@ -1,0 +1,96 @@
+"""Files of other tools are called by their format, with a way to go on."""
+
+import json
+
+import pytest
+
+from tnt_backbone.data_checks.coco_file import read_coco
+from tnt_backbone.data_checks.foreign_formats import name_file
+from tnt_backbone.errors import InputError
+from tnt_backbone.new_config.formats import recognise
+
+BOX = {'left': 1, 'top': 2, 'width': 3, 'height': 4}
+CONTENTS = {
+    'Apple CreateML': [{'image': 'a.jpg', 'annotations': []}],
+    'VIA (VGG Image Annotator)': {'a.jpg1': {'filename': 'a.jpg', 'size': 1, 'regions': []}},
+    'VIA 3': {'project': {}, 'config': {}, 'attribute': {}, 'file': {}, 'metadata': {}, 'view': {}},
+    'Supervisely': {'size': {'width': 4, 'height': 3}, 'objects': [], 'tags': []},
+    'Datumaro': {'info': {}, 'categories': {'label': {}}, 'items': []},
+    'VoTT': {'name': 'x', 'assets': {}, 'tags': []},
+    'Darwin (V7)': {'version': '2.0', 'item': {'name': 'a.jpg'}, 'annotations': []},
+    'Labelbox': [{'data_row': {}, 'media_attributes': {}, 'projects': {}}],
+    'Label Studio': [{'id': 1, 'annotations': [], 'data': {'image': '/data/upload/a.jpg'}}],
+    'Hasty': {'project_name': 'x', 'label_classes': [], 'images': []},
+    'Scale': [{'task_id': 'x', 'response': {'annotations': [BOX]}}],
+    'SuperAnnotate': {'metadata': {'name': 'a.jpg'}, 'instances': []},
+    'BDD100K': [{'name': 'a.jpg', 'labels': [{'category': 'car', 'box2d': {}}]}],
+    "COCO's results": [{'image_id': 1, 'category_id': 1, 'bbox': [1, 2, 3, 4], 'score': 0.5}],
+    'LabelMe': {'shapes': [], 'imagePath': 'a.jpg'},
+}
+FILES = {
+    'a.ndjson': ('{"data_row": {}, "projects": {}}\n{}', 'Labelbox'),
+    'out.manifest': ('{"source-ref": "s3://x/a.jpg"}\n', 'SageMaker'),
+    'metadata.jsonl': ('{"file_name": "a.jpg", "objects": {}}\n', 'Hugging Face'),
+    'annotation_train.odgt': ('{"ID": "a", "gtboxes": []}', 'CrowdHuman'),
+    'automl.csv': ('TRAIN,gs://x/a.jpg,cat,.1,.1,,,.3,.3,,\n', 'AutoML'),
+    'wheat.csv': ('image_id,width,height,bbox,source\na,4,3,"[1, 2, 3, 4]",x\n', 'column bbox'),
+    'labels.csv': ('image,label\na.jpg,cat\n', 'For a classifier'),
+    'other.csv': ('one,two,three\n', 'not understood'),
+    'wider_face_train_bbx_gt.txt': ('0--Parade/a.jpg\n1\n', 'WIDER FACE'),
+    'visdrone.txt': ('684,8,273,116,0,0,0,0\n', 'VisDrone'),
+    'gt.txt': ('1,1,10,20,30,40,1,-1,-1,-1\n', 'MOTChallenge'),
+    'kitti.txt': ('Car 0.00 0 -1.5 1 2 3 4 1 1 1 1 1 1 1\n', 'KITTI'),
+    'dota.txt': ('gsd:0.1\n1 2 3 2 3 4 1 4 plane 0\n', 'DOTA'),
+    'cvat.xml': ('<annotations></annotations>', 'CVAT'),
+    'train.tfrecord': ('x', 'TFRecord'),
+    'train.parquet': ('x', 'Parquet'),
+    'all.json.gz': ('x', 'gunzip'),
+    'maps.npy': ('x', 'as PNG files'),
+}
+
+
+@pytest.mark.parametrize('name', CONTENTS)
+def test_json_files(tmp_path, name):
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(CONTENTS[name]))
+    with pytest.raises(InputError, match='is not in COCO format') as refused:
+        read_coco(path)
+    assert f'It is in the format of {name}' in str(refused.value)
+    if name in ('Datumaro', 'VoTT', 'Scale'):  # the others are read, or need more than one file
+        with pytest.raises(InputError) as refused:
+            recognise(tmp_path)
+        assert f'is in the format of {name}' in str(refused.value)
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_other_files(tmp_path, name):
+    text, words = FILES[name]
+    (tmp_path / name).write_text(text)
+    assert words in str(name_file(tmp_path / name))
+    with pytest.raises(InputError, match=r'is not (JSON|in COCO)') as refused:
+        read_coco(tmp_path / name)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [
+        ('a.txt', '0 0.5 0.5 0.1 0.1\n'),
+        ('b.txt', 'some words of a read-me, and commas, more\n'),
+        ('c.txt', ''),
+        ('d.xml', '<annotation></annotation>'),
+        ('e.jsonl', 'no JSON'),
+        ('f.jpg', 'x'),
+    ],
+)
+def test_files_of_no_such_format(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert name_file(tmp_path / name) is None
+
+
+def test_a_coco_file_is_none_of_them(tmp_path):
+    """Keys of other formats in a file of COCO's change nothing."""
+    path = tmp_path / 'a.json'
+    lists = {'images': [], 'annotations': [], 'categories': []}
+    path.write_text(json.dumps({**lists, 'items': [], 'metadata': {}, 'instances': []}))
+    assert read_coco(path).images == {}

@@ -1,0 +1,419 @@
+"""Formats whose files list many images: every box is the one that was drawn."""
+
+import base64
+import csv
+import io
+import json
+import re
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.new_config.scenes import assert_equal, assert_fits, boxes_of, convert_folder, draw
+from tests.new_config.test_yolo import assert_masks_fit
+from tnt_backbone.new_config.own_data import READERS
+
+SIZE = (96, 64)
+
+
+def corners(thing):
+    x1, y1, x2, y2 = thing.box
+    return [(x1, y1), (x2, y1), (x2, y2), (x1, y2)]
+
+
+def write_table(path, header, rows):
+    with path.open('w', newline='', encoding='utf-8') as file:
+        csv.writer(file).writerows([header, *rows] if header else rows)
+
+
+# ------------------------------------------------------------------ a writer for each format
+
+
+def createml(folder, truth):
+    records = [
+        {
+            'image': name,
+            'annotations': [
+                {
+                    'label': thing.name,
+                    'coordinates': {
+                        'x': (thing.box[0] + thing.box[2]) / 2,
+                        'y': (thing.box[1] + thing.box[3]) / 2,
+                        'width': thing.box[2] - thing.box[0],
+                        'height': thing.box[3] - thing.box[1],
+                    },
+                }
+                for thing in things
+            ],
+        }
+        for name, things in truth.items()
+    ]
+    (folder / '_annotations.createml.json').write_text(json.dumps(records))
+
+
+def cvat(folder, truth, shapes=None):
+    def box(thing):
+        keys = zip(('xtl', 'ytl', 'xbr', 'ybr'), thing.box, strict=True)
+        text = ' '.join(f'{key}="{value}.00"' for key, value in keys)
+        return f'<box label="{thing.name}" source="manual" occluded="0" {text} z_order="0"></box>'
+
+    labels = ''.join(f'<label><name>{name}</name></label>' for name in ('dog', 'cat', 'fox'))
+    images = ''.join(
+        f'<image id="{i}" name="{name}" width="{SIZE[0]}" height="{SIZE[1]}">'
+        f'{"".join(map(shapes or box, things))}</image>'
+        for i, (name, things) in enumerate(truth.items())
+    )
+    (folder / 'annotations.xml').write_text(
+        f'<annotations><version>1.1</version><meta><task><labels>{labels}</labels></task></meta>'
+        f'{images}</annotations>'
+    )
+
+
+def via_regions(truth, *, as_dict=False, attribute='class'):
+    content = {}
+    for name, things in truth.items():
+        regions = []
+        for i, thing in enumerate(things):
+            x1, y1, x2, y2 = thing.box
+            shape = {'name': 'rect', 'x': x1, 'y': y1, 'width': x2 - x1, 'height': y2 - y1}
+            if i % 2:
+                xs, ys = zip(*corners(thing), strict=True)
+                shape = {'name': 'polygon', 'all_points_x': xs, 'all_points_y': ys}
+            marked = {attribute: thing.name} if attribute else {}
+            regions.append({'shape_attributes': shape, 'region_attributes': marked})
+        listed = {str(i): region for i, region in enumerate(regions)} if as_dict else regions
+        content[f'{name}123'] = {'filename': name, 'size': 123, 'regions': listed}
+    return content
+
+
+def via(folder, truth):
+    content = {'_via_settings': {}, '_via_img_metadata': via_regions(truth), '_via_attributes': {}}
+    (folder / 'via_project.json').write_text(json.dumps(content))
+
+
+def via_1(folder, truth):
+    content = via_regions(truth, as_dict=True)
+    (folder / 'via_region_data.json').write_text(json.dumps(content))
+
+
+def via_table(folder, truth):
+    rows = [
+        [image['filename'], 123, '{}', len(image['regions']), i]
+        + [json.dumps(region[key]) for key in ('shape_attributes', 'region_attributes')]
+        for image in via_regions(truth).values()
+        for i, region in enumerate(image['regions'])
+    ]
+    header = ['filename', 'file_size', 'file_attributes', 'region_count', 'region_id']
+    header += ['region_shape_attributes', 'region_attributes']
+    write_table(folder / 'via_export_csv.csv', header, rows)
+
+
+def rows_of(truth):
+    return [(name, *thing.box, thing.name) for name, things in truth.items() for thing in things]
+
+
+def tensorflow(folder, truth):
+    rows = [(row[0], *SIZE, row[5], *row[1:5]) for row in rows_of(truth)]
+    header = ['filename', 'width', 'height', 'class', 'xmin', 'ymin', 'xmax', 'ymax']
+    write_table(folder / '_annotations.csv', header, rows)
+
+
+def retinanet(folder, truth):
+    empty = [(name, '', '', '', '', '') for name, things in truth.items() if not things]
+    rows = [(f'/home/me/x/{row[0]}', *row[1:]) for row in [*rows_of(truth), *empty]]
+    write_table(folder / '_annotations.csv', None, rows)
+    write_table(folder / '_classes.csv', None, [('dog', 0), ('cat', 1), ('fox', 2)])
+
+
+def open_images(folder, truth):
+    w, h = SIZE
+    header = ['ImageID', 'Source', 'LabelName', 'Confidence', 'XMin', 'XMax', 'YMin', 'YMax']
+    rows = [
+        (image[:-4], 'xclick', f'/m/{label}', 1, x1 / w, x2 / w, y1 / h, y2 / h)
+        for image, x1, y1, x2, y2, label in rows_of(truth)
+    ]
+    write_table(folder / 'train-annotations-bbox.csv', header, rows)
+    names = [(f'/m/{name}', name) for name in ('cat', 'dog')]
+    write_table(folder / 'class-descriptions-boxable.csv', None, names)
+
+
+def semicolons(folder, truth):
+    header = 'Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId'
+    rows = [';'.join(map(str, (row[0], *SIZE, *row[1:]))) for row in rows_of(truth)]
+    (folder / 'GT-00000.csv').write_text('\ufeff' + '\r\n'.join([header, *rows]))
+
+
+def makesense(folder, truth):
+    header = ['label_name', 'bbox_x', 'bbox_y', 'bbox_width', 'bbox_height', 'image_name']
+    rows = [
+        (label, x1, y1, x2 - x1, y2 - y1, image, *SIZE)
+        for image, x1, y1, x2, y2, label in rows_of(truth)
+    ]
+    write_table(folder / 'labels.csv', [*header, 'image_width', 'image_height'], rows)
+
+
+def supervisely(folder, truth):
+    classes = [{'title': name, 'shape': 'rectangle'} for name in ('dog', 'cat', 'fox')]
+    classes.append({'title': 'where', 'shape': 'point'})
+    (folder / 'meta.json').write_text(json.dumps({'classes': classes, 'tags': []}))
+    (folder / 'ds/ann').mkdir(parents=True)
+    (folder / 'ds/img').mkdir()
+    for name, things in truth.items():
+        (folder / name).rename(folder / 'ds/img' / name)
+        objects = []
+        for thing in things:
+            x1, y1, x2, y2 = thing.box
+            points = {'exterior': [[x1, y1], [x2 - 1, y2 - 1]], 'interior': []}
+            shape = {'classTitle': thing.name, 'geometryType': 'rectangle', 'points': points}
+            objects.append(shape)
+        content = {'size': {'width': SIZE[0], 'height': SIZE[1]}, 'objects': objects, 'tags': []}
+        (folder / 'ds/ann' / f'{name}.json').write_text(json.dumps(content))
+
+
+def kitti(folder, truth):
+    _texts(folder, truth, 'image_2', 'label_2', '', lambda thing: (
+        f'{thing.name} 0.00 0 -1.57 {" ".join(f"{v:.2f}" for v in thing.box)} '
+        '1.6 1.5 3.2 1.0 1.7 13.2 -1.6'
+    ))  # fmt: skip
+
+
+def dota(folder, truth):
+    _texts(folder, truth, 'images', 'labelTxt', 'gsd:0.1\n', lambda thing: (
+        ' '.join(f'{float(v)}' for point in corners(thing) for v in point) + f' {thing.name} 0'
+    ))  # fmt: skip
+
+
+def _texts(folder, truth, images, labels, head, to_row):
+    (folder / images).mkdir()
+    (folder / labels).mkdir()
+    for name, things in truth.items():
+        (folder / name).rename(folder / images / name)
+        text = head + ''.join(f'{to_row(thing)}\n' for thing in things)
+        (folder / labels / f'{name[:-4]}.txt').write_text(text)
+
+
+# the reader, the order of the classes, and whether an image without an object is kept
+WRITERS = {
+    'createml': (createml, ('cat', 'dog'), True),
+    'cvat': (cvat, ('dog', 'cat', 'fox'), True),
+    'via': (via, ('cat', 'dog'), True),
+    'via 1': (via_1, ('cat', 'dog'), True),
+    'via table': (via_table, ('cat', 'dog'), False),
+    'csv tensorflow': (tensorflow, ('cat', 'dog'), False),
+    'csv retinanet': (retinanet, ('dog', 'cat', 'fox'), True),
+    'csv open images': (open_images, ('cat', 'dog'), False),
+    'csv semicolons': (semicolons, ('cat', 'dog'), False),
+    'csv makesense': (makesense, ('cat', 'dog'), False),
+    'supervisely': (supervisely, ('dog', 'cat', 'fox'), True),
+    'kitti': (kitti, ('cat', 'dog'), True),
+    'dota': (dota, ('cat', 'dog'), True),
+}
+
+
+def make(root, kind, numbers=range(3)):
+    """Write images and their annotations; return the rectangles of each."""
+    truth = {f'{i}.png': draw(root / f'{i}.png', seed=i) for i in numbers}
+    truth['empty.png'] = draw(root / 'empty.png', number=0)
+    WRITERS[kind][0](root, truth)
+    return truth
+
+
+def read(kind, root):
+    return convert_folder(READERS[kind.split()[0]], root)
+
+
+@pytest.mark.parametrize('kind', WRITERS)
+def test_every_box_is_the_one_that_was_drawn(tmp_path, kind):
+    truth = make(tmp_path / 'own', kind)
+    _, classes, keeps_empty = WRITERS[kind]
+    if not keeps_empty:
+        del truth['empty.png']
+    datasets, said = read(kind, tmp_path / 'own')
+    assert datasets['train'].metainfo['classes'] == classes
+    assert_equal(datasets['train'], truth)
+    assert_fits(datasets['train'], boxes=6)
+    assert ('1 images have no label file, left out' in said) is not keeps_empty
+
+
+@pytest.mark.parametrize('kind', ['createml', 'csv tensorflow', 'csv retinanet', 'via 1'])
+def test_a_file_for_each_split(tmp_path, kind):
+    """As Roboflow and Matterport do: names of images occur in each."""
+    root = tmp_path / 'own'
+    train = make(root / 'train', kind)
+    val = make(root / 'valid', kind, range(7, 9))
+    datasets, _ = read(kind, root)
+    for split, truth in (('train', train), ('val', val)):
+        truth = {name: things for name, things in truth.items() if things or 'ml' in kind}
+        assert {n: b for n, b in boxes_of(datasets[split]).items() if b}.keys() == {
+            name for name, things in truth.items() if things
+        }
+        assert_fits(datasets[split], boxes=sum(map(len, truth.values())))
+
+
+def test_names_of_tables_and_a_column_tell_the_splits(tmp_path):
+    root = tmp_path / 'own'
+    truth = {f'{i}.png': draw(root / 'images' / f'{i}.png', seed=i) for i in range(4)}
+    parts = {'train': dict(list(truth.items())[:3]), 'val': {'3.png': truth['3.png']}}
+    for split, part in parts.items():
+        write_table(root / f'{split}.csv', None, rows_of(part))
+    datasets, _ = read('csv', root)
+    for split, part in parts.items():
+        assert_equal(datasets[split], part)
+    for split in parts:
+        (root / f'{split}.csv').unlink()
+    header = ['image', 'x1', 'y1', 'x2', 'y2', 'label', 'split']
+    rows = [(*row, split) for split, part in parts.items() for row in rows_of(part)]
+    write_table(root / 'test_run.csv', header, rows)
+    datasets, _ = read('csv', root)
+    for split, part in parts.items():
+        assert_equal(datasets[split], part)
+    write_table(
+        root / 'test_run.csv', header, [*rows[:-2], *((*row[:-1], '') for row in rows[-2:])]
+    )
+    with pytest.raises(
+        ValueError, match=r'name the splits train, and there are 1 images of no split'
+    ):
+        read('csv', root)
+
+
+def test_shapes_of_cvat(tmp_path):
+    """A turned box, a polygon, a mask, and what has no area."""
+    truth = {f'{i}.png': draw(tmp_path / 'own' / f'{i}.png', seed=i) for i in range(2)}
+
+    def shape(thing):
+        x1, y1, x2, y2 = thing.box
+        w, h = x2 - x1, y2 - y1
+        if thing.name == 'cat':  # the rectangle of h x w, turned by 90 degrees
+            x, y = (x1 + x2) / 2, (y1 + y2) / 2
+            return (
+                f'<box label="cat" xtl="{x - h / 2}" ytl="{y - w / 2}" xbr="{x + h / 2}" '
+                f'ybr="{y + w / 2}" rotation="90.00"/>'
+            )
+        runs = [2 * (w + 2)] + [2 if i % 2 else w for i in range(2 * h - 1)] + [2 * (w + 2)]
+        runs[0] += 1
+        runs[-1] += 1
+        return (
+            f'<mask label="dog" rle="{", ".join(map(str, runs))}" left="{x1 - 1}" top="{y1 - 2}" '
+            f'width="{w + 2}" height="{h + 4}"/><points label="dog" points="1,2"/>'
+        )
+
+    cvat(tmp_path / 'own', truth, shape)
+    datasets, said = read('cvat', tmp_path / 'own')
+    assert_equal(datasets['train'], truth)
+    assert_masks_fit(tmp_path / 'own_coco.json', tmp_path / 'own', 4)
+    assert '2 labels are left out, each a shape of type points' in said
+
+
+def test_equal_to_labelformat(tmp_path):
+    """What Lightly's library writes as CVAT's XML."""
+    from labelformat.formats import COCOObjectDetectionInput, CVATObjectDetectionOutput
+
+    truth = make(tmp_path / 'own', 'cvat')
+    convert_folder(READERS['cvat'], tmp_path / 'own')
+    (tmp_path / 'own/annotations.xml').unlink()
+    theirs = COCOObjectDetectionInput(tmp_path / 'own_coco.json')
+    CVATObjectDetectionOutput(tmp_path / 'own', 'project').save(theirs)
+    datasets, _ = convert_folder(READERS['cvat'], tmp_path / 'own')
+    assert_equal(datasets['train'], truth)
+
+
+def test_masks_of_supervisely(tmp_path):
+    """A PNG in a text, as its SDK packs it; a polygon with a hole."""
+    root = tmp_path / 'own'
+    truth = make(root, 'supervisely', range(2))
+    for name, things in truth.items():
+        path = root / 'ds/ann' / f'{name}.json'
+        content = json.loads(path.read_text())
+        for entry, thing in zip(content['objects'], things, strict=True):
+            x1, y1, x2, y2 = thing.box
+            image = Image.fromarray(np.full((y2 - y1, x2 - x1), 1, np.uint8))
+            image.putpalette([0, 0, 0, 255, 255, 255])
+            image.save(packed := io.BytesIO(), 'PNG', transparency=0)
+            data = base64.b64encode(zlib.compress(packed.getvalue())).decode()
+            entry.update(geometryType='bitmap', bitmap={'data': data, 'origin': [x1, y1]})
+        path.write_text(json.dumps(content))
+    datasets, _ = read('supervisely', root)
+    assert_equal(datasets['train'], truth)
+    assert_masks_fit(tmp_path / 'own_coco.json', root / 'ds/img', 4)
+
+
+@pytest.mark.parametrize('attributes', ['none', 'one', 'two', 'class'])
+def test_which_attribute_is_the_class(tmp_path, attributes):
+    truth = make(tmp_path / 'own', 'via')
+    regions = via_regions(truth, attribute=None if attributes == 'none' else 'animal')
+    for entry in (region for image in regions.values() for region in image['regions']):
+        if attributes == 'class':
+            entry['region_attributes'] = {'class': {entry['region_attributes']['animal']: True}}
+        if attributes in ('two', 'class'):
+            entry['region_attributes']['quality'] = 'good'
+    (tmp_path / 'own/via_project.json').write_text(json.dumps(regions))
+    if attributes == 'two':
+        with pytest.raises(ValueError, match=r'attributes animal, quality.*the class is not clear'):
+            read('via', tmp_path / 'own')
+        return
+    datasets, said = read('via', tmp_path / 'own')
+    if attributes == 'none':
+        assert datasets['train'].metainfo['classes'] == ('object',)
+        assert "all are of one class, 'object'" in said
+    else:
+        assert_equal(datasets['train'], truth)
+
+
+WRONG = {
+    'createml': ('"x": ', '"y": ', 'no label, or no x, y'),
+    'cvat': ('xtl="', 'xtl="9', 'a maximum under its minimum'),
+    'via': ('"rect"', '"spiral"', "a region of type 'spiral'"),
+    'csv tensorflow': ('.png,96', '.png,95', 'it says 95x64'),
+    'csv retinanet': (',cat', ',', 'no four numbers or no class'),
+    'supervisely': ('"exterior"', '"outer"', 'not as Supervisely writes it'),
+    'kitti': ('dog 0.00 0', 'dog 0.00', 'a row of another format'),
+    'dota': ('.0 dog', '9999999.0 dog', 'is not near the image'),
+}
+
+
+@pytest.mark.parametrize('kind', WRONG)
+def test_a_wrong_object_is_named(tmp_path, kind):
+    make(tmp_path / 'own', kind)
+    old, new, text = WRONG[kind]
+    endings = ('.json', '.xml', '.csv', '.txt')
+    paths = [
+        p for p in (tmp_path / 'own').rglob('*') if p.suffix in endings and old in p.read_text()
+    ]
+    for path in paths:
+        path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(ValueError, match=re.escape(text)):
+        read(kind, tmp_path / 'own')
+
+
+def test_images_are_found_by_the_ends_of_their_paths(tmp_path):
+    root = tmp_path / 'own'
+    first = draw(root / 'a/x.png', seed=1)
+    second = draw(root / 'b/x.png', seed=2)
+    rows = [('C:\\data\\a\\x.png', *thing.box, thing.name) for thing in first]
+    rows += [('./b/x.png', *thing.box, thing.name) for thing in second]
+    write_table(root / 'all.csv', None, rows)
+    datasets, _ = read('csv', root)
+    assert_fits(datasets['train'], boxes=4)
+    assert len(datasets['train']) == 2
+    write_table(root / 'all.csv', None, [*rows, ('c/gone.png', 1, 2, 3, 4, 'cat')])
+    _, said = read('csv', root)
+    assert '1 of 3 images that' in said
+    assert 'c/gone.png' in said
+    write_table(root / 'again.csv', None, rows)
+    with pytest.raises(ValueError, match='2 images have several entries'):
+        read('csv', root)
+
+
+def test_a_column_that_may_be_the_class(tmp_path):
+    truth = make(tmp_path / 'own', 'csv tensorflow')
+    path = tmp_path / 'own/_annotations.csv'
+    path.write_text(path.read_text().replace('class', 'species'))
+    with pytest.raises(ValueError, match=r"species are not understood. Call the right one 'class'"):
+        read('csv', tmp_path / 'own')
+    rows = [row[:5] for row in rows_of(truth)]
+    write_table(path, ['image', 'xmin', 'ymin', 'xmax', 'ymax'], rows)
+    datasets, said = read('csv', tmp_path / 'own')
+    assert datasets['train'].metainfo['classes'] == ('object',)
+    assert "no column for the class: all are 'object'" in said

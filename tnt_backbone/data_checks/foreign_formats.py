@@ -1,0 +1,315 @@
+"""Files of other formats than COCO's: how each is recognised, and what to do with it.
+
+One table for ``tnt new``, ``tnt check`` and the look before training. Commands of other tools were
+run, and their output was read by this package.
+"""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+HEAD = 65536  # bytes of a text file that are looked at
+
+
+class Known(NamedTuple):
+    """A format that is known by its files.
+
+    Attributes:
+        name: The format, as its users call it.
+        advice: What to do.
+    """
+
+    name: str
+    advice: str
+
+    def __str__(self) -> str:
+        """Return both, for a message."""
+        return f'{self.name}. {self.advice}'
+
+
+def is_createml(content: Any) -> bool:
+    """Return whether the content of a JSON file is Apple CreateML's list of boxes."""
+    return _all_have(content, ('image', 'imagefilename'), ('annotations', 'annotation'))
+
+
+def is_via(content: Any) -> bool:
+    """Return whether the content of a JSON file is a project or export of VIA 1 or 2."""
+    images = content.get('_via_img_metadata', content) if isinstance(content, dict) else None
+    if not isinstance(images, dict) or not images:
+        return False
+    return all(
+        isinstance(image, dict) and isinstance(image.get('regions'), dict | list)
+        for image in images.values()
+    ) and _all_have(list(images.values()), ('filename',), ('regions',))
+
+
+def is_via_table(cells: list[str]) -> bool:
+    """Return whether the first row of a CSV file is VIA's."""
+    return {'region_shape_attributes', 'region_attributes'} <= {cell.strip() for cell in cells}
+
+
+def _all_have(content: Any, *keys: tuple[str, ...]) -> bool:
+    return (
+        isinstance(content, list)
+        and bool(content)
+        and all(
+            isinstance(entry, dict) and all(any(key in entry for key in some) for some in keys)
+            for entry in content
+        )
+    )
+
+
+def first_row(file: Path) -> list[str]:
+    """Return the cells of the first row of a table, without a byte order mark."""
+    text = _head(file)
+    return next(csv.reader(text.splitlines()[:1], delimiter=delimiter(text)), [])
+
+
+def delimiter(text: str) -> str:
+    """Return what separates the cells of a table, by its first line."""
+    line = text.partition('\n')[0]
+    return max(',;\t', key=line.count)
+
+
+def root_tag(file: Path) -> str:
+    """Return the name of the outermost element of an XML file, or an empty text."""
+    try:
+        return next(ElementTree.iterparse(file, ['start']))[1].tag
+    except (ElementTree.ParseError, OSError, StopIteration, ValueError, LookupError):
+        return ''
+
+
+def _head(file: Path) -> str:
+    with file.open('rb') as opened:
+        return opened.read(HEAD).decode('utf-8-sig', errors='replace')
+
+
+# ------------------------------------------------------------------ the table
+
+READ_HERE = 'tnt new --data FOLDER reads it. Pass the folder that holds the file and the images'
+DATUMARO = (
+    "Convert it: pip install 'datumaro[cli]', then datum convert -i FOLDER -if {} -o OUT "
+    '-f coco_instances -- --save-media'
+)
+TABLE = (
+    'write a CSV file with the columns filename, xmin, ymin, xmax, ymax, class (corners in '
+    'pixels), which tnt new --data FOLDER reads'
+)
+EXPORT = 'Export the data again in the format of COCO, YOLO or Pascal VOC'
+
+# Of JSON files, by their content; the first that fits
+OF_CONTENT: tuple[tuple[Callable[[Any], bool], Known], ...] = (
+    (is_createml, Known('Apple CreateML', READ_HERE)),
+    (is_via, Known('VIA (VGG Image Annotator)', READ_HERE)),
+    (
+        lambda c: _has(c, 'metadata', 'view', 'attribute'),
+        Known('VIA 3 (VGG Image Annotator)', "Export it in COCO's format from VIA"),
+    ),
+    (lambda c: is_supervisely(c) or is_supervisely_meta(c), Known('Supervisely', READ_HERE)),
+    (
+        lambda c: _has(c, 'items', 'categories') or _has(c, 'dm_format_version'),
+        Known('Datumaro', DATUMARO.format('datumaro')),
+    ),
+    (
+        lambda c: _has(c, 'assets', 'tags') or _has(c, 'asset', 'regions'),
+        Known('VoTT', DATUMARO.format('vott_json')),
+    ),
+    (
+        lambda c: _has(c, 'annotations', 'item') or _has(c, 'annotations', 'schema_ref'),
+        Known(
+            'Darwin (V7)',
+            'Convert it: pip install darwin-py, mkdir OUT, then darwin convert coco FOLDER OUT',
+        ),
+    ),
+    (
+        lambda c: _has(_first(c), 'data_row', 'projects'),
+        Known(
+            'Labelbox',
+            'Convert the lines of boxes: pip install labelformat, then labelformat convert --task '
+            'object-detection --input-format labelbox --input-file FILE.ndjson --category-names '
+            'cat,dog --output-format coco --output-file OUT.json',
+        ),
+    ),
+    (
+        lambda c: _has(_first(c), 'data', 'annotations') or _has(_first(c), 'data', 'completions'),
+        Known('Label Studio (JSON)', "Export the project again as 'COCO' or 'YOLO'"),
+    ),
+    (
+        lambda c: _has(c, 'label_classes', 'images'),
+        Known('Hasty', "Export the project again in 'COCO' format"),
+    ),
+    (
+        lambda c: _has(_first(c), 'task_id', 'response') or _has(_first(c), 'task_id', 'params'),
+        Known('Scale', f'{EXPORT}, or {TABLE}'),
+    ),
+    (
+        lambda c: _has(c, 'instances', 'metadata'),
+        Known('SuperAnnotate', f'{EXPORT}, or {TABLE}'),
+    ),
+    (
+        lambda c: _has(_first(c), 'name', 'labels'),
+        Known('BDD100K or Scalabel', f'Convert the boxes (box2d): {TABLE}'),
+    ),
+    (
+        lambda c: _has(_first(c), 'source-ref'),
+        Known('SageMaker Ground Truth (manifest)', f'Convert its annotations: {TABLE}'),
+    ),
+    (
+        lambda c: _has(_first(c), 'file_name', 'objects'),
+        Known('Hugging Face (metadata.jsonl)', f'Convert its objects: {TABLE}'),
+    ),
+    (
+        lambda c: _has(_first(c), 'ID', 'gtboxes'),
+        Known('CrowdHuman (odgt)', f'Convert its boxes: {TABLE}'),
+    ),
+    (
+        lambda c: _has(_first(c), 'image_id', 'category_id', 'score'),
+        Known(
+            "COCO's results",
+            'They are predictions, not annotations. Pass the file with images, annotations and '
+            'categories',
+        ),
+    ),
+    (
+        lambda c: _has(c, 'shapes', 'imagePath'),
+        Known('LabelMe', READ_HERE),
+    ),
+)
+# Of other files, by their endings
+OF_ENDING = {
+    '.tfrecord': Known('TFRecord', f'{EXPORT}, or {TABLE}'),
+    '.tfrecords': Known('TFRecord', f'{EXPORT}, or {TABLE}'),
+    '.record': Known('TFRecord', f'{EXPORT}, or {TABLE}'),
+    '.parquet': Known(
+        'Parquet (Hugging Face)',
+        "Write its pictures to files, such as with pip install datasets and load_dataset('parquet',"
+        f' data_files=FILE). For a classifier, into a folder per class. For a detector, {TABLE}',
+    ),
+    '.arrow': Known(
+        'Arrow (Hugging Face)',
+        'Write its pictures to files, such as with pip install datasets and load_from_disk('
+        f'FOLDER). For a classifier, into a folder per class. For a detector, {TABLE}',
+    ),
+    '.gz': Known('a packed file', 'Unpack it: gunzip FILE, or tar xf FILE'),
+    '.zip': Known('a packed file', 'Unpack it: unzip FILE'),
+    '.tar': Known('a packed file', 'Unpack it: tar xf FILE'),
+    '.mat': Known('MATLAB', f'Read it with scipy.io.loadmat, and {TABLE}'),
+    '.h5': Known('HDF5', 'Write its pictures and labels to files (docs/tutorial.md)'),
+    '.pkl': Known('a pickle of Python', 'Write its pictures and labels to files'),
+    '.npz': Known(
+        'NumPy',
+        'Write the arrays as PNG files, such as Image.fromarray(array.astype(numpy.uint8)).save('
+        "'labels/train/NAME.png')",
+    ),
+}
+OF_ENDING |= {'.npy': OF_ENDING['.npz'], '.hdf5': OF_ENDING['.h5'], '.tgz': OF_ENDING['.gz']}
+LINES = ('.jsonl', '.ndjson', '.manifest', '.odgt')  # JSON in each line
+# Of text files, by the cells of a row
+OF_ROW: tuple[tuple[Callable[[list[str]], bool], Known], ...] = (
+    (is_via_table, Known('VIA (VGG Image Annotator)', READ_HERE)),
+    (
+        lambda row: len(row) == 11 and row[0] in ('TRAIN', 'VALIDATE', 'VALIDATION', 'TEST'),
+        Known('Google AutoML (CSV)', f'It has shares of the image: {TABLE}'),
+    ),
+    (
+        lambda row: len(row) in (8, 9) and all(map(_is_number, row)),
+        Known('VisDrone, or another table of numbers', f'Convert it: {TABLE}'),
+    ),
+    (
+        lambda row: len(row) == 10 and all(map(_is_number, row)),
+        Known('MOTChallenge (gt.txt)', DATUMARO.format('mot_seq')),
+    ),
+    (
+        lambda row: 'bbox' in [cell.strip().lower() for cell in row],
+        Known(
+            'a table with a column bbox',
+            f'Its four numbers may be corners or sizes. If you know which: {TABLE}',
+        ),
+    ),
+    (
+        lambda row: len(row) == 2,
+        Known(
+            'a table of two columns, such as images and their classes',
+            'For a classifier, put the images into folders: train/CLASS/ and val/CLASS/',
+        ),
+    ),
+    (
+        lambda row: len(row) > 2,
+        Known('a table whose columns are not understood', f'If it has boxes: {TABLE}'),
+    ),
+)
+
+
+def name_content(content: Any) -> Known | None:
+    """Return which format the content of a JSON file has, if it is a known one."""
+    return next((known for fits, known in OF_CONTENT if fits(content)), None)
+
+
+def name_file(path: Path) -> Known | None:
+    """Return which format a file has, if it is a known one; JSON files by :func:`name_content`."""
+    ending = path.suffix.lower()
+    if ending in OF_ENDING or not path.is_file():
+        return OF_ENDING.get(ending)
+    if path.name.lower().endswith('_bbx_gt.txt'):
+        return Known('WIDER FACE', DATUMARO.format('wider_face'))
+    if ending == '.xml' and root_tag(path) == 'annotations':
+        return Known('CVAT (XML)', READ_HERE)
+    if ending in LINES:
+        try:
+            return name_content([json.loads(_head(path).partition('\n')[0])])
+        except (ValueError, RecursionError):
+            return None
+    if ending == '.csv':
+        row = first_row(path)
+        return next((known for fits, known in OF_ROW if fits(row)), None)
+    if ending != '.txt':
+        return None
+    lines = [line.split() for line in _head(path).splitlines()[:3]]
+    if any(is_dota_row(cells) for cells in lines):
+        return Known('DOTA', READ_HERE)
+    if lines and is_kitti_row(lines[0]):
+        return Known('KITTI', READ_HERE)
+    cells = ''.join(lines[0]).rstrip(',').split(',') if lines else []
+    known = next((known for fits, known in OF_ROW[2:4] if fits(cells)), None)
+    return known if len(cells) > 7 else None
+
+
+def is_dota_row(cells: list[str]) -> bool:
+    """Return whether a row is DOTA's: four corners, a class, and maybe how difficult it is."""
+    return len(cells) in (9, 10) and all(map(_is_number, cells[:8])) and not _is_number(cells[8])
+
+
+def is_kitti_row(cells: list[str]) -> bool:
+    """Return whether a row is KITTI's: a class, three numbers, a box, seven numbers."""
+    return len(cells) in (15, 16) and not _is_number(cells[0]) and all(map(_is_number, cells[1:]))
+
+
+def is_supervisely(content: Any) -> bool:
+    """Return whether the content of a JSON file is an image's of Supervisely."""
+    return _has(content, 'objects', 'size') and isinstance(content['objects'], list)
+
+
+def is_supervisely_meta(content: Any) -> bool:
+    """Return whether the content of a JSON file is a project's of Supervisely."""
+    return _has(content, 'classes', 'tags') and _all_have(
+        content['classes'], ('title',), ('shape',)
+    )
+
+
+def _has(content: Any, *keys: str) -> bool:
+    return isinstance(content, dict) and set(keys) <= set(content)
+
+
+def _first(content: Any) -> Any:
+    return content[0] if isinstance(content, list) and content else content
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

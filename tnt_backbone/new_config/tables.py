@@ -1,0 +1,220 @@
+"""A user's own data in tables: CSV files with a row per box.
+
+::
+
+    DIR/train/_annotations.csv   DIR/train/a.jpg   DIR/valid/...     Roboflow, TensorFlow: a header
+    DIR/train.csv   DIR/val.csv  DIR/classes.csv   DIR/images/       RetinaNet: no header
+    DIR/train-annotations-bbox.csv   DIR/class-descriptions.csv      Open Images: shares of the size
+
+``COLUMNS`` has the names of columns that are understood. Coordinates are corners, in pixels that
+are taken as they are; if none is above 1, they are shares of the image's size.
+"""
+
+import csv
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+from ..data_checks.findings import shorten
+from ..data_checks.foreign_formats import delimiter, first_row
+from ..errors import InputError
+from .data_folder import IMAGES, SPLITS, list_files, read_text
+from .labelled import LabelledImages, Labels, Shape, Size
+from .listed import Listed, gather
+
+# What a column means: its names, small letters and digits only, the likeliest first
+COLUMNS = {
+    'image': (
+        *('filename', 'imagename', 'imagepath', 'imageid', 'image', 'img', 'imgname', 'path'),
+        *('imgpath', 'file', 'filepath', 'frame'),
+    ),
+    'left': ('xmin', 'x1', 'left', 'bboxxmin', 'xtl', 'roix1', 'bboxx', 'xlow'),
+    'top': ('ymin', 'y1', 'top', 'bboxymin', 'ytl', 'roiy1', 'bboxy', 'ylow'),
+    'right': ('xmax', 'x2', 'right', 'bboxxmax', 'xbr', 'roix2', 'xhigh'),
+    'bottom': ('ymax', 'y2', 'bottom', 'bboxymax', 'ybr', 'roiy2', 'yhigh'),
+    'w': ('bboxwidth', 'bboxw'),  # of a box, instead of right and bottom: makesense.ai
+    'h': ('bboxheight', 'bboxh'),
+    'class': (
+        *('class', 'classname', 'label', 'labelname', 'labels', 'category', 'categoryname'),
+        *('name', 'object', 'classid', 'categoryid'),
+    ),
+    'width': ('width', 'imagewidth', 'imgwidth'),
+    'height': ('height', 'imageheight', 'imgheight'),
+    'split': ('split', 'subset', 'set'),
+    'crowd': ('isgroupof', 'iscrowd'),
+}
+HEADLESS = ('image', 'left', 'top', 'right', 'bottom', 'class')
+ONLY_CLASS = 'object'  # of a table without a column for it
+CLASS_FILES = ('_classes.csv', 'classes.csv', 'class.csv', 'class_mapping.csv')
+SAYS_NOTHING = (
+    *('', 'id', 'index', 'source', 'confidence', 'area', 'depth', 'isoccluded', 'istruncated'),
+    *('isdepiction', 'isinside', 'unnamed0', 'segmented', 'pose', 'difficult', 'truncated'),
+)
+
+
+class Table(NamedTuple):
+    """The rows of a file.
+
+    Attributes:
+        columns: Place of each column by its key in ``COLUMNS``.
+        rows: The cells of each row.
+        other: Names of the columns that are not understood.
+    """
+
+    columns: dict[str, int]
+    rows: list[list[str]]
+    other: list[str]
+
+
+def find_tables(files: list[Path]) -> list[Path]:
+    """Return the files in this format."""
+    return [file for file in files if file.suffix.lower() == '.csv' and _columns(first_row(file))]
+
+
+def read_tables(root: Path) -> LabelledImages:
+    """Return the images and boxes of a folder.
+
+    Raises:
+        ValueError: If it is not clear which column names the class.
+    """
+    files = list_files(root)
+    classes = _listed_classes([file for file in files if file.name.lower() in CLASS_FILES])
+    titles = _titles(files)
+    entries: list[Listed] = []
+    notes: dict[str, None] = {}
+    with_ending = True
+    for file in find_tables(files):
+        table = _read(file)
+        is_share = _is_share(table)
+        if is_share:
+            notes[f'{file}: coordinates are shares of the image, since none is above 1'] = None
+        else:
+            notes[f'{file}: coordinates are taken as they are, the first pixel begins at 0'] = None
+        if 'class' not in table.columns:
+            if table.other:
+                raise InputError(
+                    f'{file} has no column for the class. Of its columns, '
+                    f"{shorten(table.other, 8)} are not understood. Call the right one 'class'"
+                )
+            notes[f'{file} has no column for the class: all are {ONLY_CLASS!r}'] = None
+        by_image: dict[str, list[list[str]]] = {}
+        for row in table.rows:
+            by_image.setdefault(row[table.columns['image']].strip(), []).append(row)
+        with_ending &= all(name.lower().endswith(IMAGES) for name in by_image)
+        entries += [
+            _entry(file, name, rows, table.columns, titles, is_share=is_share)
+            for name, rows in by_image.items()
+        ]
+    return gather(root, entries, classes=classes, notes=notes, ending=with_ending)
+
+
+def _columns(cells: list[str]) -> dict[str, int]:
+    """Return the places of the columns of a table with boxes, by its first row; else nothing."""
+    names = [''.join(filter(str.isalnum, cell.lower())) for cell in cells]
+    found = {
+        key: next(names.index(name) for name in known if name in names)
+        for key, known in COLUMNS.items()
+        if not set(names).isdisjoint(known)
+    }
+    corners = {'image', 'left', 'top', 'right', 'bottom'} <= set(found)
+    if corners or {'image', 'left', 'top', 'w', 'h'} <= set(found):
+        return found
+    if len(cells) == len(HEADLESS) and cells[0].strip().lower().endswith(IMAGES):
+        texts = [cell.strip() for cell in cells[1:5]]
+        if not any(texts) or all(map(_is_number, texts)):
+            return dict(zip(HEADLESS, range(6), strict=True))
+    return {}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _read(file: Path) -> Table:
+    text = read_text(file)
+    rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter(text)) if any(row)]
+    columns = _columns(rows[0])
+    has_header = not rows[0][columns['image']].strip().lower().endswith(IMAGES)
+    if short := [row for row in rows if len(row) <= max(columns.values())]:
+        raise InputError(f'{file} has a row of {len(short[0])} cells: {short[0]}. Complete it')
+    used = set(columns.values())
+    other = [cell for i, cell in enumerate(rows[0]) if has_header and i not in used]
+    names = {cell: ''.join(filter(str.isalnum, cell.lower())) for cell in other}
+    other = [cell for cell, name in names.items() if name not in SAYS_NOTHING]
+    return Table(columns, rows[1:] if has_header else rows, other)
+
+
+def _is_share(table: Table) -> bool:
+    keys = [key for key in ('left', 'top', 'right', 'bottom', 'w', 'h') if key in table.columns]
+    texts = [row[table.columns[key]] for row in table.rows for key in keys]
+    values = [float(text) for text in texts if _is_number(text)]
+    return bool(values) and max(values) <= 1 and any(value % 1 for value in values)
+
+
+def _entry(
+    file: Path,
+    name: str,
+    rows: list[list[str]],
+    columns: dict[str, int],
+    titles: dict[str, str],
+    *,
+    is_share: bool,
+) -> Listed:
+    def cell(row: list[str], key: str) -> str:
+        return row[columns[key]].strip() if key in columns else ''
+
+    def name_of(row: list[str]) -> str:
+        text = cell(row, 'class') if 'class' in columns else ONLY_CLASS
+        return titles.get(text, text)
+
+    boxes = [row for row in rows if any(cell(row, key) for key in HEADLESS[1:5])]
+    said = cell(rows[0], 'split').lower()
+    split = next((split for split, words in SPLITS.items() if said in words), '')
+
+    def read(size: Size) -> Labels:
+        width, height = size if is_share else (1, 1)
+        shapes = []
+        for row in boxes:
+            texts = [cell(row, key) for key in ('left', 'top')]
+            texts += [cell(row, key) for key in (('w', 'h') if 'w' in columns else HEADLESS[3:5])]
+            if not all(map(_is_number, texts)) or not name_of(row):
+                raise InputError(f'no four numbers or no class: {row}')
+            left, top, right, bottom = map(float, texts)
+            if 'w' in columns:
+                right, bottom = left + right, top + bottom
+            if left > right or top > bottom:
+                raise InputError(f'a maximum under its minimum: {row}')
+            box = left * width, top * height, right * width, bottom * height
+            shapes.append(Shape(name_of(row), box, is_ignored=cell(row, 'crowd') == '1'))
+        sides = [cell(rows[0], 'width'), cell(rows[0], 'height')]
+        stated = [int(float(text)) for text in sides if _is_number(text)]
+        whole = len(stated) == 2 and min(stated) > 0 and not is_share
+        return Labels(shapes, (stated[0], stated[1]) if whole else None)
+
+    return Listed(file, name, read, [name_of(row) for row in boxes if name_of(row)], split)
+
+
+def _listed_classes(files: list[Path]) -> list[str]:
+    """Return the classes in the order of RetinaNet's ``classes.csv``: rows of a name and a number.
+
+    Raises:
+        ValueError: If several files differ.
+    """
+    found = {}
+    for file in files:
+        rows = [row for row in csv.reader(read_text(file).splitlines()) if row]
+        pairs = [(int(r[1]), r[0].strip()) for r in rows if len(r) == 2 and r[1].strip().isdigit()]
+        found[file] = [name for _, name in sorted(pairs)]
+    if len({tuple(names) for names in found.values()}) > 1:
+        raise InputError(f'The names of classes differ in {shorten(found, 8)}. Keep one file')
+    return next(iter(found.values()), [])
+
+
+def _titles(files: list[Path]) -> dict[str, str]:
+    """Return the names that Open Images' ``class-descriptions*.csv`` gives to its codes."""
+    listed = [file for file in files if file.name.lower().startswith('class-descriptions')]
+    rows = [row for file in listed for row in csv.reader(read_text(file).splitlines())]
+    return {row[0].strip(): row[1].strip() for row in rows if len(row) == 2 and row[1].strip()}
