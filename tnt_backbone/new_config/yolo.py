@@ -26,9 +26,10 @@ from .labelled import (
     left_out_kind,
 )
 from .pairs import find_without_partner
-from .yolo_rows import read_rows
+from .yolo_rows import count_bare_keypoints, numbers_in, read_rows
 from .yolo_splits import CLASS_FILES, Description, describe, resolve
 
+SAMPLED = 200  # label files whose rows are looked at together
 FORM = 'centre and size, as shares of the image'
 LISTS = {'train': ('train.txt',), 'val': ('val.txt', 'valid.txt'), 'test': ('test.txt',)}
 
@@ -65,13 +66,38 @@ def read_yolo(root: Path) -> LabelledImages:
     findings += find_without_partner(bare, _lone_labels(labelled, said), 'background', advice)
     names = list(said.names.values())
     notes.insert(0, f'classes in the order of {said.place}: {shorten(names, 20)}')
-    if said.keypoints:
+    if said.keypoints is None:
+        notes += _look_at_lengths(labelled, said)
+    else:
         notes.append(f'{said.place} has kpt_shape: the boxes are read, the keypoints are left out')
 
     def read(path: Path, _image: Path, size: Size) -> Labels:
         return read_rows(path, size, said.names, said.keypoints)
 
     return LabelledImages(folder, splits, read, names, notes, findings, FORM)
+
+
+def _look_at_lengths(items: list[Item], said: Description) -> list[str]:
+    """Return a note about oriented boxes, and refuse keypoints that nothing announced.
+
+    Raises:
+        ValueError: If rows hold a box and keypoints without visibility, which look like polygons.
+    """
+    step = max(1, len(items) // SAMPLED)
+    rows = [row for item in items[::step] if item.labels for row in numbers_in(item.labels)]
+    if points := count_bare_keypoints(rows):
+        raise InputError(
+            f'The {len(rows)} rows in label files of {said.place.parent} that were looked at have '
+            f'{5 + 2 * points} numbers. All look like a box and {points} keypoints in it, such as '
+            f'{rows[0]}. Read as polygons, they would be wrong shapes. Add kpt_shape: [{points}, 2]'
+            ' to data.yaml'
+        )
+    if rows and all(len(row) == 9 for row in rows):
+        return [
+            'all rows have four corners, as oriented boxes have: each outline is read as a mask, '
+            'with the upright box around it'
+        ]
+    return []
 
 
 def _images(

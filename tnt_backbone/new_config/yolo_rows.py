@@ -7,6 +7,7 @@ from ..errors import InputError
 from .data_folder import read_text
 from .labelled import Labels, Shape, Size, UnusableError
 
+FEWEST = 3  # rows that tell keypoints from polygons
 SLACK = 0.01  # by which a coordinate may lie outside the image: rounding
 
 
@@ -105,6 +106,39 @@ def _count_keypoints(row: tuple[float, ...]) -> int:
         and all(abs(px - x) <= w / 2 + SLACK and abs(py - y) <= h / 2 + SLACK for px, py in visible)
     )
     return len(points) if is_pose else 0
+
+
+def numbers_in(path: Path) -> list[tuple[float, ...]]:
+    """Return the rows of a label file that are numbers; the others are named when it is read."""
+    rows = []
+    for line in path.read_text(encoding='utf-8-sig', errors='replace').splitlines():
+        try:
+            row = tuple(map(_to_number, line.split()))
+        except ValueError:
+            continue
+        if row:
+            rows.append(row)
+    return rows
+
+
+def count_bare_keypoints(rows: list[tuple[float, ...]]) -> int:
+    """Return how many keypoints ``x y`` follow the boxes of a data set, or 0 if they do not.
+
+    A row of them has as many numbers as one of a polygon. Keypoints lie in their box, and every row
+    has as many of them. Points at 0, 0 were not marked.
+    """
+    lengths = {len(row) for row in rows}
+    length = lengths.pop() if len(lengths) == 1 else 0
+    if len(rows) < FEWEST or length < 7 or length % 2 == 0:
+        return 0
+    for row in rows:
+        x, y, w, h = row[1:5]
+        points = [p for p in zip(row[5::2], row[6::2], strict=True) if any(p)]
+        if not all(
+            abs(px - x) <= w / 2 + SLACK and abs(py - y) <= h / 2 + SLACK for px, py in points
+        ):
+            return 0
+    return (length - 5) // 2
 
 
 def _to_shape(
