@@ -368,7 +368,7 @@ REFUSED = {
 def test_what_could_be_meant_otherwise_is_refused(tmp_path, spoil):
     content = make(tmp_path)
     spoil(content)
-    with pytest.raises(ValueError, match=REFUSED[spoil]):
+    with pytest.raises(ValueError, match=REFUSED[spoil]) as refused:
         configure(write(tmp_path / 'all.json', content), config=MASKS)
 
 

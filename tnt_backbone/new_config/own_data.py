@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..data_checks.coco_file import read_coco
+from ..data_checks.coco_file import HOW_TO_CORRECT, read_coco
 from ..data_checks.label_maps import parse_label_map
 from ..errors import InputError, MissingFileError
 from . import FORMATS
@@ -31,6 +31,9 @@ from .write_coco import require_own, write_coco
 from .yolo import read_yolo
 from .yolo_splits import YAML
 
+NOT_CORRECTED = (
+    'Export the file again, or correct it: it could be meant in several ways (docs/datasets.md)'
+)
 TESTED = 'evaluation is on the test split: there is no validation split'
 READERS = {
     'voc': read_voc,
@@ -211,6 +214,18 @@ def _use_coco(
     cfg: Config, args: argparse.Namespace, train: Path, val: Path | None, test: Path | None
 ) -> list[str]:
     """Use files in COCO's format, corrected where they need it."""
+    try:
+        return _correct_and_use(cfg, args, train, val, test)
+    except InputError as error:
+        if HOW_TO_CORRECT not in str(error):
+            raise
+        # what could be corrected is corrected here
+        raise InputError(str(error).replace(HOW_TO_CORRECT, NOT_CORRECTED)) from error
+
+
+def _correct_and_use(
+    cfg: Config, args: argparse.Namespace, train: Path, val: Path | None, test: Path | None
+) -> list[str]:
     train, changes = correct_coco(train)
     names = read_coco(train).names if val or test else None
     if val:
