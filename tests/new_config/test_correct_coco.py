@@ -370,6 +370,7 @@ def test_what_could_be_meant_otherwise_is_refused(tmp_path, spoil):
     spoil(content)
     with pytest.raises(ValueError, match=REFUSED[spoil]) as refused:
         configure(write(tmp_path / 'all.json', content), config=MASKS)
+    assert 'tnt new' not in str(refused.value)  # which is what says it
 
 
 def test_masks_of_the_right_kinds_pass(tmp_path):

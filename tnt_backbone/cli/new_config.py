@@ -79,7 +79,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         type=float,
         metavar='SHARE',
         help='share of the images to put into a validation split, such as 0.2, if --data has '
-        'none and the config is of MMDetection; writes two JSON files',
+        'none; writes two JSON files (MMDetection) or two lists of images',
     )
     parser.add_argument(
         '--images', type=Path, metavar='DIR', help='folder of the images, if --data is a JSON file'

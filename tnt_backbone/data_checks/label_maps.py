@@ -43,7 +43,7 @@ class Pairs(NamedTuple):
     labels: list[Path]
 
 
-def pair(images: Path, labels: Path) -> Pairs:
+def pair(images: Path, labels: Path, names: Sequence[str] | None = None) -> Pairs:
     """Find the label map of each image of a folder.
 
     Hidden files are passed over, as MMSegmentation does. Of several files that could be label maps,
@@ -52,12 +52,22 @@ def pair(images: Path, labels: Path) -> Pairs:
     Args:
         images: Folder with the images, which may lie in folders of their own.
         labels: Folder with the label maps, in the same folders.
+        names: The images that count, without endings; by default all.
 
     Raises:
         FileNotFoundError: If there are no images, or one has no label map.
         ValueError: If the images end in several ways, or the label maps are JPEGs.
     """
-    found = sorted(path for path in _pictures(images))
+    found = sorted(_pictures(images))
+    if names is not None:
+        by_name = {str(path.relative_to(images).with_suffix('')): path for path in found}
+        if absent := [name for name in names if name not in by_name]:
+            raise MissingFileError(
+                f'{len(absent)} of {len(names)} images that a list names are not in {images}: '
+                f'{shorten(absent)}. Add them, or take them out of the list'
+                + hint_of_accents(absent, by_name)
+            )
+        found = [by_name[name] for name in names]
     suffixes = Counter(path.suffix for path in found)
     if not found:
         raise MissingFileError(f'{images} has no images. Endings: {" ".join(IMAGE_SUFFIXES)}')
@@ -71,6 +81,8 @@ def pair(images: Path, labels: Path) -> Pairs:
     stems = [str(path.relative_to(images))[: -len(suffix)] for path in found]
     there = {str(path.relative_to(labels)) for path in _pictures(labels)}
     endings = {name[len(stem) :] for stem in stems[:1] for name in there if name.startswith(stem)}
+    if images == labels:  # an image is not its own label map
+        endings.discard(suffix)
 
     def missing(ending: str) -> list[str]:
         return [stem + ending for stem in stems if stem + ending not in there]

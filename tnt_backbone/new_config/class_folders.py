@@ -4,35 +4,50 @@
 
     DIR/train/cat/*.jpg   DIR/train/dog/*.jpg
     DIR/val/cat/*.jpg     DIR/val/dog/*.jpg
+    DIR/cat/*.jpg         DIR/dog/*.jpg               with --val-share
+
+Names of the folders of splits are compared without regard to capital letters.
 """
 
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
+import numpy as np
 from mmengine.config import Config
 
 from ..data_checks.findings import shorten
 from ..data_checks.places import hint_of_accents
 from ..errors import InputError, MissingFileError
+from .class_images import KNOWN, class_names, count_images, describe_folder, is_read
+from .data_folder import find_folder, hint_of_deeper, list_files, write_list
 from .shared import evaluators, finish, leaf_dataset, set_class_count
 
 # What a phase reads: the first folder that is there. Roboflow says "valid".
-SPLITS = {'train': ('train', 'training'), 'val': ('val', 'valid', 'validation', 'test')}
-KNOWN = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')  # to MMPretrain
-FURTHER = ('.webp', '.tiff', '.jp2')  # what OpenCV reads, too
+SPLITS = {
+    'train': ('train', 'training'),
+    'val': ('val', 'valid', 'validation', 'test', 'testing'),
+}
 HEADS = ('LinearClsHead', 'StackedLinearClsHead')
 # RepeatAugSampler shows a third of the images three times in an epoch: not with fewer
 REPEATED = 256
 
 
-def set_class_folders(cfg: Config, root: Path) -> list[str]:
+def set_class_folders(
+    cfg: Config,
+    root: Path,
+    stem: Path | None = None,
+    share: float | None = None,
+    *,
+    overwrite: bool = False,
+) -> list[str]:
     """Let a config of MMPretrain read other class folders, in place.
 
     Args:
         cfg: A whole config of a classifier with one label an image.
-        root: Holds ``train`` and ``val``, each with a folder a class.
+        root: Holds ``train`` and ``val``, each with a folder a class; or, with a share, such
+            folders itself.
+        stem: Start of the names of lists of images. By default, beside the folder.
+        share: Of the images of each class that are kept for the validation, if there is no split.
+        overwrite: Whether lists of images are replaced.
 
     Returns:
         What was changed, one line per change.
@@ -48,21 +63,31 @@ def set_class_folders(cfg: Config, root: Path) -> list[str]:
             f'the model is {cfg.model["type"]} with the head {head}: class folders have one label '
             f'an image, so start from a config of ImageClassifier with {" or ".join(HEADS)}'
         )
+    splits = {phase: find_folder(root, names) for phase, names in SPLITS.items()}
+    if share and any(splits.values()):
+        raise InputError(
+            f'--data {root} has folders of splits already ({shorten(filter(None, splits.values()))}'
+            '). Leave out --val-share'
+        )
+    if share:
+        return _set_parted(cfg, root, stem or root, share, overwrite=overwrite)
     folders = {}
     for phase, names in SPLITS.items():
-        folders[phase] = next((name for name in names if (root / name).is_dir()), '')
-        if not folders[phase]:
+        place = splits[phase]
+        if place is None:
             raise MissingFileError(
-                f'{root} has no folder {" or ".join(names)}. What is wanted: DIR/train/<class>/ '
-                'and DIR/val/<class>/. Where there is one folder a class, move some ten to twenty '
-                'percent of the images of each to DIR/val/<class>/ and the others to '
-                'DIR/train/<class>/: what was trained on cannot judge (docs/tutorial.md)'
+                f'{root} has no folder {" or ".join(names)}{hint_of_deeper(root, names)}. What is '
+                'wanted: DIR/train/<class>/ and DIR/val/<class>/. Where there is one folder a '
+                'class, pass --val-share 0.2, which keeps a fifth of the images of each class for '
+                'the validation: what was trained on cannot judge (docs/tutorial.md)'
             )
+        folders[phase] = place.name
     # many test splits have no class folders
-    trained = _class_names(root / folders['train'])
-    same = bool(trained) and _class_names(root / 'test') == trained
-    folders['test'] = 'test' if same else folders['val']
-    found = {folder: _count(root / folder) for folder in dict.fromkeys(folders.values())}
+    trained = class_names(root / folders['train'])
+    test = find_folder(root, ('test', 'testing'))
+    same = test is not None and bool(trained) and class_names(test) == trained
+    folders['test'] = test.name if same and test else folders['val']
+    found = {folder: count_images(root / folder) for folder in dict.fromkeys(folders.values())}
     classes = tuple(found[folders['train']].images)
     for folder, counted in found.items():
         if odd := sorted(set(counted.images) ^ set(classes)):
@@ -79,79 +104,82 @@ def set_class_folders(cfg: Config, root: Path) -> list[str]:
             f'{place}/<class>/, with the images of each class'
         )
 
-    topk = (1, 5) if len(classes) > 5 else (1,)
-    changes = [f'classes: {len(classes)} ({shorten(classes)})', *set_class_count(cfg, len(classes))]
+    changes = _prepare(cfg, classes)
     further = sorted({suffix for counted in found.values() for suffix in counted.further})
-    extensions = {'extensions': [*KNOWN, *further]} if further else {}
     for phase, folder in folders.items():
-        leaf = leaf_dataset(cfg, phase)
-        pipeline = leaf.get('pipeline', [])
-        leaf.clear()
-        leaf.update(
-            type='CustomDataset',
-            data_root=str(root),
-            data_prefix=folder,
-            metainfo={'classes': classes},
-            pipeline=pipeline,
-            **extensions,
-        )
+        _set_leaf(cfg, phase, root, classes, further, data_prefix=folder)
         changes.append(f'{phase}: {sum(found[folder].images.values())} images in {root / folder}')
-        if phase != 'train':
-            cfg[f'{phase}_evaluator'] = _evaluator(cfg, phase, topk)
-    cfg.model['head']['topk'] = topk
-    changes.append(f'measured: top-{" and top-".join(map(str, topk))}')
-    if further:
-        changes.append(f'images that end in {" ".join(further)} are read too (extensions)')
     for folder, counted in found.items():
-        if counted.others:
-            endings = ', '.join(f'{n} in {s or "no ending"}' for s, n in counted.others.items())
-            changes.append(f'{root / folder}: files that are no images are left out ({endings})')
-    changes += _suit_to_few(cfg, sum(found[folders['train']].images.values()))
-    return [*changes, *finish(cfg, best='accuracy/top1')]
+        changes += describe_folder(root / folder, counted)
+    return [*changes, *_finish(cfg, sum(found[folders['train']].images.values()), further)]
 
 
-class Counted(NamedTuple):
-    """The files of a folder with class folders.
-
-    Attributes:
-        images: Number of images in each class.
-        further: Endings among them that MMPretrain does not read unless it is told to.
-        others: Number of files of each ending that are no images.
-    """
-
-    images: dict[str, int]
-    further: set[str]
-    others: Counter[str]
-
-
-def _class_names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
-
-
-def _count(folder: Path) -> Counted:
-    """Count the files of each class; hidden files are passed over, as MMPretrain does."""
-    from mmpretrain.datasets.custom import find_folders
-
-    classes, _ = find_folders(str(folder))
-    if hidden := [name for name in classes if name.startswith('.')]:
-        raise InputError(f'{folder}/{hidden[0]} would count as a class. Delete it')
-    counts = {name: Counter(_suffixes(folder / name)) for name in classes}
-    images = {
-        name: sum(number for suffix, number in suffixes.items() if suffix in (*KNOWN, *FURTHER))
-        for name, suffixes in counts.items()
-    }
-    if empty := [name for name, number in images.items() if not number]:
-        raise InputError(f'no image in {folder}/{shorten(empty)}: add some, or delete the folder')
-    total: Counter[str] = sum(counts.values(), Counter())
-    others = Counter({s: number for s, number in total.items() if s not in (*KNOWN, *FURTHER)})
-    return Counted(images, {suffix for suffix in FURTHER if total[suffix]}, others)
+def _set_parted(cfg: Config, root: Path, stem: Path, share: float, *, overwrite: bool) -> list[str]:
+    """Part the images of each class, always in the same way, into lists to train and to judge."""
+    counted = count_images(root)
+    classes = tuple(counted.images)
+    if len(classes) < 2:
+        raise InputError(
+            f'{root} has {len(classes)} class folders, and two are the least. What is wanted: '
+            f'{root}/<class>/, with the images of each class'
+        )
+    rng = np.random.default_rng(0)
+    lines: dict[str, list[str]] = {'train': [], 'val': []}
+    for label, name in enumerate(classes):
+        files = [path for path in list_files(root / name) if is_read(path)]
+        number = max(1, round(share * len(files)))
+        if number >= len(files):
+            raise InputError(
+                f'--val-share {share:g} of the {len(files)} images of {root / name} leaves none to '
+                'train on. Add images, or take a smaller share'
+            )
+        held_out = set(rng.permutation(len(files))[:number].tolist())
+        for i, path in enumerate(files):
+            line = f'{path.relative_to(root).as_posix()} {label}'
+            lines['val' if i in held_out else 'train'].append(line)
+    changes = _prepare(cfg, classes)
+    further = sorted(counted.further)
+    for split, listed in lines.items():
+        path = stem.with_name(f'{stem.name}_{split}.txt')
+        write_list(path, listed, overwrite=overwrite)
+        for phase in ('val', 'test') if split == 'val' else ('train',):
+            _set_leaf(cfg, phase, root, classes, further, ann_file=str(path.absolute()))
+            changes.append(f'{phase}: {len(listed)} images of {root}, those of {path}')
+    return [*changes, *describe_folder(root, counted), *_finish(cfg, len(lines['train']), further)]
 
 
-def _suffixes(folder: Path) -> Iterator[str]:
-    for path in folder.rglob('*'):
-        parts = path.relative_to(folder).parts
-        if path.is_file() and not any(part.startswith('.') for part in parts):
-            yield path.suffix.lower()
+def _prepare(cfg: Config, classes: tuple[str, ...]) -> list[str]:
+    """Set what counts the classes, and how they are measured."""
+    topk = (1, 5) if len(classes) > 5 else (1,)
+    changes = [
+        f'classes: {len(classes)} ({shorten(classes)})',
+        *set_class_count(cfg, len(classes)),
+    ]
+    cfg.model['head']['topk'] = topk
+    for phase in ('val', 'test'):
+        cfg[f'{phase}_evaluator'] = _evaluator(cfg, phase, topk)
+    return [*changes, f'measured: top-{" and top-".join(map(str, topk))}']
+
+
+def _set_leaf(
+    cfg: Config, phase: str, root: Path, classes: tuple[str, ...], further: list[str], **paths: str
+) -> None:
+    leaf = leaf_dataset(cfg, phase)
+    pipeline = leaf.get('pipeline', [])
+    leaf.clear()
+    leaf.update(
+        type='CustomDataset',
+        data_root=str(root),
+        **paths,
+        metainfo={'classes': classes},
+        pipeline=pipeline,
+        **({'extensions': [*KNOWN, *further]} if further else {}),
+    )
+
+
+def _finish(cfg: Config, number: int, further: list[str]) -> list[str]:
+    changes = [f'images that end in {" ".join(further)} are read too (extensions)'] * bool(further)
+    return [*changes, *_suit_to_few(cfg, number), *finish(cfg, best='accuracy/top1')]
 
 
 def _evaluator(cfg: Config, phase: str, topk: tuple[int, ...]) -> dict[str, object]:

@@ -5,7 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..errors import InputError
+from ..data_checks.findings import shorten
+from ..errors import ExistingFileError, InputError
+from ..whole_file import write_whole
 
 IMAGES = (
     *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif', '.tiff', '.webp'),
@@ -39,6 +41,26 @@ def _is_above(child: Path, folder: str) -> bool:
 
 def _is_hidden(name: str) -> bool:
     return name.startswith('.') or name == '__MACOSX'
+
+
+def find_folder(parent: Path, names: Iterable[str]) -> Path | None:
+    """Return the folder of the first of some names that is there; capital letters do not count.
+
+    Raises:
+        ValueError: If several folders differ from a name in capital letters only.
+    """
+    there = sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
+    for name in names:
+        alike = [path for path in there if path.name.lower() == name.lower()]
+        if exact := [path for path in alike if path.name == name]:
+            return exact[0]
+        if len(alike) > 1:
+            raise InputError(
+                f'{parent} has {" and ".join(path.name for path in alike)}. Rename one of them'
+            )
+        if alike:
+            return alike[0]
+    return None
 
 
 def some_of_each_folder(files: list[Path]) -> list[Path]:
@@ -110,3 +132,33 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as error:
         raise InputError(f'{path} is not in UTF-8 ({error}). Save it in UTF-8') from error
+
+
+def write_list(path: Path, lines: Iterable[str], *, overwrite: bool) -> None:
+    """Write which images belong to a split.
+
+    Raises:
+        FileExistsError: If there is another file of that name.
+    """
+    text = ''.join(f'{line}\n' for line in lines)
+    if path.exists() and path.read_bytes() != text.encode() and not overwrite:
+        raise ExistingFileError(
+            f'{path} exists, and the list of the images of a split would be written there. Pass '
+            'another name than OUT.py, or --force'
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text)
+
+
+def hint_of_deeper(root: Path, names: Iterable[str]) -> str:
+    """Return a sentence if a folder in ``root`` holds what is missing in it, else an empty text.
+
+    Args:
+        root: The folder of the data.
+        names: Names of folders, one of which is missing in it.
+    """
+    names = list(names)
+    children = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    deeper = [child for child in children if not _is_hidden(child.name)]
+    found = [child for child in deeper if find_folder(child, names)]
+    return f'. {shorten(found)} has one: pass it as --data' if found else ''

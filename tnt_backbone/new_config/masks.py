@@ -6,22 +6,19 @@
     DIR/images/val/b.jpg      DIR/labels/val/b.png
     DIR/classes.txt                                      one name a line: class 0, class 1, ...
 
-``IMAGES``, ``LABELS`` and ``SPLITS`` list the other names that are understood.
+``mask_layouts.py`` finds other layouts, ``mask_colours.py`` reads colours that stand for classes.
 """
 
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from PIL import Image
 from tqdm import tqdm
 
 from ..data_checks.findings import Finding, notes_unless_error, shorten
 from ..data_checks.label_maps import (
-    HOW_TO_RELABEL,
     IGNORED,
     Pairs,
     check_size,
@@ -30,31 +27,34 @@ from ..data_checks.label_maps import (
     labels_in,
     pair,
 )
-from ..errors import InputError, MissingFileError
-from .data_folder import read_text
+from ..errors import InputError
+from .data_folder import write_list
+from .mask_colours import convert_colours, find_colours, is_coloured
+from .mask_layouts import Place, find_places
+from .mask_names import name_labels, read_palette
 from .rare_classes import describe_rare
 from .shared import dicts, evaluators, finish, leaf_dataset, set_class_count
 
-IMAGES = ('images', 'img_dir', 'JPEGImages')
-LABELS = ('labels', 'masks', 'annotations', 'ann_dir', 'SegmentationClassPNG', 'SegmentationClass')
-# What each phase reads: the first that is there. Roboflow calls the validation split "valid".
-VAL = ('val', 'validation', 'valid')
-SPLITS = {'train': ('train', 'training'), 'val': (*VAL, 'test')}
-LAYOUT = (
-    'What is wanted: DIR/images/{train,val} and DIR/labels/{train,val} with label maps of the same '
-    'names as .png, and the names of the classes in DIR/classes.txt (docs/tutorial.md)'
-)
-
 
 def set_mask_data(
-    cfg: Config, root: Path, new_labels: Mapping[int, int] | None = None
+    cfg: Config,
+    root: Path,
+    new_labels: Mapping[int, int] | None = None,
+    stem: Path | None = None,
+    share: float | None = None,
+    *,
+    overwrite: bool = False,
 ) -> list[str]:
     """Let a config of MMSegmentation read other images and label maps, in place.
 
     Args:
         cfg: A whole config.
-        root: The folder; its layout is that of this file's head.
+        root: The folder; its layout is one of those in ``mask_layouts.py``.
         new_labels: Labels in the files to labels to train on, such as ``{255: 1}``.
+        stem: Start of the names of what is written: lists of images, and label maps that were made
+            of colours. By default, beside the folder.
+        share: Of the images that are kept for the validation, if there is no split.
+        overwrite: Whether lists of images are replaced.
 
     Returns:
         What was changed, one line per change.
@@ -64,40 +64,52 @@ def set_mask_data(
         ValueError: If the label maps are not what MMSegmentation reads as classes.
     """
     new_labels = dict(new_labels or {})
-    images, labels = _folder(root, IMAGES), _folder(root, LABELS)
-    folders = {
-        phase: (_folder(images, names), _folder(labels, names)) for phase, names in SPLITS.items()
-    }
-    # many test splits have no label maps
-    test = images / 'test', labels / 'test'
-    folders['test'] = test if all(folder.is_dir() for folder in test) else folders['val']
-    pairs = {place: pair(*place) for place in dict.fromkeys(folders.values())}
+    stem = stem or root
+    places = find_places(root, share)
+    pairs = {place: pair(*place) for place in dict.fromkeys(places.values())}
     endings = {(found.image_suffix, found.label_suffix) for found in pairs.values()}
     if len(endings) != 1:
         raise InputError(
             f'The splits of {root} end in several ways, {sorted(endings)} (images, label maps). '
             'Use the same endings in all'
         )
+    ((image_suffix, label_suffix),) = endings
+    colours = find_colours(root)
+    notes: list[str] = []
+    folders = {place: place.labels for place in pairs}
+    if colours and not new_labels and is_coloured(pairs[places['train']].labels[0]):
+        target = stem.with_name(f'{stem.name}_label_maps')
+        for place, found in pairs.items():
+            converted, more = convert_colours(colours, found.labels, root, target)
+            notes += [note for note in more if note not in notes]
+            pairs[place] = found._replace(labels=converted)
+            folders[place] = target.absolute() / place.labels.relative_to(root)
+        label_suffix = f'{label_suffix.rpartition(".")[0]}.png'
     sys.stdout.write(f'label maps of {root}:\n')
     used = {place: _used_labels(found, new_labels) for place, found in pairs.items()}
-    trained = folders['train']
-    classes, notes = _class_names(root, used[trained])
+    trained = places['train']
+    classes, more = name_labels(root, used[trained], colours)
+    notes += more
     findings: list[Finding] = []
     for place, files in used.items():
-        findings += find_in_labels(files, classes, str(place[1]), is_training=place == trained)
+        where = str(folders[place])
+        findings += find_in_labels(files, classes, where, is_training=place == trained)
         if not new_labels:
-            findings += find_other_colours(files, str(place[1]))
+            findings += find_other_colours(files, where)
     notes += notes_unless_error(findings)
     shown = {name: len(used[trained].get(i, ())) for i, name in enumerate(classes)}
     notes += describe_rare(shown, len(pairs[trained].images))
-    palette = _palette(pairs[trained].labels[0], len(classes)) if not new_labels else []
+    palette = read_palette(pairs[trained].labels[0], len(classes)) if not new_labels else []
 
-    ((image_suffix, label_suffix),) = endings
     metainfo: dict[str, Any] = {'classes': classes}
     if palette:
         metainfo['palette'] = palette
     changes = [f'classes: {len(classes)} ({shorten(classes)})', *set_class_count(cfg, len(classes))]
-    for phase, (image_folder, label_folder) in folders.items():
+    lists: dict[Place, Path | None] = {}
+    for phase, place in places.items():
+        if place not in lists:
+            lists[place] = _write_list(place, phase, stem, overwrite=overwrite)
+    for phase, place in places.items():
         leaf = leaf_dataset(cfg, phase)
         pipeline = leaf.get('pipeline', [])
         leaf.clear()
@@ -105,8 +117,8 @@ def set_mask_data(
             type='BaseSegDataset',
             data_root=str(root),
             data_prefix={
-                'img_path': str(image_folder.relative_to(root)),
-                'seg_map_path': str(label_folder.relative_to(root)),
+                'img_path': str(place.images.relative_to(root)),
+                'seg_map_path': str(_below(folders[place], root)),
             },
             img_suffix=image_suffix,
             seg_map_suffix=label_suffix,
@@ -114,8 +126,13 @@ def set_mask_data(
             reduce_zero_label=False,
             pipeline=pipeline,
         )
-        number = len(pairs[image_folder, label_folder].images)
-        changes.append(f'{phase}: {number} images in {image_folder}, labels in {label_folder}')
+        if file := lists[place]:
+            leaf['ann_file'] = str(file.absolute())
+        number = len(pairs[place].images)
+        listed = f', those of {file}' if file else ''
+        changes.append(
+            f'{phase}: {number} images in {place.images}, labels in {folders[place]}{listed}'
+        )
         measures = evaluators(cfg, phase)
         if phase != 'train' and [measure['type'] for measure in measures] != ['IoUMetric']:
             cfg[f'{phase}_evaluator'] = {'type': 'IoUMetric', 'iou_metrics': ['mIoU']}
@@ -128,11 +145,17 @@ def set_mask_data(
     return [*changes, *notes, *finish(cfg, best='mIoU')]
 
 
-def _folder(parent: Path, names: tuple[str, ...]) -> Path:
-    for name in names:
-        if (parent / name).is_dir():
-            return parent / name
-    raise MissingFileError(f'{parent} has no folder {" or ".join(names[:3])}. {LAYOUT}')
+def _write_list(place: Place, phase: str, stem: Path, *, overwrite: bool) -> Path | None:
+    """Write the names of the images of a split, if its folder holds others too."""
+    if place.names is None:
+        return None
+    path = stem.with_name(f'{stem.name}_{phase}.txt')
+    write_list(path, place.names, overwrite=overwrite)
+    return path
+
+
+def _below(folder: Path, root: Path) -> Path:
+    return folder.relative_to(root) if folder.is_relative_to(root) else folder
 
 
 def _used_labels(pairs: Pairs, new_labels: Mapping[int, int]) -> dict[int, list[str]]:
@@ -145,56 +168,6 @@ def _used_labels(pairs: Pairs, new_labels: Mapping[int, int]) -> dict[int, list[
         for label in labels_in(path):
             files.setdefault(new_labels.get(label, label), []).append(str(path))
     return files
-
-
-def _class_names(root: Path, files: Mapping[int, list[str]]) -> tuple[tuple[str, ...], list[str]]:
-    """Return the names in classes.txt, else numbers of the labels; and notes."""
-    used = set(files) - {IGNORED}
-    listed = root / 'classes.txt'
-    notes = []
-    if not used:
-        raise InputError(
-            f'The label maps hold nothing but {IGNORED}, which is ignored. {HOW_TO_RELABEL}'
-        )
-    if listed.is_file():
-        lines = read_text(listed).splitlines()
-        names = tuple(filter(None, map(str.strip, lines)))
-        numbered = [re.fullmatch(r'(\d+)\s*[:;,.\t]\s*(.+)', name) for name in names]
-        matches = [match for match in numbered if match]
-        if len(matches) == len(names) and [int(m[1]) for m in matches] == list(range(len(names))):
-            names = tuple(match[2] for match in matches)
-            notes.append(f'{listed}: the numbers before the names were left out')
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise InputError(f'{listed} names {shorten(twice)} twice. Give each class its own name')
-        if max(used) >= len(names):
-            raise InputError(
-                f'{listed} names {len(names)} classes, labels 0 to {len(names) - 1}, but the label '
-                f'maps have {max(used)} too ({shorten(files[max(used)])}). The first line names '
-                f'label 0, such as background; pixels of no class are {IGNORED}. {HOW_TO_RELABEL}'
-            )
-    else:
-        names = tuple(f'class {label}' for label in range(max(used) + 1))
-        if absent := sorted(set(range(max(used))) - used):
-            raise InputError(
-                f'The label maps hold {shorten(sorted(used), 8)}, but no {shorten(absent)}. Name '
-                f'all classes, one per line, in {listed}. {HOW_TO_RELABEL}'
-            )
-    if len(names) < 2:
-        raise InputError(
-            f'The label maps know one class, {names[0]!r}, so there is nothing to tell apart. '
-            f'Write 0 for the background and 1 for the class; {IGNORED} is ignored. '
-            f'{HOW_TO_RELABEL}'
-        )
-    return names, notes
-
-
-def _palette(path: Path, number: int) -> list[list[int]]:
-    """Return the colours of a label map with a palette, one per class, or nothing."""
-    with Image.open(path) as image:
-        colours = (image.getpalette() or []) if image.mode == 'P' else []
-    if len(colours) < 3 * number:
-        return []
-    return [colours[3 * i : 3 * i + 3] for i in range(number)]
 
 
 def _set_labels(cfg: Config, new_labels: Mapping[int, int]) -> None:

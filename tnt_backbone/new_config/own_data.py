@@ -17,7 +17,7 @@ from .correct_coco import correct_coco
 from .createml import read_createml
 from .cvat import read_cvat
 from .data_folder import list_files
-from .formats import find_signs, recognise
+from .formats import find_known, find_signs, recognise
 from .labelme import read_labelme
 from .masks import set_mask_data
 from .named_rows import read_dota, read_kitti
@@ -66,11 +66,27 @@ def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
     if scope in ('mmseg', 'mmpretrain'):
         try:
             if scope == 'mmseg':
-                changes = set_mask_data(cfg, args.data, parse_label_map(args.label_map or ()))
+                changes = set_mask_data(
+                    cfg,
+                    args.data,
+                    parse_label_map(args.label_map or ()),
+                    args.output.with_suffix(''),
+                    args.val_share,
+                    overwrite=args.force,
+                )
             else:
-                changes = set_class_folders(cfg, args.data)
+                changes = set_class_folders(
+                    cfg,
+                    args.data,
+                    args.output.with_suffix(''),
+                    args.val_share,
+                    overwrite=args.force,
+                )
         except FileNotFoundError as error:
-            signs = find_signs(args.data, list_files(args.data))
+            files = list_files(args.data)
+            signs = find_signs(args.data, files)
+            if not signs and (known := find_known(files)):
+                raise MissingFileError(f'{error}. {known[0]} is of {known[1]}') from error
             if not signs:
                 raise
             raise MissingFileError(
@@ -130,9 +146,9 @@ def _check_options(args: argparse.Namespace, scope: str | None) -> None:
             f'--data {args.data} is a file, but the config is of {scope}. Pass a folder '
             '(docs/tutorial.md). Only configs of mmdet read a file'
         )
-    if args.val_data or args.images or args.val_share:
+    if args.val_data or args.images or args.val_images:
         raise InputError(
-            f'--val-data, --val-share and --images are for configs of mmdet, but the config is of '
+            '--val-data, --images and --val-images are for configs of mmdet, but the config is of '
             f'{scope}, and --data {args.data} is a folder. Leave them out'
         )
 

@@ -1,0 +1,230 @@
+"""Label maps in the layouts of annotation tools: the classes are those that were drawn."""
+
+import numpy as np
+import pytest
+from mmengine.registry import DATASETS, DefaultScope
+from PIL import Image
+
+from tests.new_config.scenes import COLOURS, configure
+from tests.new_config.test_rare_classes import UPERNET
+from tnt_backbone.data_checks.files import plan_check
+from tnt_backbone.data_checks.label_maps import read_label_map
+from tnt_backbone.new_config.mask_colours import find_colours
+
+NAMES = ('background', 'cat', 'dog')
+GREY = (120, 120, 120)
+
+
+def draw(images, labels, number, *, suffix='.png', ending='.png', kind='numbers'):
+    """Write an image whose colours are its classes, and its label map."""
+    rng = np.random.default_rng(number)
+    truth = np.zeros((24, 32), np.uint8)
+    for label in (1, 2):
+        x, y = (int(value) for value in rng.integers(1, 10, 2))
+        truth[y : y + 8, x + 12 * (label - 1) : x + 12 * (label - 1) + 8] = label
+    colours = np.array([GREY, COLOURS['cat'], COLOURS['dog']], np.uint8)
+    for folder in (images, labels):
+        folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(colours[truth]).save(images / f'{number}{suffix}')
+    if kind == 'colours':  # others than those of the image
+        table = np.array([(0, 0, 0), (250, 50, 83), (51, 221, 255)], np.uint8)
+        Image.fromarray(table[truth]).save(labels / f'{number}{ending}')
+    else:
+        Image.fromarray(truth).save(labels / f'{number}{ending}')
+
+
+def assert_fits(cfg, phase, names):
+    """Compare each label map with the colours of its image."""
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        dataset = DATASETS.build({**cfg[f'{phase}_dataloader'].dataset, 'pipeline': []})
+    infos = dataset.load_data_list()
+    assert dataset.metainfo['classes'] == NAMES
+    assert {info['img_path'].rpartition('/')[2] for info in infos} == {f'{n}.png' for n in names}
+    for info in infos:
+        pixels = np.asarray(Image.open(info['img_path']).convert('RGB')).astype(int)
+        truth = np.zeros(pixels.shape[:2], int)
+        for label, name in ((1, 'cat'), (2, 'dog')):
+            truth[(abs(pixels - COLOURS[name]) < 20).all(axis=-1)] = label
+        np.testing.assert_array_equal(read_label_map(info['seg_map_path']), truth)
+    assert not [f for f in plan_check(dataset, is_training=phase == 'train').found if f.is_error]
+
+
+def write_names(path):
+    path.write_text('\n'.join(NAMES))
+
+
+def inside(root, **options):
+    for split, numbers in (('Train', range(3)), ('VALID', [5])):
+        for number in numbers:
+            draw(root / split / 'images', root / split / 'masks', number, **options)
+    write_names(root / 'classes.txt')
+
+
+def capitals(root):
+    for split, numbers in (('Train', range(3)), ('Val', [5])):
+        for number in numbers:
+            draw(root / 'Images' / split, root / 'Labels' / split, number)
+    write_names(root / 'classes.txt')
+
+
+def roboflow(root):
+    for split, numbers in (('train', range(3)), ('valid', [5])):
+        for number in numbers:
+            draw(root / split, root / split, number, ending='_mask.png')
+        rows = [' Pixel Value, Class', *(f'{i}, {name}' for i, name in enumerate(NAMES))]
+        (root / split / '_classes.csv').write_text('\n'.join(rows))
+
+
+def voc(root, kind='numbers'):
+    for number in (0, 1, 2, 5, 7):
+        draw(root / 'JPEGImages', root / 'SegmentationClass', number, kind=kind)
+    lists = root / 'ImageSets' / 'Segmentation'
+    lists.mkdir(parents=True)
+    (lists / 'train.txt').write_text('0\n1\n2\n')
+    (lists / 'val.txt').write_text('5\r\n')
+    write_names(root / 'classes.txt')
+
+
+def cvat(root):
+    voc(root, 'colours')
+    (root / 'classes.txt').unlink()
+    (root / 'labelmap.txt').write_text(
+        '# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:250,50,83::\ndog:51,221,255::\n'
+    )
+
+
+def kaggle_colours(root):
+    inside(root, kind='colours')
+    (root / 'classes.txt').unlink()
+    (root / 'class_dict.csv').write_text(
+        'name,r,g,b\r\nbackground,0,0,0\r\ncat,250,50,83\r\ndog, 51, 221, 255\r\n'
+    )
+
+
+@pytest.mark.parametrize('make', [inside, capitals, roboflow, voc, cvat, kaggle_colours])
+def test_layouts(tmp_path, make):
+    root = tmp_path / 'own'
+    make(root)
+    cfg, _ = configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+    assert_fits(cfg, 'train', range(3))
+    assert_fits(cfg, 'val', [5])
+    assert_fits(cfg, 'test', [5])
+
+
+def flat(root):
+    for number in range(10):
+        draw(root / 'images', root / 'masks', number)
+    write_names(root / 'classes.txt')
+
+
+def cvat_without_splits(root):
+    cvat(root)
+    lists = root / 'ImageSets' / 'Segmentation'
+    names = [path.stem for path in (root / 'JPEGImages').iterdir()]
+    (lists / 'default.txt').write_text('\n'.join(names))
+    for name in ('train', 'val'):
+        (lists / f'{name}.txt').unlink()
+
+
+@pytest.mark.parametrize(('make', 'total'), [(flat, 10), (cvat_without_splits, 5)])
+def test_a_share_for_validation(tmp_path, make, total):
+    root = tmp_path / 'own'
+    make(root)
+    with pytest.raises(FileNotFoundError, match=r'pass --val-share 0\.2'):
+        configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+    cfg, _ = configure(root, '--backbone', 'tnt_ti', '--val-share', '0.2', config=UPERNET)
+    val = set((tmp_path / 'own_val.txt').read_text().split())
+    train = set((tmp_path / 'own_train.txt').read_text().split())
+    assert (len(val), len(train | val), len(train & val)) == (total // 5, total, 0)
+    assert_fits(cfg, 'train', train)
+    assert_fits(cfg, 'val', val)
+    # the same ones each time, and no file of somebody else is lost
+    configure(root, '--backbone', 'tnt_ti', '--val-share', '0.2', config=UPERNET)
+    (tmp_path / 'own_val.txt').write_text('mine')
+    with pytest.raises(FileExistsError, match='own_val'):
+        configure(root, '--backbone', 'tnt_ti', '--val-share', '0.2', config=UPERNET)
+
+
+def test_what_is_parted_already_keeps_its_parts(tmp_path):
+    capitals(tmp_path / 'own')
+    with pytest.raises(ValueError, match=r'validation split already.*Leave out --val-share'):
+        configure(tmp_path / 'own', '--backbone', 'tnt_ti', '--val-share', '0.2', config=UPERNET)
+
+
+def spoil_colour(root):
+    pixels = np.array(Image.open(root / 'SegmentationClass/0.png'))
+    pixels[:4] = (1, 2, 3)
+    Image.fromarray(pixels).save(root / 'SegmentationClass/0.png')
+
+
+def spoil_list(root):
+    (root / 'ImageSets/Segmentation/train.txt').write_text('0\ngone\n')
+
+
+def spoil_images(root):
+    (root / 'JPEGImages').rename(root / 'elsewhere')
+
+
+def spoil_table(root):
+    path = root / 'labelmap.txt'
+    path.write_text(path.read_text().replace('51,221,255', '250,50,83'))
+
+
+def cityscapes(root):
+    (root / 'leftImg8bit').mkdir()
+    (root / 'gtFine').mkdir()
+    spoil_images(root)
+    (root / 'SegmentationClass').rename(root / 'more')
+
+
+def arrays(root):
+    for path in list(root.iterdir()):
+        path.rename(root.parent / path.name)
+    np.save(root / 'x.npy', np.zeros((2, 2)))
+
+
+def deeper(root):
+    root.rename(root.parent / 'whole')
+    root.mkdir()
+    (root.parent / 'whole').rename(root / 'whole')
+
+
+SPOILED = {
+    spoil_colour: r'0\.png has 128 of 768 pixels of colours.*\(1, 2, 3\)',
+    spoil_list: r'1 of 2 images that a list names.*gone',
+    spoil_images: 'no images in JPEGImages.*Save images',
+    spoil_table: r'\(250, 50, 83\) to several classes',
+    cityscapes: 'layout of Cityscapes.*upernet_tnt_s_cityscapes',
+    arrays: 'x.npy: NumPy.*as PNG files',
+    deeper: 'whole has one: pass it as --data',
+}
+
+
+@pytest.mark.parametrize('spoil', SPOILED, ids=lambda spoil: spoil.__name__)
+def test_what_does_not_fit_says_how_to_go_on(tmp_path, spoil):
+    cvat(tmp_path / 'own')
+    spoil(tmp_path / 'own')
+    with pytest.raises((ValueError, FileNotFoundError), match=SPOILED[spoil]):
+        configure(tmp_path / 'own', '--backbone', 'tnt_ti', config=UPERNET)
+
+
+def test_blurred_edges_are_ignored(tmp_path):
+    root = tmp_path / 'own'
+    cvat(root)
+    pixels = np.array(Image.open(root / 'SegmentationClass/0.png'))
+    pixels[0, :5] = (1, 2, 3)
+    Image.fromarray(pixels).save(root / 'SegmentationClass/0.png')
+    _, said = configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+    assert '5 of 2304 pixels have colours' in said
+    written = read_label_map(tmp_path / 'own_label_maps/SegmentationClass/0.png')
+    assert (written[0, :6] == [255] * 5 + [0]).all()
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['0 0 0 sky\n128 0 0\tthe road\n', 'name,r,g,b\n"sky",0,0,0\nthe road, 128,0,0\n'],
+)
+def test_tables_of_colours(tmp_path, text):
+    name = 'class_dict.csv' if ',' in text else 'label_colors.txt'
+    (tmp_path / name).write_text(text)
+    assert find_colours(tmp_path).classes == {'sky': (0, 0, 0), 'the road': (128, 0, 0)}

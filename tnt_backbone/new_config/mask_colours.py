@@ -1,0 +1,142 @@
+"""Label maps whose colours stand for classes, by a table that lies beside them.
+
+::
+
+    labelmap.txt       label:color_rgb:parts:actions  cat:250,50,83::      CVAT, Datumaro
+    class_dict.csv     name,r,g,b                     cat,250,50,83        CamVid of Kaggle
+    label_colors.txt   250 50 83 cat                                       CamVid
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ..data_checks.findings import shorten
+from ..data_checks.label_maps import IGNORED, UNREADABLE
+from ..errors import InputError
+from .class_names import check_class_names
+from .data_folder import read_text
+
+TABLES = ('labelmap.txt', 'class_dict.csv', 'class_dict_seg.csv', 'label_colors.txt')
+BY_NAME = re.compile(r'\s*([^:#]+):(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*(:.*)?$')
+BY_CELLS = re.compile(r'\s*"?([^",]+)"?\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*$')
+BY_COLOUR = re.compile(r'\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S.*)$')
+VOID = (224, 224, 192)  # Pascal VOC's edges, which are ignored
+MOST = 0.01  # share of pixels of other colours, as edges have, that are ignored
+Colour = tuple[int, int, int]
+
+
+class Colours(NamedTuple):
+    """A table of colours.
+
+    Attributes:
+        place: The file.
+        classes: The names of the classes, in its order, and the colour of each.
+    """
+
+    place: Path
+    classes: dict[str, Colour]
+
+
+def find_colours(root: Path) -> Colours | None:
+    """Return the table of colours in a folder.
+
+    Raises:
+        ValueError: If it names a class twice, or gives one colour to several.
+    """
+    place = next((root / name for name in TABLES if (root / name).is_file()), None)
+    if place is None:
+        return None
+    pairs: list[tuple[str, Colour]] = []
+    for line in read_text(place).splitlines():
+        if line.lstrip().startswith('#'):
+            continue
+        if match := BY_NAME.match(line) or BY_CELLS.match(line):
+            name, numbers = match[1], (match[2], match[3], match[4])
+        elif match := BY_COLOUR.match(line):
+            name, numbers = match[4], (match[1], match[2], match[3])
+        else:
+            continue  # a header
+        red, green, blue = (min(int(number[:4]), 256) for number in numbers)
+        pairs.append((name.strip(), (red, green, blue)))
+    check_class_names([name for name, _ in pairs], place)
+    colours = [colour for _, colour in pairs]
+    if wrong := [colour for colour in colours if max(colour) > 255]:
+        raise InputError(f'{place} has the colour {wrong[0]}. Numbers are 0 to 255')
+    if twice := [colour for colour in colours if colours.count(colour) > 1]:
+        raise InputError(f'{place} gives the colour {twice[0]} to several classes. Correct it')
+    return Colours(place, dict(pairs))
+
+
+def is_coloured(path: Path) -> bool:
+    """Return whether a label map has colours instead of numbers."""
+    try:
+        with Image.open(path) as image:
+            return image.mode in ('RGB', 'RGBA')
+    except UNREADABLE:
+        return False  # reported where it is read
+
+
+def convert_colours(
+    colours: Colours, maps: Sequence[Path], root: Path, target: Path
+) -> tuple[list[Path], list[str]]:
+    """Write label maps with the numbers of the classes instead of their colours.
+
+    Args:
+        colours: The table.
+        maps: The label maps, in ``root``.
+        root: Their folder.
+        target: Folder of the files that are written, with the same names.
+
+    Returns:
+        The files, and notes.
+
+    Raises:
+        ValueError: If a map has many pixels of another colour.
+    """
+    table = {_to_number(VOID): IGNORED}
+    table |= {_to_number(colour): i for i, colour in enumerate(colours.classes.values())}
+    known = np.array(sorted(table), np.int64)
+    labels = np.array([table[number] for number in known.tolist()], np.uint8)
+    written, other, total = [], 0, 0
+    for path in maps:
+        try:
+            with Image.open(path) as image:
+                pixels = np.asarray(image.convert('RGB')).astype(np.int64)
+        except UNREADABLE as error:
+            raise InputError(f'{path} cannot be read ({error}). Write it again') from error
+        numbers = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
+        place = np.searchsorted(known, numbers).clip(max=len(known) - 1)
+        is_known = known[place] == numbers
+        absent = int((~is_known).sum())
+        if absent > MOST * numbers.size:
+            values, counts = np.unique(numbers[~is_known], return_counts=True)
+            most = [_to_colour(value) for value in values[np.argsort(-counts)].tolist()]
+            raise InputError(
+                f'{path} has {absent} of {numbers.size} pixels of colours that {colours.place} '
+                f'does not have, such as {shorten(most)} (red, green, blue). Add them to the table'
+            )
+        other, total = other + absent, total + numbers.size
+        file = (target / path.relative_to(root)).with_suffix('.png')
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.where(is_known, labels[place], IGNORED).astype(np.uint8)).save(file)
+        written.append(file)
+    notes = [f'colours became numbers by {colours.place}: label maps in {target}']
+    if other:
+        notes.append(
+            f'{other} of {total} pixels have colours that {colours.place} does not have, as at '
+            f'blurred edges: they are {IGNORED}, which is ignored'
+        )
+    return written, notes
+
+
+def _to_number(colour: Colour) -> int:
+    return (colour[0] << 16) | (colour[1] << 8) | colour[2]
+
+
+def _to_colour(number: int) -> Colour:
+    return number >> 16, (number >> 8) & 255, number & 255

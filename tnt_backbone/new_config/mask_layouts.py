@@ -1,0 +1,191 @@
+"""Where the images and label maps of each split lie in a folder.
+
+::
+
+    DIR/images/train/a.jpg     DIR/labels/train/a.png                   MMSegmentation, ADE20K
+    DIR/train/images/a.jpg     DIR/train/masks/a.png
+    DIR/train/a.jpg            DIR/train/a_mask.png   _classes.csv      Roboflow
+    DIR/JPEGImages/a.jpg       DIR/SegmentationClass/a.png   ImageSets/Segmentation/train.txt
+    DIR/images/a.jpg           DIR/masks/a.png                          with --val-share
+
+Names of folders are compared without regard to capital letters.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..data_checks.findings import shorten
+from ..data_checks.foreign_formats import name_file
+from ..errors import InputError, MissingFileError
+from .data_folder import find_folder, hint_of_deeper, is_image, list_files, read_text
+
+IMAGES = ('images', 'img_dir', 'JPEGImages', 'image', 'imgs', 'img')
+LABELS = (
+    *('labels', 'masks', 'annotations', 'ann_dir', 'SegmentationClassPNG', 'SegmentationClass'),
+    *('label', 'mask', 'annotation', 'gt', 'segmentation', 'segmentations', 'groundtruth'),
+)
+# What each phase reads: the first that is there. Roboflow calls the validation split "valid".
+VAL = ('val', 'validation', 'valid')
+SPLITS = {'train': ('train', 'training'), 'val': (*VAL, 'test', 'testing')}
+TEST = ('test', 'testing')
+LISTS = {'train': ('train',), 'val': ('val', 'valid', 'validation', 'test'), 'test': ('test',)}
+MASK = '_mask'  # Roboflow's end of the names of label maps that lie beside the images
+LAYOUT = (
+    'What is wanted: DIR/images/{train,val} and DIR/labels/{train,val} with label maps of the same '
+    'names as .png, and the names of the classes in DIR/classes.txt (docs/tutorial.md)'
+)
+CITYSCAPES = (
+    'It has the layout of Cityscapes. Start --from a config of Cityscapes without --data, such as '
+    'configs/upernet_tnt_s_cityscapes.py, and link the folder to data/cityscapes '
+    '(docs/segmentation.md). It reads gtFine/*/*_labelTrainIds.png, which '
+    'pip install cityscapesscripts, then csCreateTrainIdLabelImgs, makes of the *_labelIds.png. '
+    "For other classes than Cityscapes', put the images and label maps into other folders. "
+)
+
+
+class Place(NamedTuple):
+    """Where the images and label maps of a split lie.
+
+    Attributes:
+        images: Folder of the images.
+        labels: Folder of the label maps.
+        names: The images that belong to the split, without endings; ``None`` if all do.
+    """
+
+    images: Path
+    labels: Path
+    names: tuple[str, ...] | None = None
+
+
+def find_places(root: Path, share: float | None = None) -> dict[str, Place]:
+    """Return the place of each phase: train, val and test.
+
+    Args:
+        root: The folder.
+        share: Of the images that are kept for the validation, drawn at random, if there is no
+            split.
+
+    Raises:
+        FileNotFoundError: If a folder is not there.
+        ValueError: If a share is given for data that are split, or none for others.
+    """
+    images, labels = find_folder(root, IMAGES), find_folder(root, LABELS)
+    if images and labels:
+        if find_folder(images, SPLITS['train']):
+            found = {
+                phase: Place(_folder(images, names), _folder(labels, names))
+                for phase, names in SPLITS.items()
+            }
+            test = find_folder(images, TEST), find_folder(labels, TEST)
+            if test[0] and test[1]:
+                found['test'] = Place(test[0], test[1])
+            return _whole(root, found, share)
+        if listed := _listed(root, images, labels):
+            return _whole(root, listed, share)
+        return _parted(root, images, labels, share)
+    train = find_folder(root, SPLITS['train'])
+    if train and (place := _inside(train)):
+        found = {'train': place}
+        for phase, names in (('val', SPLITS['val']), ('test', TEST)):
+            folder = find_folder(root, names)
+            if folder and (place := _inside(folder)):
+                found[phase] = place
+        if 'val' not in found:
+            raise MissingFileError(
+                f'{root} has no folder {" or ".join(SPLITS["val"][:3])} with images and label '
+                f'maps, as {train} has'
+            )
+        return _whole(root, found, share)
+    raise MissingFileError(_explain(root, images, labels))
+
+
+def _whole(root: Path, found: dict[str, Place], share: float | None) -> dict[str, Place]:
+    if share:
+        raise InputError(
+            f'--data {root} has a validation split already ({found["val"].images}). Leave out '
+            '--val-share'
+        )
+    return {**found, 'test': found.get('test', found['val'])}
+
+
+def _folder(parent: Path, names: tuple[str, ...]) -> Path:
+    if found := find_folder(parent, names):
+        return found
+    raise MissingFileError(f'{parent} has no folder {" or ".join(names[:3])}. {LAYOUT}')
+
+
+def _inside(folder: Path) -> Place | None:
+    """Return where images and label maps lie in the folder of a split."""
+    images, labels = find_folder(folder, IMAGES), find_folder(folder, LABELS)
+    if images and labels:
+        return Place(images, labels)
+    pictures = {file.stem for file in folder.iterdir() if is_image(file)}
+    names = tuple(sorted(stem for stem in pictures if f'{stem}{MASK}' in pictures))
+    lone = sorted(s for s in pictures if not s.endswith(MASK) and f'{s}{MASK}' not in pictures)
+    if names and lone:
+        raise MissingFileError(
+            f'{len(lone)} images of {folder} have no label map: {shorten(lone)} without {MASK}.png'
+        )
+    return Place(folder, folder, names) if names else None
+
+
+def _listed(root: Path, images: Path, labels: Path) -> dict[str, Place]:
+    """Return the splits in the lists of Pascal VOC and CVAT."""
+    lists = root / 'ImageSets' / 'Segmentation'
+    found = {}
+    for phase, names in LISTS.items():
+        path = next((p for p in (lists / f'{name}.txt' for name in names) if p.is_file()), None)
+        if path:
+            lines = tuple(line.strip() for line in read_text(path).splitlines() if line.strip())
+            found[phase] = Place(images, labels, lines)
+    if not {'train', 'val'} <= set(found):
+        return {}  # CVAT's default.txt
+    return found
+
+
+def _parted(root: Path, images: Path, labels: Path, share: float | None) -> dict[str, Place]:
+    """Part images that lie in one folder, always in the same way."""
+    stems = sorted(
+        str(file.relative_to(images).with_suffix(''))
+        for file in list_files(images)
+        if is_image(file)
+    )
+    if not stems:
+        raise MissingFileError(f'{images} has no images. {LAYOUT}')
+    if not share:
+        raise MissingFileError(
+            f'{images} has no folder {" or ".join(SPLITS["train"])}. If {root} has no splits, pass '
+            f'--val-share 0.2, which keeps a fifth of the images for the validation. {LAYOUT}'
+        )
+    number = round(share * len(stems))
+    if not 0 < number < len(stems):
+        raise InputError(
+            f'--val-share {share:g} of {len(stems)} images is {number}: both parts need one, so '
+            'take a share such as 0.2'
+        )
+    held_out = set(np.random.default_rng(0).permutation(len(stems))[:number].tolist())
+    val = Place(images, labels, tuple(s for i, s in enumerate(stems) if i in held_out))
+    train = tuple(s for i, s in enumerate(stems) if i not in held_out)
+    return {'train': Place(images, labels, train), 'val': val, 'test': val}
+
+
+def _explain(root: Path, images: Path | None, labels: Path | None) -> str:
+    """Return what is missing, and what else the folder looks like."""
+    folders = {path.name for path in root.iterdir() if path.is_dir()}
+    if {'leftImg8bit', 'gtFine'} <= folders:
+        return f'{root} has no folder of images. {CITYSCAPES}{LAYOUT}'
+    if labels and (root / 'ImageSets').is_dir():
+        return (
+            f'{root} has label maps in {labels}, but no images in JPEGImages/. If CVAT exported '
+            'it, export it again with "Save images", or put the images there'
+        )
+    files = list_files(root)
+    arrays = [file for file in files if file.suffix.lower() in ('.npy', '.npz')]
+    if arrays and (known := name_file(arrays[0])):
+        return f'{root} has arrays, such as {arrays[0]}: {known}. {LAYOUT}'
+    place = root if not images else images.parent
+    missing = LABELS if images else IMAGES
+    deeper = hint_of_deeper(root, (*IMAGES, *SPLITS['train'])) if not images else ''
+    return f'{place} has no folder {" or ".join(missing[:3])}{deeper}. {LAYOUT}'

@@ -1,0 +1,95 @@
+"""Names of the classes of label maps, and the colours to draw them in."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from PIL import Image
+
+from ..data_checks.findings import shorten
+from ..data_checks.label_maps import HOW_TO_RELABEL, IGNORED
+from ..errors import InputError
+from .class_names import check_class_names
+from .data_folder import read_text
+from .mask_colours import Colours
+
+
+def name_labels(
+    root: Path, files: Mapping[int, list[str]], colours: Colours | None
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return the names that a file gives, else numbers of the labels; and notes."""
+    used = set(files) - {IGNORED}
+    listed = root / 'classes.txt'
+    notes = []
+    tables = sorted(root.glob('*/_classes.csv'))
+    if not used:
+        raise InputError(
+            f'The label maps hold nothing but {IGNORED}, which is ignored. {HOW_TO_RELABEL}'
+        )
+    if not listed.is_file() and (colours or tables):
+        names = tuple(colours.classes) if colours else _names_in_tables(tables)
+        place = colours.place if colours else tables[0]
+        notes.append(f'classes in the order of {place}')
+        if max(used) >= len(names):
+            raise InputError(
+                f'{place} names {len(names)} classes, labels 0 to {len(names) - 1}, but the label '
+                f'maps have {max(used)} too ({shorten(files[max(used)])}). {HOW_TO_RELABEL}'
+            )
+    elif listed.is_file():
+        lines = read_text(listed).splitlines()
+        names = tuple(filter(None, map(str.strip, lines)))
+        numbered = [re.fullmatch(r'(\d+)\s*[:;,.\t]\s*(.+)', name) for name in names]
+        matches = [match for match in numbered if match]
+        if len(matches) == len(names) and [int(m[1]) for m in matches] == list(range(len(names))):
+            names = tuple(match[2] for match in matches)
+            notes.append(f'{listed}: the numbers before the names were left out')
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f'{listed} names {shorten(twice)} twice. Give each class its own name')
+        if max(used) >= len(names):
+            raise InputError(
+                f'{listed} names {len(names)} classes, labels 0 to {len(names) - 1}, but the label '
+                f'maps have {max(used)} too ({shorten(files[max(used)])}). The first line names '
+                f'label 0, such as background; pixels of no class are {IGNORED}. {HOW_TO_RELABEL}'
+            )
+    else:
+        names = tuple(f'class {label}' for label in range(max(used) + 1))
+        if absent := sorted(set(range(max(used))) - used):
+            raise InputError(
+                f'The label maps hold {shorten(sorted(used), 8)}, but no {shorten(absent)}. Name '
+                f'all classes, one per line, in {listed}. {HOW_TO_RELABEL}'
+            )
+    if len(names) < 2:
+        raise InputError(
+            f'The label maps know one class, {names[0]!r}, so there is nothing to tell apart. '
+            f'Write 0 for the background and 1 for the class; {IGNORED} is ignored. '
+            f'{HOW_TO_RELABEL}'
+        )
+    return names, notes
+
+
+def _names_in_tables(tables: list[Path]) -> tuple[str, ...]:
+    """Return the names in Roboflow's ``_classes.csv``: rows of a pixel value and a name.
+
+    Raises:
+        ValueError: If they differ, or a value has no name.
+    """
+    found = {}
+    for table in tables:
+        rows = [line.split(',', 1) for line in read_text(table).splitlines()]
+        pairs = {int(row[0]): row[1].strip() for row in rows if row[0].strip().isdecimal()}
+        found[table] = tuple(name for _, name in sorted(pairs.items()))
+        if sorted(pairs) != list(range(len(pairs))):
+            raise InputError(f'{table} has the pixel values {sorted(pairs)}. Name 0, 1, 2, ...')
+        check_class_names(list(found[table]), table)
+    if len(set(found.values())) > 1:
+        raise InputError(f'The names of classes differ in {shorten(found, 8)}. Make them equal')
+    return found[tables[0]]
+
+
+def read_palette(path: Path, number: int) -> list[list[int]]:
+    """Return the colours of a label map with a palette, one per class, or nothing."""
+    with Image.open(path) as image:
+        colours = (image.getpalette() or []) if image.mode == 'P' else []
+    if len(colours) < 3 * number:
+        return []
+    return [colours[3 * i : 3 * i + 3] for i in range(number)]
