@@ -96,6 +96,17 @@ def test_a_box_that_is_turned_inside_out_has_no_side():
     assert sample.sides.tolist() == [0, 6]
 
 
+@pytest.mark.parametrize('boxes', [HorizontalBoxes([]), torch.zeros(0, 4), torch.zeros(0)])
+def test_a_picture_without_objects_is_background(boxes):
+    truth = DetDataSample()
+    labels = torch.zeros(0, dtype=torch.long)
+    truth.gt_instances = InstanceData(bboxes=boxes, labels=labels, masks=BitmapMasks([], 9, 9))
+    sample = only(inputs=torch.zeros(3, 9, 9, dtype=torch.uint8), data_samples=truth)
+    assert sample.boxes.shape == (0, 4)
+    assert sample.masks.shape == (0, 9, 9)
+    assert len(sample.sides) == 0
+
+
 @pytest.mark.parametrize('lazy_init', [False, True])
 def test_data_that_are_read_late_are_read(tiny_config, lazy_init):
     cfg = Config.fromfile(tiny_config)

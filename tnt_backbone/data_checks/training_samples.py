@@ -95,7 +95,8 @@ def _sample(found: dict[str, Any]) -> Sample:
     if truth is not None and 'gt_instances' in truth:
         instances = truth.gt_instances
         given = getattr(instances.bboxes, 'tensor', instances.bboxes)
-        boxes = np.asarray(given, float).reshape(len(instances), -1)
+        boxes = np.asarray(given, float)
+        boxes = boxes.reshape(len(boxes), -1) if boxes.size else np.zeros((0, 4))  # background
         if boxes.shape[1] != 4:
             raise InputError(f'boxes of {boxes.shape[1]} numbers are not known; x1, y1, x2, y2 are')
         labels = np.asarray(instances.labels, int)
