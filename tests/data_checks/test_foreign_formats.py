@@ -35,7 +35,7 @@ FILES = {
     'automl.csv': ('TRAIN,gs://x/a.jpg,cat,.1,.1,,,.3,.3,,\n', 'AutoML'),
     'wheat.csv': ('image_id,width,height,bbox,source\na,4,3,"[1, 2, 3, 4]",x\n', 'column bbox'),
     'labels.csv': ('image,label\na.jpg,cat\n', 'For a classifier'),
-    'other.csv': ('one,two,three\n', 'not understood'),
+    'other.csv': ('one,two,three\n', 'xmin, ymin, xmax'),
     'wider_face_train_bbx_gt.txt': ('0--Parade/a.jpg\n1\n', 'WIDER FACE'),
     'visdrone.txt': ('684,8,273,116,0,0,0,0\n', 'VisDrone'),
     'gt.txt': ('1,1,10,20,30,40,1,-1,-1,-1\n', 'MOTChallenge'),

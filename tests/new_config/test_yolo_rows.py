@@ -101,3 +101,15 @@ def test_a_box_over_the_edge_is_cut_off(tmp_path):
     assert 'They are cut off there' in said
     boxes = json.loads((tmp_path / 'own_coco_train.json').read_text())['annotations']
     assert max(box['bbox'][0] + box['bbox'][2] for box in boxes) == 96
+
+
+def test_ids_that_may_count_from_1(tmp_path):
+    root = tmp_path / 'own'
+    lines = 'train: images/train\nval: images/val\nnames: [cat, dog, bird]\n'
+    for first in (1, 0):
+        make_splits(
+            root, 3, to_row=lambda thing, n=first: f'{int(row(thing)[0]) + n}{row(thing)[1:]}'
+        )
+        write_yaml(root, lines)
+        said = '\n'.join(read_yolo(root).notes)
+        assert ("has the class id 0 ('cat')" in said) is bool(first)

@@ -238,7 +238,11 @@ OF_ROW: tuple[tuple[Callable[[list[str]], bool], Known], ...] = (
     ),
     (
         lambda row: len(row) > 2,
-        Known('a table whose columns are not understood', f'If it has boxes: {TABLE}'),
+        Known(
+            'a table (CSV)',
+            'tnt new --data FOLDER reads it if it has the columns filename, xmin, ymin, xmax, '
+            'ymax, class, and the folder holds the images',
+        ),
     ),
 )
 

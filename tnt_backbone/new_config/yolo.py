@@ -67,7 +67,7 @@ def read_yolo(root: Path) -> LabelledImages:
     names = list(said.names.values())
     notes.insert(0, f'classes in the order of {said.place}: {shorten(names, 20)}')
     if said.keypoints is None:
-        notes += _look_at_lengths(labelled, said)
+        notes += _look_at_rows(labelled, said)
     else:
         notes.append(f'{said.place} has kpt_shape: the boxes are read, the keypoints are left out')
 
@@ -77,8 +77,8 @@ def read_yolo(root: Path) -> LabelledImages:
     return LabelledImages(folder, splits, read, names, notes, findings, FORM)
 
 
-def _look_at_lengths(items: list[Item], said: Description) -> list[str]:
-    """Return a note about oriented boxes, and refuse keypoints that nothing announced.
+def _look_at_rows(items: list[Item], said: Description) -> list[str]:
+    """Return a note about oriented boxes or ids, and refuse keypoints that nothing announced.
 
     Raises:
         ValueError: If rows hold a box and keypoints without visibility, which look like polygons.
@@ -92,6 +92,14 @@ def _look_at_lengths(items: list[Item], said: Description) -> list[str]:
             f'{rows[0]}. Read as polygons, they would be wrong shapes. Add kpt_shape: [{points}, 2]'
             ' to data.yaml'
         )
+    ids = {row[0] for row in rows}
+    if said.names.keys() - ids == {0}:
+        return [
+            f'no row that was looked at has the class id 0 ({said.names[0]!r}), and all others '
+            'occur. YOLO counts from 0. If the ids of your files count from 1, all classes are '
+            'learned under the name of the next one: subtract 1 in the files, or put a name before '
+            'the first'
+        ]
     if rows and all(len(row) == 9 for row in rows):
         return [
             'all rows have four corners, as oriented boxes have: each outline is read as a mask, '

@@ -40,8 +40,12 @@ def find_config(path: str) -> str:
     of_package = CONFIGS / f'{path.removesuffix(".py")}.py'
     if Path(path).name == path and of_package.is_file():
         return str(of_package)
-    wrong = 'is a folder' if Path(path).is_dir() else 'does not exist'
-    raise MissingFileError(f'The config {path!r} {wrong}. {_near_names(Path(path))}')
+    if Path(path).is_dir():
+        raise MissingFileError(
+            f'The config {path!r} is a folder. Pass a config file. If the folder holds your data, '
+            f'tnt new OUT.py --from CONFIG --backbone NAME --data {path} makes one'
+        )
+    raise MissingFileError(f'The config {path!r} does not exist. {_near_names(Path(path))}')
 
 
 def _find_in_library(library: str, name: str) -> str:
