@@ -1,5 +1,7 @@
 """Folders with files in COCO's format: each file is the split that its name says."""
 
+import json
+
 import pytest
 
 from tests.new_config.scenes import assert_fits, configure, dataset_of
@@ -93,3 +95,19 @@ def test_names_of_files(tmp_path, names, expected):
             find(root)
     else:
         assert find(root) == {split: root / f'{name}.json' for split, name in expected.items()}
+
+
+@pytest.mark.parametrize('split', ['valid', 'test'])
+def test_a_split_without_annotations(tmp_path, split):
+    """Nothing could be measured on it; of many test splits, the labels are not published."""
+    root = tmp_path / 'own'
+    make_roboflow(root)
+    path = root / split / '_annotations.coco.json'
+    path.write_text(json.dumps({**json.loads(path.read_text()), 'annotations': []}))
+    if split == 'valid':
+        with pytest.raises(ValueError, match='none of its 3 images shows an object that is meas'):
+            configure(root)
+        return
+    cfg, said = configure(root)
+    assert 'has no annotations, so it is left out' in said
+    assert_fits(dataset_of(cfg, 'test'), boxes=6)

@@ -191,12 +191,19 @@ def _find_in_evaluation(file: CocoFile) -> list[Finding]:
             f'{len(numberless)} annotations have an id that is not a number above 0, which stands '
             f'for "none" in the evaluation (ids {shorten(numberless)})'
         )
-    return [
+    findings = [
         Finding(
             'annotation that the evaluation cannot count', file.path, f'{reason}. {HOW_TO_CORRECT}'
         )
         for reason in reasons
     ]
+    if file.is_annotated and all(box.get('iscrowd') for box in file.boxes):
+        text = (
+            f'none of its {len(file.images)} images shows an object that is measured, so all '
+            'numbers would be -1, and no checkpoint the best. Add annotations, or use another file'
+        )
+        findings.append(Finding('no box to measure', file.path, text))
+    return findings
 
 
 def find_in_orders(files: Iterable[tuple['CocoDataset', CocoFile]]) -> list[Finding]:

@@ -19,6 +19,7 @@ KINDS = {
     'label out of range': True,
     'classes do not match': True,
     'no box to train on': True,
+    'no box to measure': True,
     'box without a mask': True,
     'box of an image that is not listed': True,
     'class without images': True,

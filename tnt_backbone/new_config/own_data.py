@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..data_checks.coco_file import HOW_TO_CORRECT, read_coco
+from ..data_checks.coco_file import HOW_TO_CORRECT, load_json, read_coco
 from ..data_checks.label_maps import parse_label_map
 from ..errors import InputError, MissingFileError
 from . import FORMATS
@@ -247,6 +247,9 @@ def _correct_and_use(
     if val:
         val, more = correct_coco(val, names)
         changes += more
+    if test and not _has_annotations(test):
+        changes.append(f'{test} has no annotations, so it is left out: there is no test split')
+        test = None
     if test:
         test, more = correct_coco(test, names)
         changes += more
@@ -256,3 +259,9 @@ def _correct_and_use(
         val = test
         changes.append(TESTED)
     return changes + set_coco_data(cfg, train, val, args.images, args.val_images, test=test)
+
+
+def _has_annotations(path: Path) -> bool:
+    """Return whether a file has annotations; of many test splits, they are not published."""
+    content = load_json(path)[0]
+    return bool(isinstance(content, dict) and content.get('annotations'))
