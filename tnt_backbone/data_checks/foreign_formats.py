@@ -215,11 +215,11 @@ OF_ROW: tuple[tuple[Callable[[list[str]], bool], Known], ...] = (
         Known('Google AutoML (CSV)', f'It has shares of the image: {TABLE}'),
     ),
     (
-        lambda row: len(row) in (8, 9) and all(map(_is_number, row)),
+        lambda row: len(row) == 8 and all(map(_is_number, row)),
         Known('VisDrone, or another table of numbers', f'Convert it: {TABLE}'),
     ),
     (
-        lambda row: len(row) == 10 and all(map(_is_number, row)),
+        lambda row: len(row) in (9, 10) and all(map(_is_number, row)),
         Known('MOTChallenge (gt.txt)', DATUMARO.format('mot_seq')),
     ),
     (
