@@ -39,6 +39,7 @@ FILES = {
     'wider_face_train_bbx_gt.txt': ('0--Parade/a.jpg\n1\n', 'WIDER FACE'),
     'visdrone.txt': ('684,8,273,116,0,0,0,0\n', 'VisDrone'),
     'MOT17-02.txt': ('1,1,912,484,97,109,0,7,1\n', 'MOTChallenge'),
+    'train.txt': ('images/a.jpg 1,2,3,4,0 5,6,7,8,1\n', 'Keras'),
     'gt.txt': ('1,1,10,20,30,40,1,-1,-1,-1\n', 'MOTChallenge'),
     'kitti.txt': ('Car 0.00 0 -1.5 1 2 3 4 1 1 1 1 1 1 1\n', 'KITTI'),
     'dota.txt': ('gsd:0.1\n1 2 3 2 3 4 1 4 plane 0\n', 'DOTA'),

@@ -139,6 +139,23 @@ def open_images(folder, truth):
     write_table(folder / 'class-descriptions-boxable.csv', None, names)
 
 
+def sku(folder, truth):
+    rows = [(*row[:5], row[5], *SIZE) for row in rows_of(truth)]
+    write_table(folder / 'annotations_train.csv', None, rows)
+
+
+def gtsdb(folder, truth):
+    rows = [';'.join(map(str, row)) for row in rows_of(truth)]
+    (folder / 'gt.txt').write_text('\n'.join(rows))
+
+
+def fiftyone(folder, truth):
+    open_images(folder, truth)
+    (folder / 'labels').mkdir()
+    (folder / 'train-annotations-bbox.csv').rename(folder / 'labels' / 'detections.csv')
+    (folder / 'class-descriptions-boxable.csv').rename(folder / 'classes.csv')
+
+
 def semicolons(folder, truth):
     header = 'Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId'
     rows = [';'.join(map(str, (row[0], *SIZE, *row[1:]))) for row in rows_of(truth)]
@@ -204,6 +221,9 @@ WRITERS = {
     'csv tensorflow': (tensorflow, ('cat', 'dog'), False),
     'csv retinanet': (retinanet, ('dog', 'cat', 'fox'), True),
     'csv open images': (open_images, ('cat', 'dog'), False),
+    'csv sku': (sku, ('cat', 'dog'), False),
+    'csv gtsdb': (gtsdb, ('cat', 'dog'), False),
+    'csv fiftyone': (fiftyone, ('cat', 'dog'), False),
     'csv semicolons': (semicolons, ('cat', 'dog'), False),
     'csv makesense': (makesense, ('cat', 'dog'), False),
     'supervisely': (supervisely, ('dog', 'cat', 'fox'), True),

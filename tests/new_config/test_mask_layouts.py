@@ -60,6 +60,22 @@ def inside(root, **options):
     write_names(root / 'classes.txt')
 
 
+def camvid(root):
+    for split, numbers in (('train', range(3)), ('val', [5])):
+        for number in numbers:
+            folders = root / split, root / f'{split}_labels'
+            draw(*folders, number, ending='_L.png', kind='colours')
+    rows = ['name,r,g,b', 'background,0,0,0', 'cat,250,50,83', 'dog,51,221,255']
+    (root / 'class_dict.csv').write_text('\n'.join(rows))
+
+
+def segnet(root):
+    for split, numbers in (('train', range(3)), ('val', [5])):
+        for number in numbers:
+            draw(root / f'{split}_images', root / f'{split}annot', number)
+    write_names(root / 'classes.txt')
+
+
 def capitals(root):
     for split, numbers in (('Train', range(3)), ('Val', [5])):
         for number in numbers:
@@ -101,7 +117,9 @@ def kaggle_colours(root):
     )
 
 
-@pytest.mark.parametrize('make', [inside, capitals, roboflow, voc, cvat, kaggle_colours])
+@pytest.mark.parametrize(
+    'make', [inside, camvid, segnet, capitals, roboflow, voc, cvat, kaggle_colours]
+)
 def test_layouts(tmp_path, make):
     root = tmp_path / 'own'
     make(root)

@@ -240,8 +240,9 @@ OF_ROW: tuple[tuple[Callable[[list[str]], bool], Known], ...] = (
         lambda row: len(row) > 2,
         Known(
             'a table (CSV)',
-            'tnt new --data FOLDER reads it if it has the columns filename, xmin, ymin, xmax, '
-            'ymax, class, and the folder holds the images',
+            'For a detector, tnt new --data FOLDER reads it if it has the columns filename, xmin, '
+            'ymin, xmax, ymax, class, and the folder holds the images. For a classifier, put the '
+            'images into folders: train/CLASS/ and val/CLASS/',
         ),
     ),
 )
@@ -276,6 +277,8 @@ def name_file(path: Path) -> Known | None:
         return Known('DOTA', READ_HERE)
     if lines and is_kitti_row(lines[0]):
         return Known('KITTI', READ_HERE)
+    if lines and len(lines[0]) > 1 and all(cell.count(',') == 4 for cell in lines[0][1:]):
+        return Known('YOLO in Keras (a line per image)', f'Convert its boxes: {TABLE}')
     cells = ''.join(lines[0]).rstrip(',').split(',') if lines else []
     known = next((known for fits, known in OF_ROW[2:4] if fits(cells)), None)
     return known if len(cells) > 7 else None

@@ -65,8 +65,14 @@ def recognise(root: Path, given: str | None = None, notes: list[str] | None = No
 
 
 def find_signs(root: Path, files: list[Path]) -> dict[str, str]:
-    """Return the formats that a folder fits, each with what shows it."""
-    return {name: evidence for name, look in SIGNS.items() if (evidence := look(root, files))}
+    """Return the formats that a folder fits, each with what shows it.
+
+    With a format of ``FIRST``, only tables are looked for besides: large JSON files are not parsed
+    again for each format.
+    """
+    found = {name: evidence for name in FIRST if (evidence := SIGNS[name](root, files))}
+    others = ['csv'] if found else [name for name in SIGNS if name not in FIRST]
+    return found | {name: evidence for name in others if (evidence := SIGNS[name](root, files))}
 
 
 def find_known(files: list[Path]) -> tuple[Path, Known] | None:

@@ -21,7 +21,10 @@ from ..errors import InputError
 from .class_names import check_class_names
 from .data_folder import read_text
 
-TABLES = ('labelmap.txt', 'class_dict.csv', 'class_dict_seg.csv', 'label_colors.txt')
+TABLES = (
+    *('labelmap.txt', 'class_dict.csv', 'class_dict_seg.csv', 'label_class_dict.csv'),
+    'label_colors.txt',
+)
 BY_NAME = re.compile(r'\s*([^:#]+):(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*(:.*)?$')
 BY_CELLS = re.compile(r'\s*"?([^",]+)"?\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*$')
 BY_COLOUR = re.compile(r'\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S.*)$')

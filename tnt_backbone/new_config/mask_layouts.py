@@ -4,6 +4,7 @@
 
     DIR/images/train/a.jpg     DIR/labels/train/a.png                   MMSegmentation, ADE20K
     DIR/train/images/a.jpg     DIR/train/masks/a.png
+    DIR/train/a.png            DIR/train_labels/a.png   class_dict.csv  CamVid
     DIR/train/a.jpg            DIR/train/a_mask.png   _classes.csv      Roboflow
     DIR/JPEGImages/a.jpg       DIR/SegmentationClass/a.png   ImageSets/Segmentation/train.txt
     DIR/images/a.jpg           DIR/masks/a.png                          with --val-share
@@ -85,18 +86,18 @@ def find_places(root: Path, share: float | None = None) -> dict[str, Place]:
         if listed := _listed(root, images, labels):
             return _whole(root, listed, share)
         return _parted(root, images, labels, share)
-    train = find_folder(root, SPLITS['train'])
-    if train and (place := _inside(train)):
-        found = {'train': place}
-        for phase, names in (('val', SPLITS['val']), ('test', TEST)):
-            folder = find_folder(root, names)
-            if folder and (place := _inside(folder)):
-                found[phase] = place
-        if 'val' not in found:
-            raise MissingFileError(
-                f'{root} has no folder {" or ".join(SPLITS["val"][:3])} with images and label '
-                f'maps, as {train} has'
-            )
+    found = {}
+    for phase, names in (*SPLITS.items(), ('test', TEST)):
+        for name in names:
+            folder = find_folder(root, [name])
+            if place := (folder and _inside(folder)) or _beside(root, name):
+                found.setdefault(phase, place)
+    if 'train' in found and 'val' not in found:
+        raise MissingFileError(
+            f'{root} has no folder {" or ".join(SPLITS["val"][:3])} with images and label maps, as '
+            f'{found["train"].images} has'
+        )
+    if 'train' in found:
         return _whole(root, found, share)
     raise MissingFileError(_explain(root, images, labels))
 
@@ -129,6 +130,14 @@ def _inside(folder: Path) -> Place | None:
             f'{len(lone)} images of {folder} have no label map: {shorten(lone)} without {MASK}.png'
         )
     return Place(folder, folder, names) if names else None
+
+
+def _beside(root: Path, split: str) -> Place | None:
+    """Return the folders whose names begin with a split's: ``train`` and ``train_labels``."""
+    images = find_folder(root, [f'{split}_{name}' for name in IMAGES] + [split])
+    names = [f'{split}{gap}{name}' for name in (*LABELS, 'annot') for gap in ('_', '')]
+    labels = find_folder(root, names)
+    return Place(images, labels) if images and labels else None
 
 
 def _listed(root: Path, images: Path, labels: Path) -> dict[str, Place]:

@@ -3,7 +3,7 @@
 ::
 
     DIR/train/_annotations.csv   DIR/train/a.jpg   DIR/valid/...     Roboflow, TensorFlow: a header
-    DIR/train.csv   DIR/val.csv  DIR/classes.csv   DIR/images/       RetinaNet: no header
+    DIR/train.csv   DIR/val.csv  DIR/classes.csv   DIR/images/       RetinaNet, SKU-110K: no header
     DIR/train-annotations-bbox.csv   DIR/class-descriptions.csv      Open Images: shares of the size
 
 ``COLUMNS`` has the names of columns that are understood. Coordinates are corners, in pixels that
@@ -43,7 +43,8 @@ COLUMNS = {
     'split': ('split', 'subset', 'set'),
     'crowd': ('isgroupof', 'iscrowd'),
 }
-HEADLESS = ('image', 'left', 'top', 'right', 'bottom', 'class')
+HEADLESS = ('image', 'left', 'top', 'right', 'bottom', 'class', 'width', 'height')
+ENDINGS = ('.csv', '.tsv', '.txt')
 ONLY_CLASS = 'object'  # of a table without a column for it
 CLASS_FILES = ('_classes.csv', 'classes.csv', 'class.csv', 'class_mapping.csv')
 SAYS_NOTHING = (
@@ -68,7 +69,7 @@ class Table(NamedTuple):
 
 def find_tables(files: list[Path]) -> list[Path]:
     """Return the files in this format."""
-    return [file for file in files if file.suffix.lower() == '.csv' and _columns(first_row(file))]
+    return [file for file in files if file.suffix.lower() in ENDINGS and _columns(first_row(file))]
 
 
 def read_tables(root: Path) -> LabelledImages:
@@ -119,10 +120,10 @@ def _columns(cells: list[str]) -> dict[str, int]:
     corners = {'image', 'left', 'top', 'right', 'bottom'} <= set(found)
     if corners or {'image', 'left', 'top', 'w', 'h'} <= set(found):
         return found
-    if len(cells) == len(HEADLESS) and cells[0].strip().lower().endswith(IMAGES):
-        texts = [cell.strip() for cell in cells[1:5]]
+    if len(cells) in (6, 8) and cells[0].strip().lower().endswith(IMAGES):
+        texts = [cell.strip() for cell in (*cells[1:5], *cells[6:])]
         if not any(texts) or all(map(_is_number, texts)):
-            return dict(zip(HEADLESS, range(6), strict=True))
+            return dict(zip(HEADLESS, range(len(cells)), strict=False))
     return {}
 
 
@@ -214,7 +215,8 @@ def _listed_classes(files: list[Path]) -> list[str]:
 
 
 def _titles(files: list[Path]) -> dict[str, str]:
-    """Return the names that Open Images' ``class-descriptions*.csv`` gives to its codes."""
-    listed = [file for file in files if file.name.lower().startswith('class-descriptions')]
+    """Return the names that a file gives to Open Images' codes, such as ``/m/01yrx``."""
+    listed = [file for file in files if file.name.lower().startswith(('class-desc', 'classes.csv'))]
     rows = [row for file in listed for row in csv.reader(read_text(file).splitlines())]
-    return {row[0].strip(): row[1].strip() for row in rows if len(row) == 2 and row[1].strip()}
+    pairs = {row[0].strip(): row[1].strip() for row in rows if len(row) == 2}
+    return {code: name for code, name in pairs.items() if code.startswith('/') and name}
