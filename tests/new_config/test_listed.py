@@ -298,6 +298,18 @@ def test_names_of_tables_and_a_column_tell_the_splits(tmp_path):
         read('csv', root)
 
 
+@pytest.mark.parametrize('kind', ['supervisely', 'kitti', 'dota'])
+def test_names_of_pictures_are_no_splits(tmp_path, kind):
+    """A picture of a train, and folders that are named after splits."""
+    root = tmp_path / 'own'
+    for split, names in (('my-train', ('train_1', 'test_2')), ('my-val', ('val_1', 'train_2'))):
+        truth = {f'{name}.png': draw(root / split / f'{name}.png', seed=7) for name in names}
+        WRITERS[kind][0](root / split, truth)
+    datasets, _ = read(kind, root)
+    assert set(boxes_of(datasets['train'])) == {'train_1.png', 'test_2.png'}
+    assert set(boxes_of(datasets['val'])) == {'val_1.png', 'train_2.png'}
+
+
 def test_shapes_of_cvat(tmp_path):
     """A turned box, a polygon, a mask, and what has no area."""
     truth = {f'{i}.png': draw(tmp_path / 'own' / f'{i}.png', seed=i) for i in range(2)}

@@ -56,6 +56,7 @@ def gather(
     classes: Sequence[str] = (),
     notes: Iterable[str] = (),
     ending: bool = True,
+    per_image: bool = False,
 ) -> LabelledImages:
     """Return the images and objects of annotation files.
 
@@ -65,6 +66,7 @@ def gather(
         classes: Names and order of the classes, if the files say it.
         notes: What the user should know.
         ending: Whether the names of images have an ending.
+        per_image: Whether each image has an annotation file, whose name says nothing of a split.
 
     Raises:
         ValueError: If no image is there, if two entries are for one image, or if a class is not
@@ -129,7 +131,7 @@ def gather(
             raise UnusableError('label cannot be read', str(error)) from error
         return labels
 
-    splits = _split(root, found)
+    splits = _split(root, found, per_image=per_image)
     return LabelledImages(root, splits, read, names, [*more, *notes], findings)
 
 
@@ -168,13 +170,16 @@ def _finder(images: list[Path], *, with_ending: bool) -> Callable[[Listed], Path
     return find
 
 
-def _split(root: Path, found: dict[tuple[Path, Path], Listed]) -> dict[str, list[Item]]:
+def _split(
+    root: Path, found: dict[tuple[Path, Path], Listed], *, per_image: bool
+) -> dict[str, list[Item]]:
     """Return the splits that entries name, else names of annotation files, else of folders."""
     files = {file for file, _ in found}
     items: dict[str, list[Item]] = {}
     by_image = {image: Item(image, file) for file, image in found}
     for (file, image), entry in found.items():
-        split = entry.split or (split_of(file, root) if len(files) > 1 else '')
+        place = file.with_name('_') if per_image else file
+        split = entry.split or (split_of(place, root) if len(files) > 1 else '')
         items.setdefault(split, []).append(by_image[image])
     if 'train' in items and '' not in items:
         return items

@@ -77,7 +77,7 @@ def _read(
         names = [class_of(row) for row in rows if is_row(row) and class_of(row) != IGNORED]
         return Listed(file, file.stem, read, names)
 
-    return gather(root, map(entry, texts), ending=False)
+    return gather(root, map(entry, texts), ending=False, per_image=True)
 
 
 def _of_dota(row: list[str]) -> Shape:

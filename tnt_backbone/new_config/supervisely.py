@@ -54,7 +54,8 @@ def read_supervisely(root: Path) -> LabelledImages:
     ]
     entries = [_entry(file, read_json(file)) for file in find_supervisely(files)]
     used = {name for entry in entries for name in entry.names}
-    return gather(root, entries, classes=list(dict.fromkeys(listed)) if used <= set(listed) else ())
+    classes = list(dict.fromkeys(listed)) if used <= set(listed) else ()
+    return gather(root, entries, classes=classes, per_image=True)
 
 
 def _entry(file: Path, content: dict[str, Any]) -> Listed:
