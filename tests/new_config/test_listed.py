@@ -13,6 +13,8 @@ from PIL import Image
 
 from tests.new_config.scenes import assert_equal, assert_fits, boxes_of, convert_folder, draw
 from tests.new_config.test_yolo import assert_masks_fit
+from tnt_backbone.new_config.formats import recognise
+from tnt_backbone.new_config.named_rows import VISDRONE
 from tnt_backbone.new_config.own_data import READERS
 
 SIZE = (96, 64)
@@ -296,6 +298,30 @@ def test_names_of_tables_and_a_column_tell_the_splits(tmp_path):
         ValueError, match=r'name the splits train, and there are 1 images of no split'
     ):
         read('csv', root)
+
+
+def test_visdrone(tmp_path):
+    """Numbers of classes from 1; regions of no class are left out."""
+    root = tmp_path / 'own'
+    truth = {}
+    for split, number in (('train', 1), ('val', 2)):
+        folder = root / f'VisDrone2019-DET-{split}'
+        truth[split] = draw(folder / 'images' / '1.png', seed=number)
+        rows = ['0,0,9,9,0,0,0,0', '0,0,9,9,1,11,0,0,']
+        for thing in truth[split]:
+            x1, y1, x2, y2 = thing.box
+            kind = ('cat', 'dog').index(thing.name) + 1
+            rows.append(f'{x1},{y1},{x2 - x1},{y2 - y1},1,{kind},0,1')
+        (folder / 'annotations').mkdir()
+        (folder / 'annotations' / '1.txt').write_text('\r\n'.join(rows))
+    assert recognise(root) == 'visdrone'
+    datasets, said = read('visdrone', root)
+    assert '2 labels are left out, each a region or object of no class' in said
+    names = {'cat': 'pedestrian', 'dog': 'people'}
+    for split, things in truth.items():
+        assert datasets[split].metainfo['classes'] == VISDRONE
+        found = boxes_of(datasets[split])['1.png']
+        assert found == [(names[thing.name], thing.box, 0) for thing in things]
 
 
 @pytest.mark.parametrize('kind', ['supervisely', 'kitti', 'dota'])

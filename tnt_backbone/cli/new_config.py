@@ -60,9 +60,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         type=Path,
         metavar='PATH',
         help="your data. For MMDetection: a JSON file in COCO's format, or a folder with labels of "
-        'COCO, YOLO, Pascal VOC, LabelMe, CVAT, CreateML, VIA, Supervisely, KITTI, DOTA, or CSV '
-        'tables. For MMSegmentation: a folder with images and label maps. For MMPretrain: a folder '
-        'with class folders (docs/tutorial.md)',
+        'COCO, YOLO, Pascal VOC, LabelMe, CVAT, CreateML, VIA, Supervisely, KITTI, DOTA, '
+        'VisDrone, or CSV tables. For MMSegmentation: a folder with images and label maps. For '
+        'MMPretrain: a folder with class folders (docs/tutorial.md)',
     )
     parser.add_argument(
         '--format',

@@ -215,10 +215,6 @@ OF_ROW: tuple[tuple[Callable[[list[str]], bool], Known], ...] = (
         Known('Google AutoML (CSV)', f'It has shares of the image: {TABLE}'),
     ),
     (
-        lambda row: len(row) == 8 and all(map(_is_number, row)),
-        Known('VisDrone, or another table of numbers', f'Convert it: {TABLE}'),
-    ),
-    (
         lambda row: len(row) in (9, 10) and all(map(_is_number, row)),
         Known('MOTChallenge (gt.txt)', DATUMARO.format('mot_seq')),
     ),
@@ -279,8 +275,10 @@ def name_file(path: Path) -> Known | None:
         return Known('KITTI', READ_HERE)
     if lines and len(lines[0]) > 1 and all(cell.count(',') == 4 for cell in lines[0][1:]):
         return Known('YOLO in Keras (a line per image)', f'Convert its boxes: {TABLE}')
+    if lines and is_visdrone_row(lines[0]):
+        return Known('VisDrone', READ_HERE)
     cells = ''.join(lines[0]).rstrip(',').split(',') if lines else []
-    known = next((known for fits, known in OF_ROW[2:4] if fits(cells)), None)
+    known = next((known for fits, known in OF_ROW[2:3] if fits(cells)), None)
     return known if len(cells) > 7 else None
 
 
@@ -292,6 +290,18 @@ def is_dota_row(cells: list[str]) -> bool:
 def is_kitti_row(cells: list[str]) -> bool:
     """Return whether a row is KITTI's: a class, three numbers, a box, seven numbers."""
     return len(cells) in (15, 16) and not _is_number(cells[0]) and all(map(_is_number, cells[1:]))
+
+
+def is_visdrone_row(cells: list[str]) -> bool:
+    """Return whether a row is VisDrone's: left, top, width, height, 0 or 1, class, two numbers."""
+    numbers = ''.join(cells).rstrip(',').split(',')
+    return (
+        len(numbers) == 8
+        and all(number.isascii() and number.lstrip('-').isdigit() for number in numbers)
+        and numbers[4] in ('0', '1')
+        and len(numbers[5]) < 3
+        and 0 <= int(numbers[5]) < 12
+    )
 
 
 def is_supervisely(content: Any) -> bool:

@@ -4,7 +4,7 @@
 FORMATS = {
     'mmdet': (
         *('coco', 'yolo', 'voc', 'labelme', 'cvat', 'csv', 'createml', 'via', 'supervisely'),
-        *('kitti', 'dota'),
+        *('kitti', 'dota', 'visdrone'),
     ),
     'mmseg': ('masks',),
     'mmpretrain': ('folders',),

@@ -12,7 +12,7 @@ from .createml import find_createml
 from .cvat import find_cvat
 from .data_folder import is_image, list_files, some_of_each_folder
 from .labelme import is_labelme
-from .named_rows import find_dota, find_kitti
+from .named_rows import find_dota, find_kitti, find_visdrone
 from .supervisely import find_supervisely
 from .tables import find_tables
 from .via import find_via
@@ -152,6 +152,7 @@ SIGNS: dict[str, Look] = {
     'supervisely': _listing(find_supervisely, "Supervisely's JSON files"),
     'kitti': _listing(find_kitti, "KITTI's text files"),
     'dota': _listing(find_dota, "DOTA's text files"),
+    'visdrone': _listing(find_visdrone, "VisDrone's text files"),
 }
 FIRST = ('coco', 'yolo', 'voc', 'labelme')
 LOOKED_FOR = {
@@ -164,5 +165,5 @@ LOOKED_FOR = {
     'createml': "Apple CreateML's JSON files (createml)",
     'via': "VIA's projects and exports (via)",
     'supervisely': "Supervisely's projects (supervisely)",
-    'kitti': "KITTI's and DOTA's text files (kitti, dota)",
+    'kitti': 'text files of KITTI, DOTA and VisDrone (kitti, dota, visdrone)',
 }

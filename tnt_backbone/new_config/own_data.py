@@ -20,7 +20,7 @@ from .data_folder import list_files
 from .formats import find_known, find_signs, recognise
 from .labelme import read_labelme
 from .masks import set_mask_data
-from .named_rows import read_dota, read_kitti
+from .named_rows import read_dota, read_kitti, read_visdrone
 from .rare_classes import balance_classes
 from .slices import slice_data
 from .supervisely import read_supervisely
@@ -45,6 +45,7 @@ READERS = {
     'supervisely': read_supervisely,
     'kitti': read_kitti,
     'dota': read_dota,
+    'visdrone': read_visdrone,
 }
 DESCRIPTIONS = (*YAML, '.data')  # files that stand for a folder in YOLO's format
 
