@@ -336,6 +336,16 @@ def test_names_of_pictures_are_no_splits(tmp_path, kind):
     assert set(boxes_of(datasets['val'])) == {'val_1.png', 'train_2.png'}
 
 
+def test_label_files_and_images_without_a_partner(tmp_path):
+    make(tmp_path / 'own', 'kitti', range(4))
+    (tmp_path / 'own/image_2/3.png').unlink()
+    (tmp_path / 'own/label_2/2.txt').unlink()
+    datasets, said = read('kitti', tmp_path / 'own')
+    assert set(boxes_of(datasets['train'])) == {'0.png', '1.png', 'empty.png'}
+    assert '1 label files have no image' in said
+    assert '1 images have no label file, left out' in said
+
+
 def test_shapes_of_cvat(tmp_path):
     """A turned box, a polygon, a mask, and what has no area."""
     truth = {f'{i}.png': draw(tmp_path / 'own' / f'{i}.png', seed=i) for i in range(2)}

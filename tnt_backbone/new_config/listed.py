@@ -113,9 +113,11 @@ def gather(
         names, more = choose_classes(root, times, CLASS_FILES)
     folders = {image.parent for image in owners}
     bare = [image for image in images if image not in owners and image.parent in folders]
-    findings = find_without_partner(bare, [], 'left out', ADVICE)
-    for file, absent in missing.items():
-        total = sum(entry.file == file for entry in entries)
+    lone = list(missing) if per_image else []
+    findings = find_without_partner(bare, lone, 'left out', ADVICE)
+    totals = Counter(entry.file for entry in entries)
+    for file, absent in missing.items() if not per_image else ():
+        total = totals[file]
         text = (
             f'{len(absent)} of {total} images that {file} lists are not in --data {root}, left '
             f'out: {shorten(absent)}. Add the images'
