@@ -158,6 +158,14 @@ def fiftyone(folder, truth):
     (folder / 'class-descriptions-boxable.csv').rename(folder / 'classes.csv')
 
 
+def numbers(folder, truth):
+    """Numbers of classes, and a table with their names."""
+    ids = {'dog': 7, 'cat': 12}
+    rows = [(*row[:5], ids[row[5]]) for row in rows_of(truth)]
+    write_table(folder / 'labels.csv', ['image', 'x1', 'y1', 'x2', 'y2', 'class_id'], rows)
+    write_table(folder / 'classes.csv', ['id', 'name'], [(n, name) for name, n in ids.items()])
+
+
 def semicolons(folder, truth):
     header = 'Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId'
     rows = [';'.join(map(str, (row[0], *SIZE, *row[1:]))) for row in rows_of(truth)]
@@ -226,6 +234,7 @@ WRITERS = {
     'csv sku': (sku, ('cat', 'dog'), False),
     'csv gtsdb': (gtsdb, ('cat', 'dog'), False),
     'csv fiftyone': (fiftyone, ('cat', 'dog'), False),
+    'csv numbers': (numbers, ('dog', 'cat'), False),
     'csv semicolons': (semicolons, ('cat', 'dog'), False),
     'csv makesense': (makesense, ('cat', 'dog'), False),
     'supervisely': (supervisely, ('dog', 'cat', 'fox'), True),

@@ -124,6 +124,9 @@ def test_layouts(tmp_path, make):
     root = tmp_path / 'own'
     make(root)
     cfg, _ = configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+    if make in (cvat, kaggle_colours, camvid):
+        palette = [[0, 0, 0], [250, 50, 83], [51, 221, 255]]
+        assert cfg.train_dataloader.dataset.metainfo.palette == palette
     assert_fits(cfg, 'train', range(3))
     assert_fits(cfg, 'val', [5])
     assert_fits(cfg, 'test', [5])

@@ -76,7 +76,11 @@ def _names_in_tables(tables: list[Path]) -> tuple[str, ...]:
     found = {}
     for table in tables:
         rows = [line.split(',', 1) for line in read_text(table).splitlines()]
-        pairs = {int(row[0]): row[1].strip() for row in rows if row[0].strip().isdecimal()}
+        pairs = {
+            int(row[0]): row[1].strip()
+            for row in rows
+            if row[0].strip().isdecimal() and len(row[0]) < 7 and len(row) == 2
+        }
         found[table] = tuple(name for _, name in sorted(pairs.items()))
         if sorted(pairs) != list(range(len(pairs))):
             raise InputError(f'{table} has the pixel values {sorted(pairs)}. Name 0, 1, 2, ...')

@@ -100,6 +100,8 @@ def set_mask_data(
     shown = {name: len(used[trained].get(i, ())) for i, name in enumerate(classes)}
     notes += describe_rare(shown, len(pairs[trained].images))
     palette = read_palette(pairs[trained].labels[0], len(classes)) if not new_labels else []
+    if colours and classes == tuple(colours.classes):
+        palette = [list(colour) for colour in colours.classes.values()]
 
     metainfo: dict[str, Any] = {'classes': classes}
     if palette:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import delimiter, first_row
 from ..errors import InputError
+from .class_names import check_class_names
 from .data_folder import IMAGES, SPLITS, list_files, read_text
 from .labelled import LabelledImages, Labels, Shape, Size
 from .listed import Listed, gather
@@ -46,6 +47,9 @@ COLUMNS = {
 HEADLESS = ('image', 'left', 'top', 'right', 'bottom', 'class', 'width', 'height')
 ENDINGS = ('.csv', '.tsv', '.txt')
 ONLY_CLASS = 'object'  # of a table without a column for it
+SHARES = 'coordinates are shares of the image, since none is above 1'
+PIXELS = 'coordinates are taken as they are, the first pixel begins at 0'
+NO_CLASS = f'no column for the class: all are {ONLY_CLASS!r}'
 CLASS_FILES = ('_classes.csv', 'classes.csv', 'class.csv', 'class_mapping.csv')
 SAYS_NOTHING = (
     *('', 'id', 'index', 'source', 'confidence', 'area', 'depth', 'isoccluded', 'istruncated'),
@@ -79,25 +83,22 @@ def read_tables(root: Path) -> LabelledImages:
         ValueError: If it is not clear which column names the class.
     """
     files = list_files(root)
-    classes = _listed_classes([file for file in files if file.name.lower() in CLASS_FILES])
-    titles = _titles(files)
+    numbers = _listed_classes([file for file in files if file.name.lower() in CLASS_FILES])
+    titles = _titles(files) | {str(number): name for number, name in numbers.items()}
     entries: list[Listed] = []
-    notes: dict[str, None] = {}
+    notes: dict[str, list[Path]] = {}
     with_ending = True
     for file in find_tables(files):
         table = _read(file)
         is_share = _is_share(table)
-        if is_share:
-            notes[f'{file}: coordinates are shares of the image, since none is above 1'] = None
-        else:
-            notes[f'{file}: coordinates are taken as they are, the first pixel begins at 0'] = None
+        notes.setdefault(SHARES if is_share else PIXELS, []).append(file)
         if 'class' not in table.columns:
             if table.other:
                 raise InputError(
                     f'{file} has no column for the class. Of its columns, '
                     f"{shorten(table.other, 8)} are not understood. Call the right one 'class'"
                 )
-            notes[f'{file} has no column for the class: all are {ONLY_CLASS!r}'] = None
+            notes.setdefault(NO_CLASS, []).append(file)
         by_image: dict[str, list[list[str]]] = {}
         for row in table.rows:
             by_image.setdefault(row[table.columns['image']].strip(), []).append(row)
@@ -106,7 +107,9 @@ def read_tables(root: Path) -> LabelledImages:
             _entry(file, name, rows, table.columns, titles, is_share=is_share)
             for name, rows in by_image.items()
         ]
-    return gather(root, entries, classes=classes, notes=notes, ending=with_ending)
+    said = [f'{shorten(found)}: {text}' for text, found in notes.items()]
+    classes = list(numbers.values())
+    return gather(root, entries, classes=classes, notes=said, ending=with_ending)
 
 
 def _columns(cells: list[str]) -> dict[str, int]:
@@ -198,20 +201,28 @@ def _entry(
     return Listed(file, name, read, [name_of(row) for row in boxes if name_of(row)], split)
 
 
-def _listed_classes(files: list[Path]) -> list[str]:
-    """Return the classes in the order of RetinaNet's ``classes.csv``: rows of a name and a number.
+def _listed_classes(files: list[Path]) -> dict[int, str]:
+    """Return the classes of RetinaNet's ``classes.csv``, rows of a name and a number, in order.
 
     Raises:
         ValueError: If several files differ.
     """
     found = {}
     for file in files:
-        rows = [row for row in csv.reader(read_text(file).splitlines()) if row]
-        pairs = [(int(r[1]), r[0].strip()) for r in rows if len(r) == 2 and r[1].strip().isdigit()]
-        found[file] = [name for _, name in sorted(pairs)]
-    if len({tuple(names) for names in found.values()}) > 1:
+        rows = [[cell.strip() for cell in r] for r in csv.reader(read_text(file).splitlines())]
+        rows = [row for row in rows if len(row) == 2]
+        pairs = {int(name): number for name, number in rows if _is_count(name)}
+        pairs |= {int(number): name for name, number in rows if _is_count(number)}
+        found[file] = dict(sorted(pairs.items()))
+        if pairs:
+            check_class_names(list(found[file].values()), file)
+    if len({tuple(names.items()) for names in found.values()}) > 1:
         raise InputError(f'The names of classes differ in {shorten(found, 8)}. Keep one file')
-    return next(iter(found.values()), [])
+    return next(iter(found.values()), {})
+
+
+def _is_count(text: str) -> bool:
+    return text.isdecimal() and len(text) < 7
 
 
 def _titles(files: list[Path]) -> dict[str, str]:
