@@ -7,6 +7,7 @@ import json
 import re
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,6 +17,7 @@ from tests.new_config.test_yolo import assert_masks_fit
 from tnt_backbone.new_config.formats import recognise
 from tnt_backbone.new_config.named_rows import VISDRONE
 from tnt_backbone.new_config.own_data import READERS
+from tnt_backbone.new_config.shapes import ellipse, rotate
 
 SIZE = (96, 64)
 
@@ -494,3 +496,15 @@ def test_a_column_that_may_be_the_class(tmp_path):
     datasets, said = read('csv', tmp_path / 'own')
     assert datasets['train'].metainfo['classes'] == ('object',)
     assert "no column for the class: all are 'object'" in said
+
+
+def test_turned_shapes_equal_those_of_opencv(tmp_path):
+    """CVAT and VIA turn as OpenCV does, from x towards y."""
+    turned = rotate([(10, 20), (30, 20), (30, 28), (10, 28)], (20, 24), np.deg2rad(30))
+    expected = cv2.boxPoints(((20, 24), (20, 8), 30))
+    np.testing.assert_allclose(sorted(turned), sorted(expected.tolist()), atol=1e-4)
+    outline = ellipse((40, 30), 20, 6, np.deg2rad(30))
+    (centre, sides, angle) = cv2.fitEllipse(np.array(outline, np.float32))
+    assert centre == pytest.approx((40, 30), abs=1e-3)
+    assert sides == pytest.approx((12, 40), abs=1e-2)  # OpenCV names the longer one last
+    assert angle == pytest.approx(30 + 90, abs=0.1)
