@@ -371,7 +371,7 @@ class TokenBackbone(nn.Module):
     def _pad(self, image: Tensor) -> Tensor:
         """Return the image, padded right and bottom to whole patches: ``(B, C, H', W')``."""
         require_dense_tensor(image)
-        if image.ndim != 4 or image.shape[1] != self.in_channels or 0 in image.shape:
+        if image.ndim != 4 or image.shape[1] != self.in_channels or 0 in image.shape[1:]:
             raise InputError(
                 f'The image has the shape {tuple(image.shape)}, but {type(self).__name__} needs '
                 f'(B, {self.in_channels}, H, W) with at least one pixel. Set in_channels for '

@@ -3,7 +3,6 @@
 It does not come from torchvision or mmcv, because the backbones need only torch.
 """
 
-import torch
 from torch import Tensor, nn
 
 
