@@ -128,7 +128,7 @@ class PyramidLevel(nn.Module):
         if not parameters or any(
             type(p) not in (Tensor, nn.Parameter) or not p.numel() for p in parameters
         ):
-            return level.flatten()[0] * 0.0 if level.requires_grad else None
+            return level.flatten()[:1].sum() * 0.0 if level.requires_grad else None
         firsts = [p.flatten()[0].to(level.dtype) for p in parameters if p.requires_grad]
         return torch.stack(firsts).sum() * 0.0 if firsts else None
 

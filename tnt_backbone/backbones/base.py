@@ -17,10 +17,11 @@ from torch.utils.checkpoint import checkpoint
 from ..checkpoints import load_pretrained
 from ..checkpoints.convert import saved_grid
 from ..checkpoints.init_cfg import load_options, split_init_cfg
-from ..errors import InputError
+from ..errors import InputError, InputTypeError
 from ..layers import keep_paths, resize_position_table
 from ..layers.tiles import count_tiles
 from ..log import log
+from ..other_names import explain_unknown
 from ..pyramid import Pyramid
 from .arguments import is_whole
 from .images import is_cast, require_dense_tensor
@@ -63,6 +64,16 @@ class TokenBackbone(nn.Module):
     pad_divisor: int  # pixels; images are padded to multiples
     _awaits_weights = False  # init_cfg names weights that nobody has loaded
     _is_unset = False  # the tensors are on the meta device, or were moved from it
+
+    def __new__(cls, *_: Any, **options: Any) -> 'TokenBackbone':
+        """Check the names of the arguments before ``__init__`` sees them.
+
+        Raises:
+            TypeError: If one is unknown. The text says what it is called here.
+        """
+        if wrong := explain_unknown(cls, options):
+            raise InputTypeError(wrong)
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -341,6 +352,13 @@ class TokenBackbone(nn.Module):
         super().train(mode)
         self._freeze()
         return self
+
+    def __prepare_scriptable__(self) -> 'TokenBackbone':
+        """Say what to use instead of ``torch.jit.script``, which calls this."""
+        raise InputTypeError(
+            f'torch.jit.script cannot compile {type(self).__name__}, because forward depends on '
+            'the size of the image. Use torch.export, or torch.jit.trace'
+        )
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """Return the depth of a parameter, for layer-wise learning-rate decay.

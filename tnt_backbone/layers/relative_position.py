@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..ops.constant import is_exporting
+from .position import as_read
 
 Grid = tuple[int, int]
 Factors = tuple[Tensor, Tensor | None]
@@ -43,8 +44,7 @@ def factor_relative_position(
         times the transposed second. If the keys keep their grid, the second is ``None`` and the
         first is the table, except in what ``torch.export`` makes.
     """
-    if not torch.is_grad_enabled():
-        table = table.detach()  # a parameter's view asks for gradients even so
+    table = as_read(table)
     queries = table[0]
     # One comparison, so that torch.compile makes two graphs, and not one for each that may differ.
     is_same = (

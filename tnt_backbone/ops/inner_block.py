@@ -208,7 +208,7 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     if is_batched(grad):  # the operator has no rule for vmap over a backward pass
         num_heads, eps, *_ = ctx.rest
         grad_words, *grad_params = _plain_gradients(
-            grad, _inputs([words, *params]), scales, num_heads, eps, again=torch.is_grad_enabled()
+            grad, [words, *params], scales, num_heads, eps, again=torch.is_grad_enabled()
         )
     else:
         grad_words, *grad_params = _fused_backward(grad, words, params, scales, *ctx.rest)
@@ -229,7 +229,11 @@ def _differentiate_twice(ctx: Any, slopes: Sequence[Tensor | None]) -> tuple[Any
     again = torch.is_grad_enabled()
     grad, *inputs = _inputs([grad, words, *params])
     found = _plain_gradients(grad, inputs, scales, ctx.num_heads, ctx.eps, again=True)
-    asked = [(f, s.to(f.dtype)) for f, s in zip(found, slopes, strict=True) if s is not None]
+    asked = [
+        (f, s.to(f.dtype))
+        for f, s in zip(found, slopes, strict=True)
+        if f is not None and s is not None
+    ]
     grad_grad, grad_words, *grad_params = torch.autograd.grad(
         [f for f, _ in asked],
         [grad, *inputs],
@@ -241,7 +245,7 @@ def _differentiate_twice(ctx: Any, slopes: Sequence[Tensor | None]) -> tuple[Any
 
 
 def _inputs(saved: Sequence[Tensor]) -> list[Tensor]:
-    """Return saved tensors that have gradients: leaves, unless there is a graph of the gradients."""
+    """Return saved tensors that have gradients; leaves, if gradients have no graph."""
     tensors = [tensor if torch.is_grad_enabled() else tensor.detach() for tensor in saved]
     return [t if t.requires_grad else t.requires_grad_() for t in tensors]
 
@@ -254,15 +258,26 @@ def _plain_gradients(
     eps: float,
     *,
     again: bool,
-) -> Sequence[Tensor]:
-    """Return the gradients of words and parameters by the plain path, with a graph if ``again``."""
+) -> list[Tensor | None]:
+    """Return the gradients of those inputs that ask for one, by the plain path.
+
+    Args:
+        grad: Gradient of the output.
+        inputs: Words and parameters.
+        scales: See ``inner_block``.
+        num_heads: See ``inner_block``.
+        eps: See ``inner_block``.
+        again: Whether the gradients have a graph.
+    """
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
         words, *params = inputs
         dtype = functools.reduce(torch.promote_types, (t.dtype for t in (grad, *inputs)))
         plain = InnerBlockParams(*(p.to(dtype) for p in params))
         with torch.autocast(words.device.type, enabled=False):
             out = reference.forward(words.to(dtype), plain, scales, num_heads=num_heads, eps=eps)
-        return torch.autograd.grad(out, inputs, grad.to(dtype), create_graph=again)
+        asked = [tensor for tensor in inputs if tensor.requires_grad]
+        found = iter(torch.autograd.grad(out, asked, grad.to(dtype), create_graph=again))
+        return [next(found) if tensor.requires_grad else None for tensor in inputs]
 
 
 _fused_backward.register_autograd(_differentiate_twice, setup_context=_save_backward)
