@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from .errors import InputError
 from .layers import LayerNorm2d
-from .ops.constant import traces_any_size
+from .ops.constant import is_exporting, traces_any_size
 
 
 def _is_distributed() -> bool:
@@ -112,10 +112,15 @@ class PyramidLevel(nn.Module):
             )
             level = F.interpolate(level, size=(height, width), mode='bilinear', align_corners=False)
         height, width = (math.ceil(side / self.stride) for side in image_size)
-        level = level[:, :, :height, :width]
-        if traces_any_size():  # contiguous() would ask whether anything was cut off
-            level = level.clone(memory_format=torch.contiguous_format)
-        level = level.contiguous()
+        varies = traces_any_size(height, width)
+        if varies and is_exporting():
+            # cuts off without a view, whose layout would be asked for
+            level = F.pad(level, (0, width - level.shape[-1], 0, height - level.shape[-2]))
+        else:
+            level = level[:, :, :height, :width]
+            if varies:  # contiguous() would ask whether anything was cut off
+                level = level.clone(memory_format=torch.contiguous_format)
+            level = level.contiguous()
         return (level, self._zero(level)) if tie else level
 
     def _zero(self, level: Tensor) -> Tensor | None:

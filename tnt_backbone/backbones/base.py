@@ -21,6 +21,7 @@ from ..errors import InputError, InputTypeError
 from ..layers import keep_paths, resize_position_table
 from ..layers.tiles import count_tiles
 from ..log import log
+from ..ops.constant import is_exporting, traces_any_size
 from ..other_names import explain_unknown
 from ..pyramid import Pyramid
 from .arguments import is_whole
@@ -419,7 +420,8 @@ class TokenBackbone(nn.Module):
             count_tiles(side, self.pad_divisor) * self.pad_divisor - side
             for side in (height, width)
         )
-        if pad_bottom + pad_right:  # one condition for torch.compile, not three
+        # one condition for torch.compile, not three, and none for an exported graph of many sizes
+        if (is_exporting() and traces_any_size(height, width)) or pad_bottom + pad_right:
             image = F.pad(image, (0, pad_right, 0, pad_bottom))
         return image
 

@@ -31,8 +31,8 @@ def resize_position_table(
         new_grid: ``(h', w')`` of the result.
     """
     table = as_read(table)
-    # torch.compile resizes always: at the same size that changes nothing, and one graph serves all.
-    if not traces_any_size() and grid == new_grid:
+    # A graph for all sizes resizes always: at the same size that changes nothing.
+    if not traces_any_size(*new_grid) and grid == new_grid:
         return table
     num_prefix = table.shape[1] - grid[0] * grid[1]
     prefix, positions = table[:, :num_prefix], table[:, num_prefix:]

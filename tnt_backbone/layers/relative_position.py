@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..ops.constant import is_exporting
+from ..ops.constant import is_exporting, traces_any_size
 from .position import as_read
 
 Grid = tuple[int, int]
@@ -47,7 +47,7 @@ def factor_relative_position(
     table = as_read(table)
     queries = table[0]
     # One comparison, so that torch.compile makes two graphs, and not one for each that may differ.
-    is_same = (
+    is_same = not (is_exporting() and traces_any_size(*new_grid)) and (
         sum(abs(a - b) for a, b in zip((*grid, *key_grid), (*new_grid, *new_key_grid), strict=True))
         == 0
     )
