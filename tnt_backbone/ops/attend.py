@@ -56,6 +56,5 @@ def transforms_are_active() -> bool:
 
 def is_batched(tensor: Tensor) -> bool:
     """Return whether ``vmap`` looks at a tensor; autograd's own vmap is another one."""
-    return torch._C._functorch.is_batchedtensor(
-        tensor
-    ) or torch._C._functorch.is_legacy_batchedtensor(tensor)
+    functorch = torch._C._functorch
+    return functorch.is_batchedtensor(tensor) or functorch.is_legacy_batchedtensor(tensor)
