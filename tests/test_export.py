@@ -11,15 +11,20 @@ from tnt_backbone.backbones import BACKBONES, PyramidTNT
 from tnt_backbone.layers import TokenPerformer
 
 
+def small(family, **options):
+    """Few blocks of a family's smallest variant."""
+    torch.manual_seed(0)
+    arch = dataclasses.asdict(next(iter(family.VARIANTS.values())))
+    arch.update({'depths': (1, 1, 1, 1)} if 'depths' in arch else {'depth': 2})
+    return family(arch, img_size=64, **options).eval()
+
+
 @pytest.fixture(params=BACKBONES, ids=lambda backbone: backbone.__name__)
 def backbone(request):
-    """Few blocks of the smallest variant, with windows that do not divide the grid, if any."""
-    torch.manual_seed(0)
-    arch = dataclasses.asdict(next(iter(request.param.VARIANTS.values())))
-    arch.update({'depths': (1, 1, 1, 1)} if 'depths' in arch else {'depth': 2})
+    """A small one, with windows that do not divide the grid, if any."""
     has_windows = 'window_size' in inspect.signature(request.param).parameters
     windows = {'window_size': 3, 'global_blocks': (1,)} if has_windows else {}
-    return request.param(arch, img_size=64, **windows).eval()
+    return small(request.param, **windows)
 
 
 def check(file, backbone, images):
@@ -60,6 +65,24 @@ def test_torch_export_and_its_onnx_take_any_number_of_images(backbone, tmp_path)
     file = str(tmp_path / 'backbone.onnx')
     torch.onnx.export(program, f=file, dynamo=True, verbose=False)
     check(file, backbone, images)
+
+
+@pytest.mark.slow  # 10 to 40 seconds
+@pytest.mark.parametrize('family', BACKBONES, ids=lambda family: family.__name__)
+def test_torch_export_and_its_onnx_take_images_of_any_size(family, tmp_path):
+    backbone = small(family)
+    shapes = (dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC),)
+    program = torch.export.export(
+        backbone, (torch.randn(2, 3, 80, 112),), dynamic_shapes=shapes, strict=False
+    )
+    file = str(tmp_path / 'backbone.onnx')
+    torch.onnx.export(program, f=file, dynamo=True, verbose=False)
+    for size in [(3, 3, 96, 144), (1, 3, 90, 131), (2, 3, 70, 101)]:
+        images = torch.randn(size)
+        with torch.no_grad():
+            for ours, theirs in zip(backbone(images), program.module()(images), strict=True):
+                torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-5)
+        check(file, backbone, images)
 
 
 def test_the_performers_epsilon_is_exported(tmp_path):

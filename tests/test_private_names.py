@@ -18,6 +18,7 @@ OURS = {'_init_module', '_resize_tables', '_transform_inputs'}  # or mmseg's, a 
 PLACES = {
     '_C': 'torch',
     '_are_functorch_transforms_active': 'torch._C',
+    '_functorch': 'torch._C',
     '_current_level': 'torch.autograd.forward_ad',
     '_backward_hooks': 'torch.nn.Module',
     '_buffers': 'torch.nn.Module',

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from .errors import InputError
 from .layers import LayerNorm2d
-from .ops.constant import traces_any_size
+from .ops.constant import is_exporting, traces_any_size
 
 
 def _is_distributed() -> bool:
@@ -112,10 +112,15 @@ class PyramidLevel(nn.Module):
             )
             level = F.interpolate(level, size=(height, width), mode='bilinear', align_corners=False)
         height, width = (math.ceil(side / self.stride) for side in image_size)
-        level = level[:, :, :height, :width]
-        if traces_any_size():  # contiguous() would ask whether anything was cut off
-            level = level.clone(memory_format=torch.contiguous_format)
-        level = level.contiguous()
+        varies = traces_any_size(height, width)
+        if varies and is_exporting():
+            # cuts off without a view, whose layout would be asked for
+            level = F.pad(level, (0, width - level.shape[-1], 0, height - level.shape[-2]))
+        else:
+            level = level[:, :, :height, :width]
+            if varies:  # contiguous() would ask whether anything was cut off
+                level = level.clone(memory_format=torch.contiguous_format)
+            level = level.contiguous()
         return (level, self._zero(level)) if tie else level
 
     def _zero(self, level: Tensor) -> Tensor | None:
@@ -128,7 +133,7 @@ class PyramidLevel(nn.Module):
         if not parameters or any(
             type(p) not in (Tensor, nn.Parameter) or not p.numel() for p in parameters
         ):
-            return level.flatten()[0] * 0.0 if level.requires_grad else None
+            return level.flatten()[:1].sum() * 0.0 if level.requires_grad else None
         firsts = [p.flatten()[0].to(level.dtype) for p in parameters if p.requires_grad]
         return torch.stack(firsts).sum() * 0.0 if firsts else None
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from .errors import InputError, InputTypeError
 from .near_names import did_you_mean
+from .other_names import fields_meant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,7 +257,12 @@ def get_variant(arch: str | dict[str, Any], table: dict[str, Variant]) -> Varian
     allowed = {field.name: field for field in fields(variant_class)}
     unknown = sorted(set(arch) - set(allowed))
     if unknown:
-        questions = dict.fromkeys(did_you_mean(str(name), allowed) for name in unknown)
+        questions = dict.fromkeys(
+            f' {name} is {meant[0]} here.'
+            if (meant := fields_meant(str(name), tuple(allowed)))
+            else did_you_mean(str(name), allowed)
+            for name in unknown
+        )
         raise InputError(
             f'arch has unknown fields {unknown}: allowed are {sorted(allowed)}.'
             + ''.join(questions)

@@ -75,7 +75,7 @@ def test_another_type_is_named(backbone, dtype):
         backbone(torch.zeros(1, 3, 32, 32).to(dtype))
 
 
-@pytest.mark.parametrize('shape', [(0, 3, 32, 32), (1, 3, 0, 32), (3, 32, 32), (1, 32, 32, 3), ()])
+@pytest.mark.parametrize('shape', [(0, 3, 0, 32), (1, 3, 0, 32), (3, 32, 32), (1, 32, 32, 3), ()])
 def test_another_shape_is_named(backbone, shape):
     with pytest.raises(InputError, match=rf'{shape}'.replace('(', r'\(').replace(')', r'\)')):
         backbone(torch.zeros(shape))

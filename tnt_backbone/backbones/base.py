@@ -17,10 +17,12 @@ from torch.utils.checkpoint import checkpoint
 from ..checkpoints import load_pretrained
 from ..checkpoints.convert import saved_grid
 from ..checkpoints.init_cfg import load_options, split_init_cfg
-from ..errors import InputError
+from ..errors import InputError, InputTypeError
 from ..layers import keep_paths, resize_position_table
 from ..layers.tiles import count_tiles
 from ..log import log
+from ..ops.constant import is_exporting, traces_any_size
+from ..other_names import explain_unknown
 from ..pyramid import Pyramid
 from .arguments import is_whole
 from .images import is_cast, require_dense_tensor
@@ -63,6 +65,16 @@ class TokenBackbone(nn.Module):
     pad_divisor: int  # pixels; images are padded to multiples
     _awaits_weights = False  # init_cfg names weights that nobody has loaded
     _is_unset = False  # the tensors are on the meta device, or were moved from it
+
+    def __new__(cls, *_: Any, **options: Any) -> 'TokenBackbone':
+        """Check the names of the arguments before ``__init__`` sees them.
+
+        Raises:
+            TypeError: If one is unknown. The text says what it is called here.
+        """
+        if wrong := explain_unknown(cls, options):
+            raise InputTypeError(wrong)
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -342,6 +354,13 @@ class TokenBackbone(nn.Module):
         self._freeze()
         return self
 
+    def __prepare_scriptable__(self) -> 'TokenBackbone':
+        """Say what to use instead of ``torch.jit.script``, which calls this."""
+        raise InputTypeError(
+            f'torch.jit.script cannot compile {type(self).__name__}, because forward depends on '
+            'the size of the image. Use torch.export, or torch.jit.trace'
+        )
+
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """Return the depth of a parameter, for layer-wise learning-rate decay.
 
@@ -371,7 +390,7 @@ class TokenBackbone(nn.Module):
     def _pad(self, image: Tensor) -> Tensor:
         """Return the image, padded right and bottom to whole patches: ``(B, C, H', W')``."""
         require_dense_tensor(image)
-        if image.ndim != 4 or image.shape[1] != self.in_channels or 0 in image.shape:
+        if image.ndim != 4 or image.shape[1] != self.in_channels or 0 in image.shape[1:]:
             raise InputError(
                 f'The image has the shape {tuple(image.shape)}, but {type(self).__name__} needs '
                 f'(B, {self.in_channels}, H, W) with at least one pixel. Set in_channels for '
@@ -401,7 +420,8 @@ class TokenBackbone(nn.Module):
             count_tiles(side, self.pad_divisor) * self.pad_divisor - side
             for side in (height, width)
         )
-        if pad_bottom + pad_right:  # one condition for torch.compile, not three
+        # one condition for torch.compile, not three, and none for an exported graph of many sizes
+        if (is_exporting() and traces_any_size(height, width)) or pad_bottom + pad_right:
             image = F.pad(image, (0, pad_right, 0, pad_bottom))
         return image
 

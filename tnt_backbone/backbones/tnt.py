@@ -290,7 +290,7 @@ class TNT(TokenBackbone):
         grid = (padded.shape[-2] // self.patch_size, padded.shape[-1] // self.patch_size)
 
         words = self.word_embed(padded) + self.word_pos  # (B*N, M, c)
-        sentences = self.word_to_sentence(words).unflatten(0, (batch, -1))  # (B, N, d)
+        sentences = self.word_to_sentence(words).unflatten(0, (batch, grid[0] * grid[1]))
         cls_token = self.cls_token.expand(batch, -1, -1)
         sentences = torch.cat((cls_token, sentences), dim=1)  # (B, 1+N, d)
         sentence_pos = resize_position_table(self.sentence_pos, self.grid, grid)

@@ -27,6 +27,7 @@ from ..checkpoints.read import read_tensors
 from ..errors import InputError
 from ..layers.conv_stem import SENTENCE_STRIDE
 from ..layers.tiles import count_tiles
+from ..other_names import explain_unknown
 from .stages import record_stages
 
 PREFIX = 'tnt_backbone_'  # timm has models of its own that are called tnt_s_...
@@ -315,12 +316,8 @@ def _build(
             f'pretrained=True: no weights of {published} were published. Leave it out, or pass '
             "pretrained_cfg_overlay=dict(file='weights.pth')"
         )
-    known = inspect.signature(family).parameters
-    if unknown := sorted(set(options) - set(known)):
-        raise InputError(
-            f'{", ".join(unknown)}: not an argument of {family.__name__}, which takes '
-            f'{", ".join(known)}'
-        )
+    if wrong := explain_unknown(family, options):
+        raise InputError(wrong)
     options['in_channels'] = in_chans
     if feature_cls not in (None, 'getter'):
         raise InputError(
@@ -334,7 +331,7 @@ def _build(
                 'features_only=True. Leave out feature_cls and out_strides, or output_stride'
             )
         check_sizes(output_stride=output_stride)
-        strides = known['out_strides'].default
+        strides = inspect.signature(family).parameters['out_strides'].default
         options['out_strides'] = tuple(min(stride, output_stride) for stride in strides)
     model: Features | Classifier
     if features_only and feature_cls is None:

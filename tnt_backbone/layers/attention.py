@@ -7,7 +7,6 @@ never keeps the attention matrix.
 """
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..errors import InputError
 from ..ops.attend import attend
@@ -63,7 +62,7 @@ class Attention(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, N, C/heads)
         drop_rate = self.attn_drop_rate if self.training else 0.0
         if self.class_token_only:
-            mixed = F.scaled_dot_product_attention(q[:, :, :1], k, v, dropout_p=drop_rate)
+            mixed = attend(q[:, :, :1], k, v, dropout_p=drop_rate)
         elif self.window_size is not None and grid is not None:
             mixed = attend_in_windows(q, k, v, grid, self.window_size, drop_rate)
         else:

@@ -3,7 +3,6 @@
 It does not come from torchvision or mmcv, because the backbones need only torch.
 """
 
-import torch
 from torch import Tensor, nn
 
 
@@ -37,5 +36,5 @@ class DropPath(nn.Module):
 
 def rising_rates(last: float, depth: int) -> list[float]:
     """Return the drop path rate of each of ``depth`` blocks: linear from 0 to ``last``."""
-    # on the CPU, also if the model is built on another device
-    return torch.linspace(0.0, last, depth, dtype=torch.float64, device='cpu').tolist()
+    # not torch.linspace: FakeTensorMode has no values, and a model may be built on another device
+    return [last * (i / max(depth - 1, 1)) for i in range(depth)]

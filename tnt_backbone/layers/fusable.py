@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 from torch.nn import Parameter
 from torch.nn import functional as F
 from torch.nn.modules import module as torch_module
@@ -142,11 +141,6 @@ def _why_not_tensors(block: Any, words: Tensor) -> str | None:
 def is_ordinary(tensor: Tensor) -> bool:
     """Return whether a tensor is PyTorch's own: not quantised, distributed, or a proxy."""
     return type(tensor) is Parameter or type(tensor) is Tensor or is_exporting()
-
-
-def transforms_are_active() -> bool:
-    """Return whether derivatives in forward mode, or ``torch.func``, look at each operation."""
-    return forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
 
 
 @functools.cache

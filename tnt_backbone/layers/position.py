@@ -7,6 +7,15 @@ from torch.nn import functional as F
 from ..ops.constant import traces_any_size
 
 
+def as_read(table: Tensor) -> Tensor:
+    """Return a table without its graph where no gradients are computed.
+
+    A parameter's view asks for gradients even so. ``torch.jit.trace`` compares a trace with
+    gradients with one without, and takes the table as it is.
+    """
+    return table if torch.is_grad_enabled() or torch.jit.is_tracing() else table.detach()
+
+
 def resize_position_table(
     table: Tensor, grid: tuple[int, int], new_grid: tuple[int, int]
 ) -> Tensor:
@@ -21,10 +30,9 @@ def resize_position_table(
         grid: ``(h, w)`` of the table.
         new_grid: ``(h', w')`` of the result.
     """
-    if not torch.is_grad_enabled():
-        table = table.detach()  # a parameter asks for gradients even so
-    # torch.compile resizes always: at the same size that changes nothing, and one graph serves all.
-    if not traces_any_size() and grid == new_grid:
+    table = as_read(table)
+    # A graph for all sizes resizes always: at the same size that changes nothing.
+    if not traces_any_size(*new_grid) and grid == new_grid:
         return table
     num_prefix = table.shape[1] - grid[0] * grid[1]
     prefix, positions = table[:, :num_prefix], table[:, num_prefix:]

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..ops.constant import is_exporting
+from ..ops.constant import is_exporting, traces_any_size
+from .position import as_read
 
 Grid = tuple[int, int]
 Factors = tuple[Tensor, Tensor | None]
@@ -43,11 +44,10 @@ def factor_relative_position(
         times the transposed second. If the keys keep their grid, the second is ``None`` and the
         first is the table, except in what ``torch.export`` makes.
     """
-    if not torch.is_grad_enabled():
-        table = table.detach()  # a parameter's view asks for gradients even so
+    table = as_read(table)
     queries = table[0]
     # One comparison, so that torch.compile makes two graphs, and not one for each that may differ.
-    is_same = (
+    is_same = not (is_exporting() and traces_any_size(*new_grid)) and (
         sum(abs(a - b) for a, b in zip((*grid, *key_grid), (*new_grid, *new_key_grid), strict=True))
         == 0
     )

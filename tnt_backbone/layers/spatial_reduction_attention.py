@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..ops.attend import attend
 from .attention import check_heads
 from .relative_position import Factors
 
@@ -69,10 +70,10 @@ class SpatialReductionAttention(nn.Module):
         query_side, key_side = position
         if key_side is None:
             table = query_side.to(q.dtype).unsqueeze(0)
-            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=table, dropout_p=drop_rate)
+            mixed = attend(q, k, v, mask=table, dropout_p=drop_rate)
         else:
             q, k, v = _lengthen(q, k, v, query_side.to(q.dtype), key_side.to(q.dtype))
-            mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=drop_rate, scale=1.0)
+            mixed = attend(q, k, v, dropout_p=drop_rate, scale=1.0)
             mixed = mixed[..., : dims // self.num_heads]
         return self.proj_drop(self.proj(mixed.transpose(1, 2).reshape(batch, length, dims)))
 

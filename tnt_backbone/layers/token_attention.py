@@ -10,8 +10,8 @@ from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from ..ops.attend import attend
 from .mlp import Mlp
 
 EPSILON = 1e-8  # the authors'; below the smallest number of fp16, so the division is done in fp32
@@ -44,7 +44,7 @@ class TokenTransformer(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the tokens after attention, with fewer channels."""
         q, k, v = self.qkv(self.norm1(tokens)).unsqueeze(1).chunk(3, dim=-1)  # (B, 1, N, C')
-        mixed = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
+        mixed = attend(q, k, v, scale=self.scale)
         tokens = (v + self.proj_drop(self.proj(mixed))).squeeze(1)
         return tokens + self.mlp(self.norm2(tokens))
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..ops.attend import attend
 from .tiles import count_tiles
 
 
@@ -29,7 +30,7 @@ def attend_in_windows(
     """
     batch = q.shape[0]
     window = (min(window_size, grid[0]), min(window_size, grid[1]))
-    cls_token = F.scaled_dot_product_attention(q[:, :, :1], k, v, dropout_p=drop_rate)
+    cls_token = attend(q[:, :, :1], k, v, dropout_p=drop_rate)
 
     windows = [_cut(tokens[:, :, 1:], grid, window) for tokens in (q, k, v)]
     q_windows, (k_windows, v_windows) = (
@@ -44,9 +45,7 @@ def attend_in_windows(
         inside = _cut(q.new_ones(1, 1, grid[0] * grid[1], 1), grid, window)[:, :, :, 0] > 0
         inside = F.pad(inside, (1, 0), value=True)  # the class token is a key of all windows
         mask = inside.repeat(batch, 1, 1).unsqueeze(1)  # (B*windows, 1, 1, 1+h*w)
-    mixed = F.scaled_dot_product_attention(
-        q_windows, k_windows, v_windows, attn_mask=mask, dropout_p=drop_rate
-    )
+    mixed = attend(q_windows, k_windows, v_windows, mask=mask, dropout_p=drop_rate)
     return torch.cat((cls_token, _join(mixed, grid, window)), dim=2)
 
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from ..ops import InnerBlockParams, check_backend, inner_block
+from ..ops.attend import transforms_are_active
 from .fusable import (
     decided,
     drops,
     is_ordinary,
     note,
     say_once,
-    transforms_are_active,
     why_not_plain,
 )
 from .transformer_block import TransformerBlock

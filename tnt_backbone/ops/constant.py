@@ -23,10 +23,15 @@ def is_exporting() -> bool:
     return torch.compiler.is_exporting()
 
 
-def traces_any_size() -> bool:
-    """Whether ``torch.compile`` traces a graph that should serve images of many sizes.
+def traces_any_size(*sides: Any) -> bool:
+    """Whether a graph is traced that should serve images of many sizes.
 
     A comparison of sizes there becomes a condition of the graph. An image for which it is false
-    costs another compilation.
+    costs another compilation by ``torch.compile``, and is refused by what ``torch.export`` made.
+
+    Args:
+        sides: Sides of the image or grid. ``torch.export`` gives those that may vary as symbols.
     """
-    return torch.compiler.is_compiling() and not is_exporting()
+    if is_exporting():
+        return any(isinstance(side, torch.SymInt) for side in sides)
+    return torch.compiler.is_compiling()

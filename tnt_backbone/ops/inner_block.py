@@ -35,6 +35,7 @@ from torch.utils.flop_counter import register_flop_formula
 
 from ..errors import InputError
 from . import chunked, native, reference, triton
+from .attend import is_batched, transforms_are_active
 from .constant import is_exporting
 from .reference import InnerBlockParams
 
@@ -102,7 +103,7 @@ def choose_backend(words: Tensor, params: InnerBlockParams, backend: str | None 
         plain = (
             is_exporting()
             or torch.jit.is_tracing()
-            or torch._C._are_functorch_transforms_active()
+            or transforms_are_active()
             or any(type(tensor) not in (Tensor, Parameter) for tensor in given)
         )
         wanted = () if plain else DEFAULTS.get(words.device.type, ())
@@ -204,7 +205,13 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _differentiate(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     words, scales, *params = ctx.saved_tensors
-    grad_words, *grad_params = _fused_backward(grad, words, params, scales, *ctx.rest)
+    if is_batched(grad):  # the operator has no rule for vmap over a backward pass
+        num_heads, eps, *_ = ctx.rest
+        grad_words, *grad_params = _plain_gradients(
+            grad, [words, *params], scales, num_heads, eps, again=torch.is_grad_enabled()
+        )
+    else:
+        grad_words, *grad_params = _fused_backward(grad, words, params, scales, *ctx.rest)
     return grad_words, grad_params, *(None,) * 5
 
 
@@ -220,26 +227,57 @@ def _differentiate_twice(ctx: Any, slopes: Sequence[Tensor | None]) -> tuple[Any
     """Return the gradients of gradients, by the plain path."""
     grad, words, scales, *params = ctx.saved_tensors
     again = torch.is_grad_enabled()
-    inputs = [tensor if again else tensor.detach() for tensor in (grad, words, *params)]
+    grad, *inputs = _inputs([grad, words, *params])
+    found = _plain_gradients(grad, inputs, scales, ctx.num_heads, ctx.eps, again=True)
+    asked = [
+        (f, s.to(f.dtype))
+        for f, s in zip(found, slopes, strict=True)
+        if f is not None and s is not None
+    ]
+    grad_grad, grad_words, *grad_params = torch.autograd.grad(
+        [f for f, _ in asked],
+        [grad, *inputs],
+        [s for _, s in asked],
+        create_graph=again,
+        allow_unused=True,
+    )
+    return grad_grad, grad_words, grad_params, *(None,) * 5
+
+
+def _inputs(saved: Sequence[Tensor]) -> list[Tensor]:
+    """Return saved tensors that have gradients; leaves, if gradients have no graph."""
+    tensors = [tensor if torch.is_grad_enabled() else tensor.detach() for tensor in saved]
+    return [t if t.requires_grad else t.requires_grad_() for t in tensors]
+
+
+def _plain_gradients(
+    grad: Tensor,
+    inputs: Sequence[Tensor],
+    scales: Tensor | None,
+    num_heads: int,
+    eps: float,
+    *,
+    again: bool,
+) -> list[Tensor | None]:
+    """Return the gradients of those inputs that ask for one, by the plain path.
+
+    Args:
+        grad: Gradient of the output.
+        inputs: Words and parameters.
+        scales: See ``inner_block``.
+        num_heads: See ``inner_block``.
+        eps: See ``inner_block``.
+        again: Whether the gradients have a graph.
+    """
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
-        inputs = [t if t.requires_grad else t.requires_grad_() for t in inputs]
-        grad, words, *params = inputs
-        dtype = functools.reduce(torch.promote_types, (t.dtype for t in inputs))
+        words, *params = inputs
+        dtype = functools.reduce(torch.promote_types, (t.dtype for t in (grad, *inputs)))
         plain = InnerBlockParams(*(p.to(dtype) for p in params))
         with torch.autocast(words.device.type, enabled=False):
-            out = reference.forward(
-                words.to(dtype), plain, scales, num_heads=ctx.num_heads, eps=ctx.eps
-            )
-        found = torch.autograd.grad(out, [words, *params], grad.to(dtype), create_graph=True)
-        asked = [(f, s.to(f.dtype)) for f, s in zip(found, slopes, strict=True) if s is not None]
-        grad_grad, grad_words, *grad_params = torch.autograd.grad(
-            [f for f, _ in asked],
-            inputs,
-            [s for _, s in asked],
-            create_graph=again,
-            allow_unused=True,
-        )
-    return grad_grad, grad_words, grad_params, *(None,) * 5
+            out = reference.forward(words.to(dtype), plain, scales, num_heads=num_heads, eps=eps)
+        asked = [tensor for tensor in inputs if tensor.requires_grad]
+        found = iter(torch.autograd.grad(out, asked, grad.to(dtype), create_graph=again))
+        return [next(found) if tensor.requires_grad else None for tensor in inputs]
 
 
 _fused_backward.register_autograd(_differentiate_twice, setup_context=_save_backward)
