@@ -20,6 +20,12 @@ LOSSY = ('.jpg', '.jpeg', '.webp')
 IGNORED = 255  # MMSegmentation's ignore_index
 # What Pillow raises for files that are no picture, damaged, or larger than it accepts
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+TO_PNG = (
+    "python -c \"from pathlib import Path; from PIL import Image; [Image.open(p).convert('L')"
+    ".point(lambda v: int(v > 127)).save(p.with_suffix('.png')) for p in "
+    "Path('{folder}').rglob('*{ending}')]\""
+)
+MOST_NAMED = 8  # colours in a message
 HOW_TO_RELABEL = (
     'Give other numbers to labels with tnt new --label-map OLD=NEW ..., such as '
     '--label-map 255=1, or write the label maps again with 0, 1, ... for the classes and 255 for '
@@ -43,7 +49,7 @@ class Pairs(NamedTuple):
     labels: list[Path]
 
 
-def pair(images: Path, labels: Path, names: Sequence[str] | None = None) -> Pairs:
+def pair(images: Path, labels: Path, names: Sequence[str] | None = None, end: str = '') -> Pairs:
     """Find the label map of each image of a folder.
 
     Hidden files are passed over, as MMSegmentation does. Of several files that could be label maps,
@@ -53,6 +59,7 @@ def pair(images: Path, labels: Path, names: Sequence[str] | None = None) -> Pair
         images: Folder with the images, which may lie in folders of their own.
         labels: Folder with the label maps, in the same folders.
         names: The images that count, without endings; by default all.
+        end: What the names of images have before their ending, and those of label maps do not.
 
     Raises:
         FileNotFoundError: If there are no images, or one has no label map.
@@ -60,7 +67,7 @@ def pair(images: Path, labels: Path, names: Sequence[str] | None = None) -> Pair
     """
     found = sorted(_pictures(images))
     if names is not None:
-        by_name = {str(path.relative_to(images).with_suffix('')): path for path in found}
+        by_name = {_name(path, images, end): path for path in found if path.stem.endswith(end)}
         if absent := [name for name in names if name not in by_name]:
             raise MissingFileError(
                 f'{len(absent)} of {len(names)} images that a list names are not in {images}: '
@@ -68,7 +75,7 @@ def pair(images: Path, labels: Path, names: Sequence[str] | None = None) -> Pair
                 + hint_of_accents(absent, by_name)
             )
         found = [by_name[name] for name in names]
-    suffixes = Counter(path.suffix for path in found)
+    suffixes = Counter(end + path.suffix for path in found)
     if not found:
         raise MissingFileError(f'{images} has no images. Endings: {" ".join(IMAGE_SUFFIXES)}')
     if len(suffixes) != 1:
@@ -102,9 +109,14 @@ def pair(images: Path, labels: Path, names: Sequence[str] | None = None) -> Pair
     if ending.lower().endswith(LOSSY):
         raise InputError(
             f'The label maps of {labels} end in {ending}, which changes values when it is '
-            'compressed. Write them as .png'
+            'compressed. Write them as .png. If they have two values, black and white, this makes '
+            f'0 and 1 of them: {TO_PNG.format(folder=labels, ending=ending)}'
         )
     return Pairs(suffix, ending, found, [labels / (stem + ending) for stem in stems])
+
+
+def _name(path: Path, folder: Path, end: str) -> str:
+    return str(path.relative_to(folder).with_suffix('')).removesuffix(end)
 
 
 def _pictures(folder: Path) -> list[Path]:
@@ -133,9 +145,14 @@ def read_label_map(path: str | Path) -> np.ndarray:
     except UNREADABLE as error:
         raise InputError(f'{path} cannot be read as a picture ({error}). Write it again') from error
     if pixels.ndim != 2:
+        channels = pixels.shape[-1]
+        colours = np.unique(pixels.reshape(-1, channels)[:, :3], axis=0)[:MOST_NAMED].tolist()
+        listed = ' '.join(','.join(map(str, colour)) for colour in colours)
         raise InputError(
-            f'{path} has {pixels.shape[-1]} channels. A label map has one, with the number of the '
-            "class. Convert colours that stand for classes; a PNG's own palette is right"
+            f'{path} has {channels} channels. A label map has one, with the number of the class; a '
+            "PNG's own palette is right. If colours stand for classes, write them into "
+            'class_dict.csv in the folder that --data names: a line name,r,g,b, then a line per '
+            f'class, such as road,255,255,255. tnt new converts them. Its colours: {listed}'
         )
     if pixels.max(initial=0) > IGNORED:
         raise InputError(f'{path} holds {pixels.max()}. Labels are 0 to 254, and 255 is ignored')

@@ -6,6 +6,7 @@
     DIR/train/images/a.jpg     DIR/train/masks/a.png
     DIR/train/a.png            DIR/train_labels/a.png   class_dict.csv  CamVid
     DIR/train/a.jpg            DIR/train/a_mask.png   _classes.csv      Roboflow
+    DIR/train/a_sat.jpg        DIR/train/a_mask.png                     DeepGlobe
     DIR/JPEGImages/a.jpg       DIR/SegmentationClass/a.png   ImageSets/Segmentation/train.txt
     DIR/images/a.jpg           DIR/masks/a.png                          with --val-share
 
@@ -21,6 +22,7 @@ from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import name_file
 from ..errors import InputError, MissingFileError
 from .data_folder import find_folder, hint_of_deeper, is_image, list_files, read_text
+from .mask_guess import guess_folders
 
 IMAGES = ('images', 'img_dir', 'JPEGImages', 'image', 'imgs', 'img')
 LABELS = (
@@ -32,7 +34,8 @@ VAL = ('val', 'validation', 'valid')
 SPLITS = {'train': ('train', 'training'), 'val': (*VAL, 'test', 'testing')}
 TEST = ('test', 'testing')
 LISTS = {'train': ('train',), 'val': ('val', 'valid', 'validation', 'test'), 'test': ('test',)}
-MASK = '_mask'  # Roboflow's end of the names of label maps that lie beside the images
+MASK = '_mask'  # end of the names of label maps that lie beside the images
+ENDS = ('', '_sat', '_image', '_img')  # of the names of images there
 LAYOUT = (
     'What is wanted: DIR/images/{train,val} and DIR/labels/{train,val} with label maps of the same '
     'names as .png, and the names of the classes in DIR/classes.txt (docs/tutorial.md)'
@@ -53,11 +56,13 @@ class Place(NamedTuple):
         images: Folder of the images.
         labels: Folder of the label maps.
         names: The images that belong to the split, without endings; ``None`` if all do.
+        end: What the names of images have before their ending, and those of label maps do not.
     """
 
     images: Path
     labels: Path
     names: tuple[str, ...] | None = None
+    end: str = ''
 
 
 def find_places(root: Path, share: float | None = None) -> dict[str, Place]:
@@ -72,7 +77,7 @@ def find_places(root: Path, share: float | None = None) -> dict[str, Place]:
         FileNotFoundError: If a folder is not there.
         ValueError: If a share is given for data that are split, or none for others.
     """
-    images, labels = find_folder(root, IMAGES), find_folder(root, LABELS)
+    images, labels = find_folder(root, IMAGES), _find_labels(root)
     if images and labels:
         if find_folder(images, SPLITS['train']):
             found = {
@@ -99,6 +104,8 @@ def find_places(root: Path, share: float | None = None) -> dict[str, Place]:
         )
     if 'train' in found:
         return _whole(root, found, share)
+    if guessed := _guessed(root, share):
+        return guessed
     raise MissingFileError(_explain(root, images, labels))
 
 
@@ -119,17 +126,39 @@ def _folder(parent: Path, names: tuple[str, ...]) -> Path:
 
 def _inside(folder: Path) -> Place | None:
     """Return where images and label maps lie in the folder of a split."""
-    images, labels = find_folder(folder, IMAGES), find_folder(folder, LABELS)
+    images, labels = find_folder(folder, IMAGES), _find_labels(folder)
     if images and labels:
         return Place(images, labels)
     pictures = {file.stem for file in folder.iterdir() if is_image(file)}
-    names = tuple(sorted(stem for stem in pictures if f'{stem}{MASK}' in pictures))
-    lone = sorted(s for s in pictures if not s.endswith(MASK) and f'{s}{MASK}' not in pictures)
-    if names and lone:
+    masks = {stem.removesuffix(MASK) for stem in pictures if stem.endswith(MASK)}
+    stems = {stem for stem in pictures if not stem.endswith(MASK)}
+    if not masks or not stems:
+        return None
+    end = max(ENDS, key=lambda end: len(stems & {f'{name}{end}' for name in masks}))
+    if lone := sorted(stems - {f'{name}{end}' for name in masks}):
         raise MissingFileError(
-            f'{len(lone)} images of {folder} have no label map: {shorten(lone)} without {MASK}.png'
+            f'{len(lone)} images of {folder} have no label map: {shorten(lone)} without '
+            f'{lone[0].removesuffix(end)}{MASK}.png'
         )
-    return Place(folder, folder, names) if names else None
+    return Place(folder, folder, tuple(sorted(stem.removesuffix(end) for stem in stems)), end)
+
+
+def _find_labels(root: Path) -> Path | None:
+    """Return the first folder of label maps that has pictures; annotations/ may hold XML files."""
+    there = [folder for name in LABELS if (folder := find_folder(root, [name]))]
+    folder = next(filter(_has_pictures, there), None)
+    if folder is None:
+        return next(iter(there), None)
+    while not any(map(is_image, folder.iterdir())):  # Oxford's annotations/trimaps
+        inner = [child for child in folder.iterdir() if child.is_dir() and _has_pictures(child)]
+        if len(inner) != 1 or inner[0].name.lower() in (*SPLITS['train'], *SPLITS['val'], *TEST):
+            break
+        folder = inner[0]
+    return folder
+
+
+def _has_pictures(folder: Path) -> bool:
+    return any(map(is_image, folder.rglob('*')))
 
 
 def _beside(root: Path, split: str) -> Place | None:
@@ -178,6 +207,23 @@ def _parted(root: Path, images: Path, labels: Path, share: float | None) -> dict
     val = Place(images, labels, tuple(s for i, s in enumerate(stems) if i in held_out))
     train = tuple(s for i, s in enumerate(stems) if i not in held_out)
     return {'train': Place(images, labels, train), 'val': val, 'test': val}
+
+
+def _guessed(root: Path, share: float | None) -> dict[str, Place]:
+    """Return the places of folders that have other names, if they can be told."""
+    found = guess_folders(root)
+    if any(len(pairs) > 1 for pairs in found.values()):
+        listed = [str(images) for pairs in found.values() for images, _ in pairs]
+        raise InputError(
+            f'{root} has several folders of images with label maps for one split: '
+            f'{shorten(listed, 8)}. Put them together. {LAYOUT}'
+        )
+    places = {split: Place(*pairs[0]) for split, pairs in found.items()}
+    if set(places) == {''}:
+        return _parted(root, places[''].images, places[''].labels, share)
+    if 'val' not in places and 'test' in places:
+        places['val'] = places['test']
+    return _whole(root, places, share) if {'train', 'val'} <= set(places) else {}
 
 
 def _explain(root: Path, images: Path | None, labels: Path | None) -> str:

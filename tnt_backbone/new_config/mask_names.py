@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from xml.etree import ElementTree
 
 from PIL import Image
 
@@ -10,8 +11,10 @@ from ..data_checks.findings import shorten
 from ..data_checks.label_maps import HOW_TO_RELABEL, IGNORED
 from ..errors import InputError
 from .class_names import check_class_names
-from .data_folder import read_text
+from .data_folder import SAMPLED, read_text
 from .mask_colours import Colours
+
+COUNTS = 3  # different numbers of objects, from which on labels seem to count them
 
 
 def name_labels(
@@ -51,6 +54,8 @@ def name_labels(
                 f'maps have {max(used)} too ({shorten(files[max(used)])}). The first line names '
                 f'label 0, such as background; pixels of no class are {IGNORED}. {HOW_TO_RELABEL}'
             )
+    elif names := _names_of_voc(root, used):
+        notes.append("classes: Pascal VOC's, as the objects in Annotations are of these")
     else:
         names = tuple(f'class {label}' for label in range(max(used) + 1))
         if absent := sorted(set(range(max(used))) - used):
@@ -65,6 +70,55 @@ def name_labels(
             f'{HOW_TO_RELABEL}'
         )
     return names, notes
+
+
+def _names_of_voc(root: Path, used: set[int]) -> tuple[str, ...]:
+    """Return the names of Pascal VOC's label maps, if the folder is VOC's own; else nothing."""
+    from mmseg.datasets import PascalVOCDataset
+
+    names = tuple(PascalVOCDataset.METAINFO['classes'])
+    drawn: set[str] = set()
+    for path in sorted((root / 'Annotations').glob('*.xml'))[:SAMPLED]:
+        try:
+            objects = ElementTree.parse(path).findall('object/name')
+        except (ElementTree.ParseError, ValueError, LookupError):
+            return ()
+        drawn |= {(node.text or '').strip() for node in objects}
+    is_voc = drawn and drawn <= set(names) and used == set(range(len(names)))
+    return names if is_voc and (root / 'ImageSets/Segmentation').is_dir() else ()
+
+
+def check_objects(root: Path, files: Mapping[int, list[str]]) -> None:
+    """Check that the numbers are classes, and do not count the objects of each image.
+
+    Such masks have 1 to n in an image of n objects. A model would learn that the third pedestrian
+    is another class than the second.
+
+    Args:
+        root: The folder of the data; names in its ``classes.txt`` say that they are classes.
+        files: The label maps that hold each label.
+
+    Raises:
+        ValueError: If they seem to count.
+    """
+    labels: dict[str, set[int]] = {}
+    for label, paths in files.items():
+        for path in paths:
+            labels.setdefault(path, set()).add(label)
+    most = [max(found - {IGNORED}, default=0) for found in labels.values()]
+    counts = all(
+        found - {0, IGNORED} == set(range(1, n + 1))
+        for found, n in zip(labels.values(), most, strict=True)
+    )
+    if counts and len(set(most)) >= COUNTS and not (root / 'classes.txt').is_file():
+        numbers = ' '.join(f'{label}=1' for label in range(2, max(most) + 1))
+        raise InputError(
+            f'The label maps of {root} hold 1 to n, and n is from {min(most)} to {max(most)}. So '
+            'the numbers seem to count the objects of an image, which are no classes. To tell all '
+            f'objects from the background, pass --label-map {numbers}. For masks of single '
+            "objects, make annotations in COCO's format and start --from a config of Mask R-CNN. "
+            f'If they are classes, name them in {root / "classes.txt"}, one per line'
+        )
 
 
 def _names_in_tables(tables: list[Path]) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from ..errors import InputError
 from .data_folder import write_list
 from .mask_colours import convert_colours, find_colours, is_coloured
 from .mask_layouts import Place, find_places
-from .mask_names import name_labels, read_palette
+from .mask_names import check_objects, name_labels, read_palette
 from .rare_classes import describe_rare
 from .shared import dicts, evaluators, finish, leaf_dataset, set_class_count
 
@@ -88,6 +88,8 @@ def set_mask_data(
     sys.stdout.write(f'label maps of {root}:\n')
     used = {place: _used_labels(found, new_labels) for place, found in pairs.items()}
     trained = places['train']
+    if not new_labels:
+        check_objects(root, used[trained])
     classes, more = name_labels(root, used[trained], colours)
     notes += more
     findings: list[Finding] = []

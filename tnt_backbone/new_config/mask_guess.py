@@ -1,0 +1,75 @@
+"""Folders of images and label maps of any name, told apart by what lies in them.
+
+::
+
+    DIR/PNGImages/a.png                  DIR/PedMasks/a_mask.png
+    DIR/Task1_Training_Input/a.jpg       DIR/Task1_Training_GroundTruth/a_segmentation.png
+    DIR/Train/Urban/images_png/1.png     DIR/Train/Urban/masks_png/1.png
+
+Two folders belong together if each image has one file in the other whose name begins with its own,
+and if those files look like label maps.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from PIL import Image
+
+from ..data_checks.label_maps import UNREADABLE
+from .data_folder import SPLITS, is_image, list_files
+
+FEW = 64  # colours: a label map has at most so many
+Folders = tuple[Path, Path]  # of images and of label maps
+
+
+def guess_folders(root: Path) -> dict[str, list[Folders]]:
+    """Return pairs of folders by their split; an empty text is that of folders without one."""
+    files: dict[Path, dict[str, Path]] = {}
+    for file in list_files(root):
+        if is_image(file):
+            files.setdefault(file.parent, {})[file.stem] = file
+    maps = {folder: stems for folder, stems in files.items() if _are_maps(stems)}
+    found: dict[str, list[Folders]] = {}
+    for images, stems in files.items():
+        if images in maps:
+            continue
+        partners = [labels for labels, others in maps.items() if _ends_alike(stems, others)]
+        if len(partners) > 1:  # the nearest
+            near = [len(os.path.commonpath([images, labels])) for labels in partners]
+            partners = [p for p, n in zip(partners, near, strict=True) if n == max(near)]
+        if len(partners) == 1:
+            found.setdefault(_split_of(images, root), []).append((images, partners[0]))
+    return found
+
+
+def _are_maps(stems: dict[str, Path]) -> bool:
+    """Return whether the first files of a folder have few colours."""
+    try:
+        return all(_has_few_colours(stems[stem]) for stem in sorted(stems)[:3])
+    except UNREADABLE:
+        return False
+
+
+def _has_few_colours(path: Path) -> bool:
+    with Image.open(path) as image:
+        if image.format == 'JPEG':  # it has more, but a map of two values is a grey one
+            small = image.convert('L')
+            ends = sum(n for n, v in small.getcolors(256) or [] if v < 16 or v > 239)
+            return ends > 0.98 * small.width * small.height
+        return image.mode in ('1', 'P') or image.getcolors(FEW) is not None
+
+
+def _ends_alike(stems: dict[str, Path], others: dict[str, Path]) -> bool:
+    """Return whether each image has one label map, whose name ends in the same way as all."""
+    if len(stems) != len(others):
+        return False
+    first = min(stems)
+    endings = [other[len(first) :] for other in others if other.startswith(first)]
+    return any(all(f'{stem}{ending}' in others for stem in stems) for ending in endings)
+
+
+def _split_of(folder: Path, root: Path) -> str:
+    words = re.findall(r'[a-z]+', str(folder.relative_to(root)).lower())
+    found = {split for split, names in SPLITS.items() if not set(names).isdisjoint(words)}
+    return found.pop() if len(found) == 1 else ''
