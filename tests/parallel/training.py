@@ -6,6 +6,8 @@ import itertools
 import logging
 import multiprocessing
 import os
+import pickle
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -239,11 +241,46 @@ def train(job, world, folder):
     return results(runner, found, job)
 
 
+def _can_fork():
+    """Return whether a fork of this process can compute gradients.
+
+    It cannot after a test that has made autograd start threads of its own.
+    """
+    process = os.fork()
+    if process == 0:
+        try:
+            torch.ones(1, requires_grad=True).sum().backward()
+        except RuntimeError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(process, 0)[1] == 0
+
+
+# A package of the environment may be called tests, too.
+NEW_PROCESS = """
+import pickle, sys, types
+tests = sys.modules['tests'] = types.ModuleType('tests')
+tests.__path__ = [sys.argv[1]]
+from tests.parallel import training
+world, folder, jobs, action, seconds = pickle.load(sys.stdin.buffer)
+training.run(world, folder, jobs, getattr(training, action), seconds)
+"""
+
+
+def _run_from_new_process(world, folder, jobs, action, seconds):
+    given = pickle.dumps((world, str(folder), jobs, action.__name__, seconds))
+    command = [sys.executable, '-W', 'ignore', '-c', NEW_PROCESS, str(Path(__file__).parents[1])]
+    subprocess.run(command, input=given, check=True)
+    return _load(world, Path(folder))
+
+
 def run(world, folder, jobs, action=train, seconds=3000):
     """Run jobs one after the other in new processes; return the results by process and job.
 
-    The processes are forks of this one, which has imported what they need.
+    The processes are forks of this one, which has imported what they need, where that is possible.
     """
+    if not _can_fork():
+        return _run_from_new_process(world, folder, jobs, action, seconds)
     for library in {job['library'] for job in jobs}:
         importlib.import_module(f'{library}.models')
     folder = Path(folder)
@@ -266,6 +303,10 @@ def run(world, folder, jobs, action=train, seconds=3000):
         process.kill()
     logs = [(folder / f'{rank}.log').read_text()[-3000:] for rank in range(world)]
     assert [process.exitcode for process in processes] == [0] * world, '\n'.join(logs)
+    return _load(world, folder)
+
+
+def _load(world, folder):
     return [torch.load(folder / f'{rank}.pth', weights_only=False) for rank in range(world)]
 
 
