@@ -262,13 +262,14 @@ import pickle, sys, types
 tests = sys.modules['tests'] = types.ModuleType('tests')
 tests.__path__ = [sys.argv[1]]
 from tests.parallel import training
-world, folder, jobs, action, seconds = pickle.load(sys.stdin.buffer)
-training.run(world, folder, jobs, getattr(training, action), seconds)
+import importlib
+world, folder, jobs, (module, action), seconds = pickle.load(sys.stdin.buffer)
+training.run(world, folder, jobs, getattr(importlib.import_module(module), action), seconds)
 """
 
 
 def _run_from_new_process(world, folder, jobs, action, seconds):
-    given = pickle.dumps((world, str(folder), jobs, action.__name__, seconds))
+    given = pickle.dumps((world, str(folder), jobs, (action.__module__, action.__name__), seconds))
     command = [sys.executable, '-W', 'ignore', '-c', NEW_PROCESS, str(Path(__file__).parents[1])]
     subprocess.run(command, input=given, check=True)
     return _load(world, Path(folder))
