@@ -6,6 +6,7 @@ run, and their output was read by this package.
 
 import csv
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -215,7 +216,7 @@ OF_ROW: tuple[tuple[Callable[[list[str]], bool], Known], ...] = (
         Known('Google AutoML (CSV)', f'It has shares of the image: {TABLE}'),
     ),
     (
-        lambda row: len(row) in (9, 10) and all(map(_is_number, row)),
+        lambda row: len(row) in (9, 10) and all(map(is_number, row)),
         Known('MOTChallenge (gt.txt)', DATUMARO.format('mot_seq')),
     ),
     (
@@ -284,12 +285,12 @@ def name_file(path: Path) -> Known | None:
 
 def is_dota_row(cells: list[str]) -> bool:
     """Return whether a row is DOTA's: four corners, a class, and maybe how difficult it is."""
-    return len(cells) in (9, 10) and all(map(_is_number, cells[:8])) and not _is_number(cells[8])
+    return len(cells) in (9, 10) and all(map(is_number, cells[:8])) and not is_number(cells[8])
 
 
 def is_kitti_row(cells: list[str]) -> bool:
     """Return whether a row is KITTI's: a class, three numbers, a box, seven numbers."""
-    return len(cells) in (15, 16) and not _is_number(cells[0]) and all(map(_is_number, cells[1:]))
+    return len(cells) in (15, 16) and not is_number(cells[0]) and all(map(is_number, cells[1:]))
 
 
 def is_visdrone_row(cells: list[str]) -> bool:
@@ -324,9 +325,9 @@ def _first(content: Any) -> Any:
     return content[0] if isinstance(content, list) and content else content
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Return whether a text is a finite number."""
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True

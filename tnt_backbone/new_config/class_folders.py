@@ -19,7 +19,7 @@ from ..data_checks.places import hint_of_accents
 from ..errors import InputError, MissingFileError
 from .class_images import KNOWN, class_names, count_images, describe_folder, is_read
 from .data_folder import find_folder, hint_of_deeper, list_files, write_list
-from .shared import evaluators, finish, leaf_dataset, set_class_count
+from .shared import evaluators, finish, replace_leaf, set_class_count
 
 # What a phase reads: the first folder that is there. Roboflow says "valid".
 SPLITS = {
@@ -164,15 +164,13 @@ def _prepare(cfg: Config, classes: tuple[str, ...]) -> list[str]:
 def _set_leaf(
     cfg: Config, phase: str, root: Path, classes: tuple[str, ...], further: list[str], **paths: str
 ) -> None:
-    leaf = leaf_dataset(cfg, phase)
-    pipeline = leaf.get('pipeline', [])
-    leaf.clear()
-    leaf.update(
+    replace_leaf(
+        cfg,
+        phase,
         type='CustomDataset',
         data_root=str(root),
         **paths,
         metainfo={'classes': classes},
-        pipeline=pipeline,
         **({'extensions': [*KNOWN, *further]} if further else {}),
     )
 

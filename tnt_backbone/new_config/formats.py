@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..data_checks.findings import shorten
-from ..data_checks.foreign_formats import Known, name_content, name_file
+from ..data_checks.foreign_formats import Known, is_number, name_content, name_file
 from ..errors import InputError
 from .coco_folder import find_coco, read_json
 from .createml import find_createml
@@ -102,15 +102,7 @@ def _yolo(root: Path, files: list[Path]) -> str:
 def _has_rows(path: Path) -> bool:
     with path.open(encoding='utf-8-sig', errors='replace') as file:
         first = file.readline().split()
-    return len(first) >= 5 and all(map(_is_number, first))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return len(first) >= 5 and all(map(is_number, first))
 
 
 def _labelme(root: Path, files: list[Path]) -> str:

@@ -33,7 +33,7 @@ from .mask_colours import convert_colours, find_colours, is_coloured
 from .mask_layouts import Place, find_places
 from .mask_names import check_objects, name_labels, read_palette
 from .rare_classes import describe_rare
-from .shared import dicts, evaluators, finish, leaf_dataset, set_class_count
+from .shared import dicts, evaluators, finish, replace_leaf, set_class_count
 
 
 def set_mask_data(
@@ -114,10 +114,9 @@ def set_mask_data(
         if place not in lists:
             lists[place] = _write_list(place, phase, stem, overwrite=overwrite)
     for phase, place in places.items():
-        leaf = leaf_dataset(cfg, phase)
-        pipeline = leaf.get('pipeline', [])
-        leaf.clear()
-        leaf.update(
+        leaf = replace_leaf(
+            cfg,
+            phase,
             type='BaseSegDataset',
             data_root=str(root),
             data_prefix={
@@ -128,7 +127,6 @@ def set_mask_data(
             seg_map_suffix=label_suffix,
             metainfo=metainfo,
             reduce_zero_label=False,
-            pipeline=pipeline,
         )
         if file := lists[place]:
             leaf['ann_file'] = str(file.absolute())

@@ -36,6 +36,15 @@ def leaf_dataset(cfg: Config, phase: str) -> dict[str, Any]:
     raise InputError(f'{phase}_dataloader of the config has no data set: start from another config')
 
 
+def replace_leaf(cfg: Config, phase: str, **options: Any) -> dict[str, Any]:
+    """Put another data set in the place of a phase's, with the same pipeline; return it."""
+    leaf = leaf_dataset(cfg, phase)
+    pipeline = leaf.get('pipeline', [])
+    leaf.clear()
+    leaf.update(options, pipeline=pipeline)
+    return leaf
+
+
 def evaluators(cfg: Config, phase: str) -> list[dict[str, Any]]:
     """What measures in a phase; training has none."""
     found = cfg.get(f'{phase}_evaluator')

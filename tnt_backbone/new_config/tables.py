@@ -11,12 +11,11 @@ are taken as they are; if none is above 1, they are shares of the image's size.
 """
 
 import csv
-import math
 from pathlib import Path
 from typing import NamedTuple
 
 from ..data_checks.findings import shorten
-from ..data_checks.foreign_formats import delimiter, first_row
+from ..data_checks.foreign_formats import delimiter, first_row, is_number
 from ..errors import InputError
 from .class_names import check_class_names
 from .data_folder import IMAGES, SPLITS, list_files, read_text
@@ -125,16 +124,9 @@ def _columns(cells: list[str]) -> dict[str, int]:
         return found
     if len(cells) in (6, 8) and cells[0].strip().lower().endswith(IMAGES):
         texts = [cell.strip() for cell in (*cells[1:5], *cells[6:])]
-        if not any(texts) or all(map(_is_number, texts)):
+        if not any(texts) or all(map(is_number, texts)):
             return dict(zip(HEADLESS, range(len(cells)), strict=False))
     return {}
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def _read(file: Path) -> Table:
@@ -154,7 +146,7 @@ def _read(file: Path) -> Table:
 def _is_share(table: Table) -> bool:
     keys = [key for key in ('left', 'top', 'right', 'bottom', 'w', 'h') if key in table.columns]
     texts = [row[table.columns[key]] for row in table.rows for key in keys]
-    values = [float(text) for text in texts if _is_number(text)]
+    values = [float(text) for text in texts if is_number(text)]
     return bool(values) and max(values) <= 1 and any(value % 1 for value in values)
 
 
@@ -184,7 +176,7 @@ def _entry(
         for row in boxes:
             texts = [cell(row, key) for key in ('left', 'top')]
             texts += [cell(row, key) for key in (('w', 'h') if 'w' in columns else HEADLESS[3:5])]
-            if not all(map(_is_number, texts)) or not name_of(row):
+            if not all(map(is_number, texts)) or not name_of(row):
                 raise InputError(f'no four numbers or no class: {row}')
             left, top, right, bottom = map(float, texts)
             if 'w' in columns:
@@ -194,7 +186,7 @@ def _entry(
             box = left * width, top * height, right * width, bottom * height
             shapes.append(Shape(name_of(row), box, is_ignored=cell(row, 'crowd') == '1'))
         sides = [cell(rows[0], 'width'), cell(rows[0], 'height')]
-        stated = [int(float(text)) for text in sides if _is_number(text)]
+        stated = [int(float(text)) for text in sides if is_number(text)]
         whole = len(stated) == 2 and min(stated) > 0 and not is_share
         return Labels(shapes, (stated[0], stated[1]) if whole else None)
 
