@@ -244,7 +244,8 @@ def train(job, world, folder):
 def _can_fork():
     """Return whether a fork of this process can compute gradients.
 
-    It cannot after a test that has made autograd start threads of its own.
+    It cannot after torch.onnx.export: the next backward pass starts threads of its own, which a
+    fork does not have.
     """
     process = os.fork()
     if process == 0:
