@@ -60,7 +60,7 @@ RECIPES = {
     'TNT classification': Recipe('tnt_ti_imagenet.py', 'imagenet', 100, batch=4),
     'PyramidTNT classification': Recipe('pyramid_tnt_ti_imagenet.py', 'imagenet', 100, batch=4),
     'T2T-ViT classification': Recipe('t2t_vit_7_imagenet.py', 'imagenet', 100, batch=4),
-    'Semantic FPN': Recipe('fpn_tnt_s_ade20k.py', 'ade', 400, model=_ti_of(4), why=(SMALL,)),
+    'Semantic FPN': Recipe('fpn_tnt_s_ade20k.py', 'ade', 1200, model=_ti_of(4), why=(SMALL,)),
     'RetinaNet': Recipe('retinanet_tnt_s_coco.py', 'coco', 400, model=_ti_of(3), why=(SMALL,)),
     'Faster R-CNN': Recipe('faster_rcnn_tnt_ti_coco.py', 'coco', 400),
     'Mask R-CNN': Recipe(
