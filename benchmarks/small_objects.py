@@ -11,6 +11,7 @@ last checkpoint. ``python benchmarks/evidence.py`` makes tables and plots of the
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--designs', action='store_true', help='also other designs of the word pyramid'
     )
+    parser.add_argument(
+        '--rates', nargs='+', type=float, default=RATES, metavar='RATE', help='learning rates'
+    )
     parser.add_argument('--rounds', type=int, default=10, help='of the measurement of the cost')
     parser.add_argument('--list', action='store_true', help='print what is missing and end')
     args = parser.parse_args(argv)
@@ -83,11 +87,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def missing(rows: Rows, tasks: list[str], networks: list[str]) -> list[Key]:
+def missing(
+    rows: Rows, tasks: list[str], networks: list[str], rates: Sequence[float] = RATES
+) -> list[Key]:
     """Return the runs without a row that can start now, in their order.
 
-    The seeds after the first wait for both rates of the first. Designs of the word pyramid take
-    the larger rate, at which the pyramid as built is better.
+    The seeds after the first wait for all rates of the first. Designs of the word pyramid take
+    the largest rate, at which the pyramid as built is better.
     """
     done = rows.done()
     wanted: list[Key] = []
@@ -95,10 +101,10 @@ def missing(rows: Rows, tasks: list[str], networks: list[str]) -> list[Key]:
         steps = str(STEPS[task])
         for network in networks:
             if network in DESIGNS:
-                rate = f'{RATES[-1]:g}'
+                rate = f'{max(rates):g}'
                 wanted += [(task, network, rate, str(seed), steps) for seed in SEEDS]
                 continue
-            first = [(task, network, f'{rate:g}', str(SEEDS[0]), steps) for rate in RATES]
+            first = [(task, network, f'{rate:g}', str(SEEDS[0]), steps) for rate in rates]
             wanted += first
             if all(key in done for key in first):
                 rate = max(first, key=lambda key: float(done[key][DECISIVE[key[0]]]))[2]
@@ -153,7 +159,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     rows = Rows(args.out / 'results.csv', COLUMNS, len(KEYS))
     if args.list:
-        for key in missing(rows, args.tasks, args.networks):
+        for key in missing(rows, args.tasks, args.networks, args.rates):
             print(*key)
         return 0
     with only_one(args.out):
@@ -168,7 +174,7 @@ def main(argv: list[str] | None = None) -> int:
             calibrate(args.out / 'data', cost, args.rounds)
         widths = chosen_widths(cost)
         failed = run_all(
-            lambda: missing(rows, args.tasks, args.networks),
+            lambda: missing(rows, args.tasks, args.networks, args.rates),
             lambda key: run(key, args.out, widths),
             rows,
             args.jobs,
