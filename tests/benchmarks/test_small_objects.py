@@ -37,6 +37,15 @@ def test_the_other_seeds_take_the_better_rate(rows):
     assert missing() == [('vit', '0.001', '0'), ('vit', '0.003', '0')]
 
 
+def test_with_one_rate_all_seeds_take_it(rows):
+    def missing():
+        return [key[1:4] for key in small_objects.missing(rows, ['detect'], ['tnt'], [0.01])]
+
+    assert missing() == [('tnt', '0.01', '0')]
+    add(rows, 'tnt', '0.01', '0', 0.3)
+    assert missing() == [('tnt', '0.01', '1'), ('tnt', '0.01', '2')]
+
+
 def test_rows_of_another_number_of_steps_do_not_count(rows, monkeypatch):
     add(rows, 'tnt', '0.001', '0', 0.2)
     monkeypatch.setitem(small_objects.STEPS, 'detect', 7)
