@@ -11,6 +11,7 @@ from torchvision.ops import stochastic_depth
 
 from tnt_backbone.layers import Attention, DropPath, LayerNorm2d, Mlp, TransformerBlock
 from tnt_backbone.layers.drop_path import rising_rates
+from tnt_backbone.layers.norm import SentenceNorm
 
 
 def test_attention_equals_torchs_multihead_attention():
@@ -81,3 +82,14 @@ def test_layer_norm_2d_normalises_channels():
     feature_map = torch.randn(2, 8, 3, 5)
     expected = nn.LayerNorm(8)(feature_map.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     torch.testing.assert_close(LayerNorm2d(8)(feature_map), expected)
+
+
+@pytest.mark.parametrize(
+    'options', [{}, dict(bias=False), dict(elementwise_affine=False)], ids=['all', 'scale', 'none']
+)
+def test_sentence_norm_equals_layer_norm(options):
+    ours, plain = (norm((4, 8), **options) for norm in (SentenceNorm, nn.LayerNorm))
+    for own, other in zip(ours.parameters(), plain.parameters(), strict=True):
+        own.data = other.data = torch.randn(4, 8)
+    words = torch.randn(5, 4, 8)
+    torch.testing.assert_close(ours(words), plain(words))

@@ -14,7 +14,7 @@ class SentenceNorm(nn.LayerNorm):
 
     def forward(self, words: Tensor) -> Tensor:
         """Return the words, normalised over words and channels."""
-        return layer_norm(words, self.weight, self.bias, self.eps)
+        return layer_norm(words, self.normalized_shape, self.weight, self.bias, self.eps)
 
 
 class LayerNorm2d(nn.LayerNorm):

@@ -3,6 +3,7 @@
 Source: paper Eq. 6 and 7 (https://arxiv.org/abs/2103.00112).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -57,7 +58,9 @@ def unpack(row: Tensor, params: InnerBlockParams) -> list[Tensor]:
     return [g.view_as(p).to(p.dtype, copy=True) for g, p in zip(found, given, strict=True)]
 
 
-def layer_norm(words: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+def layer_norm(
+    words: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
     """Normalise each word, or all words of a sentence together: ``(S, M, c) -> (S, M, c)``.
 
     The axes that are normalised become one. On a GPU, the gradient of PyTorch 2.11's own layer norm
@@ -65,12 +68,15 @@ def layer_norm(words: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tenso
 
     Args:
         words: ``M`` words of ``c`` channels in each of ``S`` sentences.
-        weight: ``(c,)``, or ``(M, c)`` where all words of a sentence are normalised together.
-        bias: The same shape.
+        shape: ``(c,)``, or ``(M, c)`` where all words of a sentence are normalised together.
+        weight: Of this shape, or ``None`` for 1.
+        bias: Of this shape, or ``None`` for 0.
         eps: Added to the variance.
     """
-    flat = words.flatten(-weight.ndim)
-    normed = F.layer_norm(flat, (weight.numel(),), weight.flatten(), bias.flatten(), eps)
+    flat = words.flatten(-len(shape))
+    scale = None if weight is None else weight.flatten()
+    shift = None if bias is None else bias.flatten()
+    normed = F.layer_norm(flat, flat.shape[-1:], scale, shift, eps)
     return normed.view_as(words)
 
 
@@ -83,14 +89,14 @@ def forward(
     eps: float,
 ) -> Tensor:
     """Attention among the words of a sentence, then an MLP: see ``inner_block``."""
-    normed = layer_norm(words, params.norm1_weight, params.norm1_bias, eps)
+    normed = layer_norm(words, params.norm1_weight.shape, *params[:2], eps)
     qkv = F.linear(normed, params.qkv_weight, params.qkv_bias)  # (S, M, 3c)
     qkv = qkv.unflatten(2, (3, num_heads, -1)).permute(2, 0, 3, 1, 4)  # (3, S, heads, M, c/heads)
     mixed = attend(*qkv.unbind(0)).transpose(1, 2).flatten(2)  # (S, M, c)
     update = F.linear(mixed, params.proj_weight, params.proj_bias)
     words = words + (update if scales is None else update * scales[0, :, None, None])
 
-    normed = layer_norm(words, params.norm2_weight, params.norm2_bias, eps)
+    normed = layer_norm(words, params.norm2_weight.shape, *params[5:7], eps)
     hidden = F.gelu(F.linear(normed, params.fc1_weight, params.fc1_bias))  # (S, M, f)
     update = F.linear(hidden, params.fc2_weight, params.fc2_bias)
     return words + (update if scales is None else update * scales[1, :, None, None])
