@@ -467,8 +467,8 @@ def spoil_masks(root, fault):
         (root / 'images').rename(root / 'pictures')
     elif fault == 'no label map':
         (labels / 'a.png').unlink()
-    elif fault == 'two endings':
-        fill(root / 'images' / 'train', 'c.png', np.zeros((4, 4, 3)))
+    elif fault == 'two of a name':
+        fill(root / 'images' / 'train', 'a.png', np.zeros((4, 4, 3)))
     elif fault == 'jpeg':
         for path in labels.iterdir():
             path.rename(path.with_suffix('.jpg'))
@@ -489,7 +489,7 @@ def spoil_masks(root, fault):
 SPOILED = {
     'no folder': r'\bimages\b.*\bimg_dir\b',
     'no label map': r'\b1\b.*\b2\b.*images/train.*labels/train.*\ba\.png',
-    'two endings': r'\b2\b.*\.jpg.*\b1\b.*\.png',
+    'two of a name': r'\ba\.jpg and .*\ba\.png',
     'jpeg': r'\.jpg.*\.png',
     'colours': r'b\.png.*\b3\b',
     'damaged': r'a\.png',

@@ -1,5 +1,7 @@
 """Label maps in the layouts of annotation tools: the classes are those that were drawn."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from mmengine.registry import DATASETS, DefaultScope
@@ -39,7 +41,7 @@ def assert_fits(cfg, phase, names):
         dataset = DATASETS.build({**cfg[f'{phase}_dataloader'].dataset, 'pipeline': []})
     infos = dataset.load_data_list()
     assert dataset.metainfo['classes'] == NAMES
-    assert {info['img_path'].rpartition('/')[2] for info in infos} == {f'{n}.png' for n in names}
+    assert {Path(info['img_path']).stem for info in infos} == set(map(str, names))
     for info in infos:
         pixels = np.asarray(Image.open(info['img_path']).convert('RGB')).astype(int)
         truth = np.zeros(pixels.shape[:2], int)
@@ -170,6 +172,27 @@ def test_what_is_parted_already_keeps_its_parts(tmp_path):
     capitals(tmp_path / 'own')
     with pytest.raises(ValueError, match=r'validation split already.*Leave out --val-share'):
         configure(tmp_path / 'own', '--backbone', 'tnt_ti', '--val-share', '0.2', config=UPERNET)
+
+
+def test_endings_of_all_kinds(tmp_path):
+    for place, number, suffix, ending in (
+        ('train', 0, '.TIF', '.png'),
+        ('train', 1, '.tif', '.PNG'),
+        ('train', 2, '.png', '.png'),
+        ('train/deep', 3, '.png', '.png'),
+        ('val', 4, '.bmp', '.png'),
+    ):
+        folders = tmp_path / 'own/images' / place, tmp_path / 'own/labels' / place
+        draw(*folders, number, suffix=suffix, ending=ending)
+    write_names(tmp_path / 'own/classes.txt')
+    cfg, _ = configure(tmp_path / 'own', '--backbone', 'tnt_ti', config=UPERNET)
+    assert_fits(cfg, 'train', range(4))
+    assert_fits(cfg, 'val', [4])
+    assert cfg.val_dataloader.dataset.type == 'BaseSegDataset'
+    assert 'tnt_backbone.datasets.paired_seg' in cfg.custom_imports.imports
+    draw(tmp_path / 'own/images/train', tmp_path, 0)
+    with pytest.raises(ValueError, match=r'0\.TIF and .*0\.png would have the same label map'):
+        configure(tmp_path / 'own', '--backbone', 'tnt_ti', '--force', config=UPERNET)
 
 
 def spoil_colour(root):

@@ -1,7 +1,6 @@
 """Label maps: how they pair with images, which labels they hold, and whether classes fit these."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,14 +36,15 @@ class Pairs(NamedTuple):
     """Images and their label maps.
 
     Attributes:
-        image_suffix: How the names of all images end.
-        label_suffix: What stands behind the rest of an image's name in its label map's name.
+        image_suffix: How the names of all images end; ``None`` if they end in several ways.
+        label_suffix: What stands behind the rest of an image's name in its label map's name;
+            ``None`` if that differs.
         images: The images.
         labels: The label map of each.
     """
 
-    image_suffix: str
-    label_suffix: str
+    image_suffix: str | None
+    label_suffix: str | None
     images: list[Path]
     labels: list[Path]
 
@@ -53,7 +53,8 @@ def pair(images: Path, labels: Path, names: Sequence[str] | None = None, end: st
     """Find the label map of each image of a folder.
 
     Hidden files are passed over, as MMSegmentation does. Of several files that could be label maps,
-    lossless ones come before JPEGs, then the one with the image's own name, then ``.png``.
+    lossless ones come before JPEGs, then the one with the image's own name, then ``.png``. Images
+    of one ending have label maps of one ending.
 
     Args:
         images: Folder with the images, which may lie in folders of their own.
@@ -63,36 +64,82 @@ def pair(images: Path, labels: Path, names: Sequence[str] | None = None, end: st
 
     Raises:
         FileNotFoundError: If there are no images, or one has no label map.
-        ValueError: If the images end in several ways, or the label maps are JPEGs.
+        ValueError: If two images have one name, or the label maps are JPEGs.
     """
     found = sorted(_pictures(images))
     if names is not None:
-        by_name = {_name(path, images, end): path for path in found if path.stem.endswith(end)}
-        if absent := [name for name in names if name not in by_name]:
+        wanted = set(names)
+        with_end = (path for path in found if path.stem.endswith(end))
+        found = [path for path in with_end if _name(path, images, end) in wanted]
+        if absent := sorted(wanted - {_name(path, images, end) for path in found}):
             raise MissingFileError(
                 f'{len(absent)} of {len(names)} images that a list names are not in {images}: '
                 f'{shorten(absent)}. Add them, or take them out of the list'
-                + hint_of_accents(absent, by_name)
+                + hint_of_accents(absent, (_name(path, images, end) for path in _pictures(images)))
             )
-        found = [by_name[name] for name in names]
-    suffixes = Counter(end + path.suffix for path in found)
     if not found:
         raise MissingFileError(f'{images} has no images. Endings: {" ".join(IMAGE_SUFFIXES)}')
-    if len(suffixes) != 1:
-        counts = ', '.join(f'{number} in {ending}' for ending, number in suffixes.items())
-        raise InputError(
-            f'The images of {images} end in several ways ({counts}). MMSegmentation reads one '
-            'ending. Rename or convert the others'
-        )
-    (suffix,) = suffixes
-    stems = [str(path.relative_to(images))[: -len(suffix)] for path in found]
+    groups: dict[str, list[Path]] = {}
+    for path in found:
+        groups.setdefault(end + path.suffix, []).append(path)
+    if len(groups) > 1:
+        _refuse_equal_names(found, images, end)
     there = {str(path.relative_to(labels)) for path in _pictures(labels)}
-    endings = {name[len(stem) :] for stem in stems[:1] for name in there if name.startswith(stem)}
     if images == labels:  # an image is not its own label map
-        endings.discard(suffix)
+        there -= {str(path.relative_to(images)) for path in found}
+    partners: dict[Path, Path] = {}
+    endings = set()
+    for suffix, group in groups.items():
+        stems = [str(path.relative_to(images))[: -len(suffix)] for path in group]
+        own = _label_endings(stems, there, images, labels)
+        endings |= set(own)
+        names_of_maps = (stem + ending for stem, ending in zip(stems, own, strict=True))
+        partners |= zip(group, map(labels.joinpath, names_of_maps), strict=True)
+    return Pairs(
+        next(iter(groups)) if len(groups) == 1 else None,
+        next(iter(endings)) if len(endings) == 1 else None,
+        found,
+        [partners[path] for path in found],
+    )
+
+
+def _refuse_equal_names(found: Iterable[Path], images: Path, end: str) -> None:
+    """Refuse images that differ in their ending only: one label map cannot be that of both."""
+    first: dict[str, Path] = {}
+    for path in found:
+        other = first.setdefault(_name(path, images, end), path)
+        if other != path:
+            raise InputError(
+                f'{other} and {path} would have the same label map. Keep one of them, and do so '
+                'with all images that differ in their ending only'
+            )
+
+
+def _label_endings(
+    stems: Sequence[str], there: Collection[str], images: Path, labels: Path
+) -> list[str]:
+    """Return what stands behind each image's name in the name of its label map.
+
+    It is the same for all, but for capital letters.
+
+    Args:
+        stems: The names of the images, without ending.
+        there: The names of the files in the folder of the label maps.
+        images: The folder of the images.
+        labels: That of the label maps.
+
+    Raises:
+        FileNotFoundError: If an image has no label map.
+        ValueError: If the label maps are JPEGs.
+    """
+    endings = {name[len(stem) :] for stem in stems[:1] for name in there if name.startswith(stem)}
+
+    def find(stem: str, ending: str) -> str | None:
+        spelled = (ending, ending.lower(), ending.upper())
+        return next((other for other in spelled if stem + other in there), None)
 
     def missing(ending: str) -> list[str]:
-        return [stem + ending for stem in stems if stem + ending not in there]
+        return [stem + ending for stem in stems if find(stem, ending) is None]
 
     def preference(ending: str) -> tuple[Any, ...]:
         is_lossy = ending.lower().endswith(LOSSY)
@@ -112,7 +159,7 @@ def pair(images: Path, labels: Path, names: Sequence[str] | None = None, end: st
             'compressed. Write them as .png. If they have two values, black and white, this makes '
             f'0 and 1 of them: {TO_PNG.format(folder=labels, ending=ending)}'
         )
-    return Pairs(suffix, ending, found, [labels / (stem + ending) for stem in stems])
+    return [find(stem, ending) or ending for stem in stems]
 
 
 def _name(path: Path, folder: Path, end: str) -> str:

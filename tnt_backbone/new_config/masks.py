@@ -10,7 +10,7 @@
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from ..data_checks.label_maps import (
     labels_in,
     pair,
 )
-from ..errors import InputError
+from ..datasets import paired_seg
 from .data_folder import write_list
 from .mask_colours import convert_colours, find_colours, is_coloured
 from .mask_layouts import Place, find_places
@@ -67,13 +67,6 @@ def set_mask_data(
     stem = stem or root
     places = find_places(root, share)
     pairs = {place: pair(*place) for place in dict.fromkeys(places.values())}
-    endings = {(found.image_suffix, found.label_suffix) for found in pairs.values()}
-    if len(endings) != 1:
-        raise InputError(
-            f'The splits of {root} end in several ways, {sorted(endings)} (images, label maps). '
-            'Use the same endings in all'
-        )
-    ((image_suffix, label_suffix),) = endings
     colours = find_colours(root)
     notes: list[str] = []
     folders = {place: place.labels for place in pairs}
@@ -82,9 +75,9 @@ def set_mask_data(
         for place, found in pairs.items():
             converted, more = convert_colours(colours, found.labels, root, target)
             notes += [note for note in more if note not in notes]
-            pairs[place] = found._replace(labels=converted)
+            suffix = found.label_suffix and f'{found.label_suffix.rpartition(".")[0]}.png'
+            pairs[place] = found._replace(labels=converted, label_suffix=suffix)
             folders[place] = target.absolute() / place.labels.relative_to(root)
-        label_suffix = f'{label_suffix.rpartition(".")[0]}.png'
     sys.stdout.write(f'label maps of {root}:\n')
     used = {place: _used_labels(found, new_labels) for place, found in pairs.items()}
     trained = places['train']
@@ -112,19 +105,20 @@ def set_mask_data(
     lists: dict[Place, Path | None] = {}
     for phase, place in places.items():
         if place not in lists:
-            lists[place] = _write_list(place, phase, stem, overwrite=overwrite)
+            lists[place] = None
+            if lines := _listed(place, pairs[place], folders[place]):
+                lists[place] = list_file = stem.with_name(f'{stem.name}_{phase}.txt')
+                write_list(list_file, lines, overwrite=overwrite)
     for phase, place in places.items():
         leaf = replace_leaf(
             cfg,
             phase,
-            type='BaseSegDataset',
+            **_data_set_of(pairs[place]),
             data_root=str(root),
             data_prefix={
                 'img_path': str(place.images.relative_to(root)),
                 'seg_map_path': str(_below(folders[place], root)),
             },
-            img_suffix=image_suffix,
-            seg_map_suffix=label_suffix,
             metainfo=metainfo,
             reduce_zero_label=False,
         )
@@ -138,6 +132,8 @@ def set_mask_data(
         measures = evaluators(cfg, phase)
         if phase != 'train' and [measure['type'] for measure in measures] != ['IoUMetric']:
             cfg[f'{phase}_evaluator'] = {'type': 'IoUMetric', 'iou_metrics': ['mIoU']}
+    if any(_data_set_of(found)['type'] == 'PairedSegDataset' for found in pairs.values()):
+        _import_paired(cfg)
     _set_labels(cfg, new_labels)
     if new_labels:
         changes.append(
@@ -147,13 +143,36 @@ def set_mask_data(
     return [*changes, *notes, *finish(cfg, best='mIoU')]
 
 
-def _write_list(place: Place, phase: str, stem: Path, *, overwrite: bool) -> Path | None:
-    """Write the names of the images of a split, if its folder holds others too."""
-    if place.names is None:
-        return None
-    path = stem.with_name(f'{stem.name}_{phase}.txt')
-    write_list(path, place.names, overwrite=overwrite)
-    return path
+def _data_set_of(pairs: Pairs) -> dict[str, Any]:
+    """Return the type of data set that reads names of such endings, and its endings."""
+    if pairs.image_suffix and pairs.label_suffix:
+        suffixes = {'img_suffix': pairs.image_suffix, 'seg_map_suffix': pairs.label_suffix}
+        return {'type': 'BaseSegDataset', **suffixes}
+    return {'type': 'PairedSegDataset'}
+
+
+def _listed(place: Place, pairs: Pairs, folder: Path) -> Sequence[str]:
+    """Return the lines of a split's list: none if the data set finds its files without one.
+
+    Args:
+        place: Of the split.
+        pairs: Its images and label maps.
+        folder: That of the label maps.
+    """
+    if pairs.image_suffix and pairs.label_suffix:
+        return place.names or ()
+    folder = folder.absolute()
+    return [
+        f'{image.relative_to(place.images).as_posix()}\t'
+        f'{label_map.absolute().relative_to(folder).as_posix()}'
+        for image, label_map in zip(pairs.images, pairs.labels, strict=True)
+    ]
+
+
+def _import_paired(cfg: Config) -> None:
+    """Let a config, and this process, know ``PairedSegDataset``."""
+    imports = cfg.setdefault('custom_imports', {'imports': [], 'allow_failed_imports': False})
+    imports['imports'] = list(dict.fromkeys([*imports['imports'], paired_seg.__name__]))
 
 
 def _below(folder: Path, root: Path) -> Path:
