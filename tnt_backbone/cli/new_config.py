@@ -61,12 +61,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='PATH',
         help="your data. For MMDetection: a JSON file in COCO's format, or a folder with labels of "
         'COCO, YOLO, Pascal VOC, LabelMe, CVAT, CreateML, VIA, Supervisely, KITTI, DOTA, '
-        'VisDrone, or CSV tables. For MMSegmentation: a folder with images and label maps. For '
-        'MMPretrain: a folder with class folders (docs/tutorial.md)',
+        'VisDrone, or CSV tables. For MMSegmentation: a folder with images and label maps, or '
+        'outlines of objects in most of these formats. For MMPretrain: a folder with class '
+        'folders (docs/tutorial.md)',
     )
     parser.add_argument(
         '--format',
-        choices=[name for names in FORMATS.values() for name in names],
+        choices=list(dict.fromkeys(name for names in FORMATS.values() for name in names)),
         help='format of the folder, if --data fits several (default: recognised)',
     )
     parser.add_argument(
@@ -80,7 +81,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         type=float,
         metavar='SHARE',
         help='share of the images to put into a validation split, such as 0.2, if --data has '
-        'none; writes two JSON files (MMDetection) or two lists of images',
+        'none; writes two JSON files or two lists of images',
     )
     parser.add_argument(
         '--images', type=Path, metavar='DIR', help='folder of the images, if --data is a JSON file'

@@ -6,6 +6,6 @@ FORMATS = {
         *('coco', 'yolo', 'voc', 'labelme', 'cvat', 'csv', 'createml', 'via', 'supervisely'),
         *('kitti', 'dota', 'visdrone'),
     ),
-    'mmseg': ('masks',),
+    'mmseg': ('masks', 'coco', 'yolo', 'labelme', 'cvat', 'via', 'supervisely'),
     'mmpretrain': ('folders',),
 }

@@ -63,7 +63,7 @@ def set_coco_data(
     changes = [f'classes: {len(classes)} of {train}', *set_class_count(cfg, len(classes))]
     for phase, file in zip(PHASES, (train, val or train, test or val or train), strict=True):
         given = images if phase == 'train' else (val_images or images)
-        folder = _find_images(files[file], given)
+        folder = find_images(files[file], given)
         leaf = leaf_dataset(cfg, phase)
         leaf.update(
             type='CocoDataset',
@@ -155,7 +155,7 @@ def _read(path: Path) -> CocoFile:
     return file
 
 
-def _find_images(file: CocoFile, given: Path | None) -> Path:
+def find_images(file: CocoFile, given: Path | None) -> Path:
     """Return the folder that holds all images of a file, in the sizes that the file says.
 
     Args:

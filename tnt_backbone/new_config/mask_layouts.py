@@ -109,6 +109,16 @@ def find_places(root: Path, share: float | None = None) -> dict[str, Place]:
     raise MissingFileError(_explain(root, images, labels))
 
 
+def has_label_maps(root: Path) -> bool:
+    """Return whether pictures lie in a folder of label maps, or are called so."""
+    folders = {name.lower() for name in LABELS}
+    for file in filter(is_image, list_files(root)):
+        parents = file.relative_to(root).parts[:-1]
+        if file.stem.endswith(MASK) or folders & {parent.lower() for parent in parents}:
+            return True
+    return False
+
+
 def _whole(root: Path, found: dict[str, Place], share: float | None) -> dict[str, Place]:
     if share:
         raise InputError(

@@ -43,6 +43,7 @@ def set_mask_data(
     stem: Path | None = None,
     share: float | None = None,
     *,
+    places: Mapping[str, Place] | None = None,
     overwrite: bool = False,
 ) -> list[str]:
     """Let a config of MMSegmentation read other images and label maps, in place.
@@ -54,6 +55,7 @@ def set_mask_data(
         stem: Start of the names of what is written: lists of images, and label maps that were made
             of colours. By default, beside the folder.
         share: Of the images that are kept for the validation, if there is no split.
+        places: Of the images and label maps of each phase; by default they are looked for.
         overwrite: Whether lists of images are replaced.
 
     Returns:
@@ -65,7 +67,7 @@ def set_mask_data(
     """
     new_labels = dict(new_labels or {})
     stem = stem or root
-    places = find_places(root, share)
+    places = places or find_places(root, share)
     pairs = {place: pair(*place) for place in dict.fromkeys(places.values())}
     colours = find_colours(root)
     notes: list[str] = []
@@ -116,7 +118,7 @@ def set_mask_data(
             **_data_set_of(pairs[place]),
             data_root=str(root),
             data_prefix={
-                'img_path': str(place.images.relative_to(root)),
+                'img_path': str(_below(place.images, root)),
                 'seg_map_path': str(_below(folders[place], root)),
             },
             metainfo=metainfo,

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import NamedTuple
 
 from mmengine.config import Config
 
@@ -11,14 +12,16 @@ from ..errors import InputError, MissingFileError
 from . import FORMATS
 from .backbone import find_misfit
 from .class_folders import set_class_folders
-from .coco import set_coco_data, split_coco
+from .coco import find_images, set_coco_data, split_coco
 from .coco_folder import assign_splits, find_coco
 from .correct_coco import correct_coco
 from .createml import read_createml
 from .cvat import read_cvat
 from .data_folder import list_files
+from .drawn_masks import draw_label_maps
 from .formats import find_known, find_signs, recognise
 from .labelme import read_labelme
+from .mask_layouts import has_label_maps
 from .masks import set_mask_data
 from .named_rows import read_dota, read_kitti, read_visdrone
 from .rare_classes import balance_classes
@@ -64,40 +67,17 @@ def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
     """
     scope = cfg.get('default_scope')
     _check_options(args, scope)
-    if scope in ('mmseg', 'mmpretrain'):
-        try:
-            if scope == 'mmseg':
-                changes = set_mask_data(
-                    cfg,
-                    args.data,
-                    parse_label_map(args.label_map or ()),
-                    args.output.with_suffix(''),
-                    args.val_share,
-                    overwrite=args.force,
-                )
-            else:
-                changes = set_class_folders(
-                    cfg,
-                    args.data,
-                    args.output.with_suffix(''),
-                    args.val_share,
-                    overwrite=args.force,
-                )
-        except FileNotFoundError as error:
-            files = list_files(args.data)
-            signs = find_signs(args.data, files)
-            if not signs and (known := find_known(files)):
-                raise MissingFileError(f'{error}. {known[0]} is of {known[1]}') from error
-            if not signs:
-                raise
-            raise MissingFileError(
-                f'{error}. --data {args.data} looks like {" or ".join(signs)}, which configs of '
-                'MMDetection read: start --from one of these'
-            ) from error
-    elif args.data.is_dir() or args.data.suffix.lower() in DESCRIPTIONS:
-        changes = _set_folder(cfg, args)
+    if scope == 'mmpretrain' or (scope == 'mmseg' and not _has_outlines(args)):
+        changes = _set_pictures(cfg, args, scope)
     else:
-        changes = _set_coco_files(cfg, args)
+        try:
+            files = _find_files(args)
+            changes = [*files.changes, *_set_files(cfg, args, files)]
+        except InputError as error:
+            if HOW_TO_CORRECT not in str(error):
+                raise
+            # what could be corrected is corrected here
+            raise InputError(str(error).replace(HOW_TO_CORRECT, NOT_CORRECTED)) from error
     if args.slice:
         stem = args.output.with_suffix('')
         folder = stem.with_name(f'{stem.name}_slices')
@@ -110,6 +90,75 @@ def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
             'Start --from another config'
         )
     return changes
+
+
+def _set_pictures(cfg: Config, args: argparse.Namespace, scope: str) -> list[str]:
+    """Use label maps or class folders."""
+    stem = args.output.with_suffix('')
+    try:
+        if scope == 'mmpretrain':
+            return set_class_folders(cfg, args.data, stem, args.val_share, overwrite=args.force)
+        new_labels = parse_label_map(args.label_map or ())
+        return set_mask_data(cfg, args.data, new_labels, stem, args.val_share, overwrite=args.force)
+    except FileNotFoundError as error:
+        files = list_files(args.data)
+        signs = find_signs(args.data, files)
+        if not signs and (known := find_known(files)):
+            raise MissingFileError(f'{error}. {known[0]} is of {known[1]}') from error
+        if not signs:
+            raise
+        raise MissingFileError(
+            f'{error}. --data {args.data} looks like {" or ".join(signs)}, which configs of '
+            'MMDetection read: start --from one of these'
+        ) from error
+
+
+def _has_outlines(args: argparse.Namespace) -> bool:
+    """Return whether a segmentor's label maps are to be drawn from outlines of objects."""
+    if args.format or args.data.is_file():
+        return args.format != 'masks'
+    if has_label_maps(args.data):
+        return False
+    return bool(set(find_signs(args.data, list_files(args.data))) & set(FORMATS['mmseg']))
+
+
+def _set_files(cfg: Config, args: argparse.Namespace, files: 'CocoFiles') -> list[str]:
+    """Use files in COCO's format: as boxes and masks, or as outlines of label maps."""
+    images, val_images = files.images, args.val_images
+    if cfg.default_scope == 'mmdet':
+        return set_coco_data(
+            cfg,
+            files.train,
+            files.val,
+            images,
+            val_images,
+            test=files.test,
+            keeps_background=files.keeps_background,
+        )
+    if not files.val:
+        raise InputError(
+            f'--data {args.data} has no validation split. Pass --val-share 0.2, which keeps a '
+            'fifth of the images for it'
+        )
+    sources = {
+        phase: (read_coco(path), find_images(read_coco(path), folder))
+        for phase, path, folder in (
+            ('train', files.train, images),
+            ('val', files.val, val_images or images),
+            ('test', files.test or files.val, val_images or images),
+        )
+    }
+    stem = args.output.with_suffix('')
+    drawing = draw_label_maps(sources, stem.with_name(f'{stem.name}_label_maps'))
+    changes = set_mask_data(
+        cfg,
+        drawing.root,
+        parse_label_map(args.label_map or ()),
+        stem,
+        places=drawing.places,
+        overwrite=args.force,
+    )
+    return [*drawing.notes, *changes]
 
 
 def _check_options(args: argparse.Namespace, scope: str | None) -> None:
@@ -142,6 +191,8 @@ def _check_options(args: argparse.Namespace, scope: str | None) -> None:
             f'--slice {args.slice} is for configs of mmdet, but the config is of {scope}. Leave it '
             "out. Segmentors read large pictures with test_cfg=dict(mode='slide')"
         )
+    if scope == 'mmseg' and _has_outlines(args):
+        return
     if not args.data.is_dir():
         raise InputError(
             f'--data {args.data} is a file, but the config is of {scope}. Pass a folder '
@@ -154,8 +205,44 @@ def _check_options(args: argparse.Namespace, scope: str | None) -> None:
         )
 
 
-def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
-    """Write the labels of a folder as files in COCO's format, and use these."""
+class CocoFiles(NamedTuple):
+    """Files in COCO's format.
+
+    Attributes:
+        train: To train on.
+        val: To evaluate on, if there is one.
+        test: To test on, if it is another.
+        images: The folder of the images, if it is known.
+        keeps_background: Whether images without annotation are trained on.
+        changes: What was done, one line each.
+    """
+
+    train: Path
+    val: Path | None
+    test: Path | None
+    images: Path | None
+    keeps_background: bool
+    changes: list[str]
+
+
+def _find_files(args: argparse.Namespace) -> CocoFiles:
+    """Return files in COCO's format: those of the user, corrected, or made of other formats."""
+    if args.data.is_dir() or args.data.suffix.lower() in DESCRIPTIONS:
+        return _files_of_folder(args)
+    if args.format not in (None, 'coco'):
+        raise InputError(f'--format {args.format} needs a folder, but --data {args.data} is a file')
+    if args.val_share and args.val_data:
+        raise InputError(
+            '--val-share and --val-data exclude each other: --val-share writes the '
+            'validation split, --val-data names it. Pass one of them'
+        )
+    if args.val_data and not args.val_data.is_file():
+        raise MissingFileError(f'--val-data {args.val_data} was not found. Pass a JSON file')
+    return _corrected(args, args.data, args.val_data, None, [])
+
+
+def _files_of_folder(args: argparse.Namespace) -> CocoFiles:
+    """Write the labels of a folder as files in COCO's format, or find such files in it."""
     if args.val_data or args.images or args.val_images:
         raise InputError(
             f'--data {args.data} is a folder. --val-data, --images and --val-images need a JSON '
@@ -166,10 +253,10 @@ def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
             f'--format {args.format} needs a folder, but --data {args.data} is a file that '
             "describes data in YOLO's format. Leave out --format, or pass the folder"
         )
-    also: list[str] = []
-    name = recognise(args.data, args.format, also) if args.data.is_dir() else 'yolo'
+    changes: list[str] = []
+    name = recognise(args.data, args.format, changes) if args.data.is_dir() else 'yolo'
     if name == 'coco':
-        return [*also, *_set_coco_folder(cfg, args)]
+        return _files_in_folder(args, changes)
     stem = args.output.with_suffix('')
     if name == 'labelme':
         data = read_labelme(args.data, stem.with_name(f'{stem.name}_coco_images'))
@@ -184,7 +271,7 @@ def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
     written = write_coco(data, stem, overwrite=args.force)
     train, val = written.files['train'], written.files.get('val')
     test = written.files.get('test')
-    changes = [f'format: {name}', *also, *written.notes]
+    changes = [f'format: {name}', *changes, *written.notes]
     if parted:
         for part in ('train', 'val') if not args.force else ():
             require_own(train.with_name(f'{train.stem}_{part}.json'))
@@ -192,13 +279,11 @@ def _set_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
     elif val is None and test is not None:
         val = test
         changes.append(TESTED)
-    return changes + set_coco_data(
-        cfg, train, val, written.images, test=test, keeps_background=True
-    )
+    return CocoFiles(train, val, test, written.images, True, changes)
 
 
-def _set_coco_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
-    """Use the files in COCO's format that lie in a folder."""
+def _files_in_folder(args: argparse.Namespace, changes: list[str]) -> CocoFiles:
+    """Find the files in COCO's format that lie in a folder."""
     found = find_coco(args.data, list_files(args.data))
     if not found:
         raise InputError(f"--data {args.data} has no JSON file in COCO's format")
@@ -208,42 +293,16 @@ def _set_coco_folder(cfg: Config, args: argparse.Namespace) -> list[str]:
             f'--data {args.data} has a validation split already ({splits["val"]}). Leave out '
             '--val-share'
         )
-    return [
-        'format: coco',
-        *_use_coco(cfg, args, splits['train'], splits.get('val'), splits.get('test')),
-    ]
+    changes = ['format: coco', *changes]
+    return _corrected(args, splits['train'], splits.get('val'), splits.get('test'), changes)
 
 
-def _set_coco_files(cfg: Config, args: argparse.Namespace) -> list[str]:
-    if args.format not in (None, 'coco'):
-        raise InputError(f'--format {args.format} needs a folder, but --data {args.data} is a file')
-    if args.val_share and args.val_data:
-        raise InputError(
-            '--val-share and --val-data exclude each other: --val-share writes the '
-            'validation split, --val-data names it. Pass one of them'
-        )
-    if args.val_data and not args.val_data.is_file():
-        raise MissingFileError(f'--val-data {args.val_data} was not found. Pass a JSON file')
-    return _use_coco(cfg, args, args.data, args.val_data, None)
-
-
-def _use_coco(
-    cfg: Config, args: argparse.Namespace, train: Path, val: Path | None, test: Path | None
-) -> list[str]:
-    """Use files in COCO's format, corrected where they need it."""
-    try:
-        return _correct_and_use(cfg, args, train, val, test)
-    except InputError as error:
-        if HOW_TO_CORRECT not in str(error):
-            raise
-        # what could be corrected is corrected here
-        raise InputError(str(error).replace(HOW_TO_CORRECT, NOT_CORRECTED)) from error
-
-
-def _correct_and_use(
-    cfg: Config, args: argparse.Namespace, train: Path, val: Path | None, test: Path | None
-) -> list[str]:
-    train, changes = correct_coco(train)
+def _corrected(
+    args: argparse.Namespace, train: Path, val: Path | None, test: Path | None, changes: list[str]
+) -> CocoFiles:
+    """Correct files in COCO's format where they need it, and part them if that is asked for."""
+    train, more = correct_coco(train)
+    changes = [*changes, *more]
     names = read_coco(train).names if val or test else None
     if val:
         val, more = correct_coco(val, names)
@@ -259,7 +318,7 @@ def _correct_and_use(
     elif test and not val:
         val = test
         changes.append(TESTED)
-    return changes + set_coco_data(cfg, train, val, args.images, args.val_images, test=test)
+    return CocoFiles(train, val, test, args.images, False, changes)
 
 
 def _has_annotations(path: Path) -> bool:

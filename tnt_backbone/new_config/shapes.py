@@ -4,6 +4,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+from pycocotools import mask as coco_mask
+
 from .labelled import Box
 
 CORNERS = 64  # of the polygon of a circle or an ellipse
@@ -34,3 +37,14 @@ def rotate(points: Points, centre: tuple[float, float], turn: float) -> Points:
 def rle_to_text(rle: Any) -> dict[str, Any]:
     """Return an RLE of pycocotools as it is written to JSON."""
     return {'size': [int(side) for side in rle['size']], 'counts': rle['counts'].decode()}
+
+
+def to_mask(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
+    """Return a mask ``(H, W)``, uint8, of polygons or run lengths, as pycocotools reads them."""
+    if isinstance(segmentation, list):
+        runs = coco_mask.merge(coco_mask.frPyObjects(segmentation, *size))
+    elif isinstance(segmentation['counts'], list):
+        runs = coco_mask.frPyObjects(segmentation, *size)
+    else:
+        runs = segmentation
+    return coco_mask.decode(runs)

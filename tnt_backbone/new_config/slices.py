@@ -19,6 +19,7 @@ from ..data_checks.label_maps import UNREADABLE
 from ..errors import ExistingFileError, InputError
 from ..predict.tiles import OVERLAP, require_sahi
 from ..whole_file import whole_file, write_whole
+from .shapes import to_mask
 from .shared import PHASES, dicts, leaf_dataset
 
 LEAST_SHARE = 0.1  # of an object: what shows less of it in a slice is ignored there; sahi's default
@@ -164,7 +165,7 @@ def cut_box(box: Entry, window: tuple[int, int, int, int], size: tuple[int, int]
     cut: Entry = {'bbox': [left - x1, top - y1, right - left, bottom - top]}
     share = (right - left) * (bottom - top) / (width * height)
     if segmentation := box.get('segmentation'):
-        mask = _to_mask(segmentation, size)
+        mask = to_mask(segmentation, size)
         part = mask[y1:y2, x1:x2]
         if not part.any():
             return None
@@ -176,14 +177,3 @@ def cut_box(box: Entry, window: tuple[int, int, int, int], size: tuple[int, int]
     if share < LEAST_SHARE:
         cut['iscrowd'] = 1
     return cut
-
-
-def _to_mask(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
-    """Return a mask ``(H, W)``, uint8, of polygons or run lengths, as pycocotools reads them."""
-    if isinstance(segmentation, list):
-        runs = coco_masks.merge(coco_masks.frPyObjects(segmentation, *size))
-    elif isinstance(segmentation['counts'], list):
-        runs = coco_masks.frPyObjects(segmentation, *size)
-    else:
-        runs = segmentation
-    return coco_masks.decode(runs)

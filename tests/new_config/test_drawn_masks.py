@@ -1,0 +1,168 @@
+"""Label maps drawn from outlines: each pixel has the class of the colour under it."""
+
+import json
+
+import numpy as np
+import pytest
+from mmengine.registry import DATASETS, DefaultScope
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from tests.new_config.scenes import COLOURS, configure, draw
+from tests.new_config.test_rare_classes import UPERNET
+from tnt_backbone.data_checks.coco_file import read_coco
+from tnt_backbone.new_config.drawn_masks import draw_label_maps
+
+NAMES = ('background', 'cat', 'dog')
+
+
+def outline(box):
+    left, top, right, bottom = box
+    return [left, top, right, top, right, bottom, left, bottom]
+
+
+def annotate(number, thing, **change):
+    left, top, right, bottom = thing.box
+    box = [left, top, right - left, bottom - top]
+    annotation = {
+        'id': number + 1,
+        'image_id': number // 2,
+        'category_id': ('cat', 'dog').index(thing.name),
+        'bbox': box,
+        'area': box[2] * box[3],
+        'iscrowd': 0,
+        'segmentation': [outline(thing.box)],
+    }
+    return annotation | change
+
+
+def write(path, numbers, *, extra=(), changes=None):
+    """Write scenes, and a file in COCO's format; ``changes`` are those of an annotation by id."""
+    things = [draw(path.with_suffix('') / f'{number}.png', number) for number in numbers]
+    content = {
+        'images': [
+            {'id': i, 'file_name': f'{number}.png', 'width': 96, 'height': 64}
+            for i, number in enumerate(numbers)
+        ],
+        'annotations': [
+            annotate(i, thing, **(changes or {}).get(i + 1, {}))
+            for i, thing in enumerate(thing for scene in things for thing in scene)
+        ],
+        'categories': [{'id': i, 'name': name} for i, name in enumerate(('cat', 'dog'))],
+    }
+    content['annotations'] += extra
+    path.write_text(json.dumps(content))
+    return path, things
+
+
+def colours_of(path):
+    """Return the class of each pixel by its colour."""
+    pixels = np.asarray(Image.open(path).convert('RGB')).astype(int)
+    truth = np.zeros(pixels.shape[:2], int)
+    for label, name in enumerate(NAMES[1:], 1):
+        truth[(pixels == COLOURS[name]).all(axis=-1)] = label
+    return truth
+
+
+def assert_fits(cfg, phase, number):
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        dataset = DATASETS.build({**cfg[f'{phase}_dataloader'].dataset, 'pipeline': []})
+    infos = dataset.load_data_list()
+    assert dataset.metainfo['classes'] == NAMES
+    assert len(infos) == number
+    for info in infos:
+        drawn = np.asarray(Image.open(info['seg_map_path']))
+        np.testing.assert_array_equal(drawn, colours_of(info['img_path']))
+
+
+def coco(root):
+    write(root / 'train.json', range(3))
+    write(root / 'val.json', [7])
+    return (), 3
+
+
+def labelme(root):
+    for number in range(4):
+        shapes = [
+            {'label': thing.name, 'shape_type': 'polygon'}
+            | {'points': np.reshape(outline(thing.box), (-1, 2)).tolist()}
+            for thing in draw(root / f'{number}.png', number)
+        ]
+        content = {'imagePath': f'{number}.png', 'imageHeight': 64, 'imageWidth': 96}
+        (root / f'{number}.json').write_text(json.dumps(content | {'shapes': shapes}))
+    return ('--val-share', '0.25'), 3
+
+
+@pytest.mark.parametrize('make', [coco, labelme])
+def test_formats(tmp_path, make):
+    root = tmp_path / 'own'
+    root.mkdir()
+    options, number = make(root)
+    cfg, said = configure(root, '--backbone', 'tnt_ti', *options, config=UPERNET)
+    assert 'the smaller one is on top' in said
+    assert_fits(cfg, 'train', number)
+    assert_fits(cfg, 'val', 1)
+
+
+def drawn(tmp_path, **options):
+    path, things = write(tmp_path / 'train.json', [0, 1], **options)
+    files = {'train': (read_coco(path), tmp_path / 'train')}
+    drawing = draw_label_maps(files, tmp_path / 'maps')
+    labels = np.asarray(Image.open(tmp_path / 'maps/train/0.png'))
+    return labels, things[0], (tmp_path / 'maps/classes.txt').read_text().split(), drawing.notes
+
+
+def test_smaller_objects_are_on_top(tmp_path):
+    whole = annotate(0, draw(tmp_path / 'x.png')[0], id=9, category_id=1, area=50 * 96)
+    whole |= {'bbox': [0, 0, 96, 50], 'segmentation': [outline((0, 0, 96, 50))]}
+    labels, things, _, _ = drawn(tmp_path, extra=[whole])
+    expected = np.zeros((64, 96), int)
+    expected[:50] = 2
+    for thing in things:
+        left, top, right, bottom = thing.box
+        expected[top:bottom, left:right] = 1 + ('cat', 'dog').index(thing.name)
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_crowds_are_ignored_pixels_below_the_objects(tmp_path):
+    pixels = np.zeros((64, 96), np.uint8, order='F')
+    pixels[:, 40:] = 1
+    runs = coco_mask.encode(pixels)
+    crowd = annotate(0, draw(tmp_path / 'x.png')[0], id=9, iscrowd=1)
+    crowd['segmentation'] = {'size': [64, 96], 'counts': runs['counts'].decode()}
+    labels, _, _, _ = drawn(tmp_path, extra=[crowd])
+    truth = colours_of(tmp_path / 'train/0.png')
+    np.testing.assert_array_equal(labels, np.where((truth == 0) & (pixels == 1), 255, truth))
+
+
+def test_without_background_there_is_no_such_class(tmp_path):
+    box = {'segmentation': [outline((0, 0, 96, 64))], 'area': 96 * 64}
+    labels, _, classes, _ = drawn(tmp_path, changes={1: box, 3: box})
+    assert classes == ['cat', 'dog']
+    truth = colours_of(tmp_path / 'train/0.png')
+    np.testing.assert_array_equal(labels, np.where(truth == 2, 1, 0))
+
+
+def test_few_boxes_without_an_outline_are_ignored_pixels(tmp_path):
+    many = [annotate(0, draw(tmp_path / 'x.png')[0], id=100 + i) for i in range(20)]
+    labels, things, _, notes = drawn(tmp_path, extra=many, changes={2: {'segmentation': []}})
+    left, top, right, bottom = things[1].box
+    assert (labels[top:bottom, left:right] == 255).all()
+    assert '1 objects have no outline' in notes[0]
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [({'segmentation': []}, r'1 of 4 .*\b2\b'), ({'segmentation': [[1, 2, 3, 4]]}, r'3 points')],
+)
+def test_what_cannot_be_drawn_is_refused(tmp_path, change, said):
+    with pytest.raises(ValueError, match=said):
+        drawn(tmp_path, changes={2: change})
+
+
+def test_a_validation_split_is_needed(tmp_path):
+    root = tmp_path / 'own'
+    root.mkdir()
+    labelme(root)
+    with pytest.raises(ValueError, match='--val-share'):
+        configure(root, '--backbone', 'tnt_ti', config=UPERNET)
