@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from mmengine.config import Config
 
 from ..data_checks.coco import find_in_annotations, read_file
 from ..data_checks.coco_file import CocoFile, read_coco
+from ..data_checks.coco_values import Entry
 from ..data_checks.datasets import build_leaf_datasets
 from ..data_checks.findings import notes_unless_error, shorten
 from ..data_checks.image_headers import find_in_headers, read_header
@@ -185,7 +186,7 @@ def find_images(file: CocoFile, given: Path | None) -> Path:
         )
     holding: list[Path] = []
     for root in (path.parent, path.parent.parent):  # what is farther away belongs to others
-        places = (root, *_folders(root, depth=2))
+        places = (root, *folders_in(root, depth=2))
         holding = holding or [
             place
             for place in places
@@ -197,7 +198,7 @@ def find_images(file: CocoFile, given: Path | None) -> Path:
             'folder with --images, or --val-images for the validation split'
             + hint_of_accents(names, _names_in(path.parent))
         )
-    fitting = [place for place in holding if _sizes_fit(place, file)] or holding
+    fitting = [place for place in holding if sizes_fit(place, file.images.values())] or holding
     # annotations/instances_val.json belongs to val/, though train/ has the same names
     words = set(re.split(r'[^a-z0-9]+', path.stem.lower()))
     named = [place for place in fitting if place.name.lower() in words]
@@ -210,17 +211,18 @@ def find_images(file: CocoFile, given: Path | None) -> Path:
     return chosen[0]
 
 
-def _folders(root: Path, *, depth: int) -> Iterator[Path]:
+def folders_in(root: Path, *, depth: int) -> Iterator[Path]:
+    """Yield the folders in a folder, down to a depth; hidden ones are left out."""
     for child in sorted(root.iterdir()):
         if child.is_dir() and not child.name.startswith('.'):
             yield child
             if depth > 1:
-                yield from _folders(child, depth=depth - 1)
+                yield from folders_in(child, depth=depth - 1)
 
 
 def _names_in(root: Path) -> Iterator[str]:
     """Yield the names of the files in a folder and in those in it."""
-    for place in (root, *_folders(root, depth=2)):
+    for place in (root, *folders_in(root, depth=2)):
         yield from os.listdir(place)
 
 
@@ -236,9 +238,9 @@ def _missing(folder: Path, names: list[str]) -> list[str]:
     return [name for name in names if folder / name not in there]
 
 
-def _sizes_fit(folder: Path, file: CocoFile) -> bool:
-    """Compare the headers of some images with the sizes in the file, turned by EXIF or not."""
-    images = list(file.images.values())
+def sizes_fit(folder: Path, images: Iterable[Entry]) -> bool:
+    """Compare the headers of some images with the sizes in a file, turned by EXIF or not."""
+    images = list(images)
     for image in images[:: max(1, len(images) // SAMPLED)]:
         header = read_header(folder / image['file_name'])
         if header is None:

@@ -105,6 +105,18 @@ def _paths_of_label_studio(content: Content) -> list[str]:
     return [f"{len(images)} file names were paths on Label Studio's server"]
 
 
+def _names_from_addresses(content: Content) -> list[str]:
+    """Take the last folder and the file of ``coco_url``: LVIS has no ``file_name``."""
+    images = [
+        image
+        for image in content['images']
+        if 'file_name' not in image and '/' in str(image.get('coco_url', ''))
+    ]
+    for image in images:
+        image['file_name'] = '/'.join(str(image['coco_url']).split('/')[-2:])
+    return [f'{len(images)} images got the names in their coco_url'] if images else []
+
+
 def _types_of_ids(content: Content) -> list[str]:
     """Give ids the type of what they refer to: "1" and 1 are not equal for MMDetection."""
     changes = []
@@ -205,6 +217,7 @@ def _set_classes(content: Content, classes: Sequence[str] | None) -> list[str]:
 CORRECTIONS: tuple[Callable[[Content], list[str]], ...] = (
     _paths_of_windows,
     _paths_of_label_studio,
+    _names_from_addresses,
     _types_of_ids,
     _annotation_ids,
     crowds,

@@ -19,6 +19,7 @@ from .createml import read_createml
 from .cvat import read_cvat
 from .data_folder import list_files
 from .drawn_masks import draw_label_maps
+from .file_names import match_file_names
 from .formats import find_known, find_signs, recognise
 from .labelme import read_labelme
 from .mask_layouts import has_label_maps
@@ -301,17 +302,18 @@ def _corrected(
     args: argparse.Namespace, train: Path, val: Path | None, test: Path | None, changes: list[str]
 ) -> CocoFiles:
     """Correct files in COCO's format where they need it, and part them if that is asked for."""
-    train, more = correct_coco(train)
+    val_images = args.val_images or args.images
+    train, more = _correct(train, args.images)
     changes = [*changes, *more]
     names = read_coco(train).names if val or test else None
     if val:
-        val, more = correct_coco(val, names)
+        val, more = _correct(val, val_images, names)
         changes += more
     if test and not _has_annotations(test):
         changes.append(f'{test} has no annotations, so it is left out: there is no test split')
         test = None
     if test:
-        test, more = correct_coco(test, names)
+        test, more = _correct(test, val_images, names)
         changes += more
     if args.val_share:
         train, val = split_coco(train, args.val_share, overwrite=args.force)
@@ -319,6 +321,15 @@ def _corrected(
         val = test
         changes.append(TESTED)
     return CocoFiles(train, val, test, args.images, False, changes)
+
+
+def _correct(
+    path: Path, images: Path | None, names: list[str] | None = None
+) -> tuple[Path, list[str]]:
+    """Correct a file, and the file names in it; return the copy, and the changes."""
+    corrected, changes = correct_coco(path, names)
+    corrected, more = match_file_names(corrected, path, images)
+    return corrected, [*changes, *more]
 
 
 def _has_annotations(path: Path) -> bool:
