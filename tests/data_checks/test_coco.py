@@ -56,7 +56,7 @@ def test_what_is_asked_of_the_data_set_does_not_grow_with_the_boxes(coco_root, m
             coco_root,
             lambda content, copies=copies: content.update(
                 annotations=[
-                    {**box, 'id': 1000 * copy + box['id']}
+                    {**box, 'id': 1000 * copy + box['id'], 'area': box['area'] + copy}
                     for copy in range(copies)
                     for box in content['annotations']
                 ]
@@ -172,6 +172,14 @@ BROKEN = {
         r'train\.json.*\bname box\b',
     ),
     'no box': (lambda c: c['annotations'].clear(), r'train\.json.*\b0 boxes\b'),
+    'shares': (
+        lambda c: [box.update(bbox=[0.1, 0.2, 0.3, 0.4]) for box in c['annotations']],
+        r'train\.json.*\b4 boxes\b.*\bshares\b',
+    ),
+    'repeated': (
+        lambda c: c['annotations'].append({**c['annotations'][1], 'id': 77}),
+        r'train\.json.*\b1 of 5\b.*\bids 77\b',
+    ),
     'crowds': (
         lambda c: [box.update(iscrowd=1) for box in c['annotations']],
         r'train\.json.*\b4 boxes\b.*\bcrowd',

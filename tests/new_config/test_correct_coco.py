@@ -125,6 +125,15 @@ def ids_as_texts(content):
         entry['id'] = f'a{number}-4f2e'
 
 
+def repeated(content):
+    content['annotations'] += [{**box, 'id': box['id'] + 100} for box in content['annotations'][:3]]
+
+
+def lvis(content):
+    for image in content['images']:
+        image['coco_url'] = f'http://images.cocodataset.org/images/{image.pop("file_name")}'
+
+
 def image_ids_as_texts(content):
     for entry in content['annotations']:
         entry['image_id'] = str(entry['image_id'])
@@ -258,7 +267,7 @@ CORRECTED = [
     no_iscrowd, ids_from_0, ids_as_texts, image_ids_as_texts, category_ids_as_texts,
     image_ids_as_numbers, no_area, area_0, no_box, boxes_of_zeros, no_box_beside_rle, rle_in_a_list,
     rle_of_python, label_studio_upload, label_studio_local, boxes_as_texts, backslashes,
-    flat_polygons, images_twice,
+    flat_polygons, images_twice, repeated, lvis,
     a_category_that_groups, a_category_of_the_same_name,
 ]  # fmt: skip
 RIGHT = [nothing, no_info, floats, texts_of_images]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mmdet.datasets import CocoDataset
 
 CROWDS = 0.2  # share of crowds among the boxes of a class, from which on it is worth a note
+FEW_REPEATED = 0.01  # share of the annotations; public data sets have a handful
 ADVICE = 'Add them, or take them out of the annotations. See docs/datasets.md'
 
 
@@ -117,7 +118,35 @@ def _find_in_file(file: CocoFile) -> list[Finding]:
         findings.append(Finding('classes do not match', file.path, shifted))
     if text := _looks_like_corners(file):
         findings.append(Finding('boxes in another form', file.path, text))
+    if again := find_repeated(file.boxes):
+        text = (
+            f'{len(again)} of {len(file.boxes)} annotations repeat another one: image, class, box '
+            f'and mask are the same (annotation ids {shorten(box["id"] for box in again)}). The '
+            'evaluation expects a box for each, so a perfect detector misses some. '
+        )
+        if len(again) > FEW_REPEATED * len(file.boxes):
+            kind, text = 'many annotations that repeat others', text + HOW_TO_CORRECT
+        else:
+            kind, text = 'annotation that repeats another one', text + 'Take them out'
+        findings.append(Finding(kind, file.path, text))
     return findings
+
+
+def find_repeated(boxes: Iterable[Entry]) -> list[Entry]:
+    """Return the annotations that are equal to an earlier one, but for their ids.
+
+    Args:
+        boxes: The annotations; ``bbox`` is a list.
+    """
+    first: dict[tuple[Any, ...], Entry] = {}
+    again = []
+    for box in boxes:
+        rest = (box.get('area'), box.get('iscrowd', 0))
+        key = (box['image_id'], box['category_id'], *box['bbox'], *rest)
+        other = first.setdefault(key, box)
+        if other is not box and other.get('segmentation') == box.get('segmentation'):
+            again.append(box)
+    return again
 
 
 def _find_far(folder: str, file: CocoFile) -> list[Finding]:
@@ -237,6 +266,11 @@ def find_in_training(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
             f'none of its {len(file.boxes)} boxes can be trained on: they must have an area within '
             'an image, a category that is a class of the config, and not be a crowd'
         )
+        if file.boxes and all(0 <= value <= 1 for box in file.boxes for value in box['bbox']):
+            text += (
+                '. All their numbers are from 0 to 1, so they seem to be shares of the image. '
+                'Multiply them by its width and height: COCO writes pixels'
+            )
         findings.append(Finding('no box to train on', file.path, text))
     transforms = getattr(dataset.pipeline, 'transforms', ())
     reads_masks = any(getattr(transform, 'with_mask', False) for transform in transforms)

@@ -27,6 +27,7 @@ KINDS = {
     'file that MMDetection cannot read': True,
     'image that is listed twice': True,
     'image elsewhere': True,
+    'many annotations that repeat others': True,
     'no image to train on': True,
     'boxes in another form': True,
     'box with a mask that cannot be read': True,
@@ -53,6 +54,7 @@ KINDS = {
     'image of more than 8 bits': False,
     'file of another ending': False,
     'class name that cannot be drawn': False,
+    'annotation that repeats another one': False,
     'image left out': False,  # by tools/new_config.py, from what it writes
     'label left out': False,
     'image in two splits': False,  # the figures of a test are then too good

@@ -22,6 +22,7 @@ from .correct_values import (
     crowds,
     flat_polygons,
     names_of_categories,
+    repeated,
     run_lengths,
     sizes,
 )
@@ -227,5 +228,6 @@ CORRECTIONS: tuple[Callable[[Content], list[str]], ...] = (
     run_lengths,
     boxes,
     _images_listed_twice,
+    repeated,
     _categories_of_one_name,
 )

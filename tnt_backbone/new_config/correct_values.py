@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from ..data_checks.coco import FEW_REPEATED, find_repeated
 from ..data_checks.coco_file import to_box
 from ..data_checks.coco_masks import find_mask_fault
 from ..data_checks.coco_values import is_finite, is_flag
@@ -144,3 +145,17 @@ def flat_polygons(content: Content) -> list[str]:
     for entry in flat:
         entry['segmentation'] = [entry['segmentation']]
     return [f'{len(flat)} segmentations were a flat list of one polygon'] if flat else []
+
+
+def repeated(content: Content) -> list[str]:
+    """Annotations that are equal but for their ids, where they are many."""
+    boxes = content['annotations']
+    needed = {'image_id', 'category_id'}
+    if not all(to_box(box.get('bbox')) and needed <= box.keys() for box in boxes):
+        return []  # refused by the reader
+    again = find_repeated(boxes)
+    if len(again) <= FEW_REPEATED * len(boxes):
+        return []
+    numbers = {id(box) for box in again}
+    content['annotations'] = [box for box in boxes if id(box) not in numbers]
+    return [f'{len(again)} of {len(boxes)} annotations repeated another one and were left out']
