@@ -70,7 +70,6 @@ PLACES = {
     '_init_rule': 'mmengine.hooks.CheckpointHook',
     '_init_model': 'mmengine.infer.BaseInferencer',
     # the libraries
-    '_after_iter': 'mmseg.engine.SegVisualizationHook',
     '_visualizer': 'mmseg.engine.SegVisualizationHook',
     '_coco_api': 'mmdet.evaluation.CocoMetric',
     '_features': 'timm.models',

@@ -1,7 +1,7 @@
 """Label maps and drawn segmentations in the folders of their images."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -56,20 +56,28 @@ class MirroredSegVisualizationHook(SegVisualizationHook):
         self.image_root = image_root
         self._drawn = 0
 
-    def _after_iter(
+    def after_val_iter(self, *args: Any, **kwargs: Any) -> None:
+        """Draw the images of a batch."""
+        self._draw_each(super().after_val_iter, *args, **kwargs)
+
+    def after_test_iter(self, *args: Any, **kwargs: Any) -> None:
+        """Draw the images of a batch."""
+        self._draw_each(super().after_test_iter, *args, **kwargs)
+
+    def _draw_each(
         self,
+        draw: Callable[..., None],
         runner: Any,
         batch_idx: int,
-        data_batch: dict[str, Any],
-        outputs: Sequence[Any],
-        mode: str = 'val',
+        data_batch: Any = None,
+        outputs: Sequence[Any] | None = None,
     ) -> None:
         backends = [
             backend
             for backend in self._visualizer._vis_backends.values()
             if isinstance(backend, LocalVisBackend)
         ]
-        for sample in outputs:
+        for sample in outputs or ():
             place = place_below(self.image_root, sample.img_path)
             folders = []
             for backend in backends:
@@ -78,8 +86,6 @@ class MirroredSegVisualizationHook(SegVisualizationHook):
                 backend._img_save_dir = os.path.join(folders[-1], place)
             # It only asks for runner.iter, which would build the training data in a test.
             self._drawn += 1
-            super()._after_iter(
-                SimpleNamespace(iter=self._drawn), batch_idx, data_batch, [sample], mode
-            )
+            draw(SimpleNamespace(iter=self._drawn), batch_idx, data_batch, [sample])
             for backend, folder in zip(backends, folders, strict=True):
                 backend._img_save_dir = folder

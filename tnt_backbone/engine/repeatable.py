@@ -9,6 +9,7 @@ matter where a run was resumed, nor how many data workers it has.
 import random
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,10 +35,16 @@ def seed_all(*place: int) -> None:
 
 
 class SharedEpoch:
-    """The epoch, which a process tells its data workers."""
+    """What a process tells its data workers.
+
+    Attributes:
+        number: The epoch.
+        skipped: The batches before the first one that is read: ``(epoch, number)``.
+    """
 
     def __init__(self) -> None:
         self.number = torch.zeros((), dtype=torch.int64).share_memory_()
+        self.skipped = torch.zeros(2, dtype=torch.int64).share_memory_()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> 'SharedEpoch':
         return self  # mmengine copies the config of a loader
@@ -68,6 +75,9 @@ class SeededFetch:
         worker = get_worker_info()
         if worker is not None:  # PyTorch gives the batches to the workers in turn
             number = number * worker.num_workers + worker.id
+        of_epoch, skipped = self._epoch.skipped.tolist()
+        if of_epoch == epoch:
+            number += skipped
         # the first index: a loader that a loop starts again begins to count anew
         first = indices[0] if isinstance(indices[0], int) and indices[0] >= 0 else 0
         seed_all(self._seed, self._rank, BATCH, epoch, number, first)
@@ -125,6 +135,25 @@ class RepeatableHook(Hook):
         loader = runner.train_dataloader
         if loader.num_workers == 0:
             _attach(loader.dataset, seed=runner.seed, rank=get_rank(), epoch=self.epoch)
+        iterator: Any = getattr(runner.train_loop, 'dataloader_iterator', None)
+        if hasattr(iterator, 'skip_iter'):
+            iterator.skip_iter = partial(self._skip, runner, iterator, iterator.skip_iter)
+
+    def _skip(
+        self, runner: Runner, iterator: Any, skip: Callable[[int], None], number: int
+    ) -> None:
+        """Go to a place in the data, as the loop of onedl-mmengine asks when it resumes.
+
+        It reads no batch if the sampler can skip. Then the batches are counted from there. In all
+        other cases it reads some or all of them, so they are read here.
+        """
+        loader = runner.train_dataloader
+        if loader.batch_size and hasattr(loader.sampler, 'skip'):
+            self.epoch.skipped.copy_(torch.tensor([runner.epoch, number]))
+            skip(number)
+            return
+        for _ in range(number):
+            next(iterator)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Tell the data workers the epoch."""
