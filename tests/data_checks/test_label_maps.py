@@ -220,6 +220,15 @@ def test_lists_of_classes(root, text, names):
     assert make(root)[0].train_dataloader.dataset.metainfo.classes == names
 
 
+def test_labels_that_begin_at_1_are_named(root):
+    both(root)
+    for path in root.rglob('labels/*/*.png'):
+        Image.fromarray(np.array(Image.open(path)) + 1).save(path)
+    with pytest.raises(ValueError, match='--label-map 1=0 2=1'):
+        make(root)
+    assert_red_is_one(trained_on(make(root, '--label-map', '1=0', '2=1')[0]))
+
+
 def test_a_name_that_stands_twice_is_refused(root):
     both(root)
     with pytest.raises(ValueError, match='cat'):

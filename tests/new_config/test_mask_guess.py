@@ -150,6 +150,10 @@ def test_black_and_white_masks(tmp_path, make):
     cfg = make(tmp_path, SHARE)
     assert cfg.train_dataloader.dataset.metainfo.classes == ('other', 'road')
 
+    command = shlex.split(re.search(r'python -c ".*"', str(raised.value))[0])
+    subprocess.run([sys.executable, *command[1:]], check=True)
+    np.testing.assert_array_equal(read_label_map(tmp_path / 'masks/0.png'), truth)
+
 
 def test_names_of_pascal_voc(tmp_path, make):
     voc(tmp_path)

@@ -24,6 +24,10 @@ TO_PNG = (
     ".point(lambda v: int(v > 127)).save(p.with_suffix('.png')) for p in "
     "Path('{folder}').rglob('*{ending}')]\""
 )
+TO_ONE_CHANNEL = (
+    'python -c "from pathlib import Path; from PIL import Image; '
+    "[Image.open(p).getchannel(0).save(p) for p in Path('{folder}').rglob('*{ending}')]\""
+)
 MOST_NAMED = 8  # colours in a message
 HOW_TO_RELABEL = (
     'Give other numbers to labels with tnt new --label-map OLD=NEW ..., such as '
@@ -194,11 +198,16 @@ def read_label_map(path: str | Path) -> np.ndarray:
     if pixels.ndim != 2:
         channels = pixels.shape[-1]
         listed = ' '.join(','.join(map(str, colour)) for colour in _first_colours(pixels))
+        hint = ''
+        if channels > 2 and (pixels[..., :3] == pixels[..., :1]).all():
+            place = Path(path)
+            command = TO_ONE_CHANNEL.format(folder=place.parent, ending=place.suffix)
+            hint = f'. All channels are equal. If they are numbers of classes, keep one: {command}'
         raise InputError(
             f'{path} has {channels} channels. A label map has one, with the number of the class; a '
             "PNG's own palette is right. If colours stand for classes, write them into "
             'class_dict.csv in the folder that --data names: a line name,r,g,b, then a line per '
-            f'class, such as road,255,255,255. tnt new converts them. Its colours: {listed}'
+            f'class, such as road,255,255,255. tnt new converts them. Its colours: {listed}{hint}'
         )
     if pixels.max(initial=0) > IGNORED:
         raise InputError(f'{path} holds {pixels.max()}. Labels are 0 to 254, and 255 is ignored')

@@ -48,6 +48,13 @@ def name_labels(
             notes.append(f'{listed}: the numbers before the names were left out')
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f'{listed} names {shorten(twice)} twice. Give each class its own name')
+        if used == set(range(1, len(names) + 1)):
+            moved = ' '.join(f'{label}={label - 1}' for label in sorted(used))
+            raise InputError(
+                f'The label maps hold 1 to {len(names)}, and {listed} names {len(names)} classes. '
+                f'Labels begin at 0. Pass --label-map {moved}. If 1 is the second of the names, '
+                'name one more class'
+            )
         if max(used) >= len(names):
             raise InputError(
                 f'{listed} names {len(names)} classes, labels 0 to {len(names) - 1}, but the label '
