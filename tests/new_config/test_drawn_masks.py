@@ -75,12 +75,6 @@ def assert_fits(cfg, phase, number):
         np.testing.assert_array_equal(drawn, colours_of(info['img_path']))
 
 
-def coco(root):
-    write(root / 'train.json', range(3))
-    write(root / 'val.json', [7])
-    return (), 3
-
-
 def labelme(root):
     for number in range(4):
         shapes = [
@@ -90,17 +84,28 @@ def labelme(root):
         ]
         content = {'imagePath': f'{number}.png', 'imageHeight': 64, 'imageWidth': 96}
         (root / f'{number}.json').write_text(json.dumps(content | {'shapes': shapes}))
-    return ('--val-share', '0.25'), 3
 
 
-@pytest.mark.parametrize('make', [coco, labelme])
-def test_formats(tmp_path, make):
+def test_files_of_coco(tmp_path):
     root = tmp_path / 'own'
     root.mkdir()
-    options, number = make(root)
-    cfg, said = configure(root, '--backbone', 'tnt_ti', *options, config=UPERNET)
+    write(root / 'train.json', range(3))
+    write(root / 'val.json', [7])
+    cfg, said = configure(root, '--backbone', 'tnt_ti', config=UPERNET)
     assert 'the smaller one is on top' in said
-    assert_fits(cfg, 'train', number)
+    assert_fits(cfg, 'train', 3)
+    assert_fits(cfg, 'val', 1)
+
+
+def test_files_of_labelme(tmp_path):
+    root = tmp_path / 'own'
+    root.mkdir()
+    labelme(root)
+    with pytest.raises(ValueError, match='--val-share'):
+        configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+    options = ('--backbone', 'tnt_ti', '--val-share', '0.25')
+    cfg, _ = configure(root, *options, config=UPERNET)
+    assert_fits(cfg, 'train', 3)
     assert_fits(cfg, 'val', 1)
 
 
@@ -158,11 +163,3 @@ def test_few_boxes_without_an_outline_are_ignored_pixels(tmp_path):
 def test_what_cannot_be_drawn_is_refused(tmp_path, change, said):
     with pytest.raises(ValueError, match=said):
         drawn(tmp_path, changes={2: change})
-
-
-def test_a_validation_split_is_needed(tmp_path):
-    root = tmp_path / 'own'
-    root.mkdir()
-    labelme(root)
-    with pytest.raises(ValueError, match='--val-share'):
-        configure(root, '--backbone', 'tnt_ti', config=UPERNET)
