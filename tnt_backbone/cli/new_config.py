@@ -62,7 +62,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="your data. For MMDetection: a JSON file in COCO's format, or a folder with labels of "
         'COCO, YOLO, Pascal VOC, LabelMe, CVAT, CreateML, VIA, Supervisely, KITTI, DOTA, '
         'VisDrone, or CSV tables. For MMSegmentation: a folder with images and label maps. For '
-        'MMPretrain: a folder with class folders (docs/tutorial.md)',
+        'MMPretrain: a folder with class folders or tables of classes (docs/tutorial.md)',
     )
     parser.add_argument(
         '--format',

@@ -6,18 +6,26 @@
     DIR/val/cat/*.jpg     DIR/val/dog/*.jpg
     DIR/cat/*.jpg         DIR/dog/*.jpg               with --val-share, as DIR/train/ only
 
+Tables may name the classes instead (``class_tables.py``).
 Names of the folders of splits are compared without regard to capital letters.
 """
 
 from pathlib import Path
 
-import numpy as np
 from mmengine.config import Config
 
 from ..data_checks.findings import shorten
 from ..data_checks.places import hint_of_accents
 from ..errors import InputError, MissingFileError
-from .class_images import KNOWN, class_names, count_images, describe_folder, is_read
+from .class_images import (
+    KNOWN,
+    class_names,
+    count_images,
+    describe_folder,
+    hint_of_names,
+    is_read,
+)
+from .class_lists import Listed, find_listed, images_of, part_classes
 from .data_folder import find_folder, hint_of_deeper, list_files, write_list
 from .shared import evaluators, finish, replace_leaf, set_class_count
 
@@ -66,6 +74,9 @@ def set_class_folders(
             f'an image, so start from a config of ImageClassifier with {" or ".join(HEADS)}'
         )
     splits = {phase: find_folder(root, names) for phase, names in SPLITS.items()}
+    listed = find_listed(root, splits, share)
+    if listed.parts:
+        return _set_lists(cfg, root, stem or root, listed, overwrite=overwrite)
     if share:
         if splits['val']:
             raise InputError(
@@ -82,6 +93,7 @@ def set_class_folders(
                 'wanted: DIR/train/<class>/ and DIR/val/<class>/. Where there is no validation '
                 'split, pass --val-share 0.2, which keeps a fifth of the images of each class for '
                 'the validation: what was trained on cannot judge (docs/tutorial.md)'
+                + hint_of_names(filter(None, splits.values()))
             )
         folders[phase] = place.name
     test = _find_test(splits['test'], class_names(root / folders['train']))
@@ -101,6 +113,7 @@ def set_class_folders(
         raise InputError(
             f'{place} has {len(classes)} class folders, and two are the least. What is wanted: '
             f'{place}/<class>/, with the images of each class'
+            + hint_of_names(filter(None, splits.values()))
         )
 
     changes = _prepare(cfg, classes)
@@ -140,45 +153,50 @@ def _set_parted(
         raise InputError(
             f'{place} has {len(classes)} class folders, and two are the least. What is wanted: '
             f'{place}/<class>/, with the images of each class'
+            + hint_of_names(filter(None, (place, splits['test'])))
         )
     if place != root and (beside := sorted(class_names(root) & set(classes))):
         raise InputError(
             f'{root} has folders of classes ({shorten(beside)}), and so has {place}. Move their '
             'images into one of the two'
         )
-    rng = np.random.default_rng(0)
-    lines: dict[str, list[str]] = {'train': [], 'val': []}
-    for label, name in enumerate(classes):
-        files = [path for path in list_files(place / name) if is_read(path)]
-        number = max(1, round(share * len(files)))
-        if number >= len(files):
-            raise InputError(
-                f'--val-share {share:g} of the {len(files)} images of {place / name} leaves none '
-                'to train on. Add images, or take a smaller share'
-            )
-        held_out = set(rng.permutation(len(files))[:number].tolist())
-        for i, path in enumerate(files):
-            line = f'{path.relative_to(root).as_posix()} {label}'
-            lines['val' if i in held_out else 'train'].append(line)
+    files = {name: list(filter(is_read, list_files(place / name))) for name in classes}
+    parts: dict[str, dict[Path, str]] = dict(
+        zip(('train', 'val'), part_classes(files, share), strict=True)
+    )
+    further = counted.further
+    notes = describe_folder(place, counted)
+    if test := _find_test(splits['test'], set(classes)):
+        tested = count_images(test)
+        further |= tested.further
+        notes += describe_folder(test, tested)
+        parts['test'] = images_of(test, classes)
+    notes += [f'images that end in {" ".join(sorted(further))} are read too'] * bool(further)
+    return _set_lists(cfg, root, stem, Listed(parts, classes, notes), overwrite=overwrite)
+
+
+def _set_lists(
+    cfg: Config, root: Path, stem: Path, listed: Listed, *, overwrite: bool
+) -> list[str]:
+    """Write a list of the images of each split, and let the config read them."""
+    parts, classes, notes = listed
+    numbers = {name: i for i, name in enumerate(classes)}
     changes = _prepare(cfg, classes)
-    test = _find_test(splits['test'], set(classes))
-    tested = count_images(test) if test else None
-    further = sorted(counted.further | (tested.further if tested else set()))
-    for split, listed in lines.items():
+    for split, images in parts.items():
         path = stem.with_name(f'{stem.name}_{split}.txt')
-        write_list(path, listed, overwrite=overwrite)
-        for phase in ('train',) if split == 'train' else ('val', 'test')[: 1 if test else 2]:
-            _set_leaf(cfg, phase, root, classes, further, ann_file=str(path.absolute()))
-            changes.append(f'{phase}: {len(listed)} images of {place}, those of {path}')
-    if test and tested:
-        _set_leaf(cfg, 'test', root, classes, further, data_prefix=test.name)
-        changes.append(f'test: {sum(tested.images.values())} images in {test}')
-        changes += describe_folder(test, tested)
-    return [
-        *changes,
-        *describe_folder(place, counted),
-        *_finish(cfg, len(lines['train']), further),
-    ]
+        lines = [f'{_below(image, root)} {numbers[label]}' for image, label in images.items()]
+        write_list(path, lines, overwrite=overwrite)
+        phases = ('val', 'test') if split == 'val' and 'test' not in parts else (split,)
+        for phase in phases:
+            _set_leaf(cfg, phase, root, classes, [], ann_file=str(path.absolute()))
+            changes.append(f'{phase}: {len(lines)} images of {root}, those of {path}')
+    return [*changes, *notes, *_finish(cfg, len(parts['train']), [])]
+
+
+def _below(image: Path, root: Path) -> str:
+    """Return the path of an image in a list, whose lines lose the blanks at their start."""
+    path = image.relative_to(root).as_posix()
+    return f'./{path}' if path[0].isspace() else path
 
 
 def _prepare(cfg: Config, classes: tuple[str, ...]) -> list[str]:

@@ -1,7 +1,9 @@
 """Class folders: how many images each has, and what else lies in them."""
 
+import re
+import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +12,13 @@ from ..errors import InputError
 
 KNOWN = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')  # to MMPretrain
 FURTHER = ('.webp', '.tiff', '.jp2')  # what OpenCV reads, too
+NUMBER = r'[\W_]*[0-9]'  # where the number of an image's name begins
+# Moves cat.0.jpg of the folders that follow to cat/cat.0.jpg
+SORT = (
+    'import re, sys, pathlib; [(f.parent / n).mkdir(exist_ok=True) or f.rename(f.parent / n / '
+    "f.name) for d in sys.argv[1:] for f in [*pathlib.Path(d).glob('*.*')] if (n := re.split("
+    f"r'{NUMBER}', f.stem)[0])]"
+)
 
 
 class Counted(NamedTuple):
@@ -76,6 +85,25 @@ def describe_folder(folder: Path, counted: Counted) -> list[str]:
             f'them into {folder}'
         )
     return notes
+
+
+def hint_of_names(folders: Iterable[Path]) -> str:
+    """Return how to sort images whose names begin with words into class folders, else nothing.
+
+    Args:
+        folders: Folders of splits; those with images in folders do not count.
+    """
+    folders = list(folders)
+    files = [file for folder in folders for file in sorted(folder.iterdir()) if is_read(file)]
+    begins = Counter(re.split(NUMBER, file.stem)[0] for file in files)
+    if '' in begins or len(begins) < 2 or min(begins.values()) < 2:
+        return ''
+    flat = [folder for folder in folders if any(map(is_read, folder.iterdir()))]
+    return (
+        f'. The names of the {len(files)} images begin with {shorten(begins, 8)}. If these are the '
+        f'classes, this command moves the images into class folders: python -c "{SORT}" '
+        + shlex.join(map(str, flat))
+    )
 
 
 def _is_nested(folder: Path) -> bool:
