@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import itertools
 import shlex
 import subprocess
 import sys
@@ -252,7 +253,7 @@ def test_folders_that_are_no_classes(tmp_path):
     cfg, said = run(root, 0.25)
     assert cfg.train_dataloader.dataset.metainfo.classes == NAMES
     assert shown(cfg, 'train') | shown(cfg, 'val') == of(range(12))
-    assert "metadata.csv, column 'dx'" in said
+    assert 'metadata.csv, column dx' in said
 
 
 # ------------------------------------------------------------------ what is refused, or said
@@ -295,6 +296,21 @@ def test_a_column_per_label(tmp_path, yes, no):
     flags = [(n, *(yes if label in (name, 'cat') else no for name in NAMES)) for n, label in rows]
     write(root / 'train' / '_classes.csv', ('filename', *(f' {name}' for name in NAMES)), *flags)
     refused(root, 'a column per label .bird, cat, dog.*one class per image', 0.2)
+
+
+@pytest.mark.parametrize(('yes', 'no'), [(1, 0), ('1.0', '0.0')])
+def test_a_column_per_class(tmp_path, yes, no):
+    """ISIC: exactly one column of each row says yes, so an image has one class."""
+    root = tmp_path / 'own'
+    rows = draw_all(root / 'images', range(12))
+    flags = [(n[:-4], *(yes if label == name else no for name in NAMES)) for n, label in rows]
+    write(root / 'truth.csv', ('image', *NAMES), *flags)
+    cfg, said = run(root, 0.25)
+    assert shown(cfg, 'train') | shown(cfg, 'val') == of(range(12))
+    assert 'truth.csv, column with a 1, of bird, cat, dog' in said
+    for odd in ((yes, yes, no), (no, no, no)):
+        write(root / 'truth.csv', ('image', *NAMES), *flags[:-1], (rows[-1][0], *odd))
+        refused(root, 'a column per label .bird, cat, dog', 0.25)
 
 
 def test_an_image_with_two_classes_or_splits_and_repeated_rows(tmp_path):
@@ -373,8 +389,19 @@ def test_classes_in_the_names_of_images(tmp_path):
         run(root)
     with pytest.raises(ValueError, match='begin with bird, cat, dog'):
         run(root, 0.25)
+    draw_all(root / 'test', range(2))  # of Kaggle's cats and dogs
+    refused(root, 'names of 12 images begin with bird, cat, dog')
     command = shlex.split(str(stopped.value).partition('class folders: ')[2])
     assert command[0] == 'python'
     subprocess.run([sys.executable, '-W', 'error', *command[1:]], check=True)
     cfg, _ = run(root, 0.25)
     assert len(shown(cfg, 'train') | shown(cfg, 'val')) == 12
+
+
+def test_a_hint_for_images_without_splits(tmp_path):
+    """Oxford's pets: images/Abyssinian_1.jpg, without folders of splits."""
+    for i in range(6):
+        draw(tmp_path / 'own' / 'images' / f'{NAMES[i % 2]}_{i}.jpg', NAMES[i % 2])
+    for root, share in itertools.product((tmp_path / 'own', tmp_path / 'own' / 'images'), (0, 0.2)):
+        with pytest.raises((ValueError, FileNotFoundError), match='begin with bird, cat'):
+            run(root, share)

@@ -6,6 +6,7 @@ from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import is_number
 from ..errors import InputError
 
+YES = ('1', 'true')
 BINARY = ('0', '1', '-1', 'true', 'false', '')
 ALWAYS = ('|', ';')  # they separate labels, and no name of a class has them
 MAYBE = (',', None)  # None: blanks
@@ -29,6 +30,22 @@ def column(rows: Iterable[Sequence[str]], place: int) -> list[str]:
 def are_yes_or_no(cells: Iterable[str]) -> bool:
     """Return whether a column only says if an image has a label."""
     return {cell.lower().removesuffix('.0') for cell in cells} <= set(BINARY)
+
+
+def only_yes(rows: Iterable[Sequence[str]], places: Sequence[int]) -> list[int]:
+    """Return the place of the only column that says yes in each row.
+
+    Args:
+        rows: The rows.
+        places: Those of the columns.
+
+    Returns:
+        Nothing if a row has none or several, or a column says something else than yes or no.
+    """
+    if len(places) < 2 or not all(are_yes_or_no(column(rows, i)) for i in places):
+        return []
+    found = [[i for i in places if row[i].lower().removesuffix('.0') in YES] for row in rows]
+    return [some[0] for some in found] if all(len(some) == 1 for some in found) else []
 
 
 def same_parts(cells: Sequence[str], others: Sequence[str]) -> bool:

@@ -93,7 +93,7 @@ def set_class_folders(
                 'wanted: DIR/train/<class>/ and DIR/val/<class>/. Where there is no validation '
                 'split, pass --val-share 0.2, which keeps a fifth of the images of each class for '
                 'the validation: what was trained on cannot judge (docs/tutorial.md)'
-                + hint_of_names(filter(None, splits.values()))
+                + hint_of_names(root, splits.values())
             )
         folders[phase] = place.name
     test = _find_test(splits['test'], class_names(root / folders['train']))
@@ -113,7 +113,7 @@ def set_class_folders(
         raise InputError(
             f'{place} has {len(classes)} class folders, and two are the least. What is wanted: '
             f'{place}/<class>/, with the images of each class'
-            + hint_of_names(filter(None, splits.values()))
+            + hint_of_names(root, splits.values())
         )
 
     changes = _prepare(cfg, classes)
@@ -153,7 +153,7 @@ def _set_parted(
         raise InputError(
             f'{place} has {len(classes)} class folders, and two are the least. What is wanted: '
             f'{place}/<class>/, with the images of each class'
-            + hint_of_names(filter(None, (place, splits['test'])))
+            + hint_of_names(root, splits.values())
         )
     if place != root and (beside := sorted(class_names(root) & set(classes))):
         raise InputError(

@@ -87,22 +87,29 @@ def describe_folder(folder: Path, counted: Counted) -> list[str]:
     return notes
 
 
-def hint_of_names(folders: Iterable[Path]) -> str:
+def hint_of_names(root: Path, folders: Iterable[Path | None]) -> str:
     """Return how to sort images whose names begin with words into class folders, else nothing.
 
     Args:
-        folders: Folders of splits; those with images in folders do not count.
+        root: The folder of the data, which is looked at if there is no folder of a split.
+        folders: Those of the splits.
     """
-    folders = list(folders)
-    files = [file for folder in folders for file in sorted(folder.iterdir()) if is_read(file)]
-    begins = Counter(re.split(NUMBER, file.stem)[0] for file in files)
-    if '' in begins or len(begins) < 2 or min(begins.values()) < 2:
+    places = [folder for folder in folders if folder]
+    places = places or [root, *sorted(path for path in root.iterdir() if path.is_dir())]
+    begins: Counter[str] = Counter()
+    flat = []
+    for place in places:
+        files = [file for file in sorted(place.iterdir()) if is_read(file)]
+        found = Counter(re.split(NUMBER, file.stem)[0] for file in files)
+        if len(found) > 1 and '' not in found and min(found.values()) > 1:
+            begins += found
+            flat.append(str(place))
+    if not flat:
         return ''
-    flat = [folder for folder in folders if any(map(is_read, folder.iterdir()))]
     return (
-        f'. The names of the {len(files)} images begin with {shorten(begins, 8)}. If these are the '
+        f'. The names of {begins.total()} images begin with {shorten(begins, 8)}. If these are the '
         f'classes, this command moves the images into class folders: python -c "{SORT}" '
-        + shlex.join(map(str, flat))
+        + shlex.join(flat)
     )
 
 

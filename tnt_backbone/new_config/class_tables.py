@@ -27,6 +27,7 @@ from .class_cells import (
     check_single,
     class_of,
     column,
+    only_yes,
     plain,
     same_parts,
 )
@@ -126,7 +127,9 @@ def read_class_tables(root: Path) -> Tables:
         elif table:
             tables.append(table)
     tables = _leave_out_doubtful(tables)
-    notes = [*map(_describe, tables), *skipped]
+    for table in tables:
+        check_single(column(table.rows, table.label or 0), _describe(table))
+    notes = [*(f'the classes are those of {_describe(table)}' for table in tables), *skipped]
     found: dict[Path, tuple[str, str, Path]] = {}
     repeated = 0
     for table in tables:
@@ -171,19 +174,23 @@ def _understand(file: Path, images: _Images) -> _Table | str | None:
             f'{width}. Correct it, or move the file out of {images.root}'
         )
     split = next((names.index(name) for name in SPLIT if has_header and name in names), None)
+    header = rows[0] if has_header else [''] * width
     label = None
     if 'submission' not in file.stem.lower():
         read_text(file)  # refuses other encodings
         labels = [i for i in labels if has_header and i != image]
         others = [i for i in range(width) if i not in (image, split)]
-        label = _label(file, rows[0], body, labels, others, has_header=has_header)
+        flags = [i for i in others if has_header and names[i] not in ROWS]
+        if not labels and (yes := only_yes(body, flags)):
+            body = [[*row, header[i]] for row, i in zip(body, yes, strict=True)]
+            label, header = width, [*header, f'with a 1, of {shorten(header[i] for i in flags)}']
+        else:
+            label = _label(file, header, body, labels, others)
     if label is None and not has_header:
         return None  # such as boxes
-    if label is not None:
-        cells = column(body, label)
-        check_single(cells, f'{file}, column {rows[0][label] if has_header else label + 1},')
-        label = label if any(cells) else None
-    return _Table(file, body, image, label, split, rows[0] if has_header else [])
+    if label is not None and not any(column(body, label)):
+        label = None
+    return _Table(file, body, image, label, split, header)
 
 
 def _leave_out_doubtful(tables: list[_Table]) -> list[_Table]:
@@ -206,8 +213,7 @@ def _leave_out_doubtful(tables: list[_Table]) -> list[_Table]:
 
 def _describe(table: _Table) -> str:
     place = table.label or 0
-    called = repr(table.header[place]) if table.header else str(place + 1)
-    return f'the classes are those of {table.file}, column {called}'
+    return f'{table.file}, column {table.header[place] or place + 1}'
 
 
 def _read(file: Path) -> list[list[str]]:
@@ -234,21 +240,18 @@ def _label(
     rows: list[list[str]],
     named: list[int],
     others: list[int],
-    *,
-    has_header: bool,
 ) -> int | None:
     """Return the place of the column that names the class.
 
     Args:
         file: The table.
-        header: Its first row.
+        header: The names of its columns, which are empty if it has none.
         rows: The rows of images.
         named: Places of columns that are called like a class.
         others: Places of all columns but those of the image and the split.
-        has_header: Whether the first row names the columns.
 
     Raises:
-        ValueError: If there is a column per class, or several columns may be the class.
+        ValueError: If there is a column per label, or several columns may be the class.
     """
     if named:
         cells = {i: column(rows, i) for i in named}
@@ -259,6 +262,7 @@ def _label(
                 'all but one of them'
             )
         return next((i for i in named if not all(map(is_number, cells[i]))), named[0])
+    has_header = any(header)
     others = [i for i in others if not has_header or plain(header[i]) not in ROWS]
     if len(others) == 1:
         return others[0]
