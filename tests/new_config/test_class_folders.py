@@ -59,8 +59,17 @@ def test_a_share_of_each_class_for_validation(tmp_path):
         assert train[name] | val[name] == {path.name for path in (root / name).iterdir()}
         assert len(val[name]) == 2
     assert shown(cfg, 'test') == val
-    with pytest.raises(ValueError, match='Maine Coon leaves none to train on'):
+    with pytest.raises(ValueError, match=r'each of Maine Coon.* has a single image'):
         run(tmp_path / 'few', '--val-share', '0.2')
+    make(tmp_path / 'more', range(2))
+    with pytest.raises(ValueError, match='Maine Coon leaves none to train on'):
+        run(tmp_path / 'more', '--val-share', '0.9')
+    for name in CLASSES[1:]:
+        (tmp_path / 'more' / name / '1 a.png').unlink()
+    cfg, said = run(tmp_path / 'more', '--val-share', '0.2')
+    assert shown(cfg, 'val').keys() == {'Maine Coon'}
+    assert shown(cfg, 'train').keys() == set(CLASSES)
+    assert 'the val split has no image of Straße, 猫' in said
     make(root / 'test', range(2))
     with pytest.raises(ValueError, match='has a folder test, but none for training'):
         run(root, '--val-share', '0.2')

@@ -150,6 +150,16 @@ def test_the_same_names_in_each_split(tmp_path):
     assert '1 of 6 images' in said
 
 
+@pytest.mark.parametrize('name', ['trainLabels.csv', 'labels.csv'])
+def test_test_images_with_the_names_of_training_images(tmp_path, name):
+    root = tmp_path / 'own'
+    rows = draw_all(root / 'train', range(12))
+    draw_all(root / 'test', range(12), names=NAMES[::-1])
+    write(root / name, ('id', 'label'), *((n[:-4], label) for n, label in rows))
+    cfg, _ = run(root, 0.25)
+    assert shown(cfg, 'train') | shown(cfg, 'val') == of(range(12))
+
+
 def test_tiny_imagenet(tmp_path):
     root = tmp_path / 'own'
     codes = {'n01': 'cat', 'n02': 'dog'}
@@ -344,6 +354,14 @@ def test_images_that_are_missing(tmp_path):
     refused(root, r'20 of 32 images .*100\.jpg.*Add the images', 0.25)
     write(root / 'labels.csv', ('image', 'label'), *absent)
     refused(root, r'labels\.csv names no image that is there .100\.jpg', 0.25)
+
+
+@pytest.mark.parametrize('encoding', ['utf-16', 'latin-1'])
+def test_other_encodings(tmp_path, encoding):
+    draw_all(tmp_path / 'own', range(2))
+    text = 'image,label\n0.png,été\n1.png,hiver\n'
+    (tmp_path / 'own' / 'labels.csv').write_text(text, encoding=encoding)
+    refused(tmp_path / 'own', r'labels\.csv is not in UTF-8')
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,8 @@ def _set_lists(
         for phase in phases:
             _set_leaf(cfg, phase, root, classes, [], ann_file=str(path.absolute()))
             changes.append(f'{phase}: {len(lines)} images of {root}, those of {path}')
+        if absent := sorted(set(classes) - set(images.values())):
+            changes.append(f'note: the {split} split has no image of {shorten(absent, 8)}')
     return [*changes, *notes, *_finish(cfg, len(parts['train']), [])]
 
 

@@ -89,7 +89,8 @@ def part_classes(
     train: dict[Path, str] = {}
     val: dict[Path, str] = {}
     for name, paths in files.items():
-        number = max(1, round(share * len(paths)))
+        # a single one is to train on
+        number = max(1, round(share * len(paths))) if len(paths) > 1 else 0
         if number >= len(paths):
             raise InputError(
                 f'--val-share {share:g} of the {len(paths)} images of {name} leaves none to train '
@@ -98,6 +99,11 @@ def part_classes(
         held_out = set(rng.permutation(len(paths))[:number].tolist())
         for i, path in enumerate(paths):
             (val if i in held_out else train)[path] = name
+    if not val:
+        raise InputError(
+            f'--val-share {share:g} leaves no image to judge, since each of {shorten(files)} has '
+            'a single image. Add images'
+        )
     return train, val
 
 
@@ -160,8 +166,6 @@ def _whole(
                 f'The {split} split of {root} has the classes {shorten(unknown, 8)}, and no image '
                 'of them is to train on. Correct the tables'
             )
-        if absent := sorted(set(classes) - set(images.values())):
-            notes.append(f'the {split} split has no image of {shorten(absent, 8)}')
     if share:
         files: dict[str, list[Path]] = {name: [] for name in classes}
         for path in sorted(train):

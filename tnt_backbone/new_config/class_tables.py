@@ -14,6 +14,7 @@ name, the images that are there tell which column names them.
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -166,6 +167,8 @@ def _understand(file: Path, images: _Images) -> _Table | str | None:
     image, hit = max(zip(places, hits, strict=True), key=lambda pair: pair[1])
     if not body or not hit or (not is_named and hit < MOST * len(body)):
         listed = column(body, image)
+        if is_named:
+            read_text(file)  # refuses other encodings
         return f'names no image that is there ({shorten(listed)})' if is_named and body else None
     if len({len(row) for row in rows}) > 1:
         odd = next(row for row in rows if len(row) != width)
@@ -297,7 +300,11 @@ def _entries(table: _Table, images: _Images, notes: list[str]) -> Iterator[tuple
         called = [images.called(row[table.image]) for row in rows]
         # a table of one split does not take the images of another, unless it names only these
         own = [[i for i in some if images.split(i) in ('', split)] for some in called]
-        called = own if split and any(own) else called
+        if split and any(own):
+            called = own
+        elif not split and len({row[table.image] for row in rows}) == len(rows):
+            # the names of test images often are those of training images, counted anew
+            called = [[i for i in s if images.split(i) == 'train'] or s for s in called]
         for row, some in zip(rows, called, strict=True):
             if image := nearest(some, table.file, row[table.image]):
                 yield image, class_of(row[table.label or 0]), split
@@ -318,7 +325,9 @@ def _entries(table: _Table, images: _Images, notes: list[str]) -> Iterator[tuple
 
 def _split_of(table: _Table, row: list[str], root: Path) -> str:
     if table.split is None:
-        return split_of(table.file, root)
+        # trainLabels.csv
+        name = re.sub('(?<=[a-z])(?=[A-Z])', '_', table.file.name)
+        return split_of(table.file.with_name(name), root)
     said = row[table.split].lower()
     for split, words in SPLITS.items():
         if said in words:
