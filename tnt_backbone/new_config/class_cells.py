@@ -1,5 +1,6 @@
 """Cells of tables that name classes: which columns do, and what is no single class."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ..data_checks.findings import shorten
@@ -68,14 +69,8 @@ def check_single(cells: Iterable[str], what: str) -> None:
     labels = sorted({cell for cell in cells if cell})
     several = [text for text in labels if text[0] in '[{(' or any(s in text for s in ALWAYS)]
     for mark in MAYBE if not several else ():
-        parts = {text: [part.strip() for part in text.split(mark)] for text in labels}
-        many = [text for text, found in parts.items() if len(found) > 1]
-        single = {part for found in parts.values() for part in found}
-        orders = [tuple(sorted(parts[text])) for text in many]
-        # names such as "bell pepper" have parts that are no classes
-        made_of_others = [text for text in many if set(parts[text]) <= set(labels)]
-        if made_of_others or len(single) < len(labels) or len(set(orders)) < len(orders):
-            several = made_of_others or many
+        several = _made_of_parts({text: [p.strip() for p in text.split(mark)] for text in labels})
+        if several:
             break
     if several:
         raise InputError(
@@ -87,6 +82,25 @@ def check_single(cells: Iterable[str], what: str) -> None:
             f'{what} has fractions ({shorten(fractions)}), which are no classes. If another column '
             "names the class, call it 'class' and this one otherwise"
         )
+
+
+def _made_of_parts(labels: dict[str, list[str]]) -> list[str]:
+    """Return the cells that hold several labels, if any do; a class may be a "bell pepper".
+
+    Args:
+        labels: The parts of each different cell.
+    """
+    many = [text for text, parts in labels.items() if len(parts) > 1]
+    if of_others := [text for text in many if set(labels[text]) <= labels.keys()]:
+        return of_others
+    times = Counter(part for parts in labels.values() for part in set(parts))
+    are_sets = (
+        len({tuple(sorted(labels[text])) for text in many}) < len(many)  # in two orders
+        or all(is_number(part) for text in many for part in labels[text])
+        or 2 * len(times) < len(labels)  # a few words in many combinations
+        or (len(many) == len(labels) and min(times.values(), default=0) > 1)
+    )
+    return many if are_sets else []
 
 
 def class_of(cell: str) -> str:
