@@ -59,10 +59,42 @@ def test_a_share_of_each_class_for_validation(tmp_path):
         assert train[name] | val[name] == {path.name for path in (root / name).iterdir()}
         assert len(val[name]) == 2
     assert shown(cfg, 'test') == val
-    with pytest.raises(ValueError, match='Maine Coon leaves none to train on'):
+    with pytest.raises(ValueError, match=r'each of Maine Coon.* has a single image'):
         run(tmp_path / 'few', '--val-share', '0.2')
+    make(tmp_path / 'more', range(2))
+    with pytest.raises(ValueError, match='Maine Coon leaves none to train on'):
+        run(tmp_path / 'more', '--val-share', '0.9')
+    for name in CLASSES[1:]:
+        (tmp_path / 'more' / name / '1 a.png').unlink()
+    cfg, said = run(tmp_path / 'more', '--val-share', '0.2')
+    assert shown(cfg, 'val').keys() == {'Maine Coon'}
+    assert shown(cfg, 'train').keys() == set(CLASSES)
+    assert 'the val split has no image of Straße, 猫' in said
+    make(root / 'test', range(2))
+    with pytest.raises(ValueError, match='has a folder test, but none for training'):
+        run(root, '--val-share', '0.2')
     make(root / 'train', range(2))
-    with pytest.raises(ValueError, match='Leave out --val-share'):
+    with pytest.raises(ValueError, match=r'own has folders of classes.*and so has.*train'):
+        run(root, '--val-share', '0.2')
+
+
+def test_a_training_split_is_parted_and_the_test_split_stays(tmp_path):
+    root = tmp_path / 'own'
+    make(root / 'Train', range(10))
+    with pytest.raises(FileNotFoundError, match=r'no folder val .*pass --val-share 0\.2'):
+        run(root)
+    cfg, _ = run(root, '--val-share', '0.2')
+    train, val = shown(cfg, 'train'), shown(cfg, 'val')
+    for name in CLASSES:
+        assert not train[name] & val[name]
+        assert train[name] | val[name] == {f'{i} a.png' for i in range(10)}
+    assert shown(cfg, 'test') == val
+    make(root / 'test', range(20, 23))
+    cfg, _ = run(root, '--val-share', '0.2')
+    assert (shown(cfg, 'train'), shown(cfg, 'val')) == (train, val)
+    assert shown(cfg, 'test') == {name: {f'{i} a.png' for i in (20, 21, 22)} for name in CLASSES}
+    make(root / 'val', range(2))
+    with pytest.raises(ValueError, match=r'validation split already.*Leave out --val-share'):
         run(root, '--val-share', '0.2')
 
 

@@ -168,6 +168,49 @@ def test_a_share_for_validation(tmp_path, make, total):
         configure(root, '--backbone', 'tnt_ti', '--val-share', '0.2', config=UPERNET)
 
 
+@pytest.mark.parametrize('layout', ['{part}/{split}', '{split}/{part}'])
+def test_a_training_split_is_parted_and_the_test_split_stays(tmp_path, layout):
+    root = tmp_path / 'own'
+
+    def make(split, numbers):
+        for number in numbers:
+            parts = (root / layout.format(part=p, split=split) for p in ('images', 'labels'))
+            draw(*parts, number)
+
+    def run(*options):
+        return configure(root, '--backbone', 'tnt_ti', *options, config=UPERNET)[0]
+
+    make('train', range(5))
+    write_names(root / 'classes.txt')
+    with pytest.raises(FileNotFoundError, match=r'\bval\b.*pass --val-share 0\.2'):
+        run()
+    cfg = run('--val-share', '0.2')
+    parts = [set((tmp_path / f'own_{s}.txt').read_text().split()) for s in ('train', 'val')]
+    assert [len(part) for part in parts] == [4, 1]
+    assert set.union(*parts) == set('01234')
+    for phase, names in zip(('train', 'val', 'test'), (*parts, parts[1]), strict=True):
+        assert_fits(cfg, phase, names)
+    make('test', [7, 8])
+    assert_fits(run(), 'val', '78')
+    cfg = run('--val-share', '0.2')
+    for phase, names in zip(('train', 'val', 'test'), (*parts, '78'), strict=True):
+        assert_fits(cfg, phase, names)
+    make('val', [6])
+    with pytest.raises(ValueError, match=r'validation split already.*Leave out --val-share'):
+        run('--val-share', '0.2')
+
+
+def test_lists_without_one_to_judge_are_parted(tmp_path):
+    voc(tmp_path / 'own')
+    (tmp_path / 'own' / 'ImageSets' / 'Segmentation' / 'val.txt').unlink()
+    options = ('--backbone', 'tnt_ti', '--val-share', '0.4')
+    cfg, _ = configure(tmp_path / 'own', *options, config=UPERNET)
+    parts = [set((tmp_path / f'own_{s}.txt').read_text().split()) for s in ('train', 'val')]
+    assert set.union(*parts) == set('012')
+    assert_fits(cfg, 'train', parts[0])
+    assert_fits(cfg, 'val', parts[1])
+
+
 def test_what_is_parted_already_keeps_its_parts(tmp_path):
     capitals(tmp_path / 'own')
     with pytest.raises(ValueError, match=r'validation split already.*Leave out --val-share'):

@@ -63,7 +63,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         'COCO, YOLO, Pascal VOC, LabelMe, CVAT, CreateML, VIA, Supervisely, KITTI, DOTA, '
         'VisDrone, or CSV tables. For MMSegmentation: a folder with images and label maps, or '
         'outlines of objects in most of these formats. For MMPretrain: a folder with class '
-        'folders (docs/tutorial.md)',
+        'folders or tables of classes (docs/tutorial.md)',
     )
     parser.add_argument(
         '--format',

@@ -65,7 +65,7 @@ def plan_check(dataset: BaseDataset, *, is_training: bool = True) -> Check:
     if 'mmseg' in library:
         return _plan_masks(dataset, is_training)
     if 'mmpretrain' in library:
-        return _plan_classification(dataset)
+        return _plan_classification(dataset, is_training)
     raise InputError(f'{type(dataset).__name__} is no data set whose format is known here')
 
 
@@ -287,7 +287,7 @@ def _look_at_mask(item: dict[str, Any]) -> list[Finding]:
 # ------------------------------------------------------------------ one label an image
 
 
-def _plan_classification(dataset: Any) -> Check:
+def _plan_classification(dataset: Any, is_training: bool) -> Check:
     from .class_folders import check_class_folders
 
     found = []
@@ -302,7 +302,8 @@ def _plan_classification(dataset: Any) -> Check:
     labels = [info.get('gt_label') for info in infos]
     absent = sorted(set(range(len(classes))) - {label for label in labels if label is not None})
     if any(label is not None for label in labels):
-        found += [Finding('class without images', root, f'{i}: {classes[i]}') for i in absent]
+        kind = 'class without images' if is_training else 'class without images to measure'
+        found += [Finding(kind, root, f'{i}: {classes[i]}') for i in absent]
     items = [
         {
             # CIFAR and its like hold their images themselves

@@ -47,6 +47,7 @@ KINDS = {
     'image without annotation': False,
     'mask without a label': False,
     'class without pixels to measure': False,
+    'class without images to measure': False,
     'category without a box': False,
     'objects marked as crowds': False,  # left out by MMDetection
     'image that is too small': False,  # left out by MMDetection

@@ -99,6 +99,10 @@ TABLE = (
     'write a CSV file with the columns filename, xmin, ymin, xmax, ymax, class (corners in '
     'pixels), which tnt new --data FOLDER reads'
 )
+CLASSIFIER = (
+    'For a classifier, tnt new --data FOLDER reads it --from a config of MMPretrain, if it has the '
+    'columns filename and label, and the folder holds the images'
+)
 EXPORT = 'Export the data again in the format of COCO, YOLO or Pascal VOC'
 
 # Of JSON files, by their content; the first that fits
@@ -230,7 +234,7 @@ OF_ROW: tuple[tuple[Callable[[list[str]], bool], Known], ...] = (
         lambda row: len(row) == 2,
         Known(
             'a table of two columns, such as images and their classes',
-            'For a classifier, put the images into folders: train/CLASS/ and val/CLASS/',
+            CLASSIFIER,
         ),
     ),
     (
@@ -238,8 +242,7 @@ OF_ROW: tuple[tuple[Callable[[list[str]], bool], Known], ...] = (
         Known(
             'a table (CSV)',
             'For a detector, tnt new --data FOLDER reads it if it has the columns filename, xmin, '
-            'ymin, xmax, ymax, class, and the folder holds the images. For a classifier, put the '
-            'images into folders: train/CLASS/ and val/CLASS/',
+            'ymin, xmax, ymax, class, and the folder holds the images. ' + CLASSIFIER,
         ),
     ),
 )

@@ -4,27 +4,36 @@
 
     DIR/train/cat/*.jpg   DIR/train/dog/*.jpg
     DIR/val/cat/*.jpg     DIR/val/dog/*.jpg
-    DIR/cat/*.jpg         DIR/dog/*.jpg               with --val-share
+    DIR/cat/*.jpg         DIR/dog/*.jpg               with --val-share, as DIR/train/ only
 
+Tables may name the classes instead (``class_tables.py``).
 Names of the folders of splits are compared without regard to capital letters.
 """
 
 from pathlib import Path
 
-import numpy as np
 from mmengine.config import Config
 
 from ..data_checks.findings import shorten
 from ..data_checks.places import hint_of_accents
 from ..errors import InputError, MissingFileError
-from .class_images import KNOWN, class_names, count_images, describe_folder, is_read
+from .class_images import (
+    KNOWN,
+    class_names,
+    count_images,
+    describe_folder,
+    hint_of_names,
+    is_read,
+)
+from .class_lists import Listed, find_listed, images_of, part_classes
 from .data_folder import find_folder, hint_of_deeper, list_files, write_list
 from .shared import evaluators, finish, replace_leaf, set_class_count
 
 # What a phase reads: the first folder that is there. Roboflow says "valid".
 SPLITS = {
     'train': ('train', 'training'),
-    'val': ('val', 'valid', 'validation', 'test', 'testing'),
+    'val': ('val', 'valid', 'validation'),
+    'test': ('test', 'testing'),
 }
 HEADS = ('LinearClsHead', 'StackedLinearClsHead')
 # RepeatAugSampler shows a third of the images three times in an epoch: not with fewer
@@ -46,7 +55,8 @@ def set_class_folders(
         root: Holds ``train`` and ``val``, each with a folder a class; or, with a share, such
             folders itself.
         stem: Start of the names of lists of images. By default, beside the folder.
-        share: Of the images of each class that are kept for the validation, if there is no split.
+        share: Of the images of each class that are kept for the validation, if there is no
+            validation split. A test split stays.
         overwrite: Whether lists of images are replaced.
 
     Returns:
@@ -64,29 +74,30 @@ def set_class_folders(
             f'an image, so start from a config of ImageClassifier with {" or ".join(HEADS)}'
         )
     splits = {phase: find_folder(root, names) for phase, names in SPLITS.items()}
-    if share and any(splits.values()):
-        raise InputError(
-            f'--data {root} has folders of splits already ({shorten(filter(None, splits.values()))}'
-            '). Leave out --val-share'
-        )
+    listed = find_listed(root, splits, share)
+    if listed.parts:
+        return _set_lists(cfg, root, stem or root, listed, overwrite=overwrite)
     if share:
-        return _set_parted(cfg, root, stem or root, share, overwrite=overwrite)
+        if splits['val']:
+            raise InputError(
+                f'--data {root} has a validation split already ({splits["val"]}). Leave out '
+                '--val-share'
+            )
+        return _set_parted(cfg, root, splits, stem or root, share, overwrite=overwrite)
     folders = {}
-    for phase, names in SPLITS.items():
-        place = splits[phase]
+    for phase, place in (('train', splits['train']), ('val', splits['val'] or splits['test'])):
         if place is None:
+            names = SPLITS[phase]
             raise MissingFileError(
                 f'{root} has no folder {" or ".join(names)}{hint_of_deeper(root, names)}. What is '
-                'wanted: DIR/train/<class>/ and DIR/val/<class>/. Where there is one folder a '
-                'class, pass --val-share 0.2, which keeps a fifth of the images of each class for '
+                'wanted: DIR/train/<class>/ and DIR/val/<class>/. Where there is no validation '
+                'split, pass --val-share 0.2, which keeps a fifth of the images of each class for '
                 'the validation: what was trained on cannot judge (docs/tutorial.md)'
+                + hint_of_names(root, splits.values())
             )
         folders[phase] = place.name
-    # many test splits have no class folders
-    trained = class_names(root / folders['train'])
-    test = find_folder(root, ('test', 'testing'))
-    same = test is not None and bool(trained) and class_names(test) == trained
-    folders['test'] = test.name if same and test else folders['val']
+    test = _find_test(splits['test'], class_names(root / folders['train']))
+    folders['test'] = test.name if test else folders['val']
     found = {folder: count_images(root / folder) for folder in dict.fromkeys(folders.values())}
     classes = tuple(found[folders['train']].images)
     for folder, counted in found.items():
@@ -102,6 +113,7 @@ def set_class_folders(
         raise InputError(
             f'{place} has {len(classes)} class folders, and two are the least. What is wanted: '
             f'{place}/<class>/, with the images of each class'
+            + hint_of_names(root, splits.values())
         )
 
     changes = _prepare(cfg, classes)
@@ -114,38 +126,79 @@ def set_class_folders(
     return [*changes, *_finish(cfg, sum(found[folders['train']].images.values()), further)]
 
 
-def _set_parted(cfg: Config, root: Path, stem: Path, share: float, *, overwrite: bool) -> list[str]:
+def _find_test(folder: Path | None, classes: set[str]) -> Path | None:
+    """Return the folder of a test split if it has the classes; many have no class folders."""
+    return folder if folder and classes and class_names(folder) == classes else None
+
+
+def _set_parted(
+    cfg: Config,
+    root: Path,
+    splits: dict[str, Path | None],
+    stem: Path,
+    share: float,
+    *,
+    overwrite: bool,
+) -> list[str]:
     """Part the images of each class, always in the same way, into lists to train and to judge."""
-    counted = count_images(root)
+    place = splits['train'] or root
+    if place == root and splits['test']:
+        raise InputError(
+            f'--data {root} has a folder {splits["test"].name}, but none for training. Move the '
+            f'class folders into {root}/train'
+        )
+    counted = count_images(place)
     classes = tuple(counted.images)
     if len(classes) < 2:
         raise InputError(
-            f'{root} has {len(classes)} class folders, and two are the least. What is wanted: '
-            f'{root}/<class>/, with the images of each class'
+            f'{place} has {len(classes)} class folders, and two are the least. What is wanted: '
+            f'{place}/<class>/, with the images of each class'
+            + hint_of_names(root, splits.values())
         )
-    rng = np.random.default_rng(0)
-    lines: dict[str, list[str]] = {'train': [], 'val': []}
-    for label, name in enumerate(classes):
-        files = [path for path in list_files(root / name) if is_read(path)]
-        number = max(1, round(share * len(files)))
-        if number >= len(files):
-            raise InputError(
-                f'--val-share {share:g} of the {len(files)} images of {root / name} leaves none to '
-                'train on. Add images, or take a smaller share'
-            )
-        held_out = set(rng.permutation(len(files))[:number].tolist())
-        for i, path in enumerate(files):
-            line = f'{path.relative_to(root).as_posix()} {label}'
-            lines['val' if i in held_out else 'train'].append(line)
+    if place != root and (beside := sorted(class_names(root) & set(classes))):
+        raise InputError(
+            f'{root} has folders of classes ({shorten(beside)}), and so has {place}. Move their '
+            'images into one of the two'
+        )
+    files = {name: list(filter(is_read, list_files(place / name))) for name in classes}
+    parts: dict[str, dict[Path, str]] = dict(
+        zip(('train', 'val'), part_classes(files, share), strict=True)
+    )
+    further = counted.further
+    notes = describe_folder(place, counted)
+    if test := _find_test(splits['test'], set(classes)):
+        tested = count_images(test)
+        further |= tested.further
+        notes += describe_folder(test, tested)
+        parts['test'] = images_of(test, classes)
+    notes += [f'images that end in {" ".join(sorted(further))} are read too'] * bool(further)
+    return _set_lists(cfg, root, stem, Listed(parts, classes, notes), overwrite=overwrite)
+
+
+def _set_lists(
+    cfg: Config, root: Path, stem: Path, listed: Listed, *, overwrite: bool
+) -> list[str]:
+    """Write a list of the images of each split, and let the config read them."""
+    parts, classes, notes = listed
+    numbers = {name: i for i, name in enumerate(classes)}
     changes = _prepare(cfg, classes)
-    further = sorted(counted.further)
-    for split, listed in lines.items():
+    for split, images in parts.items():
         path = stem.with_name(f'{stem.name}_{split}.txt')
-        write_list(path, listed, overwrite=overwrite)
-        for phase in ('val', 'test') if split == 'val' else ('train',):
-            _set_leaf(cfg, phase, root, classes, further, ann_file=str(path.absolute()))
-            changes.append(f'{phase}: {len(listed)} images of {root}, those of {path}')
-    return [*changes, *describe_folder(root, counted), *_finish(cfg, len(lines['train']), further)]
+        lines = [f'{_below(image, root)} {numbers[label]}' for image, label in images.items()]
+        write_list(path, lines, overwrite=overwrite)
+        phases = ('val', 'test') if split == 'val' and 'test' not in parts else (split,)
+        for phase in phases:
+            _set_leaf(cfg, phase, root, classes, [], ann_file=str(path.absolute()))
+            changes.append(f'{phase}: {len(lines)} images of {root}, those of {path}')
+        if absent := sorted(set(classes) - set(images.values())):
+            changes.append(f'note: the {split} split has no image of {shorten(absent, 8)}')
+    return [*changes, *notes, *_finish(cfg, len(parts['train']), [])]
+
+
+def _below(image: Path, root: Path) -> str:
+    """Return the path of an image in a list, whose lines lose the blanks at their start."""
+    path = image.relative_to(root).as_posix()
+    return f'./{path}' if path[0].isspace() else path
 
 
 def _prepare(cfg: Config, classes: tuple[str, ...]) -> list[str]:

@@ -1,7 +1,9 @@
 """Class folders: how many images each has, and what else lies in them."""
 
+import re
+import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +12,13 @@ from ..errors import InputError
 
 KNOWN = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')  # to MMPretrain
 FURTHER = ('.webp', '.tiff', '.jp2')  # what OpenCV reads, too
+NUMBER = r'[\W_]*[0-9]'  # where the number of an image's name begins
+# Moves cat.0.jpg of the folders that follow to cat/cat.0.jpg
+SORT = (
+    'import re, sys, pathlib; [(f.parent / n).mkdir(exist_ok=True) or f.rename(f.parent / n / '
+    "f.name) for d in sys.argv[1:] for f in [*pathlib.Path(d).glob('*.*')] if (n := re.split("
+    f"r'{NUMBER}', f.stem)[0])]"
+)
 
 
 class Counted(NamedTuple):
@@ -76,6 +85,32 @@ def describe_folder(folder: Path, counted: Counted) -> list[str]:
             f'them into {folder}'
         )
     return notes
+
+
+def hint_of_names(root: Path, folders: Iterable[Path | None]) -> str:
+    """Return how to sort images whose names begin with words into class folders, else nothing.
+
+    Args:
+        root: The folder of the data, which is looked at if there is no folder of a split.
+        folders: Those of the splits.
+    """
+    places = [folder for folder in folders if folder]
+    places = places or [root, *sorted(path for path in root.iterdir() if path.is_dir())]
+    begins: Counter[str] = Counter()
+    flat = []
+    for place in places:
+        files = [file for file in sorted(place.iterdir()) if is_read(file)]
+        found = Counter(re.split(NUMBER, file.stem)[0] for file in files)
+        if len(found) > 1 and '' not in found and min(found.values()) > 1:
+            begins += found
+            flat.append(str(place))
+    if not flat:
+        return ''
+    return (
+        f'. The names of {begins.total()} images begin with {shorten(begins, 8)}. If these are the '
+        f'classes, this command moves the images into class folders: python -c "{SORT}" '
+        + shlex.join(flat)
+    )
 
 
 def _is_nested(folder: Path) -> bool:

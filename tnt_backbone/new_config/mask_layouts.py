@@ -31,9 +31,9 @@ LABELS = (
 )
 # What each phase reads: the first that is there. Roboflow calls the validation split "valid".
 VAL = ('val', 'validation', 'valid')
-SPLITS = {'train': ('train', 'training'), 'val': (*VAL, 'test', 'testing')}
 TEST = ('test', 'testing')
-LISTS = {'train': ('train',), 'val': ('val', 'valid', 'validation', 'test'), 'test': ('test',)}
+SPLITS = {'train': ('train', 'training'), 'val': VAL, 'test': TEST}
+LISTS = {'train': ('train',), 'val': VAL, 'test': ('test',)}
 MASK = '_mask'  # end of the names of label maps that lie beside the images
 ENDS = ('', '_sat', '_image', '_img')  # of the names of images there
 LAYOUT = (
@@ -71,11 +71,11 @@ def find_places(root: Path, share: float | None = None) -> dict[str, Place]:
     Args:
         root: The folder.
         share: Of the images that are kept for the validation, drawn at random, if there is no
-            split.
+            validation split. A test split stays.
 
     Raises:
         FileNotFoundError: If a folder is not there.
-        ValueError: If a share is given for data that are split, or none for others.
+        ValueError: If a share is given for data with a validation split.
     """
     images, labels = find_folder(root, IMAGES), _find_labels(root)
     if images and labels:
@@ -83,25 +83,18 @@ def find_places(root: Path, share: float | None = None) -> dict[str, Place]:
             found = {
                 phase: Place(_folder(images, names), _folder(labels, names))
                 for phase, names in SPLITS.items()
+                if phase == 'train' or _is_split(images, labels, phase)
             }
-            test = find_folder(images, TEST), find_folder(labels, TEST)
-            if test[0] and test[1]:
-                found['test'] = Place(test[0], test[1])
             return _whole(root, found, share)
         if listed := _listed(root, images, labels):
             return _whole(root, listed, share)
-        return _parted(root, images, labels, share)
+        return _parted(root, Place(images, labels), share)
     found = {}
-    for phase, names in (*SPLITS.items(), ('test', TEST)):
+    for phase, names in SPLITS.items():
         for name in names:
             folder = find_folder(root, [name])
             if place := (folder and _inside(folder)) or _beside(root, name):
                 found.setdefault(phase, place)
-    if 'train' in found and 'val' not in found:
-        raise MissingFileError(
-            f'{root} has no folder {" or ".join(SPLITS["val"][:3])} with images and label maps, as '
-            f'{found["train"].images} has'
-        )
     if 'train' in found:
         return _whole(root, found, share)
     if guessed := _guessed(root, share):
@@ -119,13 +112,35 @@ def has_label_maps(root: Path) -> bool:
     return False
 
 
+def _is_split(images: Path, labels: Path, phase: str) -> bool:
+    """Return whether a split is there; label maps of many test splits are not published."""
+    there = [find_folder(folder, SPLITS[phase]) for folder in (images, labels)]
+    return all(there) if phase == 'test' else any(there)
+
+
 def _whole(root: Path, found: dict[str, Place], share: float | None) -> dict[str, Place]:
-    if share:
+    """Return the place of each phase, of those that are there; a share parts what is trained on.
+
+    Raises:
+        FileNotFoundError: If there is nothing to judge with, and no share.
+        ValueError: If there is a share and a validation split.
+    """
+    if share and 'val' in found:
         raise InputError(
             f'--data {root} has a validation split already ({found["val"].images}). Leave out '
             '--val-share'
         )
-    return {**found, 'test': found.get('test', found['val'])}
+    if share:
+        parted = _parted(root, found['train'], share)
+        found = {**found, 'train': parted['train'], 'val': parted['val']}
+    val = found.get('val', found.get('test'))
+    if val is None:
+        raise MissingFileError(
+            f'{root} has images to train on ({found["train"].images}), but no folder or list '
+            f'{" or ".join(VAL)}. Add one, or pass --val-share 0.2, which keeps a fifth of these '
+            'images for the validation'
+        )
+    return {**found, 'val': val, 'test': found.get('test', val)}
 
 
 def _folder(parent: Path, names: tuple[str, ...]) -> Path:
@@ -188,17 +203,19 @@ def _listed(root: Path, images: Path, labels: Path) -> dict[str, Place]:
         if path:
             lines = tuple(line.strip() for line in read_text(path).splitlines() if line.strip())
             found[phase] = Place(images, labels, lines)
-    if not {'train', 'val'} <= set(found):
-        return {}  # CVAT's default.txt
-    return found
+    return found if 'train' in found else {}  # CVAT's default.txt
 
 
-def _parted(root: Path, images: Path, labels: Path, share: float | None) -> dict[str, Place]:
+def _parted(root: Path, place: Place, share: float | None) -> dict[str, Place]:
     """Part images that lie in one folder, always in the same way."""
+    images = place.images
     stems = sorted(
-        str(file.relative_to(images).with_suffix(''))
-        for file in list_files(images)
-        if is_image(file)
+        place.names
+        or (
+            str(file.relative_to(images).with_suffix(''))
+            for file in list_files(images)
+            if is_image(file)
+        )
     )
     if not stems:
         raise MissingFileError(f'{images} has no images. {LAYOUT}')
@@ -214,9 +231,9 @@ def _parted(root: Path, images: Path, labels: Path, share: float | None) -> dict
             'take a share such as 0.2'
         )
     held_out = set(np.random.default_rng(0).permutation(len(stems))[:number].tolist())
-    val = Place(images, labels, tuple(s for i, s in enumerate(stems) if i in held_out))
+    val = place._replace(names=tuple(s for i, s in enumerate(stems) if i in held_out))
     train = tuple(s for i, s in enumerate(stems) if i not in held_out)
-    return {'train': Place(images, labels, train), 'val': val, 'test': val}
+    return {'train': place._replace(names=train), 'val': val, 'test': val}
 
 
 def _guessed(root: Path, share: float | None) -> dict[str, Place]:
@@ -230,10 +247,8 @@ def _guessed(root: Path, share: float | None) -> dict[str, Place]:
         )
     places = {split: Place(*pairs[0]) for split, pairs in found.items()}
     if set(places) == {''}:
-        return _parted(root, places[''].images, places[''].labels, share)
-    if 'val' not in places and 'test' in places:
-        places['val'] = places['test']
-    return _whole(root, places, share) if {'train', 'val'} <= set(places) else {}
+        return _parted(root, places[''], share)
+    return _whole(root, places, share) if 'train' in places else {}
 
 
 def _explain(root: Path, images: Path | None, labels: Path | None) -> str:

@@ -1,0 +1,428 @@
+"""Tables of classes: the colour of each image tells whether its class is right."""
+
+import copy
+import csv
+import itertools
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.registry import DATASETS, DefaultScope
+from PIL import Image
+
+from tests.conftest import ROOT
+from tests.new_config.scenes import COLOURS
+from tnt_backbone.data_checks.files import plan_check
+from tnt_backbone.new_config.class_folders import set_class_folders
+
+TNT = ROOT / 'configs' / 'tnt_s_imagenet.py'
+NAMES = ('bird', 'cat', 'dog')
+
+
+def draw(path, name):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new('RGB', (24, 24), COLOURS[name]).save(path)
+
+
+def draw_all(folder, numbers, suffix='.png', names=NAMES):
+    """Write an image per number, whose class is the number's in turns; return their rows."""
+    for number in numbers:
+        draw(folder / f'{number}{suffix}', names[number % len(names)])
+    return [(f'{number}{suffix}', names[number % len(names)]) for number in numbers]
+
+
+def write(path, *rows, mark=','):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('w', newline='') as file:
+        csv.writer(file, delimiter=mark).writerows(rows)
+
+
+@cache
+def stock():
+    return Config.fromfile(TNT)
+
+
+def run(root, share=None):
+    """Return the config with the data of a folder, and what is said."""
+    cfg = copy.deepcopy(stock())
+    said = set_class_folders(cfg, root, root.parent / 'own', share, overwrite=True)
+    return cfg, '\n'.join(said)
+
+
+def shown(cfg, phase, names=None):
+    """Return the images of MMPretrain's own data set, each compared with its class.
+
+    Args:
+        cfg: The config.
+        phase: Of the data set.
+        names: The classes of the table to those of the colours; by default, the same.
+    """
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        dataset = DATASETS.build({**cfg[f'{phase}_dataloader'].dataset, 'pipeline': []})
+    found = set()
+    for info in map(dataset.get_data_info, range(len(dataset))):
+        name = dataset.CLASSES[info['gt_label']]
+        pixel = np.asarray(Image.open(info['img_path']).convert('RGB')).astype(int)[12, 12]
+        assert abs(pixel - COLOURS[names[name] if names else name]).max() < 20, info
+        found.add(Path(info['img_path']).name)
+    assert len(found) == len(dataset)
+    assert not [f for f in plan_check(dataset, is_training=phase == 'train').found if f.is_error]
+    return found
+
+
+def refused(root, text, share=None):
+    with pytest.raises(ValueError, match=text):
+        run(root, share)
+
+
+def of(numbers, suffix='.png'):
+    return {f'{number}{suffix}' for number in numbers}
+
+
+# ------------------------------------------------------------------ layouts
+
+
+def kaggle(root):
+    """Names without endings; test images without classes."""
+    rows = draw_all(root / 'train', range(9)) + draw_all(root / 'val', range(9, 12))
+    write(root / 'train.csv', ('Id', 'Breed'), *((name[:-4], label) for name, label in rows[:9]))
+    write(root / 'val.csv', ('Id', 'Breed'), *((name[:-4], label) for name, label in rows[9:]))
+    draw_all(root / 'test', range(12, 14))
+    write(root / 'test.csv', ['id'], ['12'], ['13'])
+    write(root / 'sample_submission.csv', ('id', *NAMES), ('12', 0, 0, 1), ('13', 0, 1, 0))
+
+
+def split_column(root):
+    rows = draw_all(root / 'a folder', range(12))
+    lines = [
+        (i, f'a folder\\{name}', label, 'train' if i < 9 else 'Valid')
+        for i, (name, label) in enumerate(rows)
+    ]
+    write(root / 'labels.tsv', ('', 'file_path', 'species', 'subset'), *lines, mark='\t')
+
+
+def no_header(root):
+    rows = draw_all(root / 'images', range(12))
+    write(root / 'train.csv', *rows[:9], mark=';')
+    write(root / 'val.csv', *rows[9:], mark=';')
+    write(root / 'classes.csv', *enumerate(f'the {name}' for name in NAMES))
+
+
+def unknown_names(root):
+    """Two columns, the second of which names the images."""
+    rows = [(label, name) for name, label in draw_all(root, range(12))]
+    write(root / 'train.txt', ('kind of animal', 'photo'), *rows[:9])
+    write(root / 'valid.txt', ('kind of animal', 'photo'), *rows[9:])
+
+
+@pytest.mark.parametrize('make', [kaggle, split_column, no_header, unknown_names])
+def test_layouts(tmp_path, make):
+    root = tmp_path / 'own'
+    make(root)
+    cfg, said = run(root)
+    assert shown(cfg, 'train') == of(range(9))
+    assert shown(cfg, 'val') == shown(cfg, 'test') == of(range(9, 12))
+    assert cfg.model.head.num_classes == 3
+    assert cfg.train_dataloader.dataset.metainfo.classes == NAMES
+    assert 'the classes are those of' in said
+    assert ('test.csv is passed over' in said) == (make is kaggle)
+    assert 'images are in no table' not in said
+    refused(root, 'validation split of 3 images. Leave out --val-share', 0.2)
+
+
+def test_the_same_names_in_each_split(tmp_path):
+    root = tmp_path / 'own'
+    for split, turn in (('train', 0), ('val', 1)):
+        rows = [(f'{i}.png', NAMES[(i + turn) % 3]) for i in range(6)]
+        for name, label in rows:
+            draw(root / split / name, label)
+        write(root / f'{split}.csv', ('filename', 'label'), *rows)
+    cfg, _ = run(root)
+    assert shown(cfg, 'train') == shown(cfg, 'val') == of(range(6))
+    (root / 'train' / '5.png').unlink()
+    cfg, said = run(root)
+    assert shown(cfg, 'train') == of(range(5)), 'that of val/ is another image'
+    assert '1 of 6 images' in said
+
+
+@pytest.mark.parametrize('name', ['trainLabels.csv', 'labels.csv'])
+def test_test_images_with_the_names_of_training_images(tmp_path, name):
+    root = tmp_path / 'own'
+    rows = draw_all(root / 'train', range(12))
+    draw_all(root / 'test', range(12), names=NAMES[::-1])
+    write(root / name, ('id', 'label'), *((n[:-4], label) for n, label in rows))
+    cfg, _ = run(root, 0.25)
+    assert shown(cfg, 'train') | shown(cfg, 'val') == of(range(12))
+
+
+def test_tiny_imagenet(tmp_path):
+    root = tmp_path / 'own'
+    codes = {'n01': 'cat', 'n02': 'dog'}
+    for code, name in codes.items():
+        for i in range(4):
+            draw(root / 'train' / code / 'images' / f'{code}_{i}.JPEG', name)
+        boxes = [(f'{code}_{i}.JPEG', 0, 0, 63, 63) for i in range(4)]
+        write(root / 'train' / code / f'{code}_boxes.txt', *boxes, mark='\t')
+    rows = [(f'val_{i}.JPEG', f'n0{1 + i % 2}', 0, 0, 62, 62) for i in range(4)]
+    for name, code, *_ in rows:
+        draw(root / 'val' / 'images' / name, codes[code])
+        draw(root / 'test' / 'images' / name.replace('val', 'test'), 'cat')
+    write(root / 'val' / 'val_annotations.txt', *rows, mark='\t')
+    (root / 'wnids.txt').write_text('n01\nn02\n')
+    (root / 'words.txt').write_text('n01\tcat\nn02\tdog\n')
+    cfg, _ = run(root)
+    assert shown(cfg, 'train', codes) == {f'n0{c}_{i}.JPEG' for c in (1, 2) for i in range(4)}
+    assert shown(cfg, 'val', codes) == shown(cfg, 'test', codes) == {row[0] for row in rows}
+
+
+def test_numbers_spaces_and_a_share(tmp_path):
+    """Classes are in the order of numbers; of a list with spaces, the last word is the class."""
+    root = tmp_path / 'own'
+    colours = {'2': 'cat', '10': 'dog', '0': 'bird'}
+    lines = []
+    for number, name in colours.items():
+        for i in range(10):
+            draw(root / ' pictures of' / f'  my {name} {i} .png', name)
+            lines.append(f'  my {name} {i} .png {number}')
+    (root / 'all.txt').write_text('\n'.join(lines))
+    refused(root, r'30 images to train on.*--val-share 0\.2')
+    cfg, _ = run(root, 0.2)
+    assert cfg.train_dataloader.dataset.metainfo.classes == ('0', '2', '10')
+    train, val = shown(cfg, 'train', colours), shown(cfg, 'val', colours)
+    assert (len(train), len(val), len(train | val)) == (24, 6, 30)
+    assert all(sum(name in path for path in val) == 2 for name in colours.values())
+    again, _ = run(root, 0.2)
+    assert shown(again, 'val', colours) == val
+    write(root / 'test.csv', ('image', 'label'), ('a.png', 2.0), ('b.png', 10.0))
+    draw(root / 'a.png', 'cat')
+    draw(root / 'b.png', 'dog')
+    (root / 'all.txt').rename(root / 'train.txt')
+    cfg, said = run(root, 0.2)
+    assert 'the test split has no image of 0' in said
+    assert shown(cfg, 'test', colours) == {'a.png', 'b.png'}
+    assert shown(cfg, 'train', colours) == train
+
+
+def test_names_instead_of_numbers_where_both_are_there(tmp_path):
+    root = tmp_path / 'own'
+    rows = [(n, NAMES.index(label), label) for n, label in draw_all(root / 'images', range(12))]
+    header = ('image', 'label', 'class_name')
+    write(root / 'labels.csv', header, *rows)
+    cfg, _ = run(root, 0.25)
+    assert cfg.train_dataloader.dataset.metainfo.classes == NAMES
+    assert shown(cfg, 'train') | shown(cfg, 'val') == of(range(12))
+    write(root / 'labels.csv', header, *rows[:-1], (rows[-1][0], 0, 'dog'))
+    refused(root, 'several columns that may be the class .*label', 0.25)
+
+
+def test_training_samples(tmp_path):
+    """What the network gets has the colour of its class."""
+    root = tmp_path / 'own'
+    kaggle(root)
+    cfg, _ = run(root)
+    dataset = cfg.train_dataloader.dataset
+    dataset.pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        samples = list(DATASETS.build(dataset))
+    assert len(samples) == 9
+    for sample in samples:
+        name = NAMES[int(sample['data_samples'].gt_label)]
+        assert tuple(sample['inputs'][:, 12, 12].flip(0).tolist()) == COLOURS[name]
+
+
+# ------------------------------------------------------------------ tables beside class folders
+
+
+def test_class_folders_with_a_table_that_says_the_same(tmp_path):
+    root = tmp_path / 'own'
+    rows = []
+    for split, numbers in (('train', range(4)), ('val', range(4, 6))):
+        for number, (i, name) in ((n, pair) for n in numbers for pair in enumerate(NAMES)):
+            draw(root / split / name / f'{number}.png', name)
+            rows.append((f'{split}/{name}/{number}.png', i, split))
+    write(root / 'labels.csv', ('path', 'label', 'split'), *rows)
+    cfg, _ = run(root)
+    assert cfg.train_dataloader.dataset.metainfo.classes == NAMES
+    assert cfg.train_dataloader.dataset.data_prefix == 'train'
+    wrong = [(path, {'cat': 'dog'}.get(path.split('/')[1], 'cat'), s) for path, _, s in rows]
+    write(root / 'labels.csv', ('path', 'label', 'split'), *wrong[:5], *wrong[7:])
+    refused(root, r'in the folder of another class than a table says, such as .*/\w+/\d\.png')
+
+
+def test_folders_that_are_no_classes(tmp_path):
+    """HAM10000: two folders of images, and a table for both."""
+    root = tmp_path / 'own'
+    rows = draw_all(root / 'part_1', range(6)) + draw_all(root / 'part_2', range(6, 12))
+    header = ('lesion_id', 'image_id', 'dx', 'age')
+    write(root / 'metadata.csv', header, *(('x', n[:-4], label, 40) for n, label in rows))
+    cfg, said = run(root, 0.25)
+    assert cfg.train_dataloader.dataset.metainfo.classes == NAMES
+    assert shown(cfg, 'train') | shown(cfg, 'val') == of(range(12))
+    assert 'metadata.csv, column dx' in said
+
+
+# ------------------------------------------------------------------ what is refused, or said
+
+
+@pytest.mark.parametrize(
+    ('cells', 'text'),
+    [
+        (['cat', 'dog', 'cat dog', 'cat', 'dog', 'cat'], 'several labels in a cell .cat dog'),
+        (['cat,dog', 'dog,cat', 'bird', 'bird', 'bird', 'bird'], 'several labels in a cell'),
+        (['cat;dog'] * 3 + ['cat'] * 3, 'several labels in a cell .cat;dog'),
+        (['a|b'] * 3 + ['c'] * 3, r'several labels in a cell .a\|b'),
+        (["['cat']"] * 3 + ["['dog']"] * 3, 'several labels in a cell'),
+        (['1 2', '2 3', '1 3', '1 2', '2 3', '1 3', '1 2 3'], 'several labels in a cell'),
+        (['cat dog', 'dog bird', 'cat bird'] * 2, 'several labels in a cell'),
+        (['16 0', '7 25', '16 0', '7 25', '5', '5'], 'several labels in a cell .16 0, 7 25'),
+        (['0.5', '1.5', '0.5', '1.5', '0.5', '1'], r'fractions .0\.5'),
+        (['a', 'b', 'c', 'd', 'e', 'f'], '6 of 6 classes have a single image'),
+        (['', '', 'cat', 'cat', 'cat', 'cat'], 'one class only'),
+        (['cat', 'dog', 'cat', 'dog'], None),
+        (['Maine Coon', 'Birman', 'Maine Coon', 'Birman'], None),
+        (['Audi S4 2012', 'Audi S4 2007', 'Audi A5 2012', 'BMW X5 2007', 'BMW X6 2012'] * 2, None),
+        (['pepper', 'bell pepper', 'pepper', 'bell pepper'], None),
+        (['tench, Tinca tinca', 'goldfish, Carassius auratus'] * 2, None),
+    ],
+)
+def test_several_labels_in_a_cell(tmp_path, cells, text):
+    root = tmp_path / 'own'
+    for i in range(len(cells)):
+        draw(root / 'images' / f'{i}.png', 'cat')
+    write(root / 'labels.csv', ('image', 'label'), *((f'{i}.png', c) for i, c in enumerate(cells)))
+    if text:
+        refused(root, text, 0.2)
+    else:
+        cfg, _ = run(root, 0.2)
+        assert cfg.train_dataloader.dataset.metainfo.classes == tuple(sorted(set(cells)))
+
+
+@pytest.mark.parametrize(('yes', 'no'), [('1', '0'), ('1.0', '0.0'), ('True', 'False'), (1, -1)])
+def test_a_column_per_label(tmp_path, yes, no):
+    root = tmp_path / 'own'
+    rows = draw_all(root / 'train', range(6))
+    flags = [(n, *(yes if label in (name, 'cat') else no for name in NAMES)) for n, label in rows]
+    write(root / 'train' / '_classes.csv', ('filename', *(f' {name}' for name in NAMES)), *flags)
+    refused(root, 'a column per label .bird, cat, dog.*one class per image', 0.2)
+
+
+@pytest.mark.parametrize(('yes', 'no'), [(1, 0), ('1.0', '0.0')])
+def test_a_column_per_class(tmp_path, yes, no):
+    """ISIC: exactly one column of each row says yes, so an image has one class."""
+    root = tmp_path / 'own'
+    rows = draw_all(root / 'images', range(12))
+    flags = [(n[:-4], *(yes if label == name else no for name in NAMES)) for n, label in rows]
+    write(root / 'truth.csv', ('image', *NAMES), *flags)
+    cfg, said = run(root, 0.25)
+    assert shown(cfg, 'train') | shown(cfg, 'val') == of(range(12))
+    assert 'truth.csv, column with a 1, of bird, cat, dog' in said
+    for odd in ((yes, yes, no), (no, no, no)):
+        write(root / 'truth.csv', ('image', *NAMES), *flags[:-1], (rows[-1][0], *odd))
+        refused(root, 'a column per label .bird, cat, dog', 0.25)
+
+
+def test_an_image_with_two_classes_or_splits_and_repeated_rows(tmp_path):
+    root = tmp_path / 'own'
+    rows = draw_all(root / 'images', range(12))
+    table = root / 'train.csv'
+    write(table, ('image', 'label'), *rows, rows[0], rows[0])
+    cfg, said = run(root, 0.25)
+    assert '2 rows repeat an image with the same class' in said
+    assert len(shown(cfg, 'train') | shown(cfg, 'val')) == 12
+    write(table, ('image', 'label'), *rows, ('0.png', 'dog'))
+    refused(root, r'0\.png has two classes: bird in .*train\.csv, and dog', 0.25)
+    write(table, ('image', 'label'), *rows)
+    write(root / 'val.csv', ('image', 'label'), rows[3])
+    refused(root, r'3\.png is in two splits: train in .*, and val in')
+
+
+def test_images_that_are_missing(tmp_path):
+    root = tmp_path / 'own'
+    rows = draw_all(root / 'images', range(12))
+    draw_all(root / 'images', range(20, 22))
+    write(root / 'labels.csv', ('image', 'label'), *rows, ('x.png', 'cat'), ('y.png', ''))
+    cfg, said = run(root, 0.25)
+    assert shown(cfg, 'train') | shown(cfg, 'val') == of(range(12))
+    assert r'1 of 13 images that' in said
+    assert '(x.png). They are left out' in said
+    assert '2 images are in no table and are left out' in said
+    assert '1 rows of' in said
+    absent = [(f'{i}.jpg', 'cat') for i in range(100, 120)]
+    write(root / 'labels.csv', ('image', 'label'), *rows, *absent)
+    refused(root, r'20 of 32 images .*100\.jpg.*Add the images', 0.25)
+    write(root / 'labels.csv', ('image', 'label'), *absent)
+    refused(root, r'labels\.csv names no image that is there .100\.jpg', 0.25)
+
+
+@pytest.mark.parametrize('encoding', ['utf-16', 'latin-1'])
+def test_other_encodings(tmp_path, encoding):
+    draw_all(tmp_path / 'own', range(2))
+    text = 'image,label\n0.png,été\n1.png,hiver\n'
+    (tmp_path / 'own' / 'labels.csv').write_text(text, encoding=encoding)
+    refused(tmp_path / 'own', r'labels\.csv is not in UTF-8')
+
+
+@pytest.mark.parametrize(
+    ('files', 'text'),
+    [
+        (
+            {'train.csv': 'image,label\n0.png,bird\n1.png,cat,x\n'},
+            r'row of 3 cells .1\.png, cat, x',
+        ),
+        ({'l.csv': 'image,label,split\n0.png,a,train\n1.png,b,dev\n'}, "split 'dev'"),
+        ({'val.csv': 'image,label\n0.png,a\n1.png,b\n'}, 'classes for val, but none for training'),
+        (
+            {
+                'train.csv': 'image,label\n0.png,a\n1.png,b\n',
+                'val.csv': 'image,label\n2.png,c\n3.png,a\n',
+            },
+            'val split of .* classes c, and no image',
+        ),
+        (
+            {'val.csv': 'image,label\n0.png,a\n1.png,b\n', 'x.csv': 'image,label\n2.png,a\n'},
+            '1 into none, such as .*2.png',
+        ),
+        (
+            {'train.csv': 'image,size,depth\n0.png,4,5\n1.png,7,8\n'},
+            'no column of it names classes',
+        ),
+    ],
+)
+def test_tables_that_do_not_fit(tmp_path, files, text):
+    root = tmp_path / 'own'
+    draw_all(root / 'images', range(6))
+    for name, content in files.items():
+        (root / name).write_text(content)
+    refused(root, text)
+
+
+def test_classes_in_the_names_of_images(tmp_path):
+    """They are not guessed; the command of the message sorts the images."""
+    root = tmp_path / "my 'own'"
+    for i in range(12):
+        draw(root / 'train' / f'{NAMES[i % 3]}{"._"[i % 2]}{i}.png', NAMES[i % 3])
+    with pytest.raises(FileNotFoundError, match='begin with bird, cat, dog') as stopped:
+        run(root)
+    with pytest.raises(ValueError, match='begin with bird, cat, dog'):
+        run(root, 0.25)
+    draw_all(root / 'test', range(2))  # of Kaggle's cats and dogs
+    refused(root, 'names of 12 images begin with bird, cat, dog')
+    command = shlex.split(str(stopped.value).partition('class folders: ')[2])
+    assert command[0] == 'python'
+    subprocess.run([sys.executable, '-W', 'error', *command[1:]], check=True)
+    cfg, _ = run(root, 0.25)
+    assert len(shown(cfg, 'train') | shown(cfg, 'val')) == 12
+
+
+def test_a_hint_for_images_without_splits(tmp_path):
+    """Oxford's pets: images/Abyssinian_1.jpg, without folders of splits."""
+    for i in range(6):
+        draw(tmp_path / 'own' / 'images' / f'{NAMES[i % 2]}_{i}.jpg', NAMES[i % 2])
+    for root, share in itertools.product((tmp_path / 'own', tmp_path / 'own' / 'images'), (0, 0.2)):
+        with pytest.raises((ValueError, FileNotFoundError), match='begin with bird, cat'):
+            run(root, share)
