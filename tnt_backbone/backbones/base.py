@@ -216,7 +216,7 @@ class TokenBackbone(nn.Module):
         if pretrained is None or pretrained is False:
             return
         if not isinstance(pretrained, str | Path):
-            raise InputError(
+            raise InputTypeError(
                 f'pretrained={pretrained!r} does not say which weights. Pass a name such as '
                 "'tnt://tnt_s', a URL or a path. In plain PyTorch, also call init_weights(), or "
                 "use tnt_backbone.checkpoints.load_pretrained(backbone, 'tnt://tnt_s')"
