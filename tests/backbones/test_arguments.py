@@ -41,9 +41,10 @@ def test_other_sizes_are_named(size):
 
 def test_sizes_of_images():
     assert parse_img_size(16, 16) == (16, 16)
+    assert parse_img_size((16,), 16) == (16, 16)
     assert parse_img_size((16, 40), 16) == (16, 40)
     assert parse_img_size([np.int64(40), 16], 16) == (40, 16)
-    for img_size in (15, (15, 16), (16, 15), -16, (16,), (16, 16, 3), 16.0, (16, 16.5), '16'):
+    for img_size in (15, (15, 16), (16, 15), -16, (15,), (), (16, 16, 3), 16.0, (16, 16.5), '16'):
         with pytest.raises(ValueError, match=r'^img_size='):
             parse_img_size(img_size, 16)
 

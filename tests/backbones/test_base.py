@@ -56,10 +56,18 @@ def test_numbers_of_blocks_are_integers(name, value):
         TNT('ti', **{name: numbers})
 
 
-@pytest.mark.parametrize('value', [True, 1, 's3://bucket/tnt_s.pth', 'ftp://host/a.pth'])
+@pytest.mark.parametrize(
+    ('value', 'error'),
+    [
+        (True, TypeError),
+        (123, TypeError),
+        ('s3://bucket/tnt_s.pth', ValueError),
+        ('ftp://host/a.pth', ValueError),
+    ],
+)
 @pytest.mark.parametrize('family', BACKBONES)
-def test_pretrained_that_names_no_weights_is_refused(family, value):
-    with pytest.raises(ValueError, match='pretrained='):
+def test_pretrained_that_names_no_weights_is_refused(family, value, error):
+    with pytest.raises(error, match='pretrained='):
         family(pretrained=value)
     for zoo in ('open-mmlab://resnet50', 'torchvision://resnet50', None, False):
         assert family(pretrained=zoo).init_cfg is None

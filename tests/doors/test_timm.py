@@ -156,6 +156,46 @@ def test_tokens_of_blocks(name):
         model.forward_intermediates(images, output_fmt='NHWC')
 
 
+@pytest.mark.parametrize('name', SMALLEST.values())
+def test_stages_that_are_not_read_are_left_out(name):
+    torch.manual_seed(0)
+    model = timm.create_model(f'tnt_backbone_{name}', num_classes=3).eval()
+    images = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        before = model.forward_intermediates(images, indices=(0, -3), intermediates_only=True)
+        count = len(list(model.backbone._stages()))
+        assert model.prune_intermediate_layers((0, -3)) == [0, count - 3]
+        assert len(list(model.backbone._stages())) == count - 2
+        tokens, after = model.forward_intermediates(images, indices=(0, count - 3))
+    for first, second in zip(before, after, strict=True):
+        torch.testing.assert_close(first, second, rtol=0, atol=0)
+    assert tokens.shape[2] == model.num_features == after[-1].shape[1]
+    assert isinstance(model.head, torch.nn.Identity)
+    assert model.num_classes == 0
+    for indices in (0, count - 1, (count - 2,), ()):
+        with pytest.raises(ValueError, match='indices='):
+            model.forward_intermediates(images, indices=indices)
+
+
+@pytest.mark.parametrize('name', SMALLEST.values())
+def test_a_getter_trains_all_its_parameters(name):
+    """DistributedDataParallel fails where some have no gradient."""
+    model = timm.create_model(
+        f'tnt_backbone_{name}', features_only=True, feature_cls='getter', out_indices=(0, 1)
+    )
+    sum(level.sum() for level in model(torch.randn(1, 3, 64, 96))).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+    assert model.feature_info.channels() == [
+        level.shape[1] for level in model(torch.zeros(1, 3, 64, 64))
+    ]
+
+
+def test_device_and_dtype_are_those_asked_for():
+    model = timm.create_model('tnt_backbone_tnt_ti', device='meta', dtype=torch.bfloat16)
+    assert {p.device.type for p in model.parameters()} == {'meta'}
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+
+
 def test_checkpointing_changes_nothing():
     model = timm.create_model('tnt_backbone_tnt_ti', num_classes=3).train()
     images = torch.randn(1, 3, 32, 32)

@@ -36,6 +36,34 @@ def test_saved_and_loaded_maps_are_equal(tmp_path, family):
     assert AutoConfig.from_pretrained(tmp_path).out_features == ['stage2', 'stage4']
 
 
+def embed(backbone, images):
+    """Return the tokens with their positions, before the first block."""
+    kept = []
+    parts = (
+        (backbone.pos_drop, backbone.stem) if hasattr(backbone, 'stem') else (backbone.pos_drop,)
+    )
+    handles = [part.register_forward_hook(lambda *args: kept.append(args[2])) for part in parts]
+    backbone(images)
+    for handle in handles:
+        handle.remove()
+    return kept[0] if len(kept) == 1 else kept[0][1] + kept[1]  # the stem runs first
+
+
+@pytest.mark.parametrize(
+    ('config', 'depths'),
+    [
+        (('TNT', 'ti'), [3, 3, 3, 3]),
+        (('TNT', 'ti', {'taps': (0, 1, 5, 11)}), [1, 1, 4, 6]),
+        (('PyramidTNT', 'ti'), [2, 6, 3, 2]),
+        (('T2TViT', '7'), [0, 0, 4, 3]),
+    ],
+    ids=str,
+)
+def test_depths_are_the_blocks_of_each_stage(config, depths):
+    """``tests/test_backbone_common.py`` of transformers reads the names of the stages from them."""
+    assert TokenBackboneConfig(*config).depths == depths
+
+
 @pytest.mark.parametrize('family', BACKBONES)
 def test_what_transformers_tests_ask_of_every_backbone(family):
     """Its ``tests/test_backbone_common.py``, by value."""
@@ -57,7 +85,8 @@ def test_what_transformers_tests_ask_of_every_backbone(family):
         tokens.load_state_dict(model.backbone.state_dict(), strict=False)
         tokens.norm = None  # theirs are those behind the blocks
         torch.testing.assert_close(hidden[-1], tokens(images)[0])
-    assert len(hidden) == len(list(model.backbone._stages())) == len(both.hidden_states)
+        torch.testing.assert_close(hidden[0], embed(model.backbone, images))
+    assert len(hidden) == len(list(model.backbone._stages())) + 1 == len(both.hidden_states)
     for first, second in zip(maps, output.feature_maps, strict=True):
         torch.testing.assert_close(first, second, rtol=0, atol=0)
     with pytest.raises(ValueError, match='output_attentions'):

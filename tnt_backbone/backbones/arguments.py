@@ -27,8 +27,10 @@ def check_sizes(**sizes: int) -> None:
 
 
 def parse_img_size(img_size: int | Sequence[int], smallest: int) -> tuple[int, int]:
-    """Return ``(H, W)`` in pixels, given as such or as one side of a square."""
-    sides = img_size if isinstance(img_size, (tuple, list)) else (img_size, img_size)
+    """Return ``(H, W)`` in pixels, given as such, or as one side of a square or ``(side,)``."""
+    sides = img_size if isinstance(img_size, (tuple, list)) else (img_size,)
+    if len(sides) == 1:  # some configs of MMDetection and MMSegmentation write (224,)
+        sides = (*sides, *sides)
     if len(sides) != 2 or not all(map(is_whole, sides)):
         raise InputError(f'img_size={img_size!r} must be an integer or (H, W), in pixels')
     height, width = (int(side) for side in sides)

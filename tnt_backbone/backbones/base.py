@@ -21,7 +21,7 @@ from ..errors import InputError, InputTypeError
 from ..layers import keep_paths, resize_position_table
 from ..layers.tiles import count_tiles
 from ..log import log
-from ..ops.constant import is_exporting, traces_any_size
+from ..ops.constant import traces_any_size
 from ..other_names import explain_unknown
 from ..pyramid import Pyramid
 from .arguments import is_whole
@@ -216,7 +216,7 @@ class TokenBackbone(nn.Module):
         if pretrained is None or pretrained is False:
             return
         if not isinstance(pretrained, str | Path):
-            raise InputError(
+            raise InputTypeError(
                 f'pretrained={pretrained!r} does not say which weights. Pass a name such as '
                 "'tnt://tnt_s', a URL or a path. In plain PyTorch, also call init_weights(), or "
                 "use tnt_backbone.checkpoints.load_pretrained(backbone, 'tnt://tnt_s')"
@@ -420,8 +420,9 @@ class TokenBackbone(nn.Module):
             count_tiles(side, self.pad_divisor) * self.pad_divisor - side
             for side in (height, width)
         )
-        # one condition for torch.compile, not three, and none for an exported graph of many sizes
-        if (is_exporting() and traces_any_size(height, width)) or pad_bottom + pad_right:
+        # A graph of many sizes has no condition here, and its sizes are whole multiples: those of a
+        # convolution are then short terms, which the compiler compares sooner.
+        if traces_any_size(height, width) or pad_bottom + pad_right:
             image = F.pad(image, (0, pad_right, 0, pad_bottom))
         return image
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, InputTypeError
 
 PRETRAINED = ('Pretrained', 'PretrainedInit')
 InitCfg = dict[str, Any]
@@ -12,9 +12,17 @@ def split_init_cfg(init_cfg: InitCfg | list[InitCfg] | None) -> tuple[list[InitC
     """Return the entries for pretrained weights, and the other initialisations.
 
     Raises:
+        TypeError: If it is neither a dict nor a list of dicts.
         ValueError: If an entry has no type.
     """
-    cfgs = [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg or ())
+    cfgs = init_cfg or []  # an empty dict is none, as in mmengine
+    if isinstance(cfgs, dict):
+        cfgs = [cfgs]
+    if not isinstance(cfgs, list | tuple) or not all(isinstance(cfg, dict) for cfg in cfgs):
+        raise InputTypeError(
+            f'init_cfg={init_cfg!r} must be a dict or a list of dicts. Use '
+            "init_cfg=dict(type='Pretrained', checkpoint=...) to load weights"
+        )
     for cfg in cfgs:
         if 'type' not in cfg:
             raise InputError(

@@ -13,7 +13,7 @@ def record_stages(stages: list[nn.Module], numbers: Iterable[int]) -> Iterator[d
 
     Args:
         stages: Those of a backbone: blocks, in PyramidTNT stages of blocks.
-        numbers: Which of them, counted from 0.
+        numbers: Which of them, counted from 0; -1 is what enters the first.
     """
     found: dict[int, Tensor] = {}
 
@@ -23,7 +23,15 @@ def record_stages(stages: list[nn.Module], numbers: Iterable[int]) -> Iterator[d
 
         return note
 
-    handles = [stages[number].register_forward_hook(keep(number)) for number in numbers]
+    def note_input(module: nn.Module, args: Any) -> None:
+        found[-1] = args[0] if len(args) == 1 else args[1]  # T2T-ViT has no words
+
+    handles = [
+        stages[0].register_forward_pre_hook(note_input)
+        if number < 0
+        else stages[number].register_forward_hook(keep(number))
+        for number in numbers
+    ]
     try:
         yield found
     finally:

@@ -6,8 +6,11 @@ Importing this file registers the names with timm. segmentation-models-pytorch f
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+import torch
 from timm.models import (
     FeatureInfo,
     generate_default_cfgs,
@@ -202,7 +205,8 @@ class Classifier(_Model):
                 Default: all.
             return_prefix_tokens: Return pairs, whose second part is the class token.
             norm: Apply the last norm to each of them. PyramidTNT's fits its last stage only.
-            stop_early: Has no effect: all blocks are run.
+            stop_early: Has no effect: all blocks are run. :meth:`prune_intermediate_layers` leaves
+                them out.
             output_fmt: ``'NCHW'`` for maps, ``'NLC'`` for tokens.
             intermediates_only: Return only the list.
 
@@ -212,23 +216,15 @@ class Classifier(_Model):
         if output_fmt not in ('NCHW', 'NLC'):
             raise InputError(f"output_fmt={output_fmt!r} is unknown. Choose 'NCHW' or 'NLC'")
         stages = list(self.backbone._stages())
-        numbers = range(len(stages))
-        try:
-            taken = (
-                numbers[-indices:]
-                if isinstance(indices, int)
-                else [numbers[i] for i in (numbers if indices is None else indices)]
-            )
-        except IndexError:
-            raise InputError(
-                f'indices={indices!r} must be numbers from 0 to {len(stages) - 1}'
-            ) from None
+        taken = self._take(indices)
         with record_stages(stages, taken) as found:
             tokens = self.forward_features(x)
         outputs: list[Any] = []
         for i in taken:
             kept = found[i]
             if norm:
+                if self.backbone.norm is None:
+                    raise InputError('norm=True: the last norm was left out. Pass norm=False')
                 if kept.shape[2] != self.num_features:
                     raise InputError(
                         f'norm=True: stage {i} has {kept.shape[2]} channels, but the last norm '
@@ -245,6 +241,61 @@ class Classifier(_Model):
                 kept = to_map(kept, (height, width)).contiguous()
             outputs.append((kept, prefix) if return_prefix_tokens else kept)
         return outputs if intermediates_only else (tokens, outputs)
+
+    def prune_intermediate_layers(
+        self,
+        indices: int | Sequence[int] = 1,
+        prune_norm: bool = False,
+        prune_head: bool = True,
+    ) -> list[int]:
+        """Leave out what :meth:`forward_intermediates` does not need for these indices.
+
+        Args:
+            indices: As there.
+            prune_norm: Leave out the last norm. It is always left out if its width does not fit.
+            prune_head: Leave out the classifier and the pooling.
+
+        Returns:
+            The indices as numbers from 0.
+        """
+        taken = self._take(indices)
+        _keep_stages(self.backbone, max(taken) + 1)
+        self.num_features = self.head_hidden_size = self.embed_dim = self.backbone.embed_dims
+        norm = self.backbone.norm
+        if prune_norm or (norm is not None and norm.weight.numel() != self.num_features):
+            self.backbone.norm = None
+        if prune_head:
+            self.reset_classifier(0, '')
+        return taken
+
+    def _take(self, indices: int | Sequence[int] | None) -> list[int]:
+        """Return blocks (PyramidTNT: stages) as numbers from 0; a number means the last ones."""
+        numbers = range(len(list(self.backbone._stages())))
+        if indices is None:
+            return list(numbers)
+        if isinstance(indices, int):
+            if 0 < indices <= len(numbers):
+                return list(numbers[-indices:])
+        elif indices and all(-len(numbers) <= i < len(numbers) for i in indices):
+            return [numbers[i] for i in indices]
+        raise InputError(
+            f'indices={indices!r} must be numbers from 0 to {len(numbers) - 1}, or one number from '
+            f'1 to {len(numbers)} for the last ones'
+        )
+
+
+def _keep_stages(backbone: Any, count: int) -> None:
+    """Leave out all stages of a backbone after the first ones."""
+    del backbone._stages()[count:]
+    plan = backbone.plan
+    backbone.plan = replace(plan, taps=tuple(min(tap, count - 1) for tap in plan.taps))
+    backbone.num_layers = count
+    if isinstance(backbone, PyramidTNT):
+        backbone.depths = backbone.depths[:count]
+        backbone.num_layers = sum(backbone.depths)
+        backbone.embed_dims = backbone.variant.sentence_dims[count - 1]
+        backbone.out_channels = (backbone.embed_dims,)
+        backbone.out_strides = (SENTENCE_STRIDE * 2 ** (count - 1),)
 
 
 def _describe_stages(backbone: Any) -> list[dict[str, Any]]:
@@ -358,8 +409,15 @@ def _build(
 
 
 def _register(family: Any, arch: str, published: str) -> None:
-    def create(pretrained: bool = False, **options: Any) -> nn.Module:
-        return _build(family, arch, published=published, pretrained=pretrained, **options)
+    def create(
+        pretrained: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        **options: Any,
+    ) -> nn.Module:
+        with nullcontext() if device is None else torch.device(device):
+            model = _build(family, arch, published=published, pretrained=pretrained, **options)
+        return model if dtype is None else model.to(dtype=dtype)
 
     create.__name__ = create.__qualname__ = PREFIX + published
     create.__module__ = __name__

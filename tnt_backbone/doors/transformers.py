@@ -7,14 +7,16 @@ take a backbone's config can use ours. ``TokenBackboneModel.save_pretrained`` an
 """
 
 import inspect
+from itertools import pairwise
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import AutoBackbone, AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.backbone_utils import BackboneConfigMixin, BackboneMixin
 from transformers.modeling_outputs import BackboneOutput
 
-from ..backbones import BACKBONES
+from ..backbones import BACKBONES, PyramidTNT
 from ..errors import InputError
 from .stages import record_stages
 
@@ -71,6 +73,17 @@ class TokenBackboneConfig(BackboneConfigMixin, PreTrainedConfig):
         self.options = dict(options or {})
         self.stage_names = list(STAGES)
         self.set_output_features_output_indices(out_features=out_features, out_indices=out_indices)
+
+    @property
+    def depths(self) -> list[int]:
+        """The number of blocks that run between the maps of one stage and the next."""
+        family = FAMILIES[self.family]
+        with torch.device('meta'):  # without memory
+            backbone = family(self.arch, **self.options)
+        if isinstance(backbone, PyramidTNT):
+            return list(backbone.depths)
+        ends = [0, *(max(tap + 1, 0) for tap in backbone.taps)]  # T2T-ViT's first have no block
+        return [end - start for start, end in pairwise(ends)]
 
 
 class TokenBackboneModel(BackboneMixin, PreTrainedModel):
@@ -134,8 +147,8 @@ class TokenBackboneModel(BackboneMixin, PreTrainedModel):
 
         Args:
             pixel_values: The images, normalised.
-            output_hidden_states: Also return the tokens ``(B, P+N, C)`` behind each block
-                (PyramidTNT: stage) that was built.
+            output_hidden_states: Also return the tokens ``(B, P+N, C)`` of the embedding and
+                behind each block (PyramidTNT: stage) that was built.
             output_attentions: Must not be true: attention is never held as a matrix.
             return_dict: ``False`` returns a tuple.
 
@@ -153,7 +166,8 @@ class TokenBackboneModel(BackboneMixin, PreTrainedModel):
             )
         stages = list(self.backbone._stages())
         with_hidden = asked(output_hidden_states, 'output_hidden_states', False)
-        with record_stages(stages, range(len(stages)) if with_hidden else ()) as found:
+        wanted = range(-1, len(stages)) if with_hidden and stages else ()
+        with record_stages(stages, wanted) as found:
             maps = tuple(self.backbone(pixel_values))
         output = BackboneOutput(
             feature_maps=maps, hidden_states=tuple(found.values()) if with_hidden else None

@@ -7,7 +7,7 @@ https://github.com/huawei-noah/Efficient-AI-Backbones/blob/f90e129/tnt_pytorch/p
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .tiles import cut_into_tiles, to_word_map
+from .tiles import count_tiles, cut_into_tiles, to_word_map
 
 
 class SentenceAggregation(nn.Module):
@@ -52,5 +52,6 @@ class WordAggregation(nn.Module):
         """Return the aggregated words of a ``(h, w)`` grid of sentences."""
         side = self.words_per_side
         word_map = to_word_map(self.norm(words), grid, side)  # (B, c, h*side, w*side)
-        word_map = F.pad(word_map, (0, grid[1] % 2 * side, 0, grid[0] % 2 * side))
+        bottom, right = ((count_tiles(length, 2) * 2 - length) * side for length in grid)
+        word_map = F.pad(word_map, (0, right, 0, bottom))
         return self.conv(cut_into_tiles(word_map, 2 * side)).flatten(2).transpose(1, 2)
