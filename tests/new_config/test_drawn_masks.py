@@ -163,3 +163,15 @@ def test_few_boxes_without_an_outline_are_ignored_pixels(tmp_path):
 def test_what_cannot_be_drawn_is_refused(tmp_path, change, said):
     with pytest.raises(ValueError, match=said):
         drawn(tmp_path, changes={2: change})
+
+
+@pytest.mark.parametrize('name', ['../0.png', '/tmp/0.png'])
+def test_label_maps_stay_below_their_folder(tmp_path, name):
+    path, _ = write(tmp_path / 'train.json', [0])
+    content = json.loads(path.read_text())
+    content['images'][0]['file_name'] = name
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match='not below the folder'):
+        draw_label_maps({'train': (read_coco(path), tmp_path / 'train')}, tmp_path / 'maps')
+    assert not list(tmp_path.glob('maps/**/*.png'))
+    assert not (tmp_path / '0.png').exists()
