@@ -51,7 +51,8 @@ def draw_label_maps(files: Mapping[str, tuple[CocoFile, Path]], target: Path) ->
         target: Folder for the label maps: ``TARGET/PHASE/NAME.png``.
 
     Raises:
-        ValueError: If more than a tenth of the objects have no outline, or no object has one.
+        ValueError: If more than a tenth of the objects have no outline, one cannot be drawn, or an
+            image does not lie below its folder.
     """
     file = files['train'][0]
     classes = [BACKGROUND, *(name for name in file.names if name.lower() != BACKGROUND)]
