@@ -3,6 +3,7 @@
 Source: paper Eq. 6 and 7 (https://arxiv.org/abs/2103.00112).
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -76,7 +77,8 @@ def layer_norm(
     flat = words.flatten(-len(shape))
     scale = None if weight is None else weight.flatten()
     shift = None if bias is None else bias.flatten()
-    normed = F.layer_norm(flat, flat.shape[-1:], scale, shift, eps)
+    # of the numbers that are known: an exporter does not take the size of a tensor here
+    normed = F.layer_norm(flat, (math.prod(shape),), scale, shift, eps)
     return normed.view_as(words)
 
 
