@@ -398,7 +398,7 @@ def test_layer_depth_follows_mmpretrains_protocol(build):
 BAD_ARGUMENTS = [
     ('arch', 'xxl', "arch='xxl'"),
     ('img_size', 0, r'img_size=0 .*\b\d+\b'),
-    ('img_size', (224,), r'img_size=\(224,\) .*\(H, W\)'),
+    ('img_size', (224,) * 3, r'img_size=\(224, 224, 224\) .*\(H, W\)'),
     ('img_size', 224.0, r'img_size=224\.0 .*\(H, W\)'),
     ('in_channels', 0, 'in_channels=0 '),
     ('out_type', 'pyramids', "out_type='pyramids' .*'pyramid', "),

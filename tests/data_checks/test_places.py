@@ -12,7 +12,7 @@ from tnt_backbone.data_checks.coco_file import read_coco
 from tnt_backbone.data_checks.label_maps import pair
 from tnt_backbone.data_checks.places import hint_of_accents
 from tnt_backbone.errors import MissingFileError
-from tnt_backbone.new_config.coco import _find_images
+from tnt_backbone.new_config.coco import find_images
 
 ONE, TWO = (unicodedata.normalize(form, 'bär.jpg') for form in ('NFC', 'NFD'))
 
@@ -38,9 +38,7 @@ def test_images_of_a_coco_file(coco_root, is_given):
     with pytest.raises(MissingFileError, match='NFD'):
         check_coco(dataset(coco_root))
     with pytest.raises(MissingFileError, match='NFD'):
-        _find_images(
-            read_coco(coco_root / 'train.json'), coco_root / 'images' if is_given else None
-        )
+        find_images(read_coco(coco_root / 'train.json'), coco_root / 'images' if is_given else None)
 
 
 def test_label_maps(tmp_path):

@@ -32,7 +32,7 @@ from mmengine.utils import get_object_from_string
 from torch import nn
 
 from ..checkpoints.init_cfg import split_init_cfg
-from ..errors import InputError, UserError
+from ..errors import InputError, InputTypeError, UserError
 from .libraries import LIBRARIES
 
 PACKAGES = (*LIBRARIES, 'mmcv', 'mmengine', 'tnt_backbone')  # of types and imports
@@ -83,9 +83,9 @@ def _refusing(read: Callable[..., Config]) -> Callable[..., Config]:
     def read_or_refuse(text: str, *, trust: Collection[str] = ()) -> Config:
         try:
             return read(text, trust=trust)
-        except UserError:
-            raise
         except Exception as error:  # what a file says may be wrong in any way
+            if isinstance(error, UserError) and not isinstance(error, InputTypeError):
+                raise
             if isinstance(error, ModuleNotFoundError) and error.name in LIBRARIES:
                 raise  # it is not installed, which is no fault of the file
             raise UntrustedConfigError(
