@@ -67,8 +67,9 @@ def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
         FileExistsError: If a file would be overwritten.
     """
     scope = cfg.get('default_scope')
-    _check_options(args, scope)
-    if scope == 'mmpretrain' or (scope == 'mmseg' and not _has_outlines(args)):
+    has_outlines = scope == 'mmseg' and _has_outlines(args)
+    _check_options(args, scope, has_outlines=has_outlines)
+    if scope == 'mmpretrain' or (scope == 'mmseg' and not has_outlines):
         changes = _set_pictures(cfg, args, scope)
     else:
         try:
@@ -162,7 +163,7 @@ def _set_files(cfg: Config, args: argparse.Namespace, files: 'CocoFiles') -> lis
     return [*drawing.notes, *changes]
 
 
-def _check_options(args: argparse.Namespace, scope: str | None) -> None:
+def _check_options(args: argparse.Namespace, scope: str | None, *, has_outlines: bool) -> None:
     """Check that the options fit the library of the config.
 
     Raises:
@@ -192,7 +193,7 @@ def _check_options(args: argparse.Namespace, scope: str | None) -> None:
             f'--slice {args.slice} is for configs of mmdet, but the config is of {scope}. Leave it '
             "out. Segmentors read large pictures with test_cfg=dict(mode='slide')"
         )
-    if scope == 'mmseg' and _has_outlines(args):
+    if has_outlines:
         return
     if not args.data.is_dir():
         raise InputError(
