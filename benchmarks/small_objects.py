@@ -109,8 +109,8 @@ def missing(
             if all(key in done for key in first):
                 rate = max(first, key=lambda key: float(done[key][DECISIVE[key[0]]]))[2]
                 wanted += [(task, network, rate, str(seed), steps) for seed in SEEDS[1:]]
-    # a first seed of all designs tells more than three of one
-    wanted.sort(key=lambda key: int(key[3]) if key[1] in DESIGNS else -1)
+    # a first seed of all tells more than three of one
+    wanted.sort(key=lambda key: int(key[3]))
     return [key for key in wanted if key not in done]
 
 
