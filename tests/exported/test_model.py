@@ -141,3 +141,14 @@ def test_missing_packages_are_named(tmp_path, monkeypatch, capsys, arguments, mi
         tnt.main()
     assert exit_.value.code == 2
     assert extra in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('kind', 'name'), [('onnx', 'mine.onnx'), ('openvino', 'mine.xml')])
+def test_the_format_gives_the_ending(capsys, kind, name):
+    for given in ('mine', name):
+        assert export.parse_args(['a.pth', '--out', given, '--format', kind]).out.name == name
+    other = {'mine.onnx': 'mine.xml', 'mine.xml': 'mine.onnx'}[name]
+    with pytest.raises(SystemExit) as found:
+        export.parse_args(['a.pth', '--out', other, '--format', kind])
+    assert found.value.code == 2
+    assert '--format' in capsys.readouterr().err

@@ -47,8 +47,10 @@ def test_a_size_that_is_no_size_is_refused(make_checkpoint):
 
 def test_a_picture_of_many_tokens_is_named_once(monkeypatch):
     said = []
-    monkeypatch.setattr('tnt_backbone.predict.model.MANY_TOKENS', 100)
-    monkeypatch.setattr('tnt_backbone.predict.model.log', lambda text, level: said.append(text))
+    monkeypatch.setattr('tnt_backbone.predict.large_pictures.MANY_TOKENS', 100)
+    monkeypatch.setattr(
+        'tnt_backbone.predict.large_pictures.log', lambda text, level: said.append(text)
+    )
     model = load_model('tnt://digits')  # patches of 8 pixels
     model.predict(np.zeros((80, 80, 3), np.uint8))
     assert not said

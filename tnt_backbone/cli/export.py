@@ -35,6 +35,7 @@ from .common import (
 )
 
 TOOL = 'tnt export'
+ENDINGS = {'onnx': '.onnx', 'openvino': '.xml'}
 # Kinds of files, and the packages that write them: the module and the extra that has it
 FORMATS = {
     '.onnx': {'onnx': 'export', 'onnxscript': 'export', 'onnxruntime': 'export'},
@@ -56,6 +57,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         required=True,
         metavar='FILE',
         help='file to write: .onnx, or .xml for OpenVINO',
+    )
+    parser.add_argument(
+        '--format', choices=ENDINGS, help='kind of file, if the name of --out does not end in it'
     )
     parser.add_argument(
         '--pictures', nargs='+', default=[], metavar='SOURCE', help='pictures to check it with'
@@ -84,6 +88,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_trust(parser)
     parser.add_argument('--force', action='store_true', help='overwrite files that exist')
     args = parser.parse_args(argv)
+    if args.format and not args.out.suffix:
+        args.out = args.out.with_suffix(ENDINGS[args.format])
+    if args.format and args.out.suffix != ENDINGS[args.format]:
+        parser.error(
+            f'--out {args.out} does not end in {ENDINGS[args.format]}, which --format '
+            f'{args.format} writes. Leave out one of them'
+        )
     if args.size and min(args.size) < 1:
         parser.error(f'--size {args.size[0]} {args.size[1]}: 1 is the least')
     if args.int8 and not args.pictures:

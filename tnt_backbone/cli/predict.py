@@ -100,7 +100,7 @@ def load_exported(args: argparse.Namespace) -> Any:
     Raises:
         ValueError: If an option is only for checkpoints.
     """
-    for name in ('config', 'trust', 'device', 'tiles', 'size', 'workers'):
+    for name in ('config', 'trust', 'device', 'tiles', 'workers'):
         if getattr(args, name):
             raise InputError(f'--{name} is for checkpoints; {args.checkpoint} is an exported file')
     from ..exported.model import ExportedModel
@@ -112,7 +112,6 @@ def trained_options(args: argparse.Namespace, model: Any) -> dict[str, Any]:
     """Return what only the model of a checkpoint takes."""
     return {
         'tiles': args.tiles,
-        'size': args.size,
         'workers': model.on_gpu if args.workers is None else args.workers,
     }
 
@@ -157,6 +156,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             pictures,
             score=SCORE if args.score is None else args.score,
             classes=args.classes,
+            size=args.size,
             batch_size=args.batch,
             done=out.done,
             **({} if is_exported else trained_options(args, model)),

@@ -85,6 +85,7 @@ def export_model(
         'size': size,
         'square': square,
         'parts': parts,
+        'token_side': trained.token_side,
         **settings,
     }
     for part in parts:

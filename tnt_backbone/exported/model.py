@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..predict.large_pictures import SizeWarning, check_largest, resized_to
 from ..predict.pictures import Picture, UnreadablePictureError, read_frames
 from ..predict.results import SCORE, Classification, Detection, Result, Segmentation, labels_of
 from .detector import detect
@@ -61,6 +62,7 @@ class ExportedModel:
             self.networks[part] = open_session(file)
             if _metadata(file, self.networks[part].text).get('id') != self.about['id']:
                 raise InputError(f'{file} and {path} are of different exports. Export them again')
+        self._size_warning = SizeWarning('Pass --size 1024 to let it see the picture smaller')
 
     def stream(
         self,
@@ -68,6 +70,7 @@ class ExportedModel:
         *,
         score: float = SCORE,
         classes: Collection[str] | None = None,
+        size: int | None = None,
         batch_size: int = 1,
         done: Collection[str] = (),
     ) -> Iterator[Result | UnreadablePictureError]:
@@ -77,21 +80,41 @@ class ExportedModel:
             pictures: From ``find_pictures``. A video becomes its frames.
             score: Objects of a lower score are left out.
             classes: Objects of other classes are left out.
+            size: The longer side in pixels at which the model sees a picture at most. Boxes and
+                maps have the picture's own size.
             batch_size: Pictures that go through the model together.
             done: Names of pictures and frames to leave out.
 
         Raises:
-            ValueError: If the model has no such class; or if a picture, after the pipeline, is not
-                of the size that was exported.
+            ValueError: If the model has no such class, or cannot use a size; or if a picture, after
+                the pipeline, is not of the size that was exported.
         """
         labels = labels_of(classes, self.classes, self.task)
-        return self._stream(pictures, score, labels, batch_size, done)
+        self._check_size(size)
+        return self._stream(pictures, score, labels, size, batch_size, done)
+
+    def _check_size(self, size: int | None) -> None:
+        check_largest(size, self.task)
+        if size is None:
+            return
+        if self.about['size'] and 'slide' not in self.about:
+            height, width = self.about['size']
+            raise InputError(
+                f'size={size}: the file takes pictures of {width}x{height} pixels only. Leave it '
+                'out, or export again'
+            )
+        if self.about.get('align_corners'):
+            raise InputError(
+                f'size={size}: the logits of a file with align_corners=True are not resized. Pass '
+                'the checkpoint instead of the file'
+            )
 
     def _stream(
         self,
         pictures: Iterable[Picture],
         score: float,
         labels: list[int] | None,
+        largest: int | None,
         batch_size: int,
         done: Collection[str],
     ) -> Iterator[Result | UnreadablePictureError]:
@@ -103,19 +126,20 @@ class ExportedModel:
             if picture.name not in done:
                 batch.append((picture, read(picture)))
             if len(batch) == batch_size:
-                yield from self._predict(batch, score, labels)
+                yield from self._predict(batch, score, labels, largest)
                 batch = []
-        yield from self._predict(batch, score, labels)
+        yield from self._predict(batch, score, labels, largest)
 
     def _predict(
         self,
         batch: list[tuple[Picture, np.ndarray | UnreadablePictureError]],
         score: float,
         labels: list[int] | None,
+        largest: int | None,
     ) -> Iterator[Result | UnreadablePictureError]:
         """Pictures of different sizes go through the model one size after the other."""
         inputs = {
-            i: self._input(picture, image)
+            i: self._input(picture, image, largest)
             for i, (picture, image) in enumerate(batch)
             if isinstance(image, np.ndarray)
         }
@@ -134,8 +158,11 @@ class ExportedModel:
             else:
                 yield self._result(picture, image, answers[i])
 
-    def _input(self, picture: Picture, image: np.ndarray) -> Input:
+    def _input(self, picture: Picture, image: np.ndarray, largest: int | None) -> Input:
         found = to_input(image, self.about)
+        if largest is not None and max(found.shape) > largest:
+            steps = resized_to(self.about['pipeline'], largest)
+            found = to_input(image, {**self.about, 'pipeline': steps})
         wanted, slide = self.about['size'], self.about.get('slide')
         size = list(found.shape)
         if slide:  # of the windows
@@ -146,6 +173,8 @@ class ExportedModel:
                 f'{picture.path}: {what} {size} (height, width) after the pipeline, the model was '
                 f'exported for {wanted}. Export it again with --size {size[0]} {size[1]}'
             )
+        if not slide:
+            self._size_warning.look_at(*found.shape, self.about.get('token_side', 16))
         return found
 
     def _answer(

@@ -98,6 +98,7 @@ def _segmentor(trained: TrainedModel) -> Networks:
         'bgr_to_rgb': bool(before.channel_conversion),
         'size_divisor': padding.get('size_divisor') or 1,
         'pad_val': before.pad_val,
+        'align_corners': model.align_corners,
     }
     if model.test_cfg.mode == 'slide':
         about['slide'] = {key: list(model.test_cfg[key]) for key in ('crop_size', 'stride')}

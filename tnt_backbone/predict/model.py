@@ -1,6 +1,5 @@
 """A trained model: pictures in, results out, in the way of ``tnt test``."""
 
-import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain, groupby, islice
@@ -16,14 +15,13 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ..errors import InputError
-from ..log import log
 from ..run.embedded_config import test_dataset
+from .large_pictures import MANY_TOKENS, SizeWarning, check_largest, keeps_size
 from .pictures import Picture, UnreadablePictureError, find_pictures, read_frames
 from .prepare import Preparation, PreparedPictures
 from .results import SCORE, Classification, Detection, Result, Segmentation, labels_of
 from .tiles import OVERLAP, detect_in_tiles, require_sahi
 
-MANY_TOKENS = 2**15  # of one picture: 8 megapixels in patches of 16
 FILES = 1024  # that loader processes are started for
 TASKS = {'mmdet': 'detection', 'mmseg': 'segmentation', 'mmpretrain': 'classification'}
 
@@ -49,7 +47,10 @@ class TrainedModel:
         self.cfg = cfg
         self.classes = classes
         self.palette = tuple(palette)
-        self._has_warned = False
+        self._size_warning = SizeWarning(
+            'Pass --size 1024 (in Python size=1024) to let it see the picture smaller, or '
+            '--tiles 512 to cut it into tiles'
+        )
         self.task = TASKS[cfg.default_scope]
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             self.prepare = Preparation(test_dataset(cfg)['pipeline'])
@@ -196,33 +197,15 @@ class TrainedModel:
 
     def _set_size(self, size: int | None, tiles: int | None) -> None:
         """Let the model see pictures of at most this size."""
-        if size is not None and self.task == 'classification':
-            raise InputError(f'size={size}: the pipeline of a classifier sets it. Leave it out')
-        if size is not None and size < 32:
-            raise InputError(f'size={size} is a side in pixels, and 32 is the least')
-        if size is None and tiles and self.task == 'detection' and self.prepare.keeps_size:
+        check_largest(size, self.task)
+        if size is None and tiles and self.task == 'detection' and keeps_size(self.prepare.parts):
             # the whole picture is looked at, too
-            size = max(tiles, math.isqrt(MANY_TOKENS) * self._token_side)
+            size = max(tiles, math.isqrt(MANY_TOKENS) * self.token_side)
         with DefaultScope.overwrite_default_scope(self.cfg.default_scope):
             self.prepare.limit(size)
 
-    def _warn_of_size(self, height: int, width: int) -> None:
-        """Say once that a picture is so large that the model may take minutes for it."""
-        if self._has_warned or self.slides:
-            return
-        tokens = math.prod(math.ceil(side / self._token_side) for side in (height, width))
-        if tokens > MANY_TOKENS:
-            self._has_warned = True
-            log(
-                f'The model sees a picture of {width}x{height} pixels, which are {tokens} tokens. '
-                'Attention between so many takes minutes on a CPU, and much memory. Pass --size '
-                '1024 (in Python size=1024) to let it see the picture smaller, or --tiles 512 to '
-                'cut it into tiles',
-                logging.WARNING,
-            )
-
     @property
-    def _token_side(self) -> int:
+    def token_side(self) -> int:
         """The side of a sentence in pixels; a guess for backbones that are not ours."""
         return getattr(getattr(self.model, 'backbone', None), 'pad_divisor', 16)
 
@@ -275,7 +258,9 @@ class TrainedModel:
 
         for _, same in groupby(sorted(readable, key=size), key=size):
             numbers = list(same)
-            self._warn_of_size(*size(numbers[0])[-2:])
+            if not self.slides:
+                height, width = size(numbers[0])[-2:]
+                self._size_warning.look_at(height, width, self.token_side)
             with torch.no_grad(), DefaultScope.overwrite_default_scope(self.cfg.default_scope):
                 given = step(collate([batch[i][1] for i in numbers]))
             answers.update(zip(numbers, given, strict=True))

@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 
 from ..datasets.load_image import LoadImageOrSkip
 from ..errors import InputError
+from .large_pictures import resized_to
 from .pictures import Picture, UnreadablePictureError
 
 # Transforms of a test pipeline that read the truth, which a prediction does not have.
@@ -43,13 +44,7 @@ class Preparation:
         """Let the model see pictures with a longer side of at most so many pixels, or of any."""
         self.largest = largest
         if largest is not None:
-            self.shrink = _compose(_resized_to(self.parts, largest))
-
-    @property
-    def keeps_size(self) -> bool:
-        """Whether a picture reaches the model at its own size, however large it is."""
-        resizes = [part for part in self.parts if 'Resize' in part['type']]
-        return all('scale_factor' in part and 'scale' not in part for part in resizes)
+            self.shrink = _compose(resized_to(self.parts, largest))
 
     def read(self, picture: Picture) -> np.ndarray:
         """Return the pixels of a picture ``(H, W, 3)``, BGR.
@@ -75,27 +70,14 @@ class Preparation:
         shape = image.shape[:2]
         results = {'img_path': picture.path, 'img_id': 0, 'img': image}
         results |= {'img_shape': shape, 'ori_shape': shape}
-        if self.largest is None or (self.keeps_size and max(shape) <= self.largest):
-            return self.transform(results)
         prepared = self.transform(dict(results))
-        if max(prepared['inputs'].shape[-2:]) <= self.largest:
+        if self.largest is None or max(prepared['inputs'].shape[-2:]) <= self.largest:
             return prepared
         return self.shrink(results)
 
 
 def _compose(parts: list[dict[str, Any]]) -> Compose:
     return Compose([TRANSFORMS.build(part) for part in parts])
-
-
-def _resized_to(parts: list[dict[str, Any]], side: int) -> list[dict[str, Any]]:
-    """Return a pipeline that resizes to a longer side of so many pixels, instead of as it did."""
-    kinds = [_short(part['type']) for part in parts]
-    resize = {'type': 'Resize', 'scale': (side, side), 'keep_ratio': True}
-    if 'Resize' not in kinds:
-        return [resize, *parts]
-    place = kinds.index('Resize')
-    resize['type'] = parts[place]['type']
-    return [*parts[:place], resize, *parts[place + 1 :]]
 
 
 def _short(kind: str) -> str:
