@@ -3,6 +3,7 @@
 import copy
 import csv
 import itertools
+import json
 import shlex
 import subprocess
 import sys
@@ -120,15 +121,35 @@ def unknown_names(root):
     write(root / 'valid.txt', ('kind of animal', 'photo'), *rows[9:])
 
 
-@pytest.mark.parametrize('make', [kaggle, split_column, no_header, unknown_names])
+def hugging_face(root):
+    for split, numbers in (('train', range(9)), ('validation', range(9, 12))):
+        rows = draw_all(root / split, numbers)
+        lines = [json.dumps({'file_name': name, 'note': None, 'label': cls}) for name, cls in rows]
+        (root / split / 'metadata.jsonl').write_text('\n'.join(lines))
+
+
+def blanks(root):
+    """Of aircraft: an image without its ending, and a class that may have blanks."""
+    rows = [(name[:-4], cls) for name, cls in draw_all(root / 'images', range(12))]
+    for split, part in (('train', rows[:9]), ('val', rows[9:])):
+        lines = [f'{name} {cls.replace("cat", "a cat")}' for name, cls in part]
+        (root / f'images_kind_{split}.txt').write_text('\n'.join(lines))
+
+
+LAYOUTS = [kaggle, split_column, no_header, unknown_names, hugging_face, blanks]
+
+
+@pytest.mark.parametrize('make', LAYOUTS)
 def test_layouts(tmp_path, make):
     root = tmp_path / 'own'
     make(root)
     cfg, said = run(root)
-    assert shown(cfg, 'train') == of(range(9))
-    assert shown(cfg, 'val') == shown(cfg, 'test') == of(range(9, 12))
+    classes = tuple(sorted(name.replace('cat', 'a cat') for name in NAMES))
+    names = dict(zip(classes, ('cat', 'bird', 'dog'), strict=True)) if make is blanks else None
+    assert shown(cfg, 'train', names) == of(range(9))
+    assert shown(cfg, 'val', names) == shown(cfg, 'test', names) == of(range(9, 12))
     assert cfg.model.head.num_classes == 3
-    assert cfg.train_dataloader.dataset.metainfo.classes == NAMES
+    assert cfg.train_dataloader.dataset.metainfo.classes == (classes if names else NAMES)
     assert 'the classes are those of' in said
     assert ('test.csv is passed over' in said) == (make is kaggle)
     assert 'images are in no table' not in said

@@ -6,8 +6,9 @@ name, the images that are there tell which column names them.
 
 import csv
 import io
+import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import delimiter, is_number
@@ -28,6 +29,7 @@ CLASS = (
 )
 SPLIT = ('split', 'subset', 'set', 'dataset', 'partition')
 ROWS = ('', 'index', 'unnamed0')  # columns that count the rows
+JSON_LINES = ('.jsonl', '.ndjson')
 MOST = 0.5  # share of the rows of a table whose images are there, at least
 TINY = 6  # columns of Tiny ImageNet: image, class, and four numbers of a box
 
@@ -82,7 +84,7 @@ class Images:
 
 def understand(file: Path, images: Images) -> Table | str | None:
     """Return a table of images, why it is not read, or nothing if it is something else."""
-    rows = _read(file)
+    rows = _read(file, images)
     if not rows or find_tables([file]):
         return None
     names = [plain(cell) for cell in rows[0]]
@@ -128,9 +130,11 @@ def understand(file: Path, images: Images) -> Table | str | None:
     return Table(file, body, image, label, split, header)
 
 
-def _read(file: Path) -> list[list[str]]:
-    """Return the rows of a table; of two columns between blanks, the first names an image."""
+def _read(file: Path, images: Images) -> list[list[str]]:
+    """Return the rows of a table. Blanks separate an image, which comes first, and its class."""
     text = file.read_bytes().decode('utf-8-sig', errors='replace').strip('\r\n')
+    if file.suffix.lower() in JSON_LINES:
+        return _rows_of_objects(text)
     first = text.partition('\n')[0]
     is_csv = file.suffix.lower() == '.csv'
     mark = '\t' if '\t' in first and not is_csv else delimiter(first)
@@ -140,10 +144,39 @@ def _read(file: Path) -> list[list[str]]:
         except csv.Error:
             return []
     else:
-        rows = [line.rsplit(None, 1) for line in text.splitlines() if line.strip()]
-        if not rows or len(rows[0]) != 2 or not rows[0][0].lower().endswith(IMAGES):
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        # "a b.jpg 0", or "0034309 Boeing 747"
+        ways = ([line.rsplit(None, 1) for line in lines], [line.split(None, 1) for line in lines])
+        rows = max(ways, key=lambda rows: sum(_names_an_image(row, images) for row in rows))
+        if not rows or not _names_an_image(rows[0], images):
             return []
+        if any(len(row) == 2 and ' ' in row[1] and _are_numbers(row[1]) for row in rows):
+            return []  # such as a box
     return [[cell.strip() for cell in row] for row in rows if any(cell.strip() for cell in row)]
+
+
+def _names_an_image(row: list[str], images: Images) -> bool:
+    return len(row) == 2 and (row[0].lower().endswith(IMAGES) or bool(images.called(row[0])))
+
+
+def _are_numbers(text: str) -> bool:
+    return all(map(is_number, text.split()))
+
+
+def _rows_of_objects(text: str) -> list[list[str]]:
+    """Return a header and the rows of lines of JSON, such as ``{"file_name": "a.jpg", ...}``."""
+    try:
+        objects = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except ValueError:
+        return []
+    if not objects or not all(isinstance(one, dict) for one in objects):
+        return []
+    header = list(dict.fromkeys(key for one in objects for key in one))
+    return [header, *([_cell(one.get(key)) for key in header] for one in objects)]
+
+
+def _cell(value: Any) -> str:
+    return '' if value is None else str(value).strip()
 
 
 def _label(

@@ -22,10 +22,12 @@ from .class_images import (
     class_names,
     count_images,
     describe_folder,
+    hint_of_inner,
     hint_of_names,
     is_read,
 )
 from .class_lists import Listed, find_listed, images_of, part_classes
+from .class_titles import names_of_codes
 from .data_folder import find_folder, hint_of_deeper, list_files, write_list
 from .shared import evaluators, finish, replace_leaf, set_class_count
 
@@ -87,12 +89,13 @@ def set_class_folders(
     folders = {}
     for phase, place in (('train', splits['train']), ('val', splits['val'] or splits['test'])):
         if place is None:
-            names = SPLITS[phase]
+            known = SPLITS[phase]
             raise MissingFileError(
-                f'{root} has no folder {" or ".join(names)}{hint_of_deeper(root, names)}. What is '
+                f'{root} has no folder {" or ".join(known)}{hint_of_deeper(root, known)}. What is '
                 'wanted: DIR/train/<class>/ and DIR/val/<class>/. Where there is no validation '
                 'split, pass --val-share 0.2, which keeps a fifth of the images of each class for '
                 'the validation: what was trained on cannot judge (docs/tutorial.md)'
+                + hint_of_inner(root)
                 + hint_of_names(root, splits.values())
             )
         folders[phase] = place.name
@@ -116,10 +119,11 @@ def set_class_folders(
             + hint_of_names(root, splits.values())
         )
 
-    changes = _prepare(cfg, classes)
+    names, titles = names_of_codes(root, classes)
+    changes = [*_prepare(cfg, names), *titles]
     further = sorted({suffix for counted in found.values() for suffix in counted.further})
     for phase, folder in folders.items():
-        _set_leaf(cfg, phase, root, classes, further, data_prefix=folder)
+        _set_leaf(cfg, phase, root, names, further, data_prefix=folder)
         changes.append(f'{phase}: {sum(found[folder].images.values())} images in {root / folder}')
     for folder, counted in found.items():
         changes += describe_folder(root / folder, counted)
@@ -153,6 +157,7 @@ def _set_parted(
         raise InputError(
             f'{place} has {len(classes)} class folders, and two are the least. What is wanted: '
             f'{place}/<class>/, with the images of each class'
+            + hint_of_inner(place)
             + hint_of_names(root, splits.values())
         )
     if place != root and (beside := sorted(class_names(root) & set(classes))):
@@ -181,14 +186,15 @@ def _set_lists(
     """Write a list of the images of each split, and let the config read them."""
     parts, classes, notes = listed
     numbers = {name: i for i, name in enumerate(classes)}
-    changes = _prepare(cfg, classes)
+    names, titles = names_of_codes(root, classes)
+    changes = [*_prepare(cfg, names), *titles]
     for split, images in parts.items():
         path = stem.with_name(f'{stem.name}_{split}.txt')
         lines = [f'{_below(image, root)} {numbers[label]}' for image, label in images.items()]
         write_list(path, lines, overwrite=overwrite)
         phases = ('val', 'test') if split == 'val' and 'test' not in parts else (split,)
         for phase in phases:
-            _set_leaf(cfg, phase, root, classes, [], ann_file=str(path.absolute()))
+            _set_leaf(cfg, phase, root, names, [], ann_file=str(path.absolute()))
             changes.append(f'{phase}: {len(lines)} images of {root}, those of {path}')
         if absent := sorted(set(classes) - set(images.values())):
             changes.append(f'note: the {split} split has no image of {shorten(absent, 8)}')

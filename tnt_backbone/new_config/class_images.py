@@ -52,7 +52,11 @@ def count_images(folder: Path) -> Counted:
         name: sum(number for suffix, number in suffixes.items() if suffix in (*KNOWN, *FURTHER))
         for name, suffixes in counts.items()
     }
-    if empty := [name for name, number in images.items() if not number]:
+    empty = [name for name, number in images.items() if not number]
+    if len(images) - len(empty) < 2 and any(counts[name] for name in empty):
+        # such as images/ and annotations/
+        images = {name: number for name, number in images.items() if number}
+    elif empty:
         raise InputError(f'no image in {folder}/{shorten(empty)}: add some, or delete the folder')
     total: Counter[str] = sum(counts.values(), Counter())
     others = Counter({s: number for s, number in total.items() if s not in (*KNOWN, *FURTHER)})
@@ -85,6 +89,19 @@ def describe_folder(folder: Path, counted: Counted) -> list[str]:
             f'them into {folder}'
         )
     return notes
+
+
+def hint_of_inner(root: Path) -> str:
+    """Return which folder in a folder has class folders, if one has, else nothing."""
+    places = [root / name for name in sorted(class_names(root))]
+    inner = [p for p in places if sum(map(_has_images, map(p.joinpath, class_names(p)))) > 1]
+    if len(inner) != 1:
+        return ''
+    return f'. If the folders in {inner[0]} are the classes, pass it as --data'
+
+
+def _has_images(folder: Path) -> bool:
+    return any(map(is_read, folder.iterdir()))
 
 
 def hint_of_names(root: Path, folders: Iterable[Path | None]) -> str:

@@ -14,6 +14,7 @@ from .class_images import class_names, is_read
 from .class_tables import Tables, read_class_tables
 from .data_folder import list_files
 from .shared import PHASES
+from .split_lists import read_split_lists
 
 
 class Listed(NamedTuple):
@@ -55,6 +56,10 @@ def find_listed(root: Path, splits: dict[str, Path | None], share: float | None)
     named = {split: images for split, images in tables.splits.items() if images}
     if agree and (splits['train'] or set(named) == {''}):
         return Listed({})
+    if not named and not splits['train']:
+        listed, notes = read_split_lists(root)
+        if listed:
+            return _whole(root, listed, notes, share)
     if not named:
         if tables.skipped and not has_folders:
             raise InputError(

@@ -7,6 +7,7 @@
     DIR/labels.csv    path,class,split     DIR/images/a.jpg     a column for the split
     DIR/train.txt     images/a b.jpg 0     DIR/val.txt          MMPretrain: no header
     DIR/train/<class>/images/              DIR/val/val_annotations.txt    Tiny ImageNet
+    DIR/train/metadata.jsonl               DIR/train/a.png      Hugging Face: file_name, label
 """
 
 import re
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from ..data_checks.findings import shorten
 from ..errors import InputError
 from .class_cells import ONLY_ONE, check_single, class_of, column, plain
-from .class_columns import CLASS, MOST, TINY, Images, Table, understand
+from .class_columns import CLASS, JSON_LINES, MOST, TINY, Images, Table, understand
 from .coco_folder import split_of
 from .data_folder import SPLITS, list_files, some_of_each_folder
 from .pairs import nearest
@@ -46,7 +47,7 @@ def read_class_tables(root: Path) -> Tables:
             images are not there.
     """
     files = list_files(root)
-    texts = [file for file in files if file.suffix.lower() in ENDINGS]
+    texts = [file for file in files if file.suffix.lower() in (*ENDINGS, *JSON_LINES)]
     if not texts:
         return Tables({}, [], [])
     images = Images(files, root)
@@ -161,7 +162,8 @@ def _check_same(image: Path, old: tuple[str, str, Path], new: tuple[str, str, Pa
     """Check that two rows of an image say the same."""
     if old[0] != new[0]:
         raise InputError(
-            f'{image} has two classes: {old[0]} in {old[2]}, and {new[0]} in {new[2]}. {ONLY_ONE}'
+            f'{image} has two classes: {old[0]} in {old[2]}, and {new[0]} in {new[2]}. '
+            f'If one of the two files does not count, move it away. {ONLY_ONE}'
         )
     if old[1] and new[1] and old[1] != new[1]:
         raise InputError(
