@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.hooks import LoggerHook
 from mmengine.runner import Runner
 
+from tnt_backbone.run.formatted_once import FormattedOnce
 from tnt_backbone.run.runner import build_runner, tell_faults_once
 
 
@@ -27,6 +28,14 @@ def test_only_one_process_writes_the_figures_of_a_test(monkeypatch, rank):
     runner = build_runner(Config(), [])
     runner.hooks[0].after_test_epoch(runner, metrics={'AP': 0.5})
     assert runner.written == ([{'AP': 0.5}] if rank == 0 else [])
+
+
+def test_the_config_of_a_run_is_formatted_once(monkeypatch):
+    monkeypatch.setattr(Runner, 'from_cfg', lambda cfg: SimpleNamespace(hooks=[], cfg=cfg))
+    cfg = Config(dict(a=1))
+    runner = build_runner(cfg, [])
+    assert isinstance(runner.cfg, FormattedOnce)
+    assert runner.cfg.to_dict() == cfg.to_dict()
 
 
 def test_a_log_on_a_full_disk_is_told_once(capsys):

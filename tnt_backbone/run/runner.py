@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from ..engine.amp import suit_amp_to_device
 from ..engine.step_in_parts import accumulated
 from .coco_eval import use_faster_coco_eval
+from .formatted_once import FormattedOnce
 from .freed_memory import keep_freed_memory
 from .processes import init_cpu_processes
 
@@ -39,7 +40,8 @@ def build_runner(cfg: Config, notes: list[str]) -> Runner:
         notes: What was found before the start; goes to the log.
     """
     with _details_in_the_log_file():
-        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        given = FormattedOnce(cfg)
+        runner = RUNNERS.build(given) if 'runner_type' in cfg else Runner.from_cfg(given)
     count_accumulated_images(runner, cfg)
     for hook in runner.hooks:
         # mmengine writes the figures of a test in every process, all into one file
