@@ -94,13 +94,19 @@ param_scheduler = [dict(type='ConstantLR', factor=1.0, by_epoch=False)]
 """
 
 
-def pytest_collection_finish() -> None:
+def pytest_runtest_setup() -> None:
     """Take what was imported out of later collections of garbage.
 
     mmengine's data sets start one each, which takes long with all libraries in memory.
     """
-    gc.collect()
-    gc.freeze()
+    global modules_in_memory
+    if len(sys.modules) > modules_in_memory + 100:
+        gc.collect()
+        gc.freeze()
+        modules_in_memory = len(sys.modules)
+
+
+modules_in_memory = 0
 
 
 def write_image(path: Path, seed: int) -> None:
