@@ -57,6 +57,31 @@ def createml(folder, truth):
     (folder / '_annotations.createml.json').write_text(json.dumps(records))
 
 
+def hugging_face(folder, truth, key='category', names=None):
+    records = [
+        {
+            'file_name': name,
+            'objects': {
+                'bbox': [(x1, y1, x2 - x1, y2 - y1) for x1, y1, x2, y2 in (t.box for t in things)],
+                key: [names.index(thing.name) if names else thing.name for thing in things],
+            },
+        }
+        for name, things in truth.items()
+    ]
+    (folder / 'metadata.jsonl').write_text('\n'.join(map(json.dumps, records)))
+
+
+def hugging_face_numbers(folder, truth):
+    names = ['dog', 'cat', 'fox']
+    hugging_face(folder, truth, 'categories', names)
+    listed = ''.join(f"            '{i}': {name}\n" for i, name in enumerate(names))
+    (folder / 'README.md').write_text(
+        '---\ndataset_info:\n  features:\n  - name: image\n  - name: objects\n    sequence:\n'
+        f'    - name: categories\n      dtype:\n        class_label:\n          names:\n{listed}'
+        '---\n# Pets\n'
+    )
+
+
 def cvat(folder, truth, shapes=None):
     def box(thing):
         keys = zip(('xtl', 'ytl', 'xbr', 'ybr'), thing.box, strict=True)
@@ -227,6 +252,8 @@ def _texts(folder, truth, images, labels, head, to_row):
 WRITERS = {
     'createml': (createml, ('cat', 'dog'), True),
     'cvat': (cvat, ('dog', 'cat', 'fox'), True),
+    'huggingface': (hugging_face, ('cat', 'dog'), True),
+    'huggingface numbers': (hugging_face_numbers, ('dog', 'cat', 'fox'), True),
     'via': (via, ('cat', 'dog'), True),
     'via 1': (via_1, ('cat', 'dog'), True),
     'via table': (via_table, ('cat', 'dog'), False),
@@ -270,7 +297,10 @@ def test_every_box_is_the_one_that_was_drawn(tmp_path, kind):
     assert ('1 images have no label file, left out' in said) is not keeps_empty
 
 
-@pytest.mark.parametrize('kind', ['createml', 'csv tensorflow', 'csv retinanet', 'via 1'])
+KEEPS_EMPTY = ('createml', 'huggingface')
+
+
+@pytest.mark.parametrize('kind', [*KEEPS_EMPTY, 'csv tensorflow', 'csv retinanet', 'via 1'])
 def test_a_file_for_each_split(tmp_path, kind):
     """As Roboflow and Matterport do: names of images occur in each."""
     root = tmp_path / 'own'
@@ -278,7 +308,7 @@ def test_a_file_for_each_split(tmp_path, kind):
     val = make(root / 'valid', kind, range(7, 9))
     datasets, _ = read(kind, root)
     for split, truth in (('train', train), ('val', val)):
-        truth = {name: things for name, things in truth.items() if things or 'ml' in kind}
+        truth = {name: things for name, things in truth.items() if things or kind in KEEPS_EMPTY}
         assert {n: b for n, b in boxes_of(datasets[split]).items() if b}.keys() == {
             name for name, things in truth.items() if things
         }
@@ -442,6 +472,8 @@ def test_which_attribute_is_the_class(tmp_path, attributes):
 
 WRONG = {
     'createml': ('"x": ', '"y": ', 'no label, or no x, y'),
+    'huggingface': ('"bbox": [[', '"bbox": [["', 'Correct it'),
+    'huggingface numbers': ('"categories": [', '"categories": [0, ', 'and not as many classes'),
     'cvat': ('xtl="', 'xtl="9', 'a maximum under its minimum'),
     'via': ('"rect"', '"spiral"', "a region of type 'spiral'"),
     'csv tensorflow': ('.png,96', '.png,95', 'it says 95x64'),
@@ -456,7 +488,7 @@ WRONG = {
 def test_a_wrong_object_is_named(tmp_path, kind):
     make(tmp_path / 'own', kind)
     old, new, text = WRONG[kind]
-    endings = ('.json', '.xml', '.csv', '.txt')
+    endings = ('.json', '.jsonl', '.xml', '.csv', '.txt')
     paths = [
         p for p in (tmp_path / 'own').rglob('*') if p.suffix in endings and old in p.read_text()
     ]
@@ -464,6 +496,19 @@ def test_a_wrong_object_is_named(tmp_path, kind):
         path.write_text(path.read_text().replace(old, new))
     with pytest.raises(ValueError, match=re.escape(text)):
         read(kind, tmp_path / 'own')
+
+
+def test_hugging_face_with_numbers_that_have_no_names(tmp_path):
+    root = tmp_path / 'own'
+    truth = {'0.png': draw(root / '0.png', seed=1)}
+    hugging_face(root, truth, names=[*map(str, range(10)), 'cat', 'dog'])
+    assert recognise(root) == 'huggingface'
+    datasets, _ = read('huggingface', root)
+    assert datasets['train'].metainfo['classes'] == ('10', '11')  # in the order of the numbers
+    text = (root / 'metadata.jsonl').read_text().replace('11', '9')
+    (root / 'metadata.jsonl').write_text(text)
+    datasets, _ = read('huggingface', root)
+    assert datasets['train'].metainfo['classes'] == ('9', '10')
 
 
 def test_images_are_found_by_the_ends_of_their_paths(tmp_path):

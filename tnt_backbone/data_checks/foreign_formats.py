@@ -164,7 +164,7 @@ OF_CONTENT: tuple[tuple[Callable[[Any], bool], Known], ...] = (
     ),
     (
         lambda c: _has(_first(c), 'file_name', 'objects'),
-        Known('Hugging Face (metadata.jsonl)', f'Convert its objects: {TABLE}'),
+        Known('Hugging Face (metadata.jsonl)', READ_HERE),
     ),
     (
         lambda c: _has(_first(c), 'ID', 'gtboxes'),

@@ -3,8 +3,8 @@
 # Formats of folders that the configs of each library can read
 FORMATS = {
     'mmdet': (
-        *('coco', 'yolo', 'voc', 'labelme', 'cvat', 'csv', 'createml', 'via', 'supervisely'),
-        *('kitti', 'dota', 'visdrone'),
+        *('coco', 'yolo', 'voc', 'labelme', 'cvat', 'csv', 'createml', 'huggingface', 'via'),
+        *('supervisely', 'kitti', 'dota', 'visdrone'),
     ),
     'mmseg': ('masks', 'coco', 'yolo', 'labelme', 'cvat', 'via', 'supervisely'),
     'mmpretrain': ('folders',),

@@ -59,7 +59,8 @@ def _files(root: Path, codes: Iterable[str]) -> Iterator[Path]:
     for folder in (root, *(path for path in folders if path.name not in codes)):
         for file in sorted(folder.iterdir()):
             is_text = file.suffix.lower() in ('.json', '.txt', '.csv', '.tsv')
-            if is_text and file.is_file() and file.stat().st_size < LARGEST:
+            is_hidden = file.name.startswith('.')  # such as ._classes.txt of macOS
+            if is_text and not is_hidden and file.is_file() and file.stat().st_size < LARGEST:
                 yield file
 
 

@@ -11,6 +11,7 @@ from .coco_folder import find_coco, read_json
 from .createml import find_createml
 from .cvat import find_cvat
 from .data_folder import is_image, list_files, some_of_each_folder
+from .hugging_face import find_hugging_face
 from .labelme import is_labelme
 from .named_rows import find_dota, find_kitti, find_visdrone
 from .supervisely import find_supervisely
@@ -140,6 +141,7 @@ SIGNS: dict[str, Look] = {
     'cvat': _listing(find_cvat, "CVAT's XML files"),
     'csv': _listing(find_tables, 'tables with boxes'),
     'createml': _listing(find_createml, "CreateML's JSON files"),
+    'huggingface': _listing(find_hugging_face, "Hugging Face's metadata.jsonl with objects"),
     'via': _listing(find_via, "VIA's regions"),
     'supervisely': _listing(find_supervisely, "Supervisely's JSON files"),
     'kitti': _listing(find_kitti, "KITTI's text files"),
@@ -155,6 +157,7 @@ LOOKED_FOR = {
     'cvat': "CVAT's XML files (cvat)",
     'csv': 'tables with columns such as filename, xmin, ymin, xmax, ymax, class (csv)',
     'createml': "Apple CreateML's JSON files (createml)",
+    'huggingface': "Hugging Face's metadata.jsonl with objects (huggingface)",
     'via': "VIA's projects and exports (via)",
     'supervisely': "Supervisely's projects (supervisely)",
     'kitti': 'text files of KITTI, DOTA and VisDrone (kitti, dota, visdrone)',

@@ -21,6 +21,7 @@ from .data_folder import list_files
 from .drawn_masks import draw_label_maps
 from .file_names import match_file_names
 from .formats import find_known, find_signs, recognise
+from .hugging_face import read_hugging_face
 from .labelme import read_labelme
 from .mask_layouts import has_label_maps
 from .masks import set_mask_data
@@ -45,6 +46,7 @@ READERS = {
     'cvat': read_cvat,
     'csv': read_tables,
     'createml': read_createml,
+    'huggingface': read_hugging_face,
     'via': read_via,
     'supervisely': read_supervisely,
     'kitti': read_kitti,

@@ -1,0 +1,121 @@
+"""A user's own data as Hugging Face's image folders with boxes: a line of JSON per image.
+
+::
+
+    DIR/train/metadata.jsonl    {"file_name": "a.jpg", "objects": {"bbox": [[x, y, w, h]], ...}}
+    DIR/train/a.jpg             ... "objects": {..., "categories": [0]}, or "category": ["cat"]
+    DIR/README.md               class_label: names: '0': cat
+
+A box is its left top corner and its size in pixels (huggingface.co/docs/datasets, "Load image
+data": object detection).
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..data_checks.coco_values import is_finite
+from ..errors import InputError
+from .data_folder import list_files, read_text
+from .labelled import LabelledImages, Labels, Shape, Size
+from .listed import Listed, gather
+
+BOXES = ('bbox', 'bboxes', 'boxes')
+CLASSES = ('category', 'categories', 'label', 'labels', 'category_name', 'class')
+
+
+def find_hugging_face(files: list[Path]) -> list[Path]:
+    """Return the files in this format."""
+    listed = [file for file in files if file.suffix.lower() == '.jsonl']
+    return [file for file in listed if _is_known(next(_records(file), None))]
+
+
+def read_hugging_face(root: Path) -> LabelledImages:
+    """Return the images and boxes of a folder.
+
+    Raises:
+        ValueError: If a line cannot be read, or the images or classes cannot be told.
+    """
+    files = list_files(root)
+    titles = _titles(root / 'README.md')
+    entries = [
+        _entry(file, record, titles)
+        for file in find_hugging_face(files)
+        for record in _records(file)
+    ]
+    numbers = {name for entry in entries for name in entry.names if name.isdecimal()}
+    only_numbers = not titles and numbers == {name for entry in entries for name in entry.names}
+    classes = sorted(numbers, key=int) if only_numbers else list(titles.values())
+    data = gather(root, entries, classes=classes)
+    data.form = 'corner and size, in pixels'
+    return data
+
+
+def _records(file: Path) -> Iterator[Any]:
+    for number, line in enumerate(read_text(file).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            yield json.loads(line)
+        except ValueError as error:
+            raise InputError(f'{file}, line {number}: no JSON ({error}). Correct it') from error
+
+
+def _is_known(record: Any) -> bool:
+    return (
+        isinstance(record, dict)
+        and isinstance(record.get('file_name'), str)
+        and isinstance(record.get('objects'), dict)
+        and any(key in record['objects'] for key in BOXES)
+    )
+
+
+def _titles(readme: Path) -> dict[str, str]:
+    """Return the names of numbered classes that the head of a data card has."""
+    parts = read_text(readme).split('---') if readme.is_file() else []
+    try:
+        names = _names_in(yaml.safe_load(parts[1])) if len(parts) > 2 else None
+    except yaml.YAMLError:
+        return {}
+    pairs = names.items() if isinstance(names, dict) else enumerate(names or ())
+    return {str(number): str(name) for number, name in pairs}
+
+
+def _names_in(card: Any) -> Any:
+    """Return the first names of classes in a part of a data card, if there are any."""
+    if not isinstance(card, dict | list):
+        return None
+    if isinstance(card, dict) and isinstance(label := card.get('class_label'), dict):
+        return label.get('names')
+    parts = card.values() if isinstance(card, dict) else card
+    return next((names for part in parts if (names := _names_in(part))), None)
+
+
+def _entry(file: Path, record: Any, titles: dict[str, str]) -> Listed:
+    if not _is_known(record):
+        raise InputError(f'{file}: no file_name, or no objects with a bbox, in {str(record)[:120]}')
+    objects = record['objects']
+    boxes = next(objects[key] for key in BOXES if key in objects) or []
+    classes = next((objects[key] for key in CLASSES if key in objects), None)
+    if not isinstance(classes, list) or len(classes) != len(boxes):
+        raise InputError(
+            f'{file}: objects of {record["file_name"]} have {len(boxes)} boxes, and not as many '
+            f'classes. What is wanted: one of {", ".join(CLASSES)}, with a class for each box'
+        )
+    names = [titles.get(str(name), str(name)).strip() for name in classes]
+
+    def read(_size: Size) -> Labels:
+        return Labels([_shape(name, box) for name, box in zip(names, boxes, strict=True)])
+
+    return Listed(file, record['file_name'], read, names)
+
+
+def _shape(name: str, box: Any) -> Shape:
+    numbers = [float(v) for v in box if is_finite(v) and v is not None] if box else []
+    if len(numbers) != 4 or min(numbers[2:]) < 0:
+        raise InputError(f'no x, y, width, height that are numbers: {str(box)[:120]}')
+    x, y, width, height = numbers
+    return Shape(name, (x, y, x + width, y + height))
