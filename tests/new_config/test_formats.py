@@ -10,6 +10,7 @@ from tests.new_config.scenes import configure, draw
 from tests.new_config.test_correct_coco import make as make_coco
 from tests.new_config.test_correct_coco import write as write_coco
 from tests.new_config.test_rare_classes import RESNET, UPERNET
+from tnt_backbone.new_config.data_folder import SAMPLED
 from tnt_backbone.new_config.formats import recognise
 
 MAKERS = {
@@ -39,6 +40,9 @@ def test_yolo_without_data_yaml(tmp_path, kind):
 @pytest.mark.parametrize('kind', listed.WRITERS)
 def test_files_that_list_images(tmp_path, kind):
     listed.make(tmp_path, kind)
+    for folder in {path.parent for path in tmp_path.rglob('*.png')}:
+        for i in range(SAMPLED + 5):  # named before the file
+            (folder / f'0{i}.jpg').touch()
     assert recognise(tmp_path) == kind.split()[0]
 
 
