@@ -40,7 +40,7 @@ def make_file(tmp_path):
 
 
 @pytest.mark.parametrize('pipeline', [[], [RESIZE]])
-@pytest.mark.parametrize('size', [48, 80, 1000])
+@pytest.mark.parametrize('size', [48, 80, 100, 1000])
 def test_a_file_sees_what_its_checkpoint_would(make_file, pipeline, size):
     pixels = np.random.default_rng(0).integers(0, 256, (60, 120, 3), dtype=np.uint8)
     packing = {'type': 'PackSegInputs', 'meta_keys': ()}

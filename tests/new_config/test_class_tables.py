@@ -441,9 +441,14 @@ def test_classes_in_the_names_of_images(tmp_path):
 
 
 def test_a_hint_for_images_without_splits(tmp_path):
-    """Oxford's pets: images/Abyssinian_1.jpg, without folders of splits."""
-    for i in range(6):
-        draw(tmp_path / 'own' / 'images' / f'{NAMES[i % 2]}_{i}.jpg', NAMES[i % 2])
+    """Oxford's pets: images/Abyssinian_1.jpg, without folders of splits.
+
+    Their list has three numbers after each name, of which only people know which is the class.
+    """
+    names = [f'{NAMES[i % 2]}_{i}' for i in range(6)]
+    for name in names:
+        draw(tmp_path / 'own' / 'images' / f'{name}.jpg', name.partition('_')[0])
+    (tmp_path / 'own' / 'list.txt').write_text('\n'.join(f'{name} 1 1 2' for name in names))
     for root, share in itertools.product((tmp_path / 'own', tmp_path / 'own' / 'images'), (0, 0.2)):
         with pytest.raises((ValueError, FileNotFoundError), match='begin with bird, cat'):
             run(root, share)
