@@ -472,7 +472,7 @@ def test_which_attribute_is_the_class(tmp_path, attributes):
 
 WRONG = {
     'createml': ('"x": ', '"y": ', 'no label, or no x, y'),
-    'huggingface': ('"bbox": [[', '"bbox": [["', 'Correct it'),
+    'huggingface': ('"1.png"', '"1.png', 'line 2: no JSON'),
     'huggingface numbers': ('"categories": [', '"categories": [0, ', 'and not as many classes'),
     'cvat': ('xtl="', 'xtl="9', 'a maximum under its minimum'),
     'via': ('"rect"', '"spiral"', "a region of type 'spiral'"),
@@ -502,6 +502,8 @@ def test_hugging_face_with_numbers_that_have_no_names(tmp_path):
     root = tmp_path / 'own'
     truth = {'0.png': draw(root / '0.png', seed=1)}
     hugging_face(root, truth, names=[*map(str, range(10)), 'cat', 'dog'])
+    for name, other in (('log', '{"loss": 1}\n{'), ('damaged', 'epoch 1'), ('empty', '')):
+        (root / f'{name}.jsonl').write_text(other)
     assert recognise(root) == 'huggingface'
     datasets, _ = read('huggingface', root)
     assert datasets['train'].metainfo['classes'] == ('10', '11')  # in the order of the numbers

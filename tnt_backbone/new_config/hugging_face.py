@@ -30,7 +30,7 @@ CLASSES = ('category', 'categories', 'label', 'labels', 'category_name', 'class'
 def find_hugging_face(files: list[Path]) -> list[Path]:
     """Return the files in this format."""
     listed = [file for file in files if file.suffix.lower() == '.jsonl']
-    return [file for file in listed if _is_known(next(_records(file), None))]
+    return [file for file in listed if _is_known(_first(file))]
 
 
 def read_hugging_face(root: Path) -> LabelledImages:
@@ -62,6 +62,14 @@ def _records(file: Path) -> Iterator[Any]:
             yield json.loads(line)
         except ValueError as error:
             raise InputError(f'{file}, line {number}: no JSON ({error}). Correct it') from error
+
+
+def _first(file: Path) -> Any:
+    """Return the first record, or nothing if the file is something else."""
+    try:
+        return next(_records(file), None)
+    except InputError:
+        return None
 
 
 def _is_known(record: Any) -> bool:
