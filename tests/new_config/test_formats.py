@@ -37,6 +37,16 @@ def test_yolo_without_data_yaml(tmp_path, kind):
     assert recognise(tmp_path) == 'yolo'
 
 
+@pytest.mark.parametrize('labels', ['none', 'empty'])
+def test_yolo_that_begins_with_images_of_background(tmp_path, labels):
+    yolo.make(tmp_path / 'images', tmp_path / 'labels', range(2))
+    for i in range(SAMPLED + 5):
+        draw(tmp_path / 'images' / f'-{i}.png', number=0)
+        if labels == 'empty':
+            (tmp_path / 'labels' / f'-{i}.txt').touch()
+    assert recognise(tmp_path) == 'yolo'
+
+
 @pytest.mark.parametrize('kind', listed.WRITERS)
 def test_files_that_list_images(tmp_path, kind):
     listed.make(tmp_path, kind)

@@ -97,10 +97,12 @@ def _voc(root: Path, files: list[Path]) -> str:
 
 
 def _yolo(root: Path, files: list[Path]) -> str:
-    if found := find_descriptions(files):
-        return f'{found[0].relative_to(root)}, which names classes and splits'
-    images = some_of_each_folder([file for file in files if is_image(file)])
-    labels = [path for path in map(find_labels, images) if path and _has_rows(path)]
+    if described := find_descriptions(files):
+        return f'{described[0].relative_to(root)}, which names classes and splits'
+    # the first images may be without objects
+    found = [path for path in map(find_labels, filter(is_image, files)) if path]
+    full = some_of_each_folder([path for path in found if path.stat().st_size])
+    labels = [path for path in full if _has_rows(path)]
     # labels/ may lie beside the folder
     return f'text files with rows of numbers, such as {labels[0]}' if labels else ''
 
