@@ -53,6 +53,7 @@ def test_files_that_list_images(tmp_path, kind):
     for folder in {path.parent for path in tmp_path.rglob('*.png')}:
         for i in range(SAMPLED + 5):  # named before the file
             (folder / f'0{i}.jpg').touch()
+            (folder / f'0{i}.md').touch()
     assert recognise(tmp_path) == kind.split()[0]
 
 

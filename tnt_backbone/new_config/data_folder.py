@@ -13,7 +13,7 @@ IMAGES = (
     *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif', '.tiff', '.webp'),
     *('.ppm', '.pgm', '.jp2'),
 )
-SAMPLED = 20  # files of each folder
+SAMPLED = 20  # files of an ending in a folder
 SPLITS = {
     'train': ('train', 'training', 'trainval'),
     'val': ('val', 'valid', 'validation'),
@@ -64,10 +64,10 @@ def find_folder(parent: Path, names: Iterable[str]) -> Path | None:
 
 
 def some_of_each_folder(files: list[Path]) -> list[Path]:
-    """Return the first few files of each folder: enough to tell what the others are."""
-    some: dict[Path, list[Path]] = {}
+    """Return the first few files of each ending in each folder: enough to tell what all are."""
+    some: dict[tuple[Path, str], list[Path]] = {}
     for file in files:
-        listed = some.setdefault(file.parent, [])
+        listed = some.setdefault((file.parent, file.suffix.lower()), [])
         if len(listed) < SAMPLED:
             listed.append(file)
     return [file for listed in some.values() for file in listed]

@@ -78,16 +78,11 @@ def find_signs(root: Path, files: list[Path]) -> dict[str, str]:
 
 def find_known(files: list[Path]) -> tuple[Path, Known] | None:
     """Return a file of a format that is only known by name, and that format."""
-    for file in _some_texts(files):
+    for file in some_of_each_folder(files):
         is_json = file.suffix.lower() == '.json'
         if form := name_content(read_json(file)) if is_json else name_file(file):
             return file, form
     return None
-
-
-def _some_texts(files: list[Path]) -> list[Path]:
-    """Return a few files of each folder; however many images lie beside them."""
-    return some_of_each_folder([file for file in files if not is_image(file)])
 
 
 def _voc(root: Path, files: list[Path]) -> str:
@@ -128,7 +123,7 @@ def _listing(find: Callable[[list[Path]], list[Path]], words: str) -> Look:
     """Return a function that tells a format by files that one of the readers finds."""
 
     def look(root: Path, files: list[Path]) -> str:
-        found = find(_some_texts(files))
+        found = find(some_of_each_folder(files))
         return f'{words}, such as {found[0].relative_to(root)}' if found else ''
 
     return look
