@@ -149,6 +149,10 @@ for line in sys.stdin:
         status = 0
         try:
             exec(json.loads(line), {'__name__': '__main__'})
+        except SystemExit as end:
+            if isinstance(end.code, str):
+                print(end.code, file=sys.stderr)
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
         except BaseException:
             status = 1
             traceback.print_exc()

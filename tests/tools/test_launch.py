@@ -51,33 +51,56 @@ def stand_in(path, text):
     return path
 
 
-# Replaces what _torchrun.py would start, and the number of GPUs that torch reports.
+# Stands for Python and writes down how it is started. _python.sh asks it a question by -c first.
+RECORDER = """#!/bin/bash
+if [[ $1 == -* ]]; then exec {python} "$@"; fi
+printf '%s\\0' "$@" > {folder}/arguments
+env -0 > {folder}/environment
+"""
+# Runs _torchrun.py as the script would, but for what it starts and the number of GPUs.
 FAKE = """
 import os, runpy, sys
-import torch
-from torch.distributed import run
-torch.cuda.device_count = lambda: {gpus}
+sys.argv = {arguments!r}
+os.environ.clear()
+os.environ.update({environment!r})
+os.chdir({folder!r})
+if {gpus} is None:
+    sys.modules['torch'] = None  # is not imported before the mistake is told
+else:
+    import torch
+    from torch.distributed import run
+    torch.cuda.device_count = lambda: {gpus}
+    run.main = lambda arguments: show('torchrun', *arguments)
 def show(*arguments):
     print('STARTED', *arguments, 'OMP=' + os.environ.get('OMP_NUM_THREADS', '-'))
-run.main = lambda arguments: show('torchrun', *arguments)
 os.execv = lambda path, arguments: (show('python', *arguments[1:]), sys.exit(0))
-sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name='__main__')
 """
 
 
-def launch(tmp_path, script, *arguments, gpus, **variables):
-    fake = tmp_path / 'fake.py'
-    fake.write_text(FAKE.format(gpus=gpus))
-    # _python.sh asks the Python a question by -c first
-    python = stand_in(
-        tmp_path / 'python',
-        f'#!/bin/bash\nif [[ $1 == -* ]]; then exec {sys.executable} "$@"; fi\n'
-        f'exec {sys.executable} {fake} "$@"\n',
-    )
+@pytest.fixture
+def launch(tmp_path, run_in_a_fork):
+    """Run a script on a machine with so many GPUs; None: before PyTorch is imported."""
+    python = stand_in(tmp_path / 'python', RECORDER.format(python=sys.executable, folder=tmp_path))
     for name in ('a.py', 'a.pth'):
         (tmp_path / name).touch()
-    return run(script, *arguments, cwd=tmp_path, PYTHON=str(python), **variables)
+
+    def launch(script, *arguments, gpus, **variables):
+        status, output = run(script, *arguments, cwd=tmp_path, PYTHON=str(python), **variables)
+        assert (status, output) == (0, '')
+        arguments, variables = (
+            (tmp_path / name).read_text().split('\0')[:-1] for name in ('arguments', 'environment')
+        )
+        program = FAKE.format(
+            arguments=arguments,
+            environment=dict(line.split('=', 1) for line in variables),
+            folder=str(tmp_path),
+            gpus=gpus,
+        )
+        done = run_in_a_fork(program)
+        return done.returncode, done.stdout + done.stderr
+
+    return launch
 
 
 def started(output):
@@ -85,14 +108,12 @@ def started(output):
     return line.split()[1:]
 
 
-def test_more_processes_than_gpus_are_refused(tmp_path):
-    status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 8, gpus=1)
+def test_more_processes_than_gpus_are_refused(launch):
+    status, output = launch('dist_train.sh', 'a.py', 8, gpus=1)
     assert status == 1
     assert re.search(r'\b8\b.*\b1 GPU\b', output)
     assert 'STARTED' not in output
-    status, output = launch(
-        tmp_path, 'dist_test.sh', 'a.py', 'a.pth', 3, gpus=2, CUDA_VISIBLE_DEVICES='4,5'
-    )
+    status, output = launch('dist_test.sh', 'a.py', 'a.pth', 3, gpus=2, CUDA_VISIBLE_DEVICES='4,5')
     assert status == 1
     assert re.search(r'\b3\b.*\b2 GPUs\b.*CUDA_VISIBLE_DEVICES=4,5', output)
 
@@ -106,8 +127,8 @@ def test_more_processes_than_gpus_are_refused(tmp_path):
         ('dist_test.sh', ('a.py', 'a.pth', 8, '--nowhere')),
     ],
 )
-def test_mistakes_are_told_once_before_processes_start(tmp_path, script, arguments):
-    status, output = launch(tmp_path, script, *arguments, gpus=8)
+def test_mistakes_are_told_once_before_processes_start(launch, script, arguments):
+    status, output = launch(script, *arguments, gpus=None)
     assert status == 2
     assert output.count('error:') == 1
     assert 'nowhere' in output
@@ -125,10 +146,8 @@ def test_help_is_not_an_error(script, option, tmp_path):
     assert f'bash tools/{script} ' in output.splitlines()[0]
 
 
-def test_as_many_processes_as_gpus_are_started_on_a_free_port(tmp_path):
-    status, output = launch(
-        tmp_path, 'dist_train.sh', 'a.py', 8, '--amp', '--cfg-options', 'a="b c"', gpus=8
-    )
+def test_as_many_processes_as_gpus_are_started_on_a_free_port(launch):
+    status, output = launch('dist_train.sh', 'a.py', 8, '--amp', '--cfg-options', 'a="b c"', gpus=8)
     assert status == 0
     command = started(output)
     assert command[:3] == ['torchrun', '--standalone', '--local-addr=127.0.0.1']
@@ -146,31 +165,31 @@ def test_as_many_processes_as_gpus_are_started_on_a_free_port(tmp_path):
     assert 'GPU' not in output
 
 
-def test_one_process_needs_no_torchrun(tmp_path):
-    status, output = launch(tmp_path, 'dist_test.sh', 'a.py', 'a.pth', 1, '--tta', gpus=1)
+def test_one_process_needs_no_torchrun(launch):
+    status, output = launch('dist_test.sh', 'a.py', 'a.pth', 1, '--tta', gpus=1)
     assert status == 0
     assert started(output)[:-1] == ['python', str(ROOT / 'tools/test.py'), 'a.py', 'a.pth', '--tta']
 
 
-def test_without_gpu_the_cores_are_shared_out(tmp_path):
+def test_without_gpu_the_cores_are_shared_out(launch):
     cores = len(os.sched_getaffinity(0))
-    status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 3, gpus=0)
+    status, output = launch('dist_train.sh', 'a.py', 3, gpus=0)
     assert status == 0
     assert re.search(rf'\bCPU\b.*\b{cores}\b.*\b3\b.*\bgloo\b', output)
     assert started(output)[-1] == f'OMP={max(1, cores // 3)}'
-    _, output = launch(tmp_path, 'dist_train.sh', 'a.py', 3, gpus=0, OMP_NUM_THREADS='5')
+    _, output = launch('dist_train.sh', 'a.py', 3, gpus=0, OMP_NUM_THREADS='5')
     assert started(output)[-1] == 'OMP=5'
 
 
-def test_several_machines(tmp_path):
+def test_several_machines(launch):
     where = {'NNODES': '2', 'NODE_RANK': '1', 'MASTER_ADDR': 'host0', 'PORT': '29511'}
-    status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 4, gpus=4, **where)
+    status, output = launch('dist_train.sh', 'a.py', 4, gpus=4, **where)
     assert status == 0
     expected = {'--nnodes=2', '--node-rank=1', '--master-addr=host0', '--master-port=29511'}
     assert expected <= set(started(output))
-    status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 1, gpus=1, **where)
+    status, output = launch('dist_train.sh', 'a.py', 1, gpus=1, **where)
     assert started(output)[0] == 'torchrun'  # one process on each of two machines
-    status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 4, gpus=4, NNODES='2')
+    status, output = launch('dist_train.sh', 'a.py', 4, gpus=None, NNODES='2')
     assert status == 1
     assert re.search(r'\bNNODES=2\b.*\bNODE_RANK\b', output)
 
@@ -178,16 +197,16 @@ def test_several_machines(tmp_path):
 ELASTIC = {'NNODES': '1:4', 'MASTER_ADDR': 'host0', 'PORT': '29511'}
 
 
-def test_machines_that_come_and_go(tmp_path):
+def test_machines_that_come_and_go(launch):
     """The batch is that of the largest number of machines."""
-    _, output = launch(tmp_path, 'dist_train.sh', 'a.py', 2, '--resume', gpus=2, **ELASTIC)
+    _, output = launch('dist_train.sh', 'a.py', 2, '--resume', gpus=2, **ELASTIC)
     command = started(output)
     expected = {'--nnodes=1:4', '--rdzv-backend=c10d', '--rdzv-endpoint=host0:29511'}
     assert {*expected, '--batch-of=8'} <= set(command)
     assert not any(part.startswith('--rdzv-conf') for part in command)
     for rank, is_host in (('0', 1), ('3', 0)):
         _, output = launch(
-            tmp_path, 'dist_train.sh', 'a.py', 2, '--resume', '--batch-of=16', gpus=2,
+            'dist_train.sh', 'a.py', 2, '--resume', '--batch-of=16', gpus=2,
             NODE_RANK=rank, LOCAL_ADDR='host3', **ELASTIC,
         )  # fmt: skip
         assert {f'--rdzv-conf=is_host={is_host}', '--local-addr=host3'} <= set(started(output))
@@ -205,26 +224,26 @@ def test_machines_that_come_and_go(tmp_path):
         ('dist_train.sh', ['a.py', 2], {'NNODES': '0'}, r"NNODES='0'.*MIN:MAX"),
     ],
 )
-def test_wrong_numbers_of_machines(tmp_path, script, arguments, variables, match):
-    status, output = launch(tmp_path, script, *arguments, gpus=2, **variables)
+def test_wrong_numbers_of_machines(launch, script, arguments, variables, match):
+    status, output = launch(script, *arguments, gpus=None, **variables)
     assert status == 2, output
     assert re.search(match, output), output
     assert 'STARTED' not in output
 
 
-def test_a_port_can_be_fixed(tmp_path):
-    _, output = launch(tmp_path, 'dist_train.sh', 'a.py', 2, gpus=2, PORT='29512')
+def test_a_port_can_be_fixed(launch):
+    _, output = launch('dist_train.sh', 'a.py', 2, gpus=2, PORT='29512')
     assert '--master-port=29512' in started(output)
 
 
-def test_restarts_are_torchruns(tmp_path):
-    status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 2, gpus=2, MAX_RESTARTS='3')
+def test_restarts_are_torchruns(launch):
+    status, output = launch('dist_train.sh', 'a.py', 2, gpus=2, MAX_RESTARTS='3')
     assert status == 0
     assert '--max-restarts=3' in started(output)
     assert any('SIGUSR1' in part for part in started(output))
-    _, output = launch(tmp_path, 'dist_train.sh', 'a.py', 1, gpus=1, MAX_RESTARTS='3')
+    _, output = launch('dist_train.sh', 'a.py', 1, gpus=1, MAX_RESTARTS='3')
     assert started(output)[0] == 'torchrun'
-    status, output = launch(tmp_path, 'dist_train.sh', 'a.py', 2, gpus=2, MAX_RESTARTS='-1')
+    status, output = launch('dist_train.sh', 'a.py', 2, gpus=None, MAX_RESTARTS='-1')
     assert status == 2
     assert "MAX_RESTARTS='-1'" in output
 
