@@ -375,6 +375,38 @@ class Probe(Hook):
 """
 
 
+def interrupt(number, said, *arguments, folder, **variables):
+    """Start a long training in two processes, and end it when its log says something.
+
+    Returns:
+        Its exit status and its log.
+    """
+    log = folder / 'log'
+    options = ('train_cfg.max_epochs=10000', 'train_dataloader.num_workers=1')
+    with log.open('w') as file:
+        process = subprocess.Popen(
+            ['bash', ROOT / 'tools/dist_train.sh', *arguments, '--cfg-options', *options],
+            cwd=folder,
+            env=environment(**variables),
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    try:
+        while said not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.1)
+        below = psutil.Process(process.pid).children(recursive=True)
+        assert len(below) >= 4  # two processes, a worker each
+        process.send_signal(number)
+        status = process.wait(timeout=60)
+        assert psutil.wait_procs(below, timeout=30)[1] == []
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    return status, log.read_text()
+
+
 @cpu_only
 def test_two_processes_train_resume_and_test(tiny_config, tmp_path, monkeypatch):
     """The config warms up over 1000 iterations, has a data worker a process, and validates.
@@ -388,33 +420,39 @@ def test_two_processes_train_resume_and_test(tiny_config, tmp_path, monkeypatch)
         f"_base_ = ['{tiny_config}']\n"
         "custom_imports = dict(imports=['probe'])\n"
         "custom_hooks = [dict(type='Probe')]\n"
+        'randomness = dict(seed=0)\n'
     )
     options = dict(Config.fromfile(tiny_config).model.backbone)
     options.pop('type')
     weights = TNT(**options).state_dict()
     torch.save(weights, tmp_path / 'weights.pth')
 
-    arguments = (config, 2, '--weights', tmp_path / 'weights.pth', '--cfg-options')
-    arguments += ('randomness.seed=0', 'train_dataloader.num_workers=1')
-    place = {'cwd': tmp_path, 'PYTHONPATH': str(tmp_path)}
-    status, output = run('dist_train.sh', *arguments, **place)
-    assert status == 0, output
+    arguments = (str(config), '2', '--weights', str(tmp_path / 'weights.pth'))
+    place = {'PYTHONPATH': str(tmp_path)}
+    status, output = interrupt(
+        signal.SIGTERM, 'bbox_mAP_copypaste', *arguments, folder=tmp_path, **place
+    )
+    assert status == 75, output  # to be resumed
     found = [json.loads((tmp_path / f'probe_{rank}.json').read_text()) for rank in (0, 1)]
     numbers = torch.cat([value.double().flatten() for value in weights.values()])
     digest = hashlib.sha256(numbers.numpy().tobytes()).hexdigest()
     assert [start for _, start in found] == [digest, digest]
     assert found[0][0] > 0
     assert found[1][0] == 0
-    assert output.count('Epoch(train) [1][2/2]') == 1  # one process logs; 4 images are 2 x 2
-    assert output.count('bbox_mAP_copypaste') == 1
+    # one process logs; 4 images are 2 x 2
+    assert len(re.findall(r'Epoch\(train\) +\[1\]\[2/2\]', output)) == 1
 
-    status, output = run('dist_train.sh', *arguments, 'train_cfg.max_epochs=2', '--resume', **place)
+    saved = (tmp_path / 'work_dirs/probed/last_checkpoint').read_text()
+    done = torch.load(saved, weights_only=False)['meta']
+    last = done['epoch'] + 1
+    ending = ('--resume', '--cfg-options', f'train_cfg.max_epochs={last}')
+    status, output = run('dist_train.sh', *arguments, *ending, cwd=tmp_path, **place)
     assert status == 0, output
-    assert 'resumed epoch: 1, iter: 2' in output
-    assert 'Epoch(train) [2][2/2]' in output
+    assert f'resumed epoch: {done["epoch"]}, iter: {done["iter"]}' in output
+    assert f'Epoch(train) [{last}][2/2]' in output
     assert 'Epoch(train) [1]' not in output
 
-    checkpoint = tmp_path / 'work_dirs/probed/epoch_2.pth'
+    checkpoint = tmp_path / f'work_dirs/probed/epoch_{last}.pth'
     status, output = run(
         'dist_test.sh', tiny_config, checkpoint, 2, '--work-dir', 'test', cwd=tmp_path
     )
@@ -430,50 +468,19 @@ def test_two_processes_train_resume_and_test(tiny_config, tmp_path, monkeypatch)
 
 
 @cpu_only
+@pytest.mark.slow
+def test_an_interrupted_run_leaves_no_process(tiny_config, tmp_path):
+    """Ctrl-C, at once; the other test sends SIGTERM."""
+    status, _ = interrupt(signal.SIGINT, 'Epoch(train)', str(tiny_config), '2', folder=tmp_path)
+    assert status != 0
+
+
+@cpu_only
 def test_a_mistake_is_said_once_and_its_status_is_returned(tmp_path):
     status, output = run('dist_train.sh', 'gone.py', 2, cwd=tmp_path)
     assert status == 2
     assert output.count("'gone.py'") == 1
     assert 'Traceback' not in output
-
-
-@cpu_only
-@pytest.mark.parametrize(
-    'number', [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
-)
-def test_an_interrupted_run_leaves_no_process(tiny_config, tmp_path, number):
-    log = (tmp_path / 'log').open('w')
-    options = ('train_cfg.max_epochs=10000', 'train_dataloader.num_workers=1', 'val_cfg=None')
-    process = subprocess.Popen(
-        [
-            'bash',
-            str(ROOT / 'tools/dist_train.sh'),
-            str(tiny_config),
-            '2',
-            '--cfg-options',
-            *options,
-            'val_dataloader=None',
-            'val_evaluator=None',
-        ],
-        cwd=tmp_path,
-        env=environment(),
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    try:
-        while 'Epoch(train)' not in (tmp_path / 'log').read_text():
-            assert process.poll() is None, (tmp_path / 'log').read_text()
-            time.sleep(0.5)
-        below = psutil.Process(process.pid).children(recursive=True)
-        assert len(below) >= 4  # two processes, a worker each
-        process.send_signal(number)
-        status = process.wait(timeout=60)
-        assert status == 75 if number == signal.SIGTERM else status != 0
-        assert psutil.wait_procs(below, timeout=30)[1] == []
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
 
 
 @cpu_only
