@@ -129,7 +129,9 @@ def _show_boxes(summary: Summary, number: int) -> Example:
     found = np.isin(np.arange(len(judged.found)), judged.target[shown & (judged.kinds == CORRECT)])
     lost = int((~found & ~picture.truth_crowd).sum())
     wrong = int((shown & (judged.kinds != CORRECT) & (judged.kinds != CROWD)).sum())
-    text = f'{int(found.sum())} found, {lost} not found, {wrong} wrong boxes'
+    text = (
+        f'{int(found.sum())} found, {lost} not found, {wrong} wrong box{"es" if wrong != 1 else ""}'
+    )
     read = read_small(picture.path)
     if read is None:
         return Example(picture.path, text, [])
