@@ -53,6 +53,7 @@ def setup_env(checkout, tmp_path):
                 'TNT_BACKBONE_CACHE': str(tmp_path / 'cache'),
                 'UV_DEFAULT_INDEX': NOWHERE,
                 'PIP_INDEX_URL': NOWHERE,
+                'PIP_RETRIES': '0',
                 'PIP_CONFIG_FILE': os.devnull,
             }
             | environment,
