@@ -148,7 +148,9 @@ for line in sys.stdin:
             os.dup2(file.fileno(), number)
         status = 0
         try:
-            exec(json.loads(line), {'__name__': '__main__'})
+            program, folder, *sys.argv[1:] = json.loads(line)
+            os.chdir(folder)
+            exec(program, {'__name__': '__main__'})
         except SystemExit as end:
             if isinstance(end.code, str):
                 print(end.code, file=sys.stderr)
@@ -168,10 +170,11 @@ for line in sys.stdin:
 
 
 @pytest.fixture(scope='session')
-def run_in_a_fork() -> Iterator[Callable[[str], SimpleNamespace]]:
+def run_in_a_fork() -> Iterator[Callable[..., SimpleNamespace]]:
     """Run a program in a process of its own that has imported PyTorch, but none of the libraries.
 
-    The function returns what ``subprocess.run`` does: returncode, stdout and stderr.
+    The function takes the program, its arguments and ``cwd``. It returns what ``subprocess.run``
+    does: returncode, stdout and stderr.
     """
     server = subprocess.Popen(
         [sys.executable, '-W', 'ignore', '-c', SERVER],
@@ -182,14 +185,30 @@ def run_in_a_fork() -> Iterator[Callable[[str], SimpleNamespace]]:
     assert server.stdin is not None
     assert server.stdout is not None
 
-    def run(program: str) -> SimpleNamespace:
-        server.stdin.write(json.dumps(program) + '\n')
+    def run(program: str, *arguments: object, cwd: Path = ROOT) -> SimpleNamespace:
+        server.stdin.write(json.dumps([program, str(cwd), *map(str, arguments)]) + '\n')
         server.stdin.flush()
         status, stdout, stderr = json.loads(server.stdout.readline())
         return SimpleNamespace(returncode=status, stdout=stdout, stderr=stderr)
 
     yield run
     server.communicate()
+
+
+@pytest.fixture(scope='session')
+def run_tool(run_in_a_fork: Callable[..., SimpleNamespace]) -> Callable[..., SimpleNamespace]:
+    """Run a file of ``tools/`` with its arguments, as :func:`run_in_a_fork`."""
+
+    def run(tool: str, *arguments: object, **options: Path) -> SimpleNamespace:
+        path = str(ROOT / 'tools' / tool)
+        program = f"""
+import runpy, sys
+sys.argv[0] = {path!r}
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+        return run_in_a_fork(program, *arguments, **options)
+
+    return run
 
 
 @pytest.fixture

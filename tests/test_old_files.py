@@ -5,13 +5,10 @@ the config that the run wrote and the checkpoint after the first epoch.
 """
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
 RUN = Path(__file__).with_name('data') / 'run_0_1_0'
 # Mean loss over both epochs that 0.1.0 logged at the end. The order of the images is drawn anew.
 LAST_STEP, LAST_LOSS = 8, 1.628483
@@ -28,13 +25,12 @@ OLD_IMPORTS = [
 ]
 
 
-def test_a_run_goes_on(coco_root, tmp_path):
+def test_a_run_goes_on(run_tool, coco_root, tmp_path):
     config, work_dir = tmp_path / 'old.py', tmp_path / 'run'
     text = (RUN / 'config.py.txt').read_text()
     config.write_text(text.replace('{data}', str(coco_root)).replace('{work_dir}', str(work_dir)))
-    tool = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(config)]
-    options = ['--resume', str(RUN / 'epoch_1.pth'), '--work-dir', str(work_dir)]
-    done = subprocess.run([*tool, *options], capture_output=True, text=True, cwd=tmp_path)
+    options = ('--resume', RUN / 'epoch_1.pth', '--work-dir', work_dir)
+    done = run_tool('train.py', config, *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (scalars,) = work_dir.glob('*/vis_data/scalars.json')
     lines = [json.loads(line) for line in scalars.read_text().splitlines()]

@@ -110,12 +110,10 @@ def test_who_registers_a_tnt_after_us_is_told_who_has_the_name(run):
     assert run(f'import tnt_backbone{forced}', []).returncode == 0
 
 
-def test_without_mmengine_the_message_names_the_extras():
+def test_without_mmengine_the_message_names_the_extras(run_in_a_fork):
     """`pip install tnt-backbone` without an extra installs no OpenMMLab library."""
     script = 'import sys; sys.modules["mmengine"] = None; import tnt_backbone; tnt_backbone.MODELS'
-    result = subprocess.run(
-        [sys.executable, '-c', script], capture_output=True, text=True, timeout=300
-    )
+    result = run_in_a_fork(script)
     assert result.returncode == 1
     assert "pip install 'tnt-backbone[openmmlab]'" in result.stderr
 

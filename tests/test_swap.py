@@ -45,14 +45,19 @@ def build(stock, more, tmp_path, name='TNT'):
     return swapping.build(prepared, cfg.default_scope), prepared
 
 
-# The other families meet the same kinds of heads in the slow sweep over all stock configs.
+# The other families take turns in the test of kinds below.
 FOR_ALL_FAMILIES = ('retinanet', 'mask_rcnn', 'deformable_detr', 'upernet')
 
 
 @pytest.mark.parametrize(
     ('stock', 'backbone'),
     [
-        pytest.param(stock, backbone, id=f'{stock.stem}-{backbone.__name__}')
+        pytest.param(
+            stock,
+            backbone,
+            id=f'{stock.stem}-{backbone.__name__}',
+            marks=[] if backbone is TNT else pytest.mark.slow,
+        )
         for stock in CASES
         for backbone in BACKBONES
         if backbone is TNT or stock.parent.name in FOR_ALL_FAMILIES

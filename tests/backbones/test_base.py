@@ -69,7 +69,12 @@ def test_numbers_of_blocks_are_integers(name, value):
 def test_pretrained_that_names_no_weights_is_refused(family, value, error):
     with pytest.raises(error, match='pretrained='):
         family(pretrained=value)
-    for zoo in ('open-mmlab://resnet50', 'torchvision://resnet50', None, False):
+
+
+@pytest.mark.parametrize('zoo', ['open-mmlab://resnet50', 'torchvision://resnet50', None, False])
+@pytest.mark.parametrize('family', BACKBONES)
+def test_pretrained_of_another_network_is_passed_over(family, zoo):
+    with torch.device('meta'):
         assert family(pretrained=zoo).init_cfg is None
 
 

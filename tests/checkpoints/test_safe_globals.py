@@ -1,8 +1,6 @@
 """mmengine's checkpoints under torch's safe reading."""
 
 import importlib.metadata
-import subprocess
-import sys
 from argparse import Namespace
 
 import numpy as np
@@ -39,7 +37,7 @@ def test_timms_training_files_hold_a_command_line(tmp_path):
     assert list(read_tensors(str(tmp_path / 'last.pth.tar'))) == ['weight']
 
 
-def test_the_allow_list_is_still_needed(checkpoint):
+def test_the_allow_list_is_still_needed(run_in_a_fork, checkpoint):
     """Fails when mmengine reads its own checkpoints: then safe_globals.py can go."""
     try:
         importlib.metadata.version('mmengine')
@@ -49,21 +47,19 @@ def test_the_allow_list_is_still_needed(checkpoint):
         'import sys, torch; from mmengine.runner import load_checkpoint; '
         'load_checkpoint(torch.nn.Linear(1, 2), sys.argv[1])'
     )
-    command = [sys.executable, '-c', code, str(checkpoint)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = run_in_a_fork(code, checkpoint)
     assert result.returncode == 1
     assert 'UnpicklingError' in result.stderr
 
 
-def test_importing_us_lets_mmengine_open_its_checkpoints(checkpoint):
-    """As OpenMMLab's inference APIs do; torch's list is global, so in another interpreter."""
+def test_importing_us_lets_mmengine_open_its_checkpoints(run_in_a_fork, checkpoint):
+    """As OpenMMLab's inference APIs do; torch's list is global, so in another process."""
     code = (
         'import sys, torch, tnt_backbone; from mmengine.runner import load_checkpoint; '
         'model = torch.nn.Module(); model.weight = torch.nn.Parameter(torch.zeros(2)); '
         'load_checkpoint(model, sys.argv[1], strict=True); assert model.weight.sum() == 2'
     )
-    command = [sys.executable, '-c', code, str(checkpoint)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = run_in_a_fork(code, checkpoint)
     assert result.returncode == 0, result.stderr
 
 
@@ -87,7 +83,7 @@ def test_weights_are_read_out_of_a_training_checkpoint(checkpoint):
     assert torch.equal(read_tensors(str(checkpoint))['weight'], torch.ones(2))
 
 
-def test_torch_is_left_as_it_was(checkpoint):
+def test_torch_is_left_as_it_was(run_in_a_fork, checkpoint):
     """What a user's own ``torch.load`` accepts does not change."""
     code = (
         'import sys, torch, mmengine.runner; before = set(torch.serialization.get_safe_globals()); '
@@ -97,8 +93,7 @@ def test_torch_is_left_as_it_was(checkpoint):
         'read_tensors(sys.argv[1]); '
         'assert set(torch.serialization.get_safe_globals()) == before'
     )
-    command = [sys.executable, '-c', code, str(checkpoint)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = run_in_a_fork(code, checkpoint)
     assert result.returncode == 0, result.stderr
 
 

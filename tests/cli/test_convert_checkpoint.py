@@ -1,9 +1,7 @@
 """tools/convert_checkpoint.py as a user calls it."""
 
+import functools
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,14 +9,12 @@ import torch
 from tnt_backbone import T2TViT
 from tnt_backbone.checkpoints.read import read_tensors
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'convert_checkpoint.py'
 ARCH = {'depth': 1, 'embed_dims': 8, 'num_heads': 1, 'token_dims': 4}
 
 
-def convert(*args):
-    return subprocess.run(
-        [sys.executable, TOOL, *map(str, args)], capture_output=True, text=True, timeout=120
-    )
+@pytest.fixture
+def convert(run_tool):
+    return functools.partial(run_tool, 'convert_checkpoint.py')
 
 
 @pytest.fixture
@@ -32,7 +28,7 @@ def weights(tmp_path):
     return tmp_path / 'ours.pth'
 
 
-def test_to_the_authors_form_and_back(weights, tmp_path):
+def test_to_the_authors_form_and_back(convert, weights, tmp_path):
     result = convert(weights, tmp_path / 'theirs.safetensors', '--to', 'official')
     assert result.returncode == 0, result.stderr
     assert re.search(r'\bT2TViT\b.*\bofficial\b', result.stdout)
@@ -46,7 +42,7 @@ def test_to_the_authors_form_and_back(weights, tmp_path):
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
-def test_mistakes_are_explained(weights, tmp_path):
+def test_mistakes_are_explained(convert, weights, tmp_path):
     result = convert(weights, tmp_path / 'out.pth', '--to', 'timm')
     assert result.returncode == 2
     assert re.search(r"'timm'.*\bT2TViT\b.*\bofficial\b", result.stderr)

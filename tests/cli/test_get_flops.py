@@ -1,7 +1,6 @@
 """tools/get_flops.py against the papers and against counting by hand."""
 
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -40,15 +39,9 @@ def test_agrees_with_what_was_published(family, arch):
     assert abs(macs - row.flops_g) <= 0.02 * row.flops_g + 0.05
 
 
-def run(*args):
-    return subprocess.run(
-        [sys.executable, TOOL, *args], capture_output=True, text=True, timeout=120
-    )
-
-
-def test_the_tool_prints_what_the_counter_counts():
+def test_the_tool_prints_what_the_counter_counts(run_tool):
     macs, _ = count_macs(TNT, 'ti')
-    result = run('TNT', '--arch', 'ti', '--by-operator')
+    result = run_tool('get_flops.py', 'TNT', '--arch', 'ti', '--by-operator')
     assert result.returncode == 0, result.stderr
     assert f'{macs:.3f}' in result.stdout
     assert f'{2 * macs:.3f}' in result.stdout
@@ -97,8 +90,8 @@ def test_models_of_all_libraries(count, config, counts_heads):
     assert last.startswith('image 64x64') == counts_heads  # else the reason stands below
 
 
-def test_an_unknown_model_is_named():
-    result = run('nothing.py')
+def test_an_unknown_model_is_named(run_tool):
+    result = run_tool('get_flops.py', 'nothing.py')
     assert result.returncode == 2
     for text in ('nothing.py', 'TNT, PyramidTNT, T2TViT'):
         assert text in result.stderr

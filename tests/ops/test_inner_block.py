@@ -2,8 +2,6 @@
 
 import logging
 import platform
-import subprocess
-import sys
 from pathlib import Path
 
 import inner_blocks as cases
@@ -307,12 +305,13 @@ def test_the_old_name_of_a_backend(monkeypatch):
     assert choose_backend(words, params) == 'chunked'
 
 
-def test_works_without_triton():
+def test_works_without_triton(run_in_a_fork):
     """The package is imported and its default runs; Triton's path is refused."""
     code = """
 import sys
 sys.modules['triton'] = None
 import pytest
+sys.path.insert(0, '')
 import inner_blocks as cases
 from tnt_backbone import ops
 given = cases.make((4, 6, 2, False, False))
@@ -320,7 +319,8 @@ cases.run(*given, None)
 with pytest.raises(ValueError, match='pip install triton'):
     cases.run(*given, 'triton')
 """
-    subprocess.run([sys.executable, '-c', code], check=True, cwd=Path(__file__).parent)
+    done = run_in_a_fork(code, cwd=Path(__file__).parent)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ The interpreter multiplies the bit patterns of bfloat16 as if they were integers
 compiled here but not run. It also does not check types; the compiler does.
 """
 
+import functools
 import os
 import subprocess
 import sys
@@ -45,34 +46,38 @@ def interpret(path, shapes):
 
 
 @pytest.fixture(scope='module')
-def interpreted(tmp_path_factory, request):
-    path = tmp_path_factory.mktemp('triton') / 'results.pth'
+def interpreted(tmp_path_factory):
+    """Returns the results of the shapes of one name, from a process for all of them."""
+    folder = tmp_path_factory.mktemp('triton')
     environment = {**os.environ, 'TRITON_INTERPRET': '1'}
-    command = [sys.executable, __file__, path, request.param]
-    subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    return torch.load(path)
+
+    @functools.cache
+    def results(name):
+        command = [sys.executable, __file__, folder / name, name]
+        subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        return torch.load(folder / name)
+
+    return results
 
 
 @pytest.mark.parametrize(
-    ('interpreted', 'shape'),
+    ('name', 'shape'),
     [
         *(pytest.param('QUICK', shape, id=str(shape)) for shape in QUICK),
         *(pytest.param('WIDE', shape, id=str(shape), marks=pytest.mark.slow) for shape in WIDE),
     ],
-    indirect=['interpreted'],
 )
-def test_kernels_equal_the_reference(interpreted, shape):
+def test_kernels_equal_the_reference(interpreted, name, shape):
     expected = cases.run(*arguments(shape, torch.float32), 'reference')
-    for found, true in zip(interpreted[shape, torch.float32], expected, strict=True):
+    for found, true in zip(interpreted(name)[shape, torch.float32], expected, strict=True):
         assert (found - true).abs().max() < 5e-6 * true.abs().max()
 
 
-@pytest.mark.parametrize('interpreted', ['QUICK'], indirect=True)
 @pytest.mark.parametrize('shape', LOW, ids=str)
 def test_error_in_float16_is_at_most_twice_that_of_the_plain_path(interpreted, shape):
     exact = cases.run(*arguments(shape, torch.float32), 'reference')
     plain = cases.run(*arguments(shape, torch.float16), 'reference')
-    fused = interpreted[shape, torch.float16]
+    fused = interpreted('QUICK')[shape, torch.float16]
     assert [t.dtype for t in fused] == [torch.float16] * len(fused)
     for error, plain_error in zip(
         cases.errors(fused, exact), cases.errors(plain, exact), strict=True
