@@ -4,15 +4,21 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.app.pages import (
+    NOISE,
+    SCENE,
+    choose,
+    read_picture,
+    rows,
+    serve,
+    wait_for_note,
+    wait_for_rows,
+)
 from tests.browsers import HOSTILE, find_chromium, open_chromium, open_page, overflow
-from tests.conftest import ROOT
 from tnt_backbone import load_model
 from tnt_backbone.app.uploads import Limits
 
 pytestmark = pytest.mark.browser
-SCENE = ROOT / 'docs/images/scene.jpg'
-# gradio's page asks how far an upload is after it is complete; and it lists what it lacks
-NOISE = ('status of 404', 'Response', 'AbortError')
 
 
 @pytest.fixture(scope='module')
@@ -27,44 +33,15 @@ def model():
 def address(model, tmp_path_factory):
     """The address of the app; uploads have at most 100 kB and 0.2 megapixels."""
     find_chromium()
-    from tnt_backbone.app.server import prepare_gradio, start
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ('GRADIO_ANALYTICS_ENABLED', 'GRADIO_TEMP_DIR', 'NO_PROXY', 'no_proxy'):
-            patch.setenv(name, '')  # put back afterwards
-        prepare_gradio(str(tmp_path_factory.mktemp('uploads')))
-        from tnt_backbone.app.page import build_page
-        from tnt_backbone.app.viewer import Viewer
-
-        limits = Limits(0.1, 0.2, 600)
-        blocks = build_page(Viewer(model, limits), f'{HOSTILE[0]}.pth')
-        yield start(blocks, limits, port=0)
-        blocks.close()
+    folder, limits = tmp_path_factory.mktemp('uploads'), Limits(0.1, 0.2, 600)
+    with serve(model, folder, name=f'{HOSTILE[0]}.pth', limits=limits) as found:
+        yield found
 
 
 @pytest.fixture(scope='module')
 def chromium(address):
     with open_chromium() as browser:
         yield browser
-
-
-def choose(page, file):
-    page.set_input_files('#upload input[type=file]', file)
-
-
-def rows(page):
-    """Return the texts of the table, row by row."""
-    return [row.locator('td').all_inner_texts() for row in page.locator('#table tr').all()[1:]]
-
-
-def wait_for_rows(page, number):
-    page.wait_for_function(
-        "n => document.querySelectorAll('#table tr').length === n", arg=number + 1 if number else 0
-    )
-
-
-def wait_for_note(page, text):
-    page.locator('#note', has_text=text).wait_for()
 
 
 def check_boxes(page, model, score):
@@ -83,18 +60,8 @@ def check_boxes(page, model, score):
 
 def colour_at(page, x, y):
     """Return the colour of a pixel of the picture, at shares of its width and height."""
-    return page.evaluate(
-        """([x, y]) => {
-            const image = document.querySelector('#picture img');
-            const canvas = document.createElement('canvas');
-            canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
-            const context = canvas.getContext('2d');
-            context.drawImage(image, 0, 0);
-            const at = [Math.floor(x * canvas.width), Math.floor(y * canvas.height)];
-            return Array.from(context.getImageData(...at, 1, 1).data.slice(0, 3));
-        }""",
-        [float(x), float(y)],
-    )
+    pixels = read_picture(page)
+    return pixels[int(y * pixels.shape[0]), int(x * pixels.shape[1])]
 
 
 def test_a_picture_in_and_boxes_masks_heat_and_attention_out(chromium, address, model):

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from mmdet.datasets import CocoDataset
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from PIL import Image
@@ -138,6 +139,29 @@ def test_names_come_from_the_checkpoint_first(make_checkpoint):
     names = tuple('abcdefghij')
     path, _ = make_checkpoint('detection', dataset_meta={'classes': names})
     assert load_model(path).classes == names
+
+
+def test_names_of_older_libraries(make_checkpoint):
+    """MMDetection 2 and MMSegmentation 0 wrote them in capitals."""
+    names, palette = list('abcdefghij'), [[number] * 3 for number in range(10)]
+    path, _ = make_checkpoint('detection', CLASSES=names, PALETTE=palette)
+    model = load_model(path)
+    assert model.classes == tuple(names)
+    assert list(map(list, model.palette)) == palette
+
+
+def test_names_of_a_stock_data_set(make_checkpoint, tmp_path):
+    """Its config has none: they are those of the data set's type, in the config's library."""
+    path, cfg = make_checkpoint('detection')
+    for loader in (cfg.test_dataloader, cfg.val_dataloader):
+        loader.dataset.type = 'CocoDataset'
+        loader.dataset.pop('metainfo')
+    content = torch.load(path, weights_only=True)
+    torch.save({**content, 'meta': {'cfg': cfg.pretty_text}}, path)
+    cfg.dump(tmp_path / 'config.py')
+    for model in (load_model(path), load_model(path, config=tmp_path / 'config.py')):
+        assert model.classes == CocoDataset.METAINFO['classes']
+        assert list(model.palette) == CocoDataset.METAINFO['palette']
 
 
 def test_a_config_file_replaces_the_one_inside(make_checkpoint, tmp_path, data):

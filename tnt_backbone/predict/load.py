@@ -164,8 +164,14 @@ def _classes(
 ) -> tuple[tuple[str, ...], list[tuple[int, int, int]]]:
     """Return names and colours of the classes, from the first place that has them."""
     dataset = test_dataset(cfg)
-    kind = DATASETS.get(dataset['type']) if dataset.get('type') else None
-    places = [meta.get('dataset_meta'), dataset.get('metainfo'), getattr(kind, 'METAINFO', {})]
+    with DATASETS.switch_scope_and_registry(None) as registry:  # of the config's library
+        kind = registry.get(dataset['type']) if dataset.get('type') else None
+    places = [
+        meta.get('dataset_meta'),
+        {key: meta.get(key) for key in ('CLASSES', 'PALETTE')},  # of MMDetection 2 and the like
+        dataset.get('metainfo'),
+        getattr(kind, 'METAINFO', {}),
+    ]
     lower = [
         {str(key).lower(): value for key, value in place.items()}
         for place in places
