@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from ..errors import InputError
 from ..run.embedded_config import test_dataset
 from .large_pictures import MANY_TOKENS, SizeWarning, check_largest, keeps_size
+from .panoptic import keep_objects, segments_of
 from .pictures import Picture, UnreadablePictureError, find_pictures, read_frames
 from .prepare import Preparation, PreparedPictures
 from .results import SCORE, Classification, Detection, Result, Segmentation, labels_of
@@ -52,6 +53,7 @@ class TrainedModel:
             '--tiles 512 to cut it into tiles'
         )
         self.task = TASKS[cfg.default_scope]
+        keep_objects(model)
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             self.prepare = Preparation(test_dataset(cfg)['pipeline'])
 
@@ -301,6 +303,9 @@ class TrainedModel:
         objects = objects[objects.scores.argsort(descending=True, stable=True)]
         sample.pred_instances = objects
         masks = objects.masks.numpy().astype(bool) if 'masks' in objects else None
+        segments = segments_of(sample, len(self.classes))
+        if segments is not None and not len(segments.labels):
+            del sample.pred_panoptic_seg  # MMDetection draws at least one segment, or fails
         return Detection(
             **shared,
             _sample=sample,
@@ -308,6 +313,7 @@ class TrainedModel:
             scores=objects.scores.float().numpy(),
             labels=objects.labels.numpy(),
             masks=masks,
+            segments=segments,
         )
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ..errors import InputError
 from .draw import draw_labels, draw_objects, draw_text
+from .panoptic import Segments
 
 SCORE = 0.3  # objects of a lower score are left out; MMDetection's threshold for drawing
 
@@ -83,12 +84,15 @@ class Detection(Result):
         scores: ``(N,)``: 0 to 1, float32.
         labels: ``(N,)``: indices into ``classes``, int64.
         masks: ``(N, H, W)``, bool; ``None`` if the model predicts none.
+        segments: Of the whole picture, objects and stuff, whatever score was asked for; ``None`` if
+            the model is no panoptic segmentor.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     labels: np.ndarray
     masks: np.ndarray | None
+    segments: Segments | None = None
 
     @property
     def names(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
@@ -10,10 +11,11 @@ from PIL import Image
 from ..errors import DiskError, ExistingFileError, InputError
 from ..whole_file import whole_file
 from .pictures import UnreadablePictureError
-from .results import Result, Segmentation
+from .results import Detection, Result, Segmentation
 
 LINES = 'predictions.jsonl'  # a line for each picture, written as soon as it is done
 WHOLE = 'predictions.json'  # all of them, written at the end
+PANOPTIC = 'panoptic.json'  # the segments of all pictures, written at the end
 DRAWN = ('.jpg', '.jpeg', '.png')  # other pictures are drawn into JPEGs
 
 
@@ -26,6 +28,8 @@ class PredictionFolder:
         predictions.json    the same as one list, written when all pictures are done
         pictures/           each picture with its predictions drawn, in the tree of the sources
         labels/             label maps (segmentation), PNG with a palette, in the same tree
+        panoptic/           segments (panoptic segmentors), PNG as COCO's, in the same tree
+        panoptic.json       what each segment is, in COCO's form
 
     Args:
         folder: Made if it does not exist.
@@ -49,7 +53,8 @@ class PredictionFolder:
         self.done = set() if force else self._read_done()
         if not self.done:
             _replace(self._lines, [self._settings])
-        (folder / WHOLE).unlink(missing_ok=True)
+        for name in (WHOLE, PANOPTIC):
+            (folder / name).unlink(missing_ok=True)
 
     def _read_done(self) -> set[str]:
         """Return the names that are done, after cutting off a line that was not finished."""
@@ -90,6 +95,8 @@ class PredictionFolder:
                         'files': self._write_pictures(result),
                         'predictions': result.to_json(),
                     }
+                    if isinstance(result, Detection) and result.segments is not None:
+                        line['segments'] = result.segments.to_json(result.classes)
                     _append(file, json.dumps(line) + '\n')
                 yield result
 
@@ -99,6 +106,9 @@ class PredictionFolder:
         if isinstance(result, Segmentation):
             files.append(self._place('labels', result.name, '.png'))
             _save(result.to_image(), self.folder / files[-1])
+        if isinstance(result, Detection) and result.segments is not None:
+            files.append(self._place('panoptic', result.name, '.png'))
+            _save(result.segments.to_image(), self.folder / files[-1])
         if self.draw:
             suffix = PurePosixPath(result.name).suffix
             files.append(
@@ -124,20 +134,37 @@ class PredictionFolder:
                 yield json.loads(line)
 
     def finish(self) -> Path:
-        """Write ``predictions.json`` and return its path."""
+        """Write ``predictions.json`` and return its path; beside it ``panoptic.json``, if any."""
 
-        def entries() -> Iterator[str]:
-            separator = '['
+        def entries() -> Iterator[Any]:
             for line in self.lines():
                 found = line['predictions']
-                for entry in found if isinstance(found, list) else [found]:
-                    yield separator + json.dumps(entry)
-                    separator = ','
-            yield ']' if separator == ',' else '[]'
+                yield from found if isinstance(found, list) else [found]
 
         path = self.folder / WHOLE
-        _replace(path, entries())
+        _replace(path, _as_list(entries()))
+        if 'segments' in next(self.lines(), {}):
+            pictures = map(_panoptic_entry, self.lines())
+            _replace(self.folder / PANOPTIC, chain(['{"annotations":'], _as_list(pictures), ['}']))
         return path
+
+
+def _panoptic_entry(line: dict[str, Any]) -> dict[str, Any]:
+    (place,) = (file for file in line['files'] if file.startswith('panoptic/'))
+    return {
+        'file_name': place.removeprefix('panoptic/'),
+        'picture': line['name'],
+        'segments_info': line['segments'],
+    }
+
+
+def _as_list(entries: Iterable[Any]) -> Iterator[str]:
+    """Yield the lines of a JSON list, so that it is never whole in memory."""
+    separator = '['
+    for entry in entries:
+        yield separator + json.dumps(entry)
+        separator = ','
+    yield ']' if separator == ',' else '[]'
 
 
 def _append(file: TextIO, line: str) -> None:
