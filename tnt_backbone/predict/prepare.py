@@ -30,8 +30,9 @@ class Preparation:
         name = _short(first['type'])
         if name != 'LoadImageFromFile' and name != 'LoadImageOrSkip':
             raise InputError(
-                f'the test pipeline begins with {first["type"]}; LoadImageFromFile is known. Pass '
-                'a config whose test pipeline begins with it: --config FILE'
+                f'the test pipeline begins with {first["type"]}, so its data set holds no files. '
+                'Pass a config whose test pipeline begins with LoadImageFromFile, which reads BGR '
+                '(to_rgb of the data_preprocessor must fit): --config FILE'
             )
         # Like LoadImageFromFile, but a JPEG that was cut off is an error, not half grey.
         self.reader = LoadImageOrSkip(**{k: v for k, v in first.items() if k != 'type'})
