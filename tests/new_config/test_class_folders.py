@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from mmengine.registry import DATASETS, DefaultScope
+from mmengine.config import Config
+from mmengine.registry import DATASETS, MODELS, DefaultScope
 from PIL import Image
 
+from tests.conftest import ROOT
 from tests.new_config.scenes import configure
 from tests.new_config.test_rare_classes import RESNET
+from tnt_backbone.errors import InputError
+from tnt_backbone.new_config.class_folders import set_class_folders
 
 CLASSES = ('Maine Coon', 'Straße', '猫')
 
@@ -109,3 +114,37 @@ def test_folders_in_folders_are_said(tmp_path):
     (tmp_path / 'own').rename(tmp_path / 'zip' / 'own')
     with pytest.raises(FileNotFoundError, match='zip/own has one: pass it as --data'):
         run(tmp_path / 'zip')
+
+
+CIFAR = ROOT / 'configs/t2t_vit_14_cifar10.py'
+
+
+def test_a_config_that_reads_arrays_reads_files(tmp_path):
+    """CIFAR's arrays are RGB and files are BGR, so the order of channels changes, too."""
+    colour = (200, 60, 10)
+    for place in ('train/a', 'train/b', 'val/a', 'val/b'):
+        (tmp_path / 'own' / place).mkdir(parents=True)
+        Image.new('RGB', (32, 32), colour).save(tmp_path / 'own' / place / '0.png')
+    cfg, text = configure(tmp_path / 'own', config=CIFAR)
+    assert 'BGR' in text
+    for phase in ('train', 'val', 'test'):
+        kinds = [part['type'] for part in cfg[f'{phase}_dataloader'].dataset.pipeline]
+        assert [kind.startswith('LoadImage') for kind in kinds].index(True) == 0
+        assert sum(kind.startswith('LoadImage') for kind in kinds) == 1
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        sample = DATASETS.build(cfg.val_dataloader.dataset)[0]
+        given = dict(cfg.model.data_preprocessor)
+        preprocessor = MODELS.build({'type': 'ClsDataPreprocessor', **given})
+    seen = preprocessor({'inputs': [sample['inputs']], 'data_samples': [sample['data_samples']]})
+    expected = (np.array(colour) - given['mean']) / given['std']
+    np.testing.assert_allclose(seen['inputs'][0, :, 100, 100], expected, rtol=1e-5)
+
+
+def test_a_config_that_reads_grey_arrays_is_refused(tmp_path):
+    make(tmp_path / 'own/train', range(2))
+    make(tmp_path / 'own/val', range(2))
+    cfg = Config.fromfile(CIFAR)
+    for phase in ('train', 'val', 'test'):
+        cfg[f'{phase}_dataloader'].dataset.type = 'MNIST'
+    with pytest.raises(InputError, match='MNIST'):
+        set_class_folders(cfg, tmp_path / 'own')

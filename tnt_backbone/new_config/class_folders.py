@@ -16,6 +16,7 @@ from mmengine.config import Config
 
 from ..data_checks.findings import shorten
 from ..data_checks.places import hint_of_accents
+from ..datasets.arrays import is_grey_arrays, let_read_files
 from ..errors import InputError, MissingFileError
 from .class_images import (
     KNOWN,
@@ -29,7 +30,7 @@ from .class_images import (
 from .class_lists import Listed, find_listed, images_of, part_classes
 from .class_titles import names_of_codes
 from .data_folder import find_folder, hint_of_deeper, list_files, write_list
-from .shared import evaluators, finish, replace_leaf, set_class_count
+from .shared import evaluators, finish, leaf_dataset, replace_leaf, set_class_count
 
 # What a phase reads: the first folder that is there. Roboflow says "valid".
 SPLITS = {
@@ -213,11 +214,25 @@ def _prepare(cfg: Config, classes: tuple[str, ...]) -> list[str]:
     changes = [
         f'classes: {len(classes)} ({shorten(classes)})',
         *set_class_count(cfg, len(classes)),
+        *_read_files(cfg),
     ]
     cfg.model['head']['topk'] = topk
     for phase in ('val', 'test'):
         cfg[f'{phase}_evaluator'] = _evaluator(cfg, phase, topk)
     return [*changes, f'measured: top-{" and top-".join(map(str, topk))}']
+
+
+def _read_files(cfg: Config) -> list[str]:
+    """Let pipelines read files, where the config's own data set holds arrays."""
+    leaves = [leaf_dataset(cfg, phase) for phase in SPLITS]
+    changed = let_read_files(cfg, leaves)
+    for leaf in leaves:
+        if is_grey_arrays(leaf):
+            raise InputError(
+                f'the data set {leaf["type"]} of the config holds grey arrays, and its pipeline '
+                'loads no files. Start --from a config that reads files'
+            )
+    return ['files are read, in BGR; the data set of the config holds arrays in RGB'] * changed
 
 
 def _set_leaf(

@@ -17,6 +17,7 @@ from ..checkpoints.read import read_meta, read_tensors
 from ..checkpoints.usable import require_finite
 from ..data_checks.datasets import class_counts
 from ..data_checks.findings import shorten
+from ..datasets.arrays import let_read_files
 from ..errors import InputError, UserError
 from ..run.config import read_config
 from ..run.embedded_config import UntrustedConfigError, test_dataset, trusted_config
@@ -26,9 +27,6 @@ from .model import TrainedModel
 from .pictures import Picture
 
 LARGER, SPARE = 4, 2**26  # times the weights in the file, and numbers, that a model may have
-# Data sets of MMPretrain that hold arrays in RGB, not files; their pipelines load nothing.
-RGB_ARRAYS = ('CIFAR10', 'CIFAR100')
-LOADERS = ('LoadImageFromFile', 'LoadImageOrSkip')
 # A small detector that comes with the package. It knows handwritten digits.
 BUILT_IN = {'tnt://digits': Path(__file__).with_name('digits.pth')}
 
@@ -133,20 +131,8 @@ def _read_cfg(
             f'the config of {path} has no test pipeline (test_dataloader.dataset.pipeline), which '
             'says how pictures are read. Pass one that has: --config FILE'
         )
-    _let_read_files(cfg)
+    let_read_files(cfg, [test_dataset(cfg)])
     return cfg
-
-
-def _let_read_files(cfg: Config) -> None:
-    """Let a model that was trained on arrays in RGB see files, which are read in BGR."""
-    dataset = test_dataset(cfg)
-    first, kind = (
-        str(part['type']).rpartition('.')[2] for part in (dataset['pipeline'][0], dataset)
-    )
-    if kind in RGB_ARRAYS and first not in LOADERS:
-        dataset['pipeline'] = [{'type': 'LoadImageFromFile'}, *dataset['pipeline']]
-        preprocessor = cfg.model.setdefault('data_preprocessor', {'type': 'ClsDataPreprocessor'})
-        preprocessor['to_rgb'] = not preprocessor.get('to_rgb', False)
 
 
 def _load(model: nn.Module, tensors: dict[str, torch.Tensor], path: str) -> None:

@@ -7,6 +7,7 @@ from mmcv.transforms import Compose
 from mmengine.registry import TRANSFORMS
 from torch.utils.data import Dataset
 
+from ..datasets.arrays import loads_files
 from ..datasets.load_image import LoadImageOrSkip
 from ..errors import InputError
 from .large_pictures import resized_to
@@ -27,8 +28,7 @@ class Preparation:
 
     def __init__(self, pipeline: list[dict[str, Any]]) -> None:
         first, *others = pipeline
-        name = _short(first['type'])
-        if name != 'LoadImageFromFile' and name != 'LoadImageOrSkip':
+        if not loads_files({'pipeline': [first]}):
             raise InputError(
                 f'the test pipeline begins with {first["type"]}, so its data set holds no files. '
                 'Pass a config whose test pipeline begins with LoadImageFromFile, which reads BGR '
