@@ -164,6 +164,20 @@ def test_names_of_a_stock_data_set(make_checkpoint, tmp_path):
         assert list(model.palette) == CocoDataset.METAINFO['palette']
 
 
+def test_an_error_of_the_model_names_the_picture(make_checkpoint, data):
+    model = load_model(make_checkpoint('detection')[0])
+
+    def fail(batch):
+        raise RuntimeError('selected index k out of range')
+
+    model.model.test_step = fail
+    with pytest.raises(RuntimeError, match='selected index') as caught:
+        model.predict(data / 'val/1.jpg')
+    (note,) = caught.value.__notes__
+    assert f'{data}/val/1.jpg' in note
+    assert '128x128' in note
+
+
 def test_a_config_file_replaces_the_one_inside(make_checkpoint, tmp_path, data):
     path, cfg = make_checkpoint('detection')
     bare = tmp_path / 'bare.pth'

@@ -260,11 +260,16 @@ class TrainedModel:
 
         for _, same in groupby(sorted(readable, key=size), key=size):
             numbers = list(same)
+            height, width = size(numbers[0])[-2:]
             if not self.slides:
-                height, width = size(numbers[0])[-2:]
                 self._size_warning.look_at(height, width, self.token_side)
-            with torch.no_grad(), DefaultScope.overwrite_default_scope(self.cfg.default_scope):
-                given = step(collate([batch[i][1] for i in numbers]))
+            try:
+                with torch.no_grad(), DefaultScope.overwrite_default_scope(self.cfg.default_scope):
+                    given = step(collate([batch[i][1] for i in numbers]))
+            except Exception as error:
+                names = ', '.join(batch[i][0].path or batch[i][0].name for i in numbers)
+                error.add_note(f'The model saw {names} in {height}x{width} pixels (height x width)')
+                raise
             answers.update(zip(numbers, given, strict=True))
         return [
             (picture, answers[i] if i in answers else UnreadablePictureError(data))
