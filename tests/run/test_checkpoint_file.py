@@ -6,6 +6,7 @@ from mmengine.config import Config
 
 from tests.conftest import ROOT
 from tnt_backbone.checkpoints import published
+from tnt_backbone.cli.common import require_checkpoint
 from tnt_backbone.run.checkpoint_file import (
     check_checkpoint,
     config_of_checkpoint,
@@ -78,3 +79,14 @@ def test_a_test_is_logged_where_its_training_was(tmp_path, monkeypatch):
     assert work_dir_of('runs/mine/epoch_1.pth') == 'runs/mine'
     assert work_dir_of('runs/mine/epoch_1.pth', 'other') == 'other'
     assert work_dir_of('downloads/epoch_1.pth') == 'work_dirs/epoch_1'
+
+
+def test_a_checkpoint_that_is_not_there_lists_the_files_beside_it(tmp_path):
+    (tmp_path / 'a.pth').touch()
+    (tmp_path / 'folder.pth').mkdir()
+    for check in (check_checkpoint, require_checkpoint):
+        with pytest.raises(FileNotFoundError, match=r'a\.pth') as caught:
+            check(str(tmp_path / 'b.pth'))
+        assert 'folder.pth' not in str(caught.value)
+        with pytest.raises(FileNotFoundError, match='none'):
+            check(str(tmp_path / 'no folder/b.pth'))

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..errors import InputError, MissingFileError, UserError
+from ..errors import InputError, UserError
 from ..near_names import did_you_mean
 from ..run.find_config import find_config
+from ..run.missing_checkpoint import missing_checkpoint
 from ..run.ranks import is_first_on_node, local_rank
 from ..whole_file import ADVICE
 
@@ -134,11 +135,7 @@ def require_checkpoint(path: str) -> None:
     """
     if '://' in path or path.startswith('timm/') or Path(path).is_file():
         return
-    near = sorted(str(file) for file in Path(path).parent.glob('*.pth'))
-    raise MissingFileError(
-        f'The checkpoint {path!r} was not found. Checkpoints in its folder: '
-        + (', '.join(near) or 'none')
-    )
+    raise missing_checkpoint(path)
 
 
 def require_trained(path: str) -> None:

@@ -11,9 +11,10 @@ from ..checkpoints.convert import to_ours
 from ..checkpoints.published import SCHEME
 from ..checkpoints.read import read_meta, read_tensors
 from ..checkpoints.usable import require_finite
-from ..errors import InputError, MissingFileError
+from ..errors import InputError
 from .config import complete_config
 from .embedded_config import trusted_test_config
+from .missing_checkpoint import missing_checkpoint
 from .pretrained import our_backbones
 from .resume import why_not_resumable
 
@@ -50,11 +51,7 @@ def check_checkpoint(path: str, *, resume: bool = False) -> None:
     if '://' in path:
         return
     if not Path(path).is_file():
-        near = sorted(str(file) for file in Path(path).parent.glob('*.pth'))
-        raise MissingFileError(
-            f'The checkpoint {path!r} does not exist. Checkpoints in its folder: '
-            + (', '.join(near) or 'none')
-        )
+        raise missing_checkpoint(path)
     if not resume:
         require_finite(read_tensors(path), path, infinite=True)
     elif (reason := why_not_resumable(path)) is not None:
