@@ -14,7 +14,7 @@ from tests.app.pages import (
     wait_for_note,
     wait_for_rows,
 )
-from tests.browsers import HOSTILE, find_chromium, open_chromium, open_page, overflow
+from tests.browsers import HOSTILE, find_chromium, open_page, overflow
 from tnt_backbone import load_model
 from tnt_backbone.app.uploads import Limits
 
@@ -36,12 +36,6 @@ def address(model, tmp_path_factory):
     folder, limits = tmp_path_factory.mktemp('uploads'), Limits(0.1, 0.2, 600)
     with serve(model, folder, name=f'{HOSTILE[0]}.pth', limits=limits) as found:
         yield found
-
-
-@pytest.fixture(scope='module')
-def chromium(address):
-    with open_chromium() as browser:
-        yield browser
 
 
 def check_boxes(page, model, score):

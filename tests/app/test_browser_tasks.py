@@ -19,7 +19,7 @@ from tests.app.pages import (
     wait_for_note,
     wait_for_rows,
 )
-from tests.browsers import find_chromium, open_chromium, open_page, overflow
+from tests.browsers import open_page, overflow
 from tests.conftest import ROOT
 from tests.look.conftest import checkpoint_of, data, model_of  # noqa: F401
 from tnt_backbone import load_model
@@ -27,13 +27,6 @@ from tnt_backbone.app.answers import SMALL
 from tnt_backbone.exported.model import ExportedModel
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope='module')
-def chromium():
-    find_chromium()
-    with open_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
