@@ -135,6 +135,22 @@ def test_objects_are_chosen_by_score_and_class(make_checkpoint, data):
         model.predict(data / 'val/0.jpg', classes=['horse'])
 
 
+def test_a_name_of_a_class_may_be_a_text(make_checkpoint, data):
+    model = load_model(make_checkpoint('detection')[0])
+    every = model.predict(data / 'val/0.jpg', score=0.0).names
+    name = every[0]
+    found = model.predict(data / 'val/0.jpg', score=0.0, classes=name).names
+    assert found == [name] * every.count(name)
+    with pytest.raises(ValueError, match='10'):
+        model.predict(data / 'val/0.jpg', classes='10')  # not the classes 1 and 0
+
+
+def test_a_checkpoint_that_is_not_there(tmp_path):
+    (tmp_path / 'a.pth').touch()
+    with pytest.raises(FileNotFoundError, match=r'b\.pth.*a\.pth'):
+        load_model(tmp_path / 'b.pth')
+
+
 def test_names_come_from_the_checkpoint_first(make_checkpoint):
     names = tuple('abcdefghij')
     path, _ = make_checkpoint('detection', dataset_meta={'classes': names})

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from tnt_backbone.predict.pictures import UnreadablePictureError
+from tnt_backbone.predict.pictures import Picture, UnreadablePictureError
 from tnt_backbone.predict.results import Detection, Segmentation
 from tnt_backbone.predict.write import PredictionFolder
 
@@ -124,3 +124,67 @@ def test_unreadable_pictures_are_tried_again(tmp_path):
     error = UnreadablePictureError('b.jpg')
     assert list(out.write([detection('a.jpg'), error]))[1] is error
     assert PredictionFolder(tmp_path, SETTINGS).done == {'a.jpg'}
+
+
+def test_other_pictures_of_the_same_name_are_refused(tmp_path):
+    """What is kept of a picture is that of its file, not of its name."""
+    pictures = [
+        Picture('a.jpg', str(tmp_path / 'one/a.jpg')),
+        Picture('b.jpg', 'http://host/b.jpg'),
+    ]
+    (tmp_path / 'one').mkdir()
+    (tmp_path / 'two').mkdir()
+    for folder in ('one', 'two'):
+        (tmp_path / folder / 'a.jpg').write_text(folder)
+    out = tmp_path / 'out'
+
+    def begin(given, **options):
+        return PredictionFolder(out, SETTINGS, draw=False, pictures=given, **options)
+
+    list(begin(pictures).write([detection('a.jpg'), detection('b.jpg')]))
+    assert begin(pictures).done == {'a.jpg', 'b.jpg'}
+    assert begin([Picture('c.jpg', 'c.jpg')]).done == {'a.jpg', 'b.jpg'}
+    other = [Picture('a.jpg', str(tmp_path / 'two/a.jpg'))]
+    with pytest.raises(FileExistsError, match=r'a\.jpg of .*/one/a\.jpg, not of .*/two/a\.jpg'):
+        begin(other)
+    assert begin(other, force=True).done == set()
+    list(begin(pictures).write([detection('a.jpg')]))
+    (tmp_path / 'one/a.jpg').write_text('changed')
+    with pytest.raises(FileExistsError, match=r'one/a\.jpg.*changed'):
+        begin(pictures)
+
+
+def test_frames_belong_to_their_video(tmp_path):
+    video = tmp_path / 'v.mp4'
+    video.write_text('1')
+    given = [Picture('v.mp4', str(video))]
+    list(PredictionFolder(tmp_path / 'out', SETTINGS, draw=False, pictures=given).write(
+        [detection('v.mp4/000000.jpg')]
+    ))  # fmt: skip
+    assert PredictionFolder(tmp_path / 'out', SETTINGS, pictures=given).done == {'v.mp4/000000.jpg'}
+    video.write_text('another')
+    with pytest.raises(FileExistsError, match='changed'):
+        PredictionFolder(tmp_path / 'out', SETTINGS, pictures=given)
+
+
+def test_predictions_of_earlier_versions_say_nothing_of_their_files(tmp_path):
+    write(tmp_path, [detection('a.jpg')])
+    lines = (tmp_path / 'predictions.jsonl').read_text().replace('"source": null, ', '')
+    (tmp_path / 'predictions.jsonl').write_text(lines)
+    given = [Picture('a.jpg', str(tmp_path / 'a.jpg'))]
+    assert PredictionFolder(tmp_path, SETTINGS, pictures=given).done == {'a.jpg'}
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        ({'score': 0.5}, r'\(score: 0\.3, now 0\.5\)'),
+        ({'size': 64}, r'\(size: None, now 64\)'),
+        ({'written': 2.0}, 'written anew'),
+    ],
+)
+def test_what_differs_is_named(tmp_path, changes, said):
+    settings = {**SETTINGS, 'written': 1.0}
+    list(PredictionFolder(tmp_path, settings, draw=False).write([detection('a.jpg')]))
+    with pytest.raises(FileExistsError, match=said):
+        PredictionFolder(tmp_path, {**settings, **changes})

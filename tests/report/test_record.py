@@ -217,6 +217,26 @@ def test_boxes_and_masks_equal_coco_metric(coco):
     assert first.areas.tolist() == [21 * 17]
 
 
+@pytest.mark.parametrize('kinds', [['bbox'], ['bbox', 'segm']])
+@pytest.mark.parametrize('bare', [0, 1])
+def test_a_picture_without_boxes(coco, kinds, bare):
+    """Whichever it is; an early epoch finds nothing on many pictures."""
+    metric = CocoMetric(str(coco), metric=kinds)
+    metric.dataset_meta = {'classes': ('a', 'b')}
+    corners = [[[10, 10, 30, 31]], [[40, 30, 64, 54]]]
+    corners[bare] = []
+    samples = [
+        det_sample(i, corners[i], [i] * len(corners[i]), torch.ones(len(corners[i]), 64, 80) > 0)
+        for i in range(2)
+    ]
+    metric.process({}, [sample.to_dict() for sample in samples])
+    summary = summary_of(samples, [metric], ('a', 'b'))
+    theirs = metric.evaluate(2)
+    assert summary.extra['AP'] == pytest.approx(theirs['coco/bbox_mAP'], abs=6e-4)
+    assert 0 < summary.extra['AP'] < 1
+    assert [len(p['boxes']) for p in summary.results.pictures] == [len(c) for c in corners]
+
+
 def test_boxes_without_a_coco_file_have_the_truth_of_the_pipeline():
     sample = det_sample('x', [[1, 2, 11, 22]], [1], img_path='a.jpg')
     sample.gt_instances = InstanceData(

@@ -185,6 +185,14 @@ def _read_pickle(path: str, head: bytes, *, with_checksums: bool = False) -> Any
         ) from error
 
 
+# What is given instead of weights, by its ending
+OTHER_FILES = {
+    '.py': 'it is a program or a config. Pass the .pth file of its run',
+    '.json': 'it is a JSON file. Pass a .pth file',
+    '.onnx': 'it is an exported file, for tnt predict and tnt app only. Pass a .pth file',
+}
+
+
 def _diagnose(path: str, head: bytes, error: Exception) -> str:
     """Return what is wrong with a file that torch could not read."""
     start = head.lstrip()[:64].lower()
@@ -201,7 +209,7 @@ def _diagnose(path: str, head: bytes, error: Exception) -> str:
         if not zipfile.is_zipfile(path):
             return f'it is cut off after {size} bytes; get it again, or take an older one'
         return 'it is a zip archive of something other than weights'
-    return 'it is damaged, or it is not a checkpoint'
+    return OTHER_FILES.get(Path(path).suffix, 'it is damaged, or it is not a checkpoint')
 
 
 def code_in(error: Exception) -> str | None:

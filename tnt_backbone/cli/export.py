@@ -142,7 +142,11 @@ def _export(args: argparse.Namespace) -> bool:
     from ..predict.load import load_model
 
     if pictures and len(pictures) < LEAST:
-        raise InputError(f'--pictures has {len(pictures)} pictures; a check needs {LEAST}')
+        raise InputError(
+            f'--pictures has {len(pictures)} pictures, and a check needs {LEAST}. Pass more of '
+            'them, such as those of the training, or --size HEIGHT WIDTH instead, which writes the '
+            'file without a check'
+        )
     trained = load_model(args.checkpoint, config=args.config, device='cpu', trust=args.trust)
     size = args.size
     if not size and needs_size(trained):

@@ -147,7 +147,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         }
         if args.form and model.task != 'detection':
             raise InputError(f'--as {args.form} is for detectors, and this is for {model.task}')
-        out = PredictionFolder(args.out, settings, force=args.force, draw=not args.no_pictures)
+        out = PredictionFolder(
+            args.out, settings, force=args.force, draw=not args.no_pictures, pictures=pictures
+        )
         if args.score is not None and model.task != 'detection':
             raise InputError(
                 f'--score is for detectors, and this is for {model.task}. Leave it out'
@@ -171,7 +173,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 print(f'skipped: {result}', file=sys.stderr)
             else:
                 written += 1
-        print(f'{written} pictures: {out.finish()}')
+        before = f', and {len(out.done)} of earlier calls' if out.done else ''
+        print(f'{written} pictures{before}: {out.finish()}')
         if args.form:
             print(f'labels: {write_labels(args.form, out.lines(), model.classes, args.out)}')
     if unreadable:

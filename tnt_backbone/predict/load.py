@@ -21,6 +21,7 @@ from ..datasets.arrays import let_read_files
 from ..errors import InputError, UserError
 from ..run.config import read_config
 from ..run.embedded_config import UntrustedConfigError, test_dataset, trusted_config
+from ..run.missing_checkpoint import missing_checkpoint
 from ..run.operators import replace_missing_operators
 from .draw import Colour, class_colours
 from .model import TrainedModel
@@ -53,8 +54,11 @@ def load_model(
         UntrustedConfigError: If the checkpoint's config names what it must not.
         ValueError: If the file is no checkpoint, has no config, or does not fit its config.
     """
+    name = str(checkpoint)
+    if '://' not in name and not name.startswith('timm/') and not Path(name).is_file():
+        raise missing_checkpoint(name)
     replace_missing_operators()
-    path = str(BUILT_IN.get(str(checkpoint)) or resolve_checkpoint(checkpoint))
+    path = str(BUILT_IN.get(name) or resolve_checkpoint(checkpoint))
     tensors = read_tensors(path)
     meta = read_meta(path)
     cfg = _read_cfg(path, meta, config, trust)

@@ -20,7 +20,7 @@ def labels_of(classes: Collection[str] | None, known: Sequence[str], task: str) 
     """Return the numbers of classes; ``None`` means all.
 
     Args:
-        classes: Their names.
+        classes: Their names; a text is one name.
         known: Names of all classes of the model.
         task: Of the model.
 
@@ -29,6 +29,8 @@ def labels_of(classes: Collection[str] | None, known: Sequence[str], task: str) 
     """
     if classes is None:
         return None
+    if isinstance(classes, str):
+        classes = [classes]
     if task != 'detection':
         raise InputError(f'classes={list(classes)}: only objects can be left out, not {task}')
     if unknown := [name for name in classes if name not in known]:

@@ -1,6 +1,7 @@
 """Predictions of many pictures as files, so that a run that was ended goes on where it stopped."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,7 @@ from PIL import Image
 
 from ..errors import DiskError, ExistingFileError, InputError
 from ..whole_file import whole_file
-from .pictures import UnreadablePictureError
+from .pictures import Picture, UnreadablePictureError
 from .results import Detection, Result, Segmentation
 
 LINES = 'predictions.jsonl'  # a line for each picture, written as soon as it is done
@@ -36,17 +37,26 @@ class PredictionFolder:
         settings: What the predictions depend on. A folder that was begun with others is refused.
         force: Start again, whatever the folder holds.
         draw: Whether ``pictures/`` is wanted.
+        pictures: All that are predicted on now, also those that are done.
 
     Raises:
-        FileExistsError: If the folder holds predictions that were made with other settings.
+        FileExistsError: If the folder holds predictions that were made with other settings, or of
+            other files of the same name.
     """
 
     def __init__(
-        self, folder: Path, settings: dict[str, Any], *, force: bool = False, draw: bool = True
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        *,
+        force: bool = False,
+        draw: bool = True,
+        pictures: Iterable[Picture] = (),
     ) -> None:
         self.folder = folder
         self.draw = draw
         self._lines = folder / LINES
+        self._sources = {picture.name: _state_of(picture.path) for picture in pictures}
         self._settings = json.dumps({'settings': settings}, sort_keys=True)
         folder.mkdir(parents=True, exist_ok=True)
         self._taken: set[str] = set()
@@ -67,19 +77,33 @@ class PredictionFolder:
         if whole[0] != self._settings:
             raise ExistingFileError(
                 f'{self.folder} holds predictions of another checkpoint or with other options '
-                f'({whole[0]}). Pass another --out, or --force to write them again'
+                f'({_differences(whole[0], self._settings)}). Pass another --out, or --force to '
+                'write them again'
             )
         if len(whole) < len(lines):
             _replace(self._lines, whole)
         try:
             entries = [json.loads(line) for line in whole[1:]]
             self._taken.update(*(entry['files'] for entry in entries))
-            return {entry['name'] for entry in entries}
+            states = {entry['name']: entry.get('source') for entry in entries}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
                 f'{self._lines} has a line that was not written here ({error!r}). Pass another '
                 '--out, or --force to write all predictions again'
             ) from error
+        for name, then in states.items():
+            now = self._source(name)
+            if then is not None and now is not None and then != now:
+                changed = 'which was changed since' if then[0] == now[0] else f'not of {now[0]}'
+                raise ExistingFileError(
+                    f'{self.folder} holds predictions for {name} of {then[0]}, {changed}. Pass '
+                    'another --out, or --force to write all predictions again'
+                )
+        return set(states)
+
+    def _source(self, name: str) -> list[Any] | None:
+        """Return the state of a picture's file, or of the video that a frame is of."""
+        return self._sources.get(name) or self._sources.get(name.rpartition('/')[0])
 
     def write(
         self, results: Iterable[Result | UnreadablePictureError]
@@ -92,6 +116,7 @@ class PredictionFolder:
                         'name': result.name,
                         'height': result.height,
                         'width': result.width,
+                        'source': self._source(result.name),
                         'files': self._write_pictures(result),
                         'predictions': result.to_json(),
                     }
@@ -156,6 +181,27 @@ def _panoptic_entry(line: dict[str, Any]) -> dict[str, Any]:
         'picture': line['name'],
         'segments_info': line['segments'],
     }
+
+
+def _state_of(path: str) -> list[Any]:
+    """Return a file or an address, and what changes with a file's content."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return [path]
+    return [path, state.st_size, state.st_mtime_ns]
+
+
+def _differences(before: str, now: str) -> str:
+    """Say which settings differ."""
+    try:
+        old, new = (json.loads(text)['settings'] for text in (before, now))
+        if {**old, 'written': None} == {**new, 'written': None}:
+            return 'the checkpoint was written anew'
+        pairs = {key: (old.get(key), new.get(key)) for key in sorted({*old, *new} - {'written'})}
+        return ', '.join(f'{key}: {a!r}, now {b!r}' for key, (a, b) in pairs.items() if a != b)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return before[:200]
 
 
 def _as_list(entries: Iterable[Any]) -> Iterator[str]:

@@ -45,9 +45,11 @@ class DetectionRecorder:
 
     def _record(self, sample: Any, place: int) -> dict[str, Any]:
         found = sample.pred_instances
-        boxes = as_array(found.bboxes).reshape(len(found), -1)
-        if boxes.shape[1] != 4:
-            raise InputError(f'boxes of {boxes.shape[1]} numbers are not known; x1, y1, x2, y2 are')
+        boxes = as_array(found.bboxes)
+        if boxes.shape[-1] != 4 and boxes.size:
+            numbers_of = boxes.shape[-1]
+            raise InputError(f'boxes of {numbers_of} numbers are not known; x1, y1, x2, y2 are')
+        boxes = boxes.reshape(-1, 4)
         truth = self._coco_truth(sample) if self.metric else self._pipeline_truth(sample)
         record = {
             **about(sample),

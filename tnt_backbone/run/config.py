@@ -98,6 +98,8 @@ def read_file(path: str | Path) -> Config:
     Raises:
         ValueError: If the file fails. A config is a program, so it may fail in any way.
     """
+    if str(path).endswith('.pth'):
+        raise InputError(f'{path} is a checkpoint. Pass the config of its run, a .py file')
     try:
         return Config.fromfile(path)
     except Exception as error:
