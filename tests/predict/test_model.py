@@ -145,6 +145,13 @@ def test_a_name_of_a_class_may_be_a_text(make_checkpoint, data):
         model.predict(data / 'val/0.jpg', classes='10')  # not the classes 1 and 0
 
 
+def test_supervision_is_optional(make_checkpoint, data, monkeypatch):
+    result = load_model(make_checkpoint('detection')[0]).predict(data / 'val/0.jpg')
+    monkeypatch.setattr('tnt_backbone.predict.results.find_spec', lambda name: None)
+    with pytest.raises(ImportError, match='pip install supervision'):
+        result.to_supervision()
+
+
 def test_a_checkpoint_that_is_not_there(tmp_path):
     (tmp_path / 'a.pth').touch()
     with pytest.raises(FileNotFoundError, match=r'b\.pth.*a\.pth'):

@@ -14,7 +14,19 @@ from ..errors import InputError, MissingFileError
 if TYPE_CHECKING:
     import numpy as np
 
-PICTURES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.jp2', '.ppm', '.pgm')
+PICTURES = (
+    '.jpg',
+    '.jpeg',
+    '.jfif',
+    '.png',
+    '.bmp',
+    '.tif',
+    '.tiff',
+    '.webp',
+    '.jp2',
+    '.ppm',
+    '.pgm',
+)
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
 LISTS = ('.txt',)
 

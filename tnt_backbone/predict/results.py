@@ -4,12 +4,13 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..errors import InputError
+from ..errors import InputError, MissingPackageError
 from .draw import draw_labels, draw_objects, draw_text
 from .panoptic import Segments
 
@@ -127,7 +128,15 @@ class Detection(Result):
         return objects
 
     def to_supervision(self) -> Any:
-        """Return ``supervision.Detections``; needs the package ``supervision``."""
+        """Return ``supervision.Detections``.
+
+        Raises:
+            ImportError: If the package ``supervision`` is not installed.
+        """
+        if find_spec('supervision') is None:
+            raise MissingPackageError(
+                'to_supervision needs the package supervision: pip install supervision'
+            )
         import supervision
 
         return supervision.Detections(
