@@ -114,8 +114,8 @@ def resolve_checkpoint(checkpoint: str | Path) -> str:
         known = ' or '.join(SCHEME + row for row in near) or ', '.join(PUBLISHED)
         if checkpoint == 'digits':
             raise InputError(
-                f'{given!r} only predicts: it has no training and no test data. It is for tnt predict, '
-                'look, embed, export and app'
+                f'{given!r} only predicts: it has no training and no test data. It is for '
+                'tnt predict, look, embed, export and app'
             )
         raise InputError(
             f'{given!r} is not a published name. Choose {known} (docs/weights.md lists all)'
