@@ -152,6 +152,12 @@ def test_supervision_is_optional(make_checkpoint, data, monkeypatch):
         result.to_supervision()
 
 
+def test_a_checkpoint_in_the_home_folder(make_checkpoint, tmp_path, monkeypatch):
+    make_checkpoint('classification')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert load_model('~/classification.pth', device='cpu').task == 'classification'
+
+
 def test_a_checkpoint_that_is_not_there(tmp_path):
     (tmp_path / 'a.pth').touch()
     with pytest.raises(FileNotFoundError, match=r'b\.pth.*a\.pth'):

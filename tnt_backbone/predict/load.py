@@ -55,7 +55,7 @@ def load_model(
         ValueError: If the file is no checkpoint, has no config, or does not fit its config.
     """
     name = str(checkpoint)
-    if '://' not in name and not name.startswith('timm/') and not Path(name).is_file():
+    if '://' not in name and not name.startswith('timm/') and not Path(name).expanduser().is_file():
         raise missing_checkpoint(name)
     replace_missing_operators()
     path = str(BUILT_IN.get(name) or resolve_checkpoint(checkpoint))

@@ -42,7 +42,7 @@ class Segments:
 
 
 def segments_of(sample: Any, num_classes: int) -> Segments | None:
-    """Return the segments of a data sample of MMDetection; ``None`` if the model finds none.
+    """Return the segments of a data sample of MMDetection; ``None`` of other models than panoptic.
 
     Args:
         sample: On the CPU.

@@ -85,7 +85,7 @@ class PredictionFolder:
         try:
             entries = [json.loads(line) for line in whole[1:]]
             self._taken.update(*(entry['files'] for entry in entries))
-            states = {entry['name']: entry.get('source') for entry in entries}
+            states = {entry['name']: list(entry.get('source') or ()) for entry in entries}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
                 f'{self._lines} has a line that was not written here ({error!r}). Pass another '
@@ -93,7 +93,7 @@ class PredictionFolder:
             ) from error
         for name, then in states.items():
             now = self._source(name)
-            if then is not None and now is not None and then != now:
+            if then and now and then != now:
                 changed = 'which was changed since' if then[0] == now[0] else f'not of {now[0]}'
                 raise ExistingFileError(
                     f'{self.folder} holds predictions for {name} of {then[0]}, {changed}. Pass '
