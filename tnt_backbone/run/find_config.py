@@ -55,20 +55,29 @@ def _find_in_library(library: str, name: str) -> str:
             f'The config {library}::{name} was not found, because {library} is not installed. '
             'Libraries with configs: mmdet, mmseg, mmpretrain. Or pass a path'
         )
-    path = Path(spec.origin).parent / '.mim' / 'configs' / name
+    configs = Path(spec.origin).parent / '.mim' / 'configs'
+    path = configs / name
     if not path.is_file():
-        near = ', '.join(sorted(file.name for file in path.parent.glob('*.py'))[:8])
+        near = _did_you_mean(
+            path,
+            {file: f'{library}::{file.relative_to(configs)}' for file in configs.rglob('*.py')},
+        )
+        beside = ', '.join(sorted(file.name for file in path.parent.glob('*.py'))[:8])
         raise MissingFileError(
-            f'The config {library}::{name} was not found. Configs in its folder: {near or "none"}'
+            f'The config {library}::{name} was not found. '
+            + (near or f'Configs in its folder: {beside or "none"}')
         )
     return str(path)
 
 
 def _near_names(path: Path) -> str:
-    folders = [folder for folder in (path.parent, CONFIGS) if folder.is_dir()]
-    files = {str(file) for folder in folders for file in folder.glob('*.py')}
-    by_name = {Path(file).name: file for file in sorted(files)}
-    near = difflib.get_close_matches(path.with_suffix('.py').name, by_name, n=3, cutoff=0.5)
-    if near:
-        return 'Did you mean ' + ' or '.join(by_name[name] for name in near) + '?'
-    return 'Pass a path, or a name that `tnt configs` lists'
+    folders = (CONFIGS, path.parent, path.parent / 'configs')
+    found = {file: str(file) for folder in folders for file in folder.glob('*.py')}
+    return _did_you_mean(path, found) or 'Pass a path, or a name that `tnt configs` lists'
+
+
+def _did_you_mean(path: Path, files: dict[Path, str]) -> str:
+    """Return a question with the files whose names are near, without their endings."""
+    by_stem = {file.stem: shown for file, shown in files.items()}
+    near = difflib.get_close_matches(path.name.removesuffix('.py'), by_stem, n=3, cutoff=0.6)
+    return f'Did you mean {" or ".join(by_stem[stem] for stem in near)}?' if near else ''
