@@ -128,6 +128,8 @@ def test_mask_classifiers_return_objects_and_are_drawn_without_segments(tmp_path
     result = model.predict(SCENE, score=0.0)
     assert len(result.scores)
     assert not result.segments.ids.any()  # random weights are certain of nothing
+    model.classes += ('a name that the model does not use',)
+    assert not model.predict(SCENE, score=0.0).segments.ids.any()
     assert result.draw().shape == (128, 128, 3)
     model.model.panoptic_fusion_head.test_cfg.update(object_mask_thr=0.0, iou_thr=0.0)
     segments = model.predict(SCENE, score=0.0).segments

@@ -308,7 +308,9 @@ class TrainedModel:
         objects = objects[objects.scores.argsort(descending=True, stable=True)]
         sample.pred_instances = objects
         masks = objects.masks.numpy().astype(bool) if 'masks' in objects else None
-        segments = segments_of(sample, len(self.classes))
+        # there may be more names than the model has classes
+        fusion = getattr(self.model, 'panoptic_fusion_head', None)
+        segments = fusion and segments_of(sample, fusion.num_classes)
         if segments is not None and not len(segments.labels):
             del sample.pred_panoptic_seg  # MMDetection draws at least one segment, or fails
         return Detection(

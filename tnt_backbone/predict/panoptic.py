@@ -49,10 +49,10 @@ def segments_of(sample: Any, num_classes: int) -> Segments | None:
         num_classes: Of the model, things and stuff. MMDetection gives this number to pixels of no
             segment.
     """
-    from mmdet.evaluation.functional import INSTANCE_OFFSET
-
     if 'pred_panoptic_seg' not in sample:
         return None
+    from mmdet.evaluation.functional import INSTANCE_OFFSET
+
     theirs = sample.pred_panoptic_seg.sem_seg[0].numpy().astype(np.int64)
     found, ids = np.unique(theirs, return_inverse=True)
     ids = ids.reshape(theirs.shape)
