@@ -140,6 +140,7 @@ def run_two_processes(script: str, folder: Path) -> list:
 SERVER = """
 import json, os, sys, tempfile, traceback
 import cv2, matplotlib.pyplot, numpy, pycocotools.mask, scipy, torch, torch.distributed, torchvision
+import mmcv.cnn, mmcv.ops, mmcv.transforms, mmengine.runner, mmengine.visualization
 for line in sys.stdin:
     files = [tempfile.TemporaryFile('w+') for _ in range(2)]
     child = os.fork()
@@ -171,7 +172,7 @@ for line in sys.stdin:
 
 @pytest.fixture(scope='session')
 def run_in_a_fork() -> Iterator[Callable[..., SimpleNamespace]]:
-    """Run a program in a process of its own that has imported PyTorch, but none of the libraries.
+    """Run a program in a process of its own that has imported PyTorch, mmengine and mmcv already.
 
     The function takes the program, its arguments and ``cwd``. It returns what ``subprocess.run``
     does: returncode, stdout and stderr.

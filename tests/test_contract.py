@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from tnt_backbone.backbones import BACKBONES
+from tnt_backbone.backbones import BACKBONES, TNT
 from tnt_backbone.layers import DropPath
 
 SIZES = [(1, 1), (31, 33), (64, 64), (65, 97), (130, 40)]
@@ -29,6 +29,7 @@ def build(request):
         kwargs.setdefault('img_size', 64)
         return request.param(next(iter(request.param.VARIANTS)), **kwargs)
 
+    _build.family = request.param
     return _build
 
 
@@ -38,7 +39,7 @@ def classifies_by(backbone_class):
 
 
 def takes_taps(build):
-    return 'taps' in inspect.signature(type(build())).parameters
+    return 'taps' in inspect.signature(build.family).parameters
 
 
 def block_names(backbone):
@@ -132,7 +133,7 @@ def test_out_types(build, out_type):
 def test_out_types_agree_with_each_other(build):
     outputs = {
         out_type: build(out_type=out_type).eval()(images(64, 128))[0]
-        for out_type in type(build()).OUT_TYPES
+        for out_type in build.family.OUT_TYPES
     }
     placed = outputs['featmap'].flatten(2).transpose(1, 2)
     torch.testing.assert_close(outputs['raw'][:, -placed.shape[1] :], placed)
@@ -312,7 +313,7 @@ def test_nothing_is_written_in_place(build):
 @pytest.mark.parametrize('pyramid', [True, False])
 def test_bfloat16_autocast_stays_close(build, pyramid):
     """Bounded by the error of rounding only the weights and the input to bfloat16."""
-    out_type = 'pyramid' if pyramid else classifies_by(type(build()))
+    out_type = 'pyramid' if pyramid else classifies_by(build.family)
     backbone = build(out_type=out_type).eval()
     rounded = copy.deepcopy(backbone)
     for p in rounded.parameters():
@@ -343,6 +344,12 @@ def test_torch_compile_gives_the_same(build):
         torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.parametrize(
+    'build',
+    [pytest.param(b, marks=[pytest.mark.slow] * (b is not TNT)) for b in BACKBONES],
+    indirect=True,
+    ids=lambda backbone: backbone.__name__,
+)
 def test_torch_compile_takes_any_image_size(build):
     """Two graphs serve all: one for the first size, and one for the others."""
     backbone = build(**smallest_part(build)).eval()
@@ -418,9 +425,8 @@ BAD_ARGUMENTS = [
 
 @pytest.mark.parametrize(('argument', 'value', 'message'), BAD_ARGUMENTS)
 def test_bad_arguments_are_refused_with_the_way_out(build, argument, value, message):
-    backbone_class = type(build())
     with pytest.raises(ValueError, match=message):
-        backbone_class(**{argument: value})
+        build.family(**{argument: value})
 
 
 def test_a_tap_that_is_no_block_is_refused(build):

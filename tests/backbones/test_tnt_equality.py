@@ -73,9 +73,15 @@ def test_equals_the_authors_code_block_by_block(name):
     assert relative_error(logits, torch.from_numpy(golden['logits']).double()) < 1e-6
 
 
-@pytest.mark.parametrize('dtype', TOLERANCE)
 @pytest.mark.parametrize(
-    'name', ['tnt_s_patch16_224', 'tnt_b_patch16_224', 'tnt_s_legacy_patch16_224']
+    ('name', 'dtype'),
+    [
+        ('tnt_s_patch16_224', torch.float32),
+        ('tnt_s_patch16_224', torch.float64),
+        ('tnt_s_legacy_patch16_224', torch.float64),
+        ('tnt_b_patch16_224', torch.float32),
+        pytest.param('tnt_b_patch16_224', torch.float64, marks=pytest.mark.slow),
+    ],
 )
 def test_equals_timm(name, dtype):
     torch.manual_seed(0)
@@ -98,8 +104,14 @@ def test_equals_timm(name, dtype):
         assert relative_error(output, tokens) < TOLERANCE[dtype]
 
 
-@pytest.mark.parametrize('dtype', TOLERANCE)
-@pytest.mark.parametrize('arch', ['s', 'b'])
+@pytest.mark.parametrize(
+    ('arch', 'dtype'),
+    [
+        ('s', torch.float32),
+        ('s', torch.float64),
+        pytest.param('b', torch.float64, marks=pytest.mark.slow),
+    ],
+)
 def test_equals_mmpretrain(arch, dtype):
     torch.manual_seed(0)
     theirs = mmpretrain_backbones.TNT(arch=arch).to(dtype)

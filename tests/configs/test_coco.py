@@ -289,6 +289,18 @@ def test_the_schedule_is_the_published_one(name):
     assert cfg.test_evaluator == cfg.val_evaluator
 
 
+# Other variants are left to the slow tests.
+LEFT_OUT = ('_ti_', '_m_', '_b_')
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * any(part in name for part in LEFT_OUT))
+        for name in NAMES
+    ],
+    indirect=True,
+)
 def test_it_takes_a_step_and_predicts(name):
     torch.manual_seed(0)
     cfg = tiny(name)

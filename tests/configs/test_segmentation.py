@@ -176,11 +176,15 @@ def test_backbone_pixels_and_weights(name):
     assert set(found if isinstance(found, list) else [found]) == widths
 
 
-# Those that differ from others in the data or the variant are left to the slow tests.
+# Those that differ from others in the data or the variant are left to the slow tests, and what
+# test_it_trains_and_is_tested_with_and_without_tta trains.
+LEFT_OUT = ('cityscapes', '_tnt_b_', '_tnt_ti_', 'upernet_tnt_s')
+
+
 @pytest.mark.parametrize(
     'name',
     [
-        pytest.param(name, marks=[pytest.mark.slow] * ('cityscapes' in name or 'tnt_b_' in name))
+        pytest.param(name, marks=[pytest.mark.slow] * any(part in name for part in LEFT_OUT))
         for name in NAMES
     ],
     indirect=True,
@@ -193,6 +197,8 @@ def test_a_step_of_training_and_of_testing(name):
     cfg.model.data_preprocessor.size = CROP
     if cfg.model.test_cfg.mode == 'slide':
         cfg.model.test_cfg.update(crop_size=CROP, stride=(43, 64))
+    if head_of(name) == 'mask2former':
+        cfg.model.decode_head.train_cfg.num_points = 256  # of 12544
     model = revert_sync_batchnorm(MODELS.build(cfg.model))
     model.init_weights()
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
