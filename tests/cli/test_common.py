@@ -4,6 +4,7 @@ import errno
 import importlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,27 @@ def test_a_fault_keeps_its_traceback_and_has_status_3(fault, capsys):
     message = capsys.readouterr().err
     assert message.startswith('Traceback')
     assert f'File "{__file__}"' in message
+
+
+def test_a_data_worker_that_ends_while_a_fault_is_told_changes_no_status(capsys):
+    """PyTorch's handler of SIGCHLD raises wherever the main thread is."""
+
+    def handler(*_):
+        raise RuntimeError('DataLoader worker is killed')
+
+    class LateError(OSError):
+        @property
+        def errno(self):  # asked for while it is told
+            signal.raise_signal(signal.SIGCHLD)
+
+    before = signal.signal(signal.SIGCHLD, handler)
+    try:
+        with pytest.raises(SystemExit) as exit_, errors_of_the_user('tools/train.py'):
+            raise LateError
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert exit_.value.code == 3
+    assert 'LateError' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('model', [{'type': 'TNTT'}, {'arch': 's'}])

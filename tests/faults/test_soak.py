@@ -83,6 +83,7 @@ def test_random_kills_lose_only_steps_after_the_last_checkpoint(tiny_config, tmp
         faults = {
             'ended before it was killed': note is None or status == 0,
             'did not end': status is None,
+            'wrong status': status != 3 and (note or {}).get('target', '').startswith('data'),
             'processes left': alive,
             'damaged': [n for n in there if why_not_resumable(folder / f'iter_{n}.pth')],
             'not resumed from the newest': resumed is not None and resumed != reached,

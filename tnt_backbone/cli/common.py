@@ -3,7 +3,9 @@
 import argparse
 import os
 import re
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -194,6 +196,7 @@ def errors_of_the_user(tool: str, *, launcher: str = 'none') -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        _ignore_data_workers()
         sys.stdout.flush()  # the message is the last
         if (text := message_of(error)) is None:
             traceback.print_exception(error)
@@ -204,6 +207,15 @@ def errors_of_the_user(tool: str, *, launcher: str = 'none') -> Iterator[None]:
             time.sleep(OTHERS_WAIT)
             sys.stderr.write(f'{tool}: error in process {local_rank(launcher)}: {text}\n')
         sys.exit(MISTAKE)
+
+
+def _ignore_data_workers() -> None:
+    """Let no data worker that ends from now on raise: the command would end with status 1.
+
+    PyTorch's handler of SIGCHLD raises wherever the main thread is, also while an error is told.
+    """
+    if hasattr(signal, 'SIGCHLD') and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def message_of(error: Exception) -> str | None:
