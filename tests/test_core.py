@@ -14,6 +14,7 @@ ROOMS = (
         'version',
         'errors',
         'near_names',
+        'type_names',
         'other_names',
         'whole_file',
         'log',

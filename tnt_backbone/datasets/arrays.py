@@ -7,6 +7,8 @@ a model that sees both needs another order of channels.
 from collections.abc import Iterable
 from typing import Any
 
+from ..type_names import type_name
+
 RGB_ARRAYS = ('CIFAR10', 'CIFAR100')
 GREY_ARRAYS = ('MNIST', 'FashionMNIST')
 LOADERS = ('LoadImageFromFile', 'LoadImageOrSkip')
@@ -14,12 +16,12 @@ LOADERS = ('LoadImageFromFile', 'LoadImageOrSkip')
 
 def loads_files(dataset: dict[str, Any]) -> bool:
     """Return whether the pipeline of a data set reads files."""
-    return any(_name(part) in LOADERS for part in dataset.get('pipeline') or [])
+    return any(type_name(part) in LOADERS for part in dataset.get('pipeline') or [])
 
 
 def is_grey_arrays(dataset: dict[str, Any]) -> bool:
     """Return whether a data set holds arrays without colour."""
-    return _name(dataset) in GREY_ARRAYS and not loads_files(dataset)
+    return type_name(dataset) in GREY_ARRAYS and not loads_files(dataset)
 
 
 def let_read_files(cfg: Any, datasets: Iterable[dict[str, Any]]) -> bool:
@@ -33,7 +35,9 @@ def let_read_files(cfg: Any, datasets: Iterable[dict[str, Any]]) -> bool:
         Whether something was changed.
     """
     arrays = [
-        dataset for dataset in datasets if _name(dataset) in RGB_ARRAYS and not loads_files(dataset)
+        dataset
+        for dataset in datasets
+        if type_name(dataset) in RGB_ARRAYS and not loads_files(dataset)
     ]
     for dataset in arrays:
         dataset['pipeline'] = [{'type': 'LoadImageFromFile'}, *dataset['pipeline']]
@@ -42,7 +46,3 @@ def let_read_files(cfg: Any, datasets: Iterable[dict[str, Any]]) -> bool:
         preprocessor = place.setdefault('data_preprocessor', {'type': 'ClsDataPreprocessor'})
         preprocessor['to_rgb'] = not preprocessor.get('to_rgb', False)
     return bool(arrays)
-
-
-def _name(part: dict[str, Any]) -> str:
-    return str(part.get('type')).rpartition('.')[2]

@@ -8,6 +8,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..errors import InputError
+from ..type_names import type_name
 
 KEY = 'stop_early'  # in the message hub, which is part of a checkpoint
 # mmengine takes an equal value for a better one, so a metric that stays at 0 would never stop
@@ -97,5 +98,5 @@ def stop_early(cfg: Config, patience: int) -> list[str]:
 
 
 def _stops_early(hook: Any) -> bool:
-    name = str(hook.get('type')) if isinstance(hook, dict) else type(hook).__name__
-    return name.rpartition('.')[2].rstrip("'>") in ('EarlyStoppingHook', 'StopEarlyHook')
+    name = type_name(hook if isinstance(hook, dict) else type(hook))
+    return name in ('EarlyStoppingHook', 'StopEarlyHook')

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
+from ..type_names import type_name
 
 CV2 = {
     'nearest': cv2.INTER_NEAREST,
@@ -99,7 +100,7 @@ def portable(pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
     steps = []
     for part in pipeline:
         arguments = {key: value for key, value in part.items() if key != 'type'}
-        name = part['type'].rpartition('.')[2]
+        name = type_name(part)
         if name in ('LoadImageFromFile', 'LoadImageOrSkip'):
             for key, known in READING.items():
                 if arguments.get(key, known) != known:

@@ -112,14 +112,7 @@ def set_class_folders(
                 'has. MMPretrain numbers the sorted folders, so all splits must have the same'
                 + hint_of_accents(odd[:1], odd[1:])
             )
-    if len(classes) < 2:
-        place = root / folders['train']
-        raise InputError(
-            f'{place} has {len(classes)} class folders, and two are the least. What is wanted: '
-            f'{place}/<class>/, with the images of each class'
-            + hint_of_names(root, splits.values())
-        )
-
+    _require_two(classes, root / folders['train'], root, splits)
     names, titles = names_of_codes(root, classes)
     changes = [*_prepare(cfg, names), *titles]
     further = sorted({suffix for counted in found.values() for suffix in counted.further})
@@ -129,6 +122,18 @@ def set_class_folders(
     for folder, counted in found.items():
         changes += describe_folder(root / folder, counted)
     return [*changes, *_finish(cfg, sum(found[folders['train']].images.values()), further)]
+
+
+def _require_two(
+    classes: tuple[str, ...], place: Path, root: Path, splits: dict[str, Path | None]
+) -> None:
+    if len(classes) < 2:
+        raise InputError(
+            f'{place} has {len(classes)} class folders, and two are the least. What is wanted: '
+            f'{place}/<class>/, with the images of each class'
+            + hint_of_inner(place)
+            + hint_of_names(root, splits.values())
+        )
 
 
 def _find_test(folder: Path | None, classes: set[str]) -> Path | None:
@@ -154,13 +159,7 @@ def _set_parted(
         )
     counted = count_images(place)
     classes = tuple(counted.images)
-    if len(classes) < 2:
-        raise InputError(
-            f'{place} has {len(classes)} class folders, and two are the least. What is wanted: '
-            f'{place}/<class>/, with the images of each class'
-            + hint_of_inner(place)
-            + hint_of_names(root, splits.values())
-        )
+    _require_two(classes, place, root, splits)
     if place != root and (beside := sorted(class_names(root) & set(classes))):
         raise InputError(
             f'{root} has folders of classes ({shorten(beside)}), and so has {place}. Move their '

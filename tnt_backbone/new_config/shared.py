@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from ..data_checks.datasets import build_leaf_datasets
 from ..errors import InputError
+from ..type_names import type_name
 
 PHASES = ('train', 'val', 'test')
 CLASS_COUNTS = ('num_classes', 'num_things_classes')
@@ -100,7 +101,7 @@ def finish(cfg: Config, *, best: str) -> list[str]:
 def skip_damaged_images(cfg: Config) -> list[str]:
     """Let training skip damaged image files, and name them in the log, instead of ending.
 
-    ``LoadImageFromFile`` of the libraries becomes ``LoadImageOrSkip``, at any place in the
+    ``LoadImageFromFile``, mmcv's in all libraries, becomes ``LoadImageOrSkip``, at any place in the
     training data: within wrappers such as ``MultiImageMixDataset``, in branches of a pipeline, and
     in pipelines that a hook switches to. Validation and testing stay: they need all images.
 
@@ -108,19 +109,10 @@ def skip_damaged_images(cfg: Config) -> list[str]:
         What was changed, in one line; nothing if there was none.
     """
     parts = [cfg.get('train_dataloader'), cfg.get('custom_hooks')]
-    loaders = [node for node in dicts(parts) if _is_image_loader(node.get('type'))]
+    loaders = [node for node in dicts(parts) if type_name(node) == 'LoadImageFromFile']
     for node in loaders:
         node['type'] = 'LoadImageOrSkip'
     return ['training skips damaged images and names them (LoadImageOrSkip)'] if loaders else []
-
-
-def _is_image_loader(kind: Any) -> bool:
-    """Return whether a type, by its name with or without a scope or as a class, is mmcv's loader.
-
-    MMPretrain's and MMSegmentation's data sets use the same one.
-    """
-    name = kind.rpartition('.')[2] if isinstance(kind, str) else getattr(kind, '__name__', '')
-    return name == 'LoadImageFromFile'
 
 
 def dicts(node: Any) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from ..datasets.arrays import loads_files
 from ..datasets.load_image import LoadImageOrSkip
 from ..errors import InputError
+from ..type_names import type_name
 from .large_pictures import resized_to
 from .pictures import Picture, UnreadablePictureError
 
@@ -36,7 +37,7 @@ class Preparation:
             )
         # Like LoadImageFromFile, but a JPEG that was cut off is an error, not half grey.
         self.reader = LoadImageOrSkip(**{k: v for k, v in first.items() if k != 'type'})
-        self.parts = [part for part in others if _short(part['type']) not in TRUTH]
+        self.parts = [part for part in others if type_name(part) not in TRUTH]
         self.transform = _compose(self.parts)
         self.largest: int | None = None
         self.shrink = self.transform
@@ -79,10 +80,6 @@ class Preparation:
 
 def _compose(parts: list[dict[str, Any]]) -> Compose:
     return Compose([TRANSFORMS.build(part) for part in parts])
-
-
-def _short(kind: str) -> str:
-    return kind.rpartition('.')[2]
 
 
 class PreparedPictures(Dataset):

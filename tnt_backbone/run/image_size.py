@@ -4,6 +4,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..type_names import type_name
+
 
 def training_size(cfg: Config) -> tuple[int, int] | None:
     """Return the largest height and width of training images, or ``None`` if no transform says it.
@@ -28,7 +30,7 @@ def _size(transform: dict[str, Any]) -> tuple[int, int] | None:
     if nested := transform.get('transforms'):  # RandomChoice and its like: lists of transforms
         parts = [part for item in nested for part in (item if isinstance(item, list) else [item])]
         return _largest([size for part in parts if (size := _size(part))])
-    kind = str(transform.get('type', '')).rpartition('.')[2]
+    kind = type_name(transform)
     keys = ('crop_size', 'size') if 'Crop' in kind else ()
     if 'Resize' in kind or 'Crop' in kind:
         keys = (*keys, 'scale', 'scales')

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.fileio import join_path
 
 from ..errors import InputError
+from ..type_names import type_name
 from .config import DATALOADERS
 
 
@@ -52,7 +53,7 @@ MIRRORED = {
 
 def _mirrored(cfg: Config, part: dict[str, Any]) -> dict[str, Any]:
     """Return a hook or metric that writes each image's results into the image's own folder."""
-    mirrored = MIRRORED.get(str(part['type']).rpartition('.')[2])
+    mirrored = MIRRORED.get(type_name(part))
     if mirrored is None:
         return part
     dataset = cfg.test_dataloader.dataset

@@ -7,6 +7,7 @@ from itertools import product
 from mmengine.config import Config
 
 from ..errors import InputError
+from ..type_names import type_name
 from .dry_run import dry_run
 from .image_size import training_size
 from .measured_memory import BACKBONES, DETECTORS, PART_OF, SIZES, backbone_memory, rest_memory
@@ -100,8 +101,7 @@ def find_measured(cfg: Config, size: tuple[int, int] | None = None) -> Known:
             f'the model has {len(backbones)} backbones of tnt_backbone; measured was one'
         )
     ((path, part),) = backbones.items()
-    family, arch, model = part['type'].__name__, part.get('arch', 's'), cfg.model.get('type')
-    model = str(model).rpartition('.')[2]
+    family, arch, model = type_name(part), part.get('arch', 's'), type_name(cfg.model)
     measure = 'To measure yours: python benchmarks/memory_plan.py and benchmarks/detector.py'
     if (family, arch, 1, 'float32') not in BACKBONES:
         raise InputError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingPackageError
+from ..type_names import type_name
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -49,7 +50,7 @@ def add_tracker(cfg: 'Config', name: str) -> list[str]:
         cfg.visualizer = {'type': 'Visualizer', 'vis_backends': [{'type': 'LocalVisBackend'}]}
     kind = TRACKERS[name]
     backends = list(cfg.visualizer.get('vis_backends') or [{'type': 'LocalVisBackend'}])
-    if any(str(backend.get('type')).rpartition('.')[2] == kind for backend in backends):
+    if any(type_name(backend) == kind for backend in backends):
         return [f'--tracker {name}: the config has one already, which stays as it is']
     options, note = OPTIONS[name](cfg)
     cfg.visualizer.vis_backends = [*backends, {'type': kind, **options}]
