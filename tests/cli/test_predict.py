@@ -126,6 +126,8 @@ def test_a_broken_picture_is_reported_and_the_run_goes_on(run, scenes, tmp_path)
         ([DIGITS, '{tmp}/a.png', '--config', '{tmp}/none.py'], 'none.py'),
         ([DIGITS, '{tmp}/a.png', '--score', '2'], '--score'),
         ([DIGITS, '{tmp}/a.png', '--batch', '0'], '--batch'),
+        ([DIGITS, '{tmp}/a.png', '--tiles', '8'], '--tiles 8'),
+        ([DIGITS, '{tmp}/a.png', '--size', '8'], '--size 8'),
     ],
 )
 def test_mistakes_are_named_and_write_nothing(run, tmp_path, arguments, named):
@@ -136,7 +138,19 @@ def test_mistakes_are_named_and_write_nothing(run, tmp_path, arguments, named):
     status, printed = run('predict', *given, '--out', tmp_path / 'out')
     assert status == 2
     assert named in printed
-    assert not list(tmp_path.glob('out/predictions.json'))
+    assert not list(tmp_path.glob('out/*'))
+
+
+def test_an_option_is_told_before_the_folder(run, tmp_path):
+    """The folder cannot be used either, and another one would not help."""
+    Image.new('RGB', (32, 32)).save(tmp_path / 'a.png')
+    (tmp_path / 'file').write_text('')
+    for option in (('--size', '8'), ('--tiles', '8'), ('--score', '2'), ('--batch', '0')):
+        command = ('predict', DIGITS, tmp_path / 'a.png', '--out', tmp_path / 'file', *option)
+        status, printed = run(*command)
+        assert (status, ' '.join(option) in printed, '--out' in printed.splitlines()[-1]) == (
+            2, True, False
+        )  # fmt: skip
 
 
 def test_a_published_checkpoint_predicts_like_the_one_it_was_made_of(run, scenes, tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..errors import InputError
 from .common import (
     add_cfg_options,
+    check_numbers,
     errors_of_the_user,
     make_folder,
     make_parser,
@@ -42,7 +43,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--seed', type=int, default=0, help='another one shows other pictures (default: 0)'
     )
     add_cfg_options(parser)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    check_numbers(parser, args, pictures=1, samples=0, seed=0)
+    return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -50,9 +53,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with errors_of_the_user(TOOL):
         require_files(args.config)
-        for name, least in (('pictures', 1), ('samples', 0), ('seed', 0)):
-            if getattr(args, name) < least:
-                raise InputError(f'--{name} {getattr(args, name)}: {least} is the least')
         if args.out.suffix not in ('.html', '.htm'):
             raise InputError(f'--out {args.out} must end in .html')
         make_folder(args.out.parent, '--out')

@@ -58,6 +58,16 @@ def _pair(text: str) -> str:
     return text
 
 
+def check_numbers(parser: argparse.ArgumentParser, args: argparse.Namespace, **least: int) -> None:
+    """End with a message if an option is below its least value, or ``--score`` is no share."""
+    for name, value in least.items():
+        if (given := getattr(args, name)) is not None and given < value:
+            parser.error(f'--{name} {given}: {value} is the least')
+    score = getattr(args, 'score', None)
+    if score is not None and not 0 <= score <= 1:
+        parser.error(f'--score {score:g}: pass a number from 0 to 1')
+
+
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--cfg-options`` to a parser."""
     parser.add_argument(

@@ -16,7 +16,14 @@ from pathlib import Path
 from ..errors import InputError
 from ..predict.pictures import UnreadablePictureError, find_pictures
 from ..run.find_config import find_config
-from .common import add_model_options, errors_of_the_user, make_folder, make_parser, require_trained
+from .common import (
+    add_model_options,
+    check_numbers,
+    errors_of_the_user,
+    make_folder,
+    make_parser,
+    require_trained,
+)
 
 TOOL = 'tnt embed'
 
@@ -65,11 +72,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_model_options(parser)
     parser.add_argument('--force', action='store_true', help='replace --out if it exists')
     args = parser.parse_args(argv)
-    for name, least in (('batch', 1), ('workers', 0)):
-        if (given := getattr(args, name)) is not None and given < least:
-            parser.error(f'--{name} {given}: {least} is the least')
-    if args.score is not None and not 0 <= args.score <= 1:
-        parser.error(f'--score {args.score:g}: pass a number from 0 to 1')
+    check_numbers(parser, args, batch=1, workers=0)
     for name in ('score', 'classes'):
         if getattr(args, name) is not None and not args.objects:
             parser.error(f'--{name} chooses among found objects. Pass --objects, or leave it out')
@@ -99,9 +102,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.config:
             find_config(args.config)
         pictures = find_pictures(args.sources)
-        make_folder(args.out.parent, '--out')
-
-        from tqdm import tqdm
 
         from ..look.boxes_file import read_boxes
         from ..look.embed import embed
@@ -109,12 +109,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         from ..predict.load import load_model
         from ..predict.results import SCORE
 
-        check_out(args.out, force=args.force)
         boxes = None
         if args.boxes:
             boxes = read_boxes(args.boxes)
             if not any(picture.is_video for picture in pictures):
                 check_names([picture.name for picture in pictures], list(boxes), args.boxes)
+        check_out(args.out, force=args.force)
+        make_folder(args.out.parent, '--out')
+
+        from tqdm import tqdm
+
         model = load_model(
             args.checkpoint, config=args.config, device=args.device, trust=args.trust
         )

@@ -133,7 +133,6 @@ def _export(args: argparse.Namespace) -> bool:
     pictures = find_pictures(args.pictures)
     if any(picture.is_video for picture in pictures):
         raise InputError(f'--pictures {args.pictures}: it has a video; pass pictures')
-    make_folder(args.out.parent, '--out')
 
     from ..exported.export import export_model, needs_size
     from ..exported.formats import not_written
@@ -147,6 +146,7 @@ def _export(args: argparse.Namespace) -> bool:
             'them, such as those of the training, or --size HEIGHT WIDTH instead, which writes the '
             'file without a check'
         )
+    make_folder(args.out.parent, '--out')
     trained = load_model(args.checkpoint, config=args.config, device='cpu', trust=args.trust)
     size = args.size
     if not size and needs_size(trained):

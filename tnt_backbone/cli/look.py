@@ -16,7 +16,14 @@ from pathlib import Path
 from ..errors import InputError
 from ..predict.pictures import UnreadablePictureError, find_pictures
 from ..run.find_config import find_config
-from .common import add_model_options, errors_of_the_user, make_folder, make_parser, require_trained
+from .common import (
+    add_model_options,
+    check_numbers,
+    errors_of_the_user,
+    make_folder,
+    make_parser,
+    require_trained,
+)
 
 TOOL = 'tnt look'
 
@@ -64,10 +71,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--no-heat', action='store_true', help='make no heat maps')
     add_model_options(parser)
     args = parser.parse_args(argv)
-    if args.top < 1:
-        parser.error(f'--top {args.top}: 1 is the least')
-    if args.score is not None and not 0 <= args.score <= 1:
-        parser.error(f'--score {args.score:g}: pass a number from 0 to 1')
+    check_numbers(parser, args, top=1)
     return args
 
 
@@ -82,7 +86,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         pictures = find_pictures(args.sources)
         if videos := [picture.name for picture in pictures if picture.is_video]:
             raise InputError(f'{videos[0]} is a video. Pass pictures, such as single frames of it')
-        make_folder(args.out, '--out')
 
         from ..look.cam_library import check_method
         from ..look.report import look_at
@@ -90,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from ..predict.results import SCORE
 
         check_method(args.cam)
+        make_folder(args.out, '--out')
         model = load_model(
             args.checkpoint, config=args.config, device=args.device, trust=args.trust
         )

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..predict.large_pictures import LEAST
 from ..predict.pictures import UnreadablePictureError, find_pictures
 from ..run.find_config import find_config
 from .common import (
     EXPORTED,
     add_model_options,
+    check_numbers,
     errors_of_the_user,
     make_folder,
     make_parser,
@@ -79,11 +81,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--force', action='store_true', help='write over other predictions in --out'
     )
     args = parser.parse_args(argv)
-    for name, least in (('batch', 1), ('workers', 0)):
-        if (given := getattr(args, name)) is not None and given < least:
-            parser.error(f'--{name} {given}: {least} is the least')
-    if args.score is not None and not 0 <= args.score <= 1:
-        parser.error(f'--score {args.score:g}: pass a number from 0 to 1')
+    check_numbers(parser, args, batch=1, workers=0, tiles=LEAST, size=LEAST)
     return args
 
 
@@ -147,22 +145,24 @@ def main(argv: Sequence[str] | None = None) -> None:
         }
         if args.form and model.task != 'detection':
             raise InputError(f'--as {args.form} is for detectors, and this is for {model.task}')
-        out = PredictionFolder(
-            args.out, settings, force=args.force, draw=not args.no_pictures, pictures=pictures
-        )
         if args.score is not None and model.task != 'detection':
             raise InputError(
                 f'--score is for detectors, and this is for {model.task}. Leave it out'
             )
+        done: set[str] = set()  # not read before the first result
         results = model.stream(
             pictures,
             score=SCORE if args.score is None else args.score,
             classes=args.classes,
             size=args.size,
             batch_size=args.batch,
-            done=out.done,
+            done=done,
             **({} if is_exported else trained_options(args, model)),
         )
+        out = PredictionFolder(
+            args.out, settings, force=args.force, draw=not args.no_pictures, pictures=pictures
+        )
+        done |= out.done
     unreadable = written = 0
     with errors_of_the_user(TOOL):
         is_counted = not any(picture.is_video for picture in pictures)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError, MissingFileError
-from .common import errors_of_the_user, make_folder, make_parser
+from .common import check_numbers, errors_of_the_user, make_folder, make_parser
 
 TOOL = 'tnt report'
 COMPARISON = 'comparison.html'
@@ -53,7 +53,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--json', action='store_true', help='print the numbers as JSON and write no page'
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    check_numbers(parser, args)
+    return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -65,18 +67,16 @@ def main(argv: Sequence[str] | None = None) -> None:
                 raise MissingFileError(
                     f'the run {run!r} does not exist. Pass the work folder of a training or a test'
                 )
-        if args.score is not None and not 0 <= args.score <= 1:
-            raise InputError(f'--score {args.score:g} is not from 0 to 1')
         if args.out and args.out.suffix not in ('.html', '.htm'):
             raise InputError(f'--out {args.out} must end in .html')
-        if args.out:
-            make_folder(args.out.parent, '--out')
 
         from ..report.box_scores import EDGES, check_edges
         from ..report.page import numbers_of, report_page, write_page
         from ..report.runs import find_run
 
         edges = EDGES if args.sizes is None else check_edges(args.sizes)
+        if args.out:
+            make_folder(args.out.parent, '--out')
         runs = [find_run(run) for run in args.runs]
         if args.json:
             print(json.dumps(numbers_of(runs, edges=edges, score=args.score), indent=1))

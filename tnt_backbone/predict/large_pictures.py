@@ -6,9 +6,10 @@ from typing import Any
 
 from ..errors import InputError
 from ..log import log
+from ..type_names import type_name
 
 MANY_TOKENS = 2**15  # of one picture: 8 megapixels in patches of 16
-LEAST = 32  # pixels of a longer side
+LEAST = 32  # pixels of a longer side, and of a tile
 
 
 def check_largest(size: int | None, task: str) -> None:
@@ -31,7 +32,7 @@ def keeps_size(steps: list[dict[str, Any]]) -> bool:
 
 def resized_to(steps: list[dict[str, Any]], side: int) -> list[dict[str, Any]]:
     """Return a test pipeline that resizes to a longer side of so many pixels, not as it did."""
-    kinds = [step['type'].rpartition('.')[2] for step in steps]
+    kinds = [type_name(step) for step in steps]
     resize = {'type': 'Resize', 'scale': (side, side), 'keep_ratio': True}
     if 'Resize' not in kinds:
         return [resize, *steps]

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from ..errors import InputError
 from ..run.embedded_config import test_dataset
-from .large_pictures import MANY_TOKENS, SizeWarning, check_largest, keeps_size
+from .large_pictures import LEAST, MANY_TOKENS, SizeWarning, check_largest, keeps_size
 from .panoptic import keep_objects, segments_of
 from .pictures import Picture, UnreadablePictureError, find_pictures, read_frames
 from .prepare import Preparation, PreparedPictures
@@ -186,8 +186,8 @@ class TrainedModel:
         """Let a segmentor slide over the picture, or not; look for what a detector needs."""
         if tiles is not None and self.task == 'classification':
             raise InputError(f'tiles={tiles}: a classifier sees the whole picture. Leave it out')
-        if tiles is not None and tiles < 32:
-            raise InputError(f'tiles={tiles} is a side in pixels, and 32 is the least')
+        if tiles is not None and tiles < LEAST:
+            raise InputError(f'tiles={tiles} is a side in pixels, and {LEAST} is the least')
         if self.task == 'segmentation':
             stride = tiles and round(tiles * (1 - OVERLAP))
             slide = {'mode': 'slide', 'crop_size': (tiles, tiles), 'stride': (stride, stride)}
