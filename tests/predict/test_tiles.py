@@ -13,7 +13,8 @@ from torchvision.ops import box_iou
 from tnt_backbone import load_model
 from tnt_backbone.demo.dataset import make_dataset
 from tnt_backbone.predict.pictures import Picture
-from tnt_backbone.predict.tiles import require_sahi
+from tnt_backbone.predict.results import Detection
+from tnt_backbone.predict.tiles import detect_in_tiles, require_sahi
 
 
 def test_a_detector_finds_in_tiles_what_it_finds_in_scenes(tmp_path):
@@ -48,6 +49,40 @@ def test_a_detector_finds_in_tiles_what_it_finds_in_scenes(tmp_path):
     assert sum(found) >= len(truth) - 2
     assert len(result.boxes) <= len(truth) + 2
     assert result.draw().shape == picture.shape
+
+
+def bright(pixels):
+    """Find the bright part of a picture, as one object."""
+    rows, columns = np.nonzero(pixels[..., 0])
+    boxes = [[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]] if len(rows) else []
+    number, (height, width, _) = len(boxes), pixels.shape
+    return Detection(
+        name='', height=height, width=width, classes=('cat',), palette=(), _pixels='', _sample=None,
+        boxes=np.array(boxes, np.float32).reshape(-1, 4), scores=np.full(number, 0.5, np.float32),
+        labels=np.zeros(number, int), masks=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('score', 'boxes'), [(0.3, [[40, 10, 90, 20]]), (0.0, [[40, 10, 90, 20], [40, 10, 64, 20]])]
+)
+def test_parts_of_an_object_are_merged(score, boxes, caplog, capfd):
+    """The first tile ends at 64, the second begins at 36. sahi has nothing to say of it."""
+    pytest.importorskip('sahi', reason='sahi is an extra')
+    pixels = np.zeros((64, 100, 3), np.uint8)
+    pixels[10:20, 40:90] = 200
+    found = detect_in_tiles(bright, pixels, 64, score)
+    assert sorted(found.bboxes.tolist(), reverse=True, key=lambda box: box[2]) == boxes
+    assert (caplog.text, *capfd.readouterr()) == ('', '', '')
+
+
+def test_a_picture_that_fits_into_a_tile_is_predicted_as_it_is(make_checkpoint):
+    pytest.importorskip('sahi', reason='sahi is an extra')
+    model = load_model(make_checkpoint('detection')[0])
+    pixels = np.random.default_rng(1).integers(0, 256, (64, 60, 3), dtype=np.uint8)
+    whole, tiled = (model.predict(pixels, score=0.5, tiles=tiles) for tiles in (None, 64))
+    assert len(whole.boxes) > 1
+    np.testing.assert_array_equal(tiled.boxes, whole.boxes)
 
 
 def test_a_segmentor_slides(make_checkpoint):

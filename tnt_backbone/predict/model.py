@@ -225,10 +225,12 @@ class TrainedModel:
             return result  # type: ignore[return-value]
 
         try:
-            pixels = self.prepare.read(picture)
+            pixels = self.prepare.read(picture).astype(np.uint8)
         except UnreadablePictureError as error:
             return error
-        objects = detect_in_tiles(detect, pixels.astype(np.uint8), tiles)
+        if max(pixels.shape[:2]) <= tiles:  # nothing to merge
+            return next(self._stream(iter([picture]), score, labels, 1, 0))
+        objects = detect_in_tiles(detect, pixels, tiles, score)
         from mmdet.structures import DetDataSample
 
         sample = DetDataSample(metainfo={'ori_shape': pixels.shape[:2]}, pred_instances=objects)

@@ -30,7 +30,7 @@ def require_sahi() -> None:
 
 
 def detect_in_tiles(
-    detect: Callable[[np.ndarray], 'Detection'], pixels: np.ndarray, tile: int
+    detect: Callable[[np.ndarray], 'Detection'], pixels: np.ndarray, tile: int, score: float
 ) -> InstanceData:
     """Return the objects of a picture, found in tiles and in the whole picture.
 
@@ -38,13 +38,16 @@ def detect_in_tiles(
         detect: Returns the objects of an array ``(H, W, 3)``, BGR, uint8.
         pixels: The picture, in the same form.
         tile: Side of the tiles in pixels. Each goes through the test pipeline like a picture.
+        score: The least of the objects. Among many uncertain boxes, merged ones would grow, so
+            below sahi's limit of 0.1 the best of several is kept instead.
 
     Returns:
         ``bboxes (N, 4)``, ``scores (N,)``, ``labels (N,)``, and ``masks (N, H, W)`` if the model
-        predicts masks. Of one class, boxes that lie half in another are merged with it.
+        predicts masks. Of one class, boxes that lie half in another are merged with it; with a low
+        score, boxes whose IoU with a better one is above a half are left out.
     """
     from sahi.models.base import DetectionModel
-    from sahi.predict import get_sliced_prediction
+    from sahi.predict import LOW_MODEL_CONFIDENCE, get_sliced_prediction
     from sahi.prediction import ObjectPrediction
     from sahi.utils.compatibility import fix_full_shape_list, fix_shift_amount_list
     from sahi.utils.cv import get_coco_segmentation_from_bool_mask
@@ -88,14 +91,17 @@ def detect_in_tiles(
                 )
             self._object_prediction_list_per_image = [objects]
 
+    is_low = score < LOW_MODEL_CONFIDENCE  # sahi warns of each picture if it has to see this
+    best = {'postprocess_type': 'NMS', 'postprocess_match_metric': 'IOU'} if is_low else {}
     merged = get_sliced_prediction(
         pixels,
-        Tiled(confidence_threshold=0.0),
+        Tiled(confidence_threshold=score),
         slice_height=tile,
         slice_width=tile,
         overlap_height_ratio=OVERLAP,
         overlap_width_ratio=OVERLAP,
         verbose=0,
+        **best,
     ).object_prediction_list
     objects = InstanceData(
         bboxes=torch.tensor([entry.bbox.to_xyxy() for entry in merged]).reshape(-1, 4).float(),
