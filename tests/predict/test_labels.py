@@ -83,6 +83,21 @@ def test_the_area_of_a_mask_is_its_own(tmp_path):
     np.testing.assert_array_equal(coco.annToMask(coco.anns[1]), mask)
 
 
+def test_objects_without_a_pixel_are_no_labels(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('tnt_backbone.predict.labels.log', lambda text, _: said.append(text))
+    line = line_of(np.eye(4, dtype=np.uint8)[:, ::2])
+    (whole,) = line['predictions']
+    empty = line_of(np.zeros((4, 2), np.uint8))['predictions'][0] | {'bbox': [0, 0, 2, 2]}
+    flat = {key: value for key, value in whole.items() if key != 'segmentation'}
+    line['predictions'] = [empty, whole, flat | {'bbox': [0, 0, 2, 0]}]
+    coco = COCO(str(write_labels('coco', [line], CLASSES, tmp_path)))
+    assert [coco.annToMask(entry).sum() for entry in coco.anns.values()] == [2]
+    rows = (write_labels('yolo', [line], CLASSES, tmp_path) / 'a.txt').read_text().splitlines()
+    assert [len(row.split()) > 5 for row in rows] == [True]
+    assert [text.split()[0] for text in said] == ['2', '2']
+
+
 def test_two_pictures_of_one_yolo_file_are_refused(tmp_path):
     lines = [{**LINES[0], 'name': name} for name in ('a.jpg', 'b/a.jpg', 'a.png')]
     with pytest.raises(InputError, match=r'a\.jpg and a\.png.*a\.txt.*--as coco'):

@@ -1,6 +1,7 @@
 """Predictions as labels of a data set, to be corrected by people in their own tool."""
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..log import log
 from ..whole_file import write_whole
 
 FORMS = ('coco', 'yolo')
@@ -22,13 +24,26 @@ def write_labels(
         form: ``'coco'`` for one ``labels_coco.json``; ``'yolo'`` for ``labels_yolo/`` with a text
             file per picture and ``data.yaml``.
         lines: Of ``predictions.jsonl``: ``name``, ``height``, ``width`` and ``predictions`` each.
+            Objects without a pixel are left out: tools have nothing to show of them, and YOLO would
+            read their box as a polygon of two points.
         classes: Names of all classes.
         folder: Where to write.
 
     Returns:
         The file, or the folder.
     """
-    return (_write_coco if form == 'coco' else _write_yolo)(lines, classes, folder)
+    return (_write_coco if form == 'coco' else _write_yolo)(_visible(lines), classes, folder)
+
+
+def _visible(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the lines with those objects that have a pixel; say how many others there were."""
+    left_out = 0
+    for line in lines:
+        objects = [entry for entry in line['predictions'] if _area(entry)]
+        left_out += len(line['predictions']) - len(objects)
+        yield {**line, 'predictions': objects}
+    if left_out:
+        log(f'{left_out} objects have no pixel. They are left out of the labels', logging.WARNING)
 
 
 def _write_coco(lines: Iterable[dict[str, Any]], classes: Sequence[str], folder: Path) -> Path:
