@@ -68,6 +68,16 @@ def write_yaml(root, text=None):
 # ------------------------------------------------------------------ layouts
 
 
+def test_pictures_that_are_not_read_are_counted(tmp_path):
+    root = tmp_path / 'own'
+    make_splits(root, 2)
+    (root / 'images/train/9.gif').touch()
+    (root / 'images/train/10.HEIC').touch()
+    _, said = configure(root)
+    assert '2 pictures' in said
+    assert '1 .gif, 1 .heic' in said
+
+
 def test_the_layout_of_ultralytics(tmp_path):
     root = tmp_path / 'own'
     train, val = make_splits(root, 3)

@@ -40,6 +40,21 @@ def test_a_pattern_and_a_list(tree):
     assert names(tree / 'b/notes.txt') == ['b/1.png', 'a/1.jpg']
 
 
+def test_pictures_that_are_not_read_are_counted(tree, monkeypatch):
+    said = []
+    monkeypatch.setattr('tnt_backbone.predict.pictures.log', lambda text, _: said.append(text))
+    for name in ('a/2.gif', 'a/deep/3.GIF', 'b/4.heic', 'b/._5.gif', 'b/6.csv'):
+        (tree / name).touch()
+    assert names(tree, tree / 'a', f'{tree}/**/*') == ['a/1.jpg', 'a/deep/1.JPG', 'b/1.png']
+    assert len(said) == 1
+    assert all(part in said[0] for part in ('3 pictures', '2 .gif, 1 .heic', 'PNG'))
+    for source in (f'{tree}/a/*.gif', tree / 'only'):
+        (tree / 'only').mkdir(exist_ok=True)
+        (tree / 'only/7.avif').touch()
+        with pytest.raises(FileNotFoundError, match='1 pictures are passed over'):
+            find_pictures([source])
+
+
 def test_addresses_are_called_by_host_and_path():
     assert names('https://example.org/a/1.jpg?size=2') == ['example.org/a/1.jpg']
 

@@ -7,12 +7,9 @@ from pathlib import Path
 
 from ..data_checks.findings import shorten
 from ..errors import ExistingFileError, InputError
+from ..predict.pictures import PICTURES as IMAGES
 from ..whole_file import write_whole
 
-IMAGES = (
-    *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.tif', '.tiff', '.webp'),
-    *('.ppm', '.pgm', '.jp2'),
-)
 SAMPLED = 20  # files of an ending in a folder
 SPLITS = {
     'train': ('train', 'training', 'trainval'),

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from ..data_checks.coco_file import HOW_TO_CORRECT, load_json, read_coco
 from ..data_checks.label_maps import parse_label_map
 from ..errors import InputError, MissingFileError
+from ..predict.pictures import describe_others
 from . import FORMATS
 from .backbone import find_misfit
 from .class_folders import set_class_folders
@@ -82,6 +83,8 @@ def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
                 raise
             # what could be corrected is corrected here
             raise InputError(str(error).replace(HOW_TO_CORRECT, NOT_CORRECTED)) from error
+    if scope != 'mmpretrain' and args.data.is_dir():  # class folders tell of all other endings
+        changes += filter(None, [describe_others(list_files(args.data))])
     if args.slice:
         stem = args.output.with_suffix('')
         folder = stem.with_name(f'{stem.name}_slices')

@@ -2,7 +2,9 @@
 
 import glob
 import itertools
+import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
 from ..errors import InputError, MissingFileError
+from ..log import log
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 PICTURES = (
     '.jpg',
     '.jpeg',
+    '.jpe',
     '.jfif',
     '.png',
     '.bmp',
@@ -29,6 +33,11 @@ PICTURES = (
 )
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
 LISTS = ('.txt',)
+# Pictures that the libraries do not read, or only some versions of them
+OTHERS = (
+    *('.gif', '.heic', '.heif', '.avif', '.jxl', '.svg', '.psd', '.ico', '.exr', '.hdr', '.dcm'),
+    *('.raw', '.dng', '.cr2', '.cr3', '.nef', '.arw', '.orf', '.rw2'),
+)
 
 
 class UnreadablePictureError(InputError):
@@ -68,13 +77,30 @@ def find_pictures(sources: Iterable[str | Path]) -> list[Picture]:
         ValueError: If a file is neither a picture nor a video nor a list.
     """
     roots: list[str] = []
-    paths = list(dict.fromkeys(path for source in sources for path in _find(str(source), roots)))
+    others: set[Path] = set()
+    found = (path for source in sources for path in _find(str(source), roots, others))
+    paths = list(dict.fromkeys(found))
+    if others:  # otherwise nobody would miss them
+        log(describe_others(others), logging.WARNING)
     # Below the folder that all of them share, no two files have the same name.
     root = os.path.commonpath(roots) if roots else ''
     return [
         Picture(_name_of_url(path) if _is_url(path) else os.path.relpath(path, root), path)
         for path in paths
     ]
+
+
+def describe_others(paths: Iterable[Path]) -> str:
+    """Return how many files are pictures in formats that are not read; nothing if none is."""
+    endings = Counter(path.suffix.lower() for path in paths)
+    counts = {ending: endings[ending] for ending in OTHERS if endings[ending]}
+    if not counts:
+        return ''
+    return (
+        f'{sum(counts.values())} pictures are passed over, because their format is not read ('
+        f'{", ".join(f"{number} {ending}" for ending, number in counts.items())}). Convert them to '
+        'PNG or JPEG'
+    )
 
 
 def _is_url(text: str) -> bool:
@@ -88,10 +114,16 @@ def _name_of_url(url: str) -> str:
     return '/'.join(name for name in names if name not in ('', '.', '..')) or 'picture'
 
 
-def _find(source: str, roots: list[str], lists: tuple[Path, ...] = ()) -> Iterator[str]:
-    """Yield absolute paths and URLs; ``roots`` gets the folders that names are relative to.
+def _find(
+    source: str, roots: list[str], others: set[Path], lists: tuple[Path, ...] = ()
+) -> Iterator[str]:
+    """Yield absolute paths and URLs.
 
-    ``lists`` are the ``.txt`` files that name this source.
+    Args:
+        source: See :func:`find_pictures`.
+        roots: Gets the folders that names are relative to.
+        others: Gets the pictures in folders and patterns that are not read.
+        lists: The ``.txt`` files that name this source.
     """
     if _is_url(source):
         yield source
@@ -99,13 +131,13 @@ def _find(source: str, roots: list[str], lists: tuple[Path, ...] = ()) -> Iterat
     path = Path(os.path.abspath(os.path.expanduser(source)))
     if path.is_dir():
         roots.append(str(path))
-        if not (found := sorted(map(str, _walk(path)))):
-            raise MissingFileError(
-                f'{source} has no pictures. Endings that are read: {" ".join(PICTURES + VIDEOS)}'
-            )
+        files = sorted(_walk(path))
+        if not (found := _read_of(files, others)):
+            text = f'{source} has no pictures. Endings that are read: {" ".join(PICTURES + VIDEOS)}'
+            raise MissingFileError('. '.join(filter(None, (text, describe_others(files)))))
         yield from found
     elif path.is_file() and path.suffix.lower() in LISTS:
-        yield from _find_listed(path, source, roots, lists)
+        yield from _find_listed(path, source, roots, others, lists)
     elif path.is_file():
         if not path.name.lower().endswith(PICTURES + VIDEOS):
             known = ' '.join(PICTURES + VIDEOS + LISTS)
@@ -113,11 +145,10 @@ def _find(source: str, roots: list[str], lists: tuple[Path, ...] = ()) -> Iterat
         roots.append(str(path.parent))
         yield str(path)
     elif glob.has_magic(source):
-        found = sorted(
-            file for file in glob.glob(str(path), recursive=True) if _is_read(Path(file))
-        )
-        if not found:
-            raise MissingFileError(f'no picture fits the pattern {source!r}')
+        files = sorted(map(Path, glob.glob(str(path), recursive=True)))
+        if not (found := _read_of(files, others)):
+            text = f'no picture fits the pattern {source!r}'
+            raise MissingFileError('. '.join(filter(None, (text, describe_others(files)))))
         fixed = itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)
         roots.append(str(Path(*fixed)))
         yield from found
@@ -126,7 +157,7 @@ def _find(source: str, roots: list[str], lists: tuple[Path, ...] = ()) -> Iterat
 
 
 def _find_listed(
-    path: Path, source: str, roots: list[str], lists: tuple[Path, ...]
+    path: Path, source: str, roots: list[str], others: set[Path], lists: tuple[Path, ...]
 ) -> Iterator[str]:
     if path in lists:
         raise InputError(f'{source} names itself. Take that line out')
@@ -140,7 +171,7 @@ def _find_listed(
     for number, entry in entries.items():
         try:
             place = entry if _is_url(entry) else str(path.parent / entry)
-            yield from _find(place, roots, (*lists, path))
+            yield from _find(place, roots, others, (*lists, path))
         except (InputError, MissingFileError) as error:
             raise type(error)(f'{source}, line {number}: {error}') from error
 
@@ -148,12 +179,17 @@ def _find_listed(
 def _walk(folder: Path) -> Iterator[Path]:
     for root, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith('.')]
-        yield from (file for name in files if _is_read(file := Path(root, name)))
+        yield from (Path(root, name) for name in files)
 
 
-def _is_read(path: Path) -> bool:
-    is_known = path.name.lower().endswith(PICTURES + VIDEOS)
-    return is_known and not path.name.startswith('.') and path.is_file()
+def _read_of(files: list[Path], others: set[Path]) -> list[str]:
+    """Return the files that are read, without hidden ones; ``others`` gets pictures that are not.
+
+    Endings are those of whole names, of which some are nothing but an ending.
+    """
+    visible = [file for file in files if not file.name.startswith('.') and file.is_file()]
+    others.update(file for file in visible if file.suffix.lower() in OTHERS)
+    return [str(file) for file in visible if file.name.lower().endswith(PICTURES + VIDEOS)]
 
 
 def read_frames(video: Picture) -> Iterator[Picture]:
