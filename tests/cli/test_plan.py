@@ -89,7 +89,7 @@ def test_another_batch_scales_the_learning_rate(counted, capsys):
         (('--memory', 'much'), 'much'),
         (('--gpus', '0', '--memory', '12G'), '--gpus'),
         (('--gpus', '3', '--memory', '12G'), '--global-batch'),
-        (('--memory', '12G', '--cfg-options', 'model.backbone.arch=ti'), 'memory_plan.py'),
+        (('--memory', '12G', '--cfg-options', 'model.backbone.arch=b'), 'tnt train'),
     ],
 )
 def test_wrong_use(options, word, capsys):

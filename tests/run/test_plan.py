@@ -107,6 +107,14 @@ def test_every_choice_has_the_images_of_the_config_per_step():
     assert {(c.amp, c.with_cp) for c in found} == {(True, True)}
 
 
+def test_a_smaller_backbone_is_planned_as_the_one_that_was_measured():
+    tiny, small = (find_measured(read(**{'model.backbone.arch': a})) for a in ('tiny', 's'))
+    assert (tiny.arch, tiny.is_smaller) == ('s', True)
+    assert (small.arch, small.is_smaller) == ('s', False)
+    one, other = (next(choices(read(), known, 2, MEMORY)) for known in (tiny, small))
+    assert one == other
+
+
 def test_smaller_images_take_less():
     cfg = read()
     small, large = (
@@ -131,10 +139,14 @@ def test_images_that_cannot_be_shared_out(gpus, images, words):
         images_per_process(cfg, 8, None)
 
 
+OWN = dict(depth=2, word_dims=8, word_heads=2, sentence_dims=48, sentence_heads=3)
+
+
 @pytest.mark.parametrize(
     ('name', 'options', 'word'),
     [
         ('retinanet_tnt_s_coco', {'model.backbone.arch': 'b'}, "arch='b'"),
+        ('retinanet_tnt_s_coco', {'model.backbone.arch': OWN}, "'depth': 2"),
         ('upernet_tnt_s_ade20k', {}, 'EncoderDecoder'),
         ('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', {}, '0 backbones'),
         (

@@ -104,6 +104,8 @@ def assumptions(known: 'Known') -> list[str]:
         ]
     if PART_OF[known.model] != known.model:
         found.insert(1, f'{known.model} takes at most what {PART_OF[known.model]} takes')
+    if known.is_smaller:
+        found.insert(1, f'the backbone takes at most what {known.family} {known.arch!r} takes')
     return found
 
 

@@ -1,5 +1,6 @@
 """Which batch, accumulation and options fit into the memory of a GPU, from what was measured."""
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -8,6 +9,7 @@ from mmengine.config import Config
 
 from ..errors import InputError
 from ..type_names import type_name
+from ..variants import get_variant
 from .dry_run import dry_run
 from .image_size import training_size
 from .measured_memory import BACKBONES, DETECTORS, PART_OF, SIZES, backbone_memory, rest_memory
@@ -42,7 +44,8 @@ class Known:
     Attributes:
         path: Where the backbone stands in the config.
         family: Class of the backbone.
-        arch: Its variant.
+        arch: The variant that was measured.
+        is_smaller: Whether the variant of the config is a smaller one.
         model: Class of the model.
         size: Index of ``SIZES``, the smallest that is not smaller than the images.
         image: Height and width of the images.
@@ -51,6 +54,7 @@ class Known:
     path: str
     family: str
     arch: str
+    is_smaller: bool
     model: str
     size: int
     image: tuple[int, int]
@@ -101,12 +105,22 @@ def find_measured(cfg: Config, size: tuple[int, int] | None = None) -> Known:
             f'the model has {len(backbones)} backbones of tnt_backbone; measured was one'
         )
     ((path, part),) = backbones.items()
-    family, arch, model = type_name(part), part.get('arch', 's'), type_name(cfg.model)
-    measure = 'To measure yours: python benchmarks/memory_plan.py and benchmarks/detector.py'
-    if (family, arch, 1, 'float32') not in BACKBONES:
+    kind, model = part['type'], type_name(cfg.model)
+    family, rows = kind.__name__, list(kind.VARIANTS.values())
+    own = part.get('arch', inspect.signature(kind).parameters['arch'].default)
+    variant = get_variant(own, kind.VARIANTS)
+    measured = [a for f, a, *_ in BACKBONES if f == family]
+    measure = (
+        'To measure yours: tnt train CONFIG on one GPU says the memory of each step, and which '
+        'options take less if there is not enough. tnt train CONFIG --dry-run --gpus N counts '
+        'weights, gradients and optimizer without a GPU'
+    )
+    larger = (a for a in measured if variant in rows[: rows.index(kind.VARIANTS[a]) + 1])
+    arch = next(larger, None)
+    if arch is None:
         raise InputError(
-            f'the memory of {path} ({family}, arch={arch!r}) was not measured, only that of '
-            f'{", ".join(names)}. {measure}'
+            f'the memory of {path} ({family}, arch={own!r}) was not measured, only that of '
+            f'{", ".join(names)}, and it is not smaller. {measure}'
         )
     if (PART_OF.get(model), family, arch, None) not in DETECTORS:
         pairs = sorted({f'{m} with {f}' for m, f, _, _ in DETECTORS})
@@ -124,7 +138,15 @@ def find_measured(cfg: Config, size: tuple[int, int] | None = None) -> Known:
             f'training images of up to {image[0]}x{image[1]} pixels are larger than those that '
             f'were measured, {SIZES[-1][0]}x{SIZES[-1][1]}. {measure}'
         )
-    return Known(path=path, family=family, arch=arch, model=model, size=fitting[0], image=image)
+    return Known(
+        path=path,
+        family=family,
+        arch=arch,
+        is_smaller=variant != kind.VARIANTS[arch],
+        model=model,
+        size=fitting[0],
+        image=image,
+    )
 
 
 def fixed_memory(cfg: Config, gpus: int) -> dict[str, int]:
