@@ -249,6 +249,10 @@ def message_of(error: Exception) -> str | None:
             "'opencv-python-headless<5'"
         )
     names = [frame.name for frame in frames]
+    if 'pre_decoder' in names:  # of MMDetection's detectors with queries
+        from ..run.few_places import explain_few_places
+
+        return explain_few_places(error)
     # an argument that a class does not have, or that its base class does not have
     if BUILD in names and names[-1] in (BUILD, '__init__'):
         from ..run.build_errors import explain

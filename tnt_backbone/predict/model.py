@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from ..errors import InputError
 from ..run.embedded_config import test_dataset
+from ..run.few_places import explain_few_places
 from .large_pictures import LEAST, MANY_TOKENS, SizeWarning, check_largest, keeps_size
 from .panoptic import keep_objects, segments_of
 from .pictures import Picture, UnreadablePictureError, find_pictures, read_frames
@@ -251,7 +252,7 @@ class TrainedModel:
 
         Returns:
             Pictures and answers in the order of the batch; :class:`UnreadablePictureError` is the
-            answer for a damaged picture.
+            answer for a damaged picture, and for one that is too small for the model.
         """
         answers: dict[int, Any] = {}
         readable = [i for i, (_, data) in enumerate(batch) if not isinstance(data, str)]
@@ -269,6 +270,11 @@ class TrainedModel:
                 with torch.no_grad(), DefaultScope.overwrite_default_scope(self.cfg.default_scope):
                     given = step(collate([batch[i][1] for i in numbers]))
             except Exception as error:
+                if text := explain_few_places(error):
+                    for i in numbers:
+                        where = batch[i][0].path or batch[i][0].name
+                        answers[i] = UnreadablePictureError(f'{where}: {text}')
+                    continue
                 names = ', '.join(batch[i][0].path or batch[i][0].name for i in numbers)
                 error.add_note(f'The model saw {names} in {height}x{width} pixels (height x width)')
                 raise

@@ -13,9 +13,13 @@ def training_size(cfg: Config) -> tuple[int, int] | None:
     Width and height may change places, since images are of both kinds. Images are padded to whole
     32 pixels, as detectors do.
     """
-    dataset = cfg.train_dataloader.dataset
+    return largest_size(cfg.train_dataloader.dataset)
+
+
+def largest_size(dataset: dict[str, Any]) -> tuple[int, int] | None:
+    """Return the largest height and width of a data set's images, as :func:`training_size`."""
     while 'dataset' in dataset and not dataset.get('pipeline'):
-        dataset = dataset.dataset
+        dataset = dataset['dataset']
     found = None
     for transform in dataset.get('pipeline') or []:
         found = _size(transform) or found

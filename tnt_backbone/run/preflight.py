@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..near_names import did_you_mean
 from .checkpoint_file import check_checkpoint
 from .embedded_config import test_dataset
+from .few_places import check_places
 from .pretrained import check_backbones, check_pretrained, notes_on_frozen_parts
 
 # What mmengine's Runner takes together or not at all
@@ -37,6 +38,7 @@ def check_training(cfg: Config) -> list[str]:
     notes = check_data(cfg, ('train', 'val'))
     check_pretrained(cfg)
     check_backbones(cfg)
+    check_places(cfg, ('train', 'val'))
     return notes + notes_on_frozen_parts(cfg) + notes_on_test_size(cfg)
 
 
@@ -64,6 +66,7 @@ def check_testing(cfg: Config) -> list[str]:
     check_checkpoint(cfg.load_from)
     notes = check_data(cfg, ('test',))
     check_backbones(cfg)
+    check_places(cfg, ('test',))
     return notes
 
 
