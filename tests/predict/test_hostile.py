@@ -1,8 +1,12 @@
 """Checkpoints that say odd things about themselves, pictures of odd kinds, damaged results."""
 
+import io
 import json
+import re
 
+import cv2
 import numpy as np
+import PIL
 import pytest
 import torch
 from mmengine.config import Config
@@ -12,6 +16,7 @@ from PIL import Image
 from tests.faults.hostile import DETECTOR
 from tnt_backbone.errors import InputError
 from tnt_backbone.predict.load import load_model
+from tnt_backbone.predict.model import _pictures_of
 from tnt_backbone.predict.write import LINES, PredictionFolder
 
 CLASSES = ['box', 'disc']
@@ -97,8 +102,12 @@ def test_pixels_are_whole_numbers_from_0_to_255(load, tmp_path):
     model = load()
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
     for odd in (pixels / np.float32(255), pixels.astype(np.uint16), pixels[:0]):
-        with pytest.raises(InputError, match='uint8'):
+        with pytest.raises(InputError, match=r'uint8|one pixel'):
             model.predict(odd)
+    for wrong in ({'score': 50}, {'score': float('nan')}, {'score': '0.5'}, {'batch_size': 0}):
+        ((name, value),) = wrong.items()
+        with pytest.raises(InputError, match=f'{name}={value!r}'):
+            model.predict(pixels, **wrong)
     with pytest.raises(InputError, match='mode I;16'):
         model.predict(Image.fromarray(pixels[..., 0].astype(np.uint16)))
     exif = Image.Exif()
@@ -109,6 +118,34 @@ def test_pixels_are_whole_numbers_from_0_to_255(load, tmp_path):
         of_image = model.predict(image, score=0.0)
     assert (of_image.height, of_image.width) == (of_file.height, of_file.width) == (60, 40)
     np.testing.assert_array_equal(of_image.boxes, of_file.boxes)
+
+
+def as_png(pixels):
+    return cv2.imencode('.png', pixels)[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        as_png,
+        lambda pixels: io.BytesIO(as_png(pixels)),
+        torch.from_numpy,
+        lambda pixels: torch.from_numpy(pixels).permute(2, 0, 1),
+        lambda pixels: pixels.transpose(2, 0, 1),
+        lambda pixels: np.dstack([pixels, pixels[..., 0]]),
+        lambda pixels: pixels[None],
+        lambda pixels: iter([pixels]),
+        lambda pixels: pixels[..., 0],
+    ],
+)
+def test_what_is_no_picture_is_refused_with_the_way_that_makes_it_one(change):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 1), np.uint8).repeat(3, axis=2)
+    with pytest.raises(InputError) as caught:
+        list(_pictures_of(change(pixels)))
+    way = re.search(r'\. ((?:PIL|list|source).*?) (?:reads|is|has|leaves)\b', str(caught.value))
+    made = eval(way[1], {'source': change(pixels), 'PIL': PIL, 'io': io})
+    (picture,) = _pictures_of(made[0] if isinstance(made, list) else made)
+    np.testing.assert_array_equal(picture.pixels, pixels)
 
 
 @pytest.mark.parametrize(

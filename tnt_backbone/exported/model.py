@@ -11,7 +11,15 @@ import numpy as np
 from ..errors import InputError
 from ..predict.large_pictures import SizeWarning, check_largest, resized_to
 from ..predict.pictures import Picture, UnreadablePictureError, read_frames
-from ..predict.results import SCORE, Classification, Detection, Result, Segmentation, labels_of
+from ..predict.results import (
+    SCORE,
+    Classification,
+    Detection,
+    Result,
+    Segmentation,
+    check_options,
+    labels_of,
+)
 from .detector import detect
 from .inputs import Input, read, stack, to_input
 from .segment import segment
@@ -89,6 +97,7 @@ class ExportedModel:
             ValueError: If the model has no such class, or cannot use a size; or if a picture, after
                 the pipeline, is not of the size that was exported.
         """
+        check_options(score, batch_size)
         labels = labels_of(classes, self.classes, self.task)
         self._check_size(size)
         return self._stream(pictures, score, labels, size, batch_size, done)

@@ -13,7 +13,7 @@ from ..backbones.base import TokenBackbone
 from ..errors import InputError
 from ..predict.model import TrainedModel, frames_of
 from ..predict.pictures import Picture, UnreadablePictureError
-from ..predict.results import SCORE, Detection, labels_of
+from ..predict.results import SCORE, Detection, check_options, labels_of
 from .boxes_file import Boxes
 from .explain import backbone_of
 from .heat import nearest_stride
@@ -78,6 +78,7 @@ def embed(
         raise InputError(
             f'--objects needs a detector, and this is for {model.task}. Pass --boxes FILE'
         )
+    check_options(score, batch_size)
     kept = labels_of(classes, model.classes, model.task)
     read = _Reader(model, level, of_boxes=objects or boxes is not None)
 

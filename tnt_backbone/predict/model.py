@@ -21,7 +21,15 @@ from .large_pictures import LEAST, MANY_TOKENS, SizeWarning, check_largest, keep
 from .panoptic import keep_objects, segments_of
 from .pictures import Picture, UnreadablePictureError, find_pictures, read_frames
 from .prepare import Preparation, PreparedPictures
-from .results import SCORE, Classification, Detection, Result, Segmentation, labels_of
+from .results import (
+    SCORE,
+    Classification,
+    Detection,
+    Result,
+    Segmentation,
+    check_options,
+    labels_of,
+)
 from .tiles import OVERLAP, detect_in_tiles, require_sahi
 
 FILES = 1024  # that loader processes are started for
@@ -136,10 +144,12 @@ class TrainedModel:
             done: Names of pictures and frames to leave out.
 
         Raises:
-            ValueError: If the model has no such class, or cannot use tiles or a size.
+            ValueError: If the model has no such class, or cannot use tiles or a size, or the score
+                is no number from 0 to 1.
             ImportError: If tiles for a detector need sahi, which is not installed.
         """
         # Report what is wrong now, not with the first picture.
+        check_options(score, batch_size)
         labels = labels_of(classes, self.classes, self.task)
         self._set_tiles(tiles)
         self._set_size(size, tiles)
@@ -344,6 +354,25 @@ def _pixels_of(image: Any) -> np.ndarray:
     return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))[..., ::-1]
 
 
+def _way_to_pass(source: Any) -> str:
+    """Return how to turn something that is no picture into one, if that is known."""
+    shape = tuple(getattr(source, 'shape', ()))
+    ways = {
+        '. PIL.Image.open(io.BytesIO(source)) reads bytes': isinstance(source, bytes | bytearray),
+        '. PIL.Image.open(source) reads it': hasattr(source, 'read'),
+        '. list(source) is one': isinstance(source, Iterator),
+        '. source.permute(1, 2, 0).numpy() has the channels last': isinstance(source, torch.Tensor)
+        and len(shape) == 3
+        and shape[2] != 3,
+        '. source.numpy() is an array': isinstance(source, torch.Tensor),
+        '. list(source) has the single pictures': len(shape) == 4,
+        '. source.transpose(1, 2, 0) has the channels last': len(shape) == 3 and shape[0] == 3,
+        '. source[..., :3] leaves the fourth channel out': len(shape) == 3 and shape[2] == 4,
+        '. PIL.Image.fromarray(source) reads grey': len(shape) == 2,
+    }
+    return next((way for way, fits in ways.items() if fits), '')
+
+
 def frames_of(pictures: Iterable[Picture]) -> Iterator[Picture]:
     """Yield the pictures, and the frames of videos, read as needed."""
     return chain.from_iterable(
@@ -359,14 +388,15 @@ def _pictures_of(source: Any) -> Iterator[Picture]:
         yield source
     else:
         pixels = _pixels_of(source) if hasattr(source, 'convert') else source
-        if not isinstance(pixels, np.ndarray) or pixels.ndim != 3 or pixels.shape[2] != 3:
-            got = getattr(pixels, 'shape', type(pixels).__name__)
+        is_array = isinstance(pixels, np.ndarray)
+        if not is_array or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+            shape, dtype = (getattr(pixels, key, None) for key in ('shape', 'dtype'))
+            kind = type(pixels).__name__
+            got = kind if shape is None else f'{kind} {tuple(shape)} of {dtype}'
             raise InputError(
-                f'source is {got}: pass a path, a PIL image, or an array (H, W, 3) in BGR'
+                f'source is {got}: pass a path, a PIL image, or an array (H, W, 3) in BGR, uint8 '
+                f'from 0 to 255, or a list of these{_way_to_pass(pixels)}'
             )
-        if pixels.dtype != np.uint8 or not pixels.size:
-            raise InputError(
-                f'source is an array {pixels.shape} of {pixels.dtype}: pass at least one pixel, as '
-                'uint8 from 0 to 255'
-            )
+        if not pixels.size:
+            raise InputError(f'source is an array {pixels.shape}: pass at least one pixel')
         yield Picture('array', '', pixels=np.ascontiguousarray(pixels))

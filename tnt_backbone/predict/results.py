@@ -17,6 +17,18 @@ from .panoptic import Segments
 SCORE = 0.3  # objects of a lower score are left out; MMDetection's threshold for drawing
 
 
+def check_options(score: float, batch_size: int) -> None:
+    """Check what both kinds of models take, which would otherwise find nothing.
+
+    Raises:
+        ValueError: If the score is no share, or a batch has no picture.
+    """
+    if not (isinstance(score, int | float | np.number) and 0 <= score <= 1):
+        raise InputError(f'score={score!r}: pass a number from 0 to 1')
+    if batch_size < 1:
+        raise InputError(f'batch_size={batch_size}: 1 is the least')
+
+
 def labels_of(classes: Collection[str] | None, known: Sequence[str], task: str) -> list[int] | None:
     """Return the numbers of classes; ``None`` means all.
 
@@ -36,7 +48,7 @@ def labels_of(classes: Collection[str] | None, known: Sequence[str], task: str) 
         raise InputError(f'classes={list(classes)}: only objects can be left out, not {task}')
     if unknown := [name for name in classes if name not in known]:
         raise InputError(
-            f'classes={unknown} are not known to the model. It knows {", ".join(known)}'
+            f'classes={unknown} are not known to the model. It knows {", ".join(map(repr, known))}'
         )
     return [known.index(name) for name in classes]
 
