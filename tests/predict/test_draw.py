@@ -1,10 +1,13 @@
 """Drawing without the libraries' visualizers, by the colours of pixels."""
 
 import numpy as np
+import pytest
 import torch
 from mmdet.structures import DetDataSample
-from mmengine.structures import InstanceData
+from mmengine.structures import InstanceData, PixelData
+from mmseg.visualization import SegLocalVisualizer
 
+from tnt_backbone import load_model
 from tnt_backbone.predict.draw import class_colours
 from tnt_backbone.predict.results import Classification, Detection, Segmentation
 
@@ -37,6 +40,28 @@ def test_boxes_and_masks_have_the_colour_of_their_class():
     assert drawn[65, 80].tolist() == [50, 50, 178]
     assert drawn[50, 30].tolist() == [100, 100, 100]
     assert (drawn[10:20, 11:40] != 100).any()  # the text
+
+
+def test_label_maps_are_drawn_as_mmsegmentation_draws_them():
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (80, 120, 3), np.uint8)
+    labels = random.integers(0, 2, (80, 120))
+    theirs = SegLocalVisualizer(alpha=0.5)._draw_sem_seg(
+        pixels[..., ::-1],
+        PixelData(data=torch.from_numpy(labels)[None]),
+        SHARED['classes'],
+        SHARED['palette'],
+        with_labels=False,
+    )
+    drawn = Segmentation(**{**SHARED, '_pixels': pixels}, labels=labels).draw()
+    assert abs(drawn.astype(int) - theirs).max() <= 1  # it cuts decimals off
+
+
+@pytest.mark.parametrize('task', ['detection', 'segmentation', 'classification'])
+def test_one_pixel_is_drawn(task, make_checkpoint):
+    """MMSegmentation's visualizer takes a mask of one pixel for an index."""
+    result = load_model(make_checkpoint(task)[0]).predict(np.full((1, 1, 3), 9, np.uint8))
+    assert result.draw().shape == (1, 1, 3)
 
 
 def test_no_object_leaves_the_picture():

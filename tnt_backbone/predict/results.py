@@ -208,16 +208,7 @@ class Segmentation(Result):
 
     def draw(self) -> np.ndarray:
         """Return the picture with the classes in colour, ``(H, W, 3)``, RGB."""
-        if self._sample is None:
-            return draw_labels(self.pixels, self.labels, self.palette)
-        from mmseg.visualization import SegLocalVisualizer
-
-        visualizer = SegLocalVisualizer(alpha=0.5)
-        visualizer.dataset_meta = {'classes': self.classes, 'palette': list(self.palette)}
-        visualizer.add_datasample(
-            self.name, self.pixels, self._sample, draw_gt=False, with_labels=False
-        )
-        return visualizer.get_image()
+        return draw_labels(self.pixels, self.labels, self.palette)
 
 
 @dataclass(frozen=True, kw_only=True)
