@@ -119,6 +119,23 @@ def test_other_settings_are_refused_unless_forced(tmp_path):
     assert PredictionFolder(tmp_path, other, force=True).done == set()
 
 
+def test_pictures_that_were_not_drawn_are_counted(tmp_path):
+    def begin(**options):
+        return PredictionFolder(tmp_path, SETTINGS, **options)
+
+    shared = {**SHARED, '_pixels': np.zeros((4, 6, 3), np.uint8)}
+    boxes = np.zeros((0, 4), np.float32)
+    results = [
+        Detection(
+            name=name, boxes=boxes, scores=boxes[:, 0], labels=boxes[:, 0], masks=None, **shared
+        )
+        for name in ('a.jpg', 'b.jpg', 'c.jpg')
+    ]
+    list(begin(draw=False).write(results[:2]))
+    list(begin().write(results[2:]))
+    assert (begin().undrawn, begin(draw=False).undrawn, begin(force=True).undrawn) == (2, 0, 0)
+
+
 def test_unreadable_pictures_are_tried_again(tmp_path):
     out = PredictionFolder(tmp_path, SETTINGS, draw=False)
     error = UnreadablePictureError('b.jpg')

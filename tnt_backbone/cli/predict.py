@@ -175,6 +175,11 @@ def main(argv: Sequence[str] | None = None) -> None:
                 written += 1
         before = f', and {len(out.done)} of earlier calls' if out.done else ''
         print(f'{written} pictures{before}: {out.finish()}')
+        if out.undrawn:
+            print(
+                f'{out.undrawn} pictures of earlier calls with --no-pictures are not drawn. Pass '
+                '--force to predict and draw them again'
+            )
         if args.form:
             print(f'labels: {write_labels(args.form, out.lines(), model.classes, args.out)}')
     if unreadable:

@@ -60,6 +60,7 @@ class PredictionFolder:
         self._settings = json.dumps({'settings': settings}, sort_keys=True)
         folder.mkdir(parents=True, exist_ok=True)
         self._taken: set[str] = set()
+        self.undrawn = 0  # pictures that are done, but were not drawn
         self.done = set() if force else self._read_done()
         if not self.done:
             _replace(self._lines, [self._settings])
@@ -85,6 +86,8 @@ class PredictionFolder:
         try:
             entries = [json.loads(line) for line in whole[1:]]
             self._taken.update(*(entry['files'] for entry in entries))
+            drawn = (any(f.startswith('pictures/') for f in entry['files']) for entry in entries)
+            self.undrawn = self.draw * sum(not was_drawn for was_drawn in drawn)
             states = {entry['name']: list(entry.get('source') or ()) for entry in entries}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
