@@ -4,11 +4,13 @@ import importlib.util
 import json
 import sys
 
+import numpy as np
 import onnx
 import pytest
 
 from tnt_backbone.cli import export, tnt
 from tnt_backbone.exported.model import KEY, ExportedModel
+from tnt_backbone.predict.pictures import Picture, UnreadablePictureError
 
 
 def identity(path, **metadata):
@@ -56,6 +58,16 @@ def test_files_of_a_detector_belong_together(tmp_path):
     assert ExportedModel(whole).task == 'detection'
     with pytest.raises(ValueError, match='no_class'):
         ExportedModel(whole).stream([], classes=['no_class'])
+
+
+def test_a_picture_that_resizing_leaves_nothing_of_is_named(tmp_path):
+    resize = {'type': 'Resize', 'scale': (133, 80), 'keep_ratio': True}
+    about = {**ABOUT, 'parts': [], 'pipeline': [resize]}
+    model = ExportedModel(identity(tmp_path / 'mine.onnx', **{KEY: json.dumps(about)}))
+    picture = Picture('narrow', '', np.zeros((1, 3000, 3), np.uint8))
+    (error,) = model.stream([picture])
+    assert isinstance(error, UnreadablePictureError)
+    assert all(word in str(error) for word in ('narrow', ' 3000x1 '))
 
 
 @pytest.mark.parametrize('text', ['no JSON', '[1]', '{"task": "detection"}', '{}'])

@@ -2,6 +2,7 @@
 
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from PIL import Image
 
 from tnt_backbone import load_model
 from tnt_backbone.predict.pictures import UnreadablePictureError, find_pictures
+from tnt_backbone.predict.prepare import Preparation
 
 TASKS = ('detection', 'segmentation', 'classification')
 FOLDERS = {'classification': 'classification/val'}
@@ -231,3 +233,18 @@ def test_weights_of_another_model_are_refused(make_checkpoint, tmp_path):
     torch.save(content, path)
     with pytest.raises(ValueError, match=r'bbox_head\.retina_cls\.weight.*other\.weight'):
         load_model(path)
+
+
+def test_a_picture_that_resizing_leaves_nothing_of_is_named(tmp_path):
+    """1 x 3000 pixels in a field of 80 x 133 are less than half a pixel high."""
+    for name, shape in (('good.png', (40, 60)), ('narrow.png', (1, 3000))):
+        cv2.imwrite(str(tmp_path / name), np.zeros((*shape, 3), np.uint8))
+    model = load_model('tnt://digits')
+    first, *others = model.cfg.test_dataloader.dataset.pipeline
+    resize = {'type': 'Resize', 'scale': (133, 80), 'keep_ratio': True}
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model.prepare = Preparation([first, resize, *others])
+    good, narrow = model.stream(find_pictures([tmp_path]))
+    assert (good.height, good.width) == (40, 60)
+    assert isinstance(narrow, UnreadablePictureError)
+    assert all(word in str(narrow) for word in ('narrow.png', ' 3000x1 '))

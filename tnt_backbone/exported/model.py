@@ -10,7 +10,12 @@ import numpy as np
 
 from ..errors import InputError
 from ..predict.large_pictures import SizeWarning, check_largest, resized_to
-from ..predict.pictures import Picture, UnreadablePictureError, read_frames
+from ..predict.pictures import (
+    Picture,
+    UnreadablePictureError,
+    named_if_too_narrow,
+    read_frames,
+)
 from ..predict.results import (
     SCORE,
     Classification,
@@ -147,11 +152,13 @@ class ExportedModel:
         largest: int | None,
     ) -> Iterator[Result | UnreadablePictureError]:
         """Pictures of different sizes go through the model one size after the other."""
-        inputs = {
-            i: self._input(picture, image, largest)
-            for i, (picture, image) in enumerate(batch)
-            if isinstance(image, np.ndarray)
-        }
+        inputs = {}
+        for i, (picture, image) in enumerate(batch):
+            if isinstance(image, np.ndarray):
+                try:
+                    inputs[i] = self._input(picture, image, largest)
+                except UnreadablePictureError as error:
+                    batch[i] = picture, error
         answers: dict[int, dict[str, Any]] = {}
 
         def size(i: int) -> tuple[int, ...]:
@@ -168,10 +175,11 @@ class ExportedModel:
                 yield self._result(picture, image, answers[i])
 
     def _input(self, picture: Picture, image: np.ndarray, largest: int | None) -> Input:
-        found = to_input(image, self.about)
-        if largest is not None and max(found.shape) > largest:
-            steps = resized_to(self.about['pipeline'], largest)
-            found = to_input(image, {**self.about, 'pipeline': steps})
+        with named_if_too_narrow(picture, image.shape):
+            found = to_input(image, self.about)
+            if largest is not None and max(found.shape) > largest:
+                steps = resized_to(self.about['pipeline'], largest)
+                found = to_input(image, {**self.about, 'pipeline': steps})
         wanted, slide = self.about['size'], self.about.get('slide')
         size = list(found.shape)
         if slide:  # of the windows

@@ -6,6 +6,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,29 @@ OTHERS = (
 
 class UnreadablePictureError(InputError):
     """A picture is damaged, or does not exist."""
+
+
+@contextmanager
+def named_if_too_narrow(picture: 'Picture', shape: tuple[int, ...]) -> Iterator[None]:
+    """Say which picture OpenCV cannot resize: of one pixel and 30000, one side becomes 0.
+
+    Args:
+        picture: What is made ready within the block.
+        shape: Its height and width, in pixels.
+
+    Raises:
+        UnreadablePictureError: If OpenCV fails.
+    """
+    import cv2  # late: a wrong path is reported before
+
+    try:
+        yield
+    except cv2.error as error:
+        where, size = picture.path or picture.name, f'{shape[1]}x{shape[0]}'
+        raise UnreadablePictureError(
+            f'{where}: the test pipeline cannot resize {size} pixels ('
+            f'{" ".join(str(error).split())}). Cut it into pictures that are less narrow'
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ..datasets.load_image import LoadImageOrSkip
 from ..errors import InputError
 from ..type_names import type_name
 from .large_pictures import resized_to
-from .pictures import Picture, UnreadablePictureError
+from .pictures import Picture, UnreadablePictureError, named_if_too_narrow
 
 # Transforms of a test pipeline that read the truth, which a prediction does not have.
 TRUTH = ('LoadAnnotations', 'LoadPanopticAnnotations', 'LoadProposals')
@@ -66,16 +66,17 @@ class Preparation:
         """Return what the model's ``test_step`` takes for one picture.
 
         Raises:
-            UnreadablePictureError: If it is damaged.
+            UnreadablePictureError: If it is damaged, or too narrow.
         """
         image = self.read(picture)
         shape = image.shape[:2]
         results = {'img_path': picture.path, 'img_id': 0, 'img': image}
         results |= {'img_shape': shape, 'ori_shape': shape}
-        prepared = self.transform(dict(results))
-        if self.largest is None or max(prepared['inputs'].shape[-2:]) <= self.largest:
-            return prepared
-        return self.shrink(results)
+        with named_if_too_narrow(picture, shape):
+            prepared = self.transform(dict(results))
+            if self.largest is None or max(prepared['inputs'].shape[-2:]) <= self.largest:
+                return prepared
+            return self.shrink(results)
 
 
 def _compose(parts: list[dict[str, Any]]) -> Compose:
