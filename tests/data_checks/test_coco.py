@@ -327,6 +327,23 @@ def test_how_many_boxes_must_be_corners(boxes, found, side):
     assert bool(_looks_like_corners(boxes_in(side, moved))) == found
 
 
+@pytest.mark.parametrize('right', [False, True])
+def test_areas_tell_corners_that_stay_inside(right):
+    file = boxes_in(64, [(9, 9, 12, 12) if right else (9, 9, 21, 21)] * 4)
+    for box in file.boxes:
+        box['area'] = 144
+    assert ('4 of 4 boxes have the area' in _looks_like_corners(file)) is not right
+
+
+def test_a_file_of_which_no_box_can_be_trained_on(coco_root):
+    """Also where images of the background are kept: boxes as shares of the image."""
+    edit(coco_root, lambda content: [
+        box.update(bbox=[0.1, 0.1, 0.2, 0.2], area=0.04) for box in content['annotations']
+    ])  # fmt: skip
+    with pytest.raises(ValueError, match=r'none of its 4 boxes.*shares of the image'):
+        check_coco(dataset(coco_root, filter_cfg={'filter_empty_gt': False}))
+
+
 def test_images_under_the_least_size_are_counted_as_mmdet_leaves_them_out(coco_root):
     def change(content):
         for image, sides in zip(content['images'], ((64, 31), (31, 64), (32, 32)), strict=False):

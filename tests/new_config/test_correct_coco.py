@@ -243,6 +243,19 @@ def a_category_of_the_same_name(content):
     content['categories'].insert(0, {'id': 0, 'name': 'cat', 'supercategory': 'none'})
 
 
+def a_category_twice(content):
+    content['categories'].append(dict(content['categories'][1]))
+
+
+def rotated(content):
+    """CVAT's rectangles that were turned upright by 90 degrees: the box is that before."""
+    for entry in content['annotations']:
+        x, y, w, h = entry['bbox']
+        entry['bbox'] = [x + (w - h) / 2, y + (h - w) / 2, h, w]
+        entry['attributes'] = {'occluded': False, 'rotation': 90.0}
+        entry['segmentation'] = []
+
+
 def nothing(content):
     pass
 
@@ -268,7 +281,7 @@ CORRECTED = [
     image_ids_as_numbers, no_area, area_0, no_box, boxes_of_zeros, no_box_beside_rle, rle_in_a_list,
     rle_of_python, label_studio_upload, label_studio_local, boxes_as_texts, backslashes,
     flat_polygons, images_twice, repeated, lvis,
-    a_category_that_groups, a_category_of_the_same_name,
+    a_category_that_groups, a_category_of_the_same_name, a_category_twice, rotated,
 ]  # fmt: skip
 RIGHT = [nothing, no_info, floats, texts_of_images]
 
@@ -362,7 +375,46 @@ def no_image_id(content):
     del content['annotations'][0]['image_id']
 
 
+def an_id_of_two_categories(content):
+    """As VIA 3 writes the values of two attributes."""
+    content['categories'].append({'id': 1, 'name': 'fresh', 'supercategory': 'state'})
+
+
+def corners_by_masks(content):
+    """Near the left upper corner, where they stay inside."""
+    for entry in content['annotations']:
+        entry.update(bbox=[9, 9, 19, 21], segmentation=[[9, 9, 19, 9, 19, 21, 9, 21]], area=99)
+
+
+def masks_as_shares(content):
+    for entry in content['annotations']:
+        points = np.reshape(entry['segmentation'][0], (-1, 2)) / (96, 64)
+        entry['segmentation'] = [points.ravel().tolist()]
+
+
+def masks_with_y_first(content):
+    for entry in content['annotations']:
+        entry['segmentation'] = [
+            np.reshape(entry['segmentation'][0], (-1, 2))[:, ::-1].ravel().tolist()
+        ]
+
+
+def runs_along_rows(content):
+    for entry in content['annotations']:
+        flat = coco_mask.decode(rle(entry, content)).reshape(-1)
+        changes = np.flatnonzero(np.diff(flat)) + 1
+        entry['segmentation'] = {
+            'size': [64, 96],
+            'counts': [0] * int(flat[0]) + np.diff([0, *changes, len(flat)]).tolist(),
+        }
+
+
 REFUSED = {
+    an_id_of_two_categories: 'ids of "categories" occur more than once',
+    corners_by_masks: r'fit their masks only as \[x1, y1, x2, y2\]',
+    masks_as_shares: 'fit their masks',
+    masks_with_y_first: 'fit their masks',
+    runs_along_rows: 'fit their masks',
     all_crowds_of_a_class: 'dog',
     corners: 'x1, y1, x2, y2',
     one_point: 'segmentation',
@@ -380,6 +432,14 @@ def test_what_could_be_meant_otherwise_is_refused(tmp_path, spoil):
     with pytest.raises(ValueError, match=REFUSED[spoil]) as refused:
         configure(write(tmp_path / 'all.json', content), config=MASKS)
     assert 'tnt new' not in str(refused.value)  # which is what says it
+
+
+@pytest.mark.parametrize('spoil', [masks_as_shares, masks_with_y_first, runs_along_rows])
+def test_masks_do_not_matter_to_a_detector_of_boxes(tmp_path, spoil):
+    content = make(tmp_path)
+    spoil(content)
+    cfg, _ = configure(write(tmp_path / 'all.json', content))
+    assert_boxes_fit(cfg)
 
 
 def test_masks_of_the_right_kinds_pass(tmp_path):
@@ -437,7 +497,7 @@ def test_small_images_are_told_before_the_run(tmp_path):
 
 def test_each_look_says_the_same_of_a_file_that_was_not_corrected(tmp_path):
     cfg, _ = configure(write(tmp_path / 'all.json', make(tmp_path)))
-    for spoil in (no_iscrowd, ids_from_0, images_twice, corners, all_crowds_of_a_class):
+    for spoil in (no_iscrowd, ids_from_0, images_twice, corners, all_crowds_of_a_class, rotated):
         content = make(tmp_path)
         spoil(content)
         write(tmp_path / 'all.json', content)

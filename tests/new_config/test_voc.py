@@ -72,6 +72,24 @@ def test_vocs_own_layout(tmp_path):
     assert 'left out' not in said
 
 
+def test_rotated_boxes_of_cvat(tmp_path):
+    """The box is that before the rotation, here by 90 degrees."""
+    truth = make(tmp_path / 'voc', range(3))
+    for name, things in truth.items():
+        text = (tmp_path / 'voc/Annotations' / f'{name[:-4]}.xml').read_text()
+        for thing in things:
+            x1, y1, x2, y2 = thing.box
+            box = [(x1 + x2 - y2 + y1) / 2, (y1 + y2 - x2 + x1) / 2]
+            box += [box[0] + y2 - y1, box[1] + x2 - x1]
+            for key, old, new in zip(('xmin', 'ymin', 'xmax', 'ymax'), thing.box, box, strict=True):
+                text = text.replace(f'<{key}>{old + 1}<', f'<{key}>{new + 1}<', 1)
+        attribute = '<attribute><name>rotation</name><value>90.0</value></attribute>'
+        text = text.replace('</object>', f'<attributes>{attribute}</attributes></object>')
+        (tmp_path / 'voc/Annotations' / f'{name[:-4]}.xml').write_text(text)
+    datasets, _ = convert_folder(read_voc, tmp_path / 'voc')
+    assert_equal(datasets['train'], truth)
+
+
 def test_lists_with_folders(tmp_path):
     """As CVAT writes them for tasks with folders; the folders have images of the same names."""
     root = tmp_path / 'voc'

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from mmengine.dataset import BaseDataset
 
 from ..errors import MissingFileError
-from .coco_file import HOW_TO_CORRECT, CocoFile, Entry, read_coco
-from .coco_masks import find_mask_fault
+from .coco_file import HOW_TO_CORRECT, CocoFile, Entry, read_coco, to_box
+from .coco_masks import box_of_mask, find_mask_fault
+from .coco_values import is_finite
 from .findings import Finding, notes_unless_error, shorten
 from .image_headers import find_in_headers
 from .places import hint_of_accents, leads_away
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mmdet.datasets import CocoDataset
 
 CROWDS = 0.2  # share of crowds among the boxes of a class, from which on it is worth a note
+COMPARED = 1000  # boxes with masks, evenly drawn
 FEW_REPEATED = 0.01  # share of the annotations; public data sets have a handful
 ADVICE = 'Add them, or take them out of the annotations. See docs/datasets.md'
 
@@ -118,6 +120,14 @@ def _find_in_file(file: CocoFile) -> list[Finding]:
         findings.append(Finding('classes do not match', file.path, shifted))
     if text := _looks_like_corners(file):
         findings.append(Finding('boxes in another form', file.path, text))
+    if turned := find_turned(file.boxes):
+        text = (
+            f'{len(turned)} of {len(file.boxes)} boxes are those of rectangles before their '
+            f'rotation, as CVAT writes them (attributes.rotation, annotation ids '
+            f'{shorten(box["id"] for box in turned)}), so they do not fit the objects. '
+            f'{HOW_TO_CORRECT}'
+        )
+        findings.append(Finding('boxes in another form', file.path, text))
     if again := find_repeated(file.boxes):
         text = (
             f'{len(again)} of {len(file.boxes)} annotations repeat another one: image, class, box '
@@ -147,6 +157,24 @@ def find_repeated(boxes: Iterable[Entry]) -> list[Entry]:
         if other is not box and other.get('segmentation') == box.get('segmentation'):
             again.append(box)
     return again
+
+
+def find_turned(boxes: Iterable[Entry]) -> list[Entry]:
+    """Return the annotations whose box is that of a rectangle before its rotation."""
+    return [
+        box
+        for box in boxes
+        if 'attributes' in box
+        and turn_of(box) % 180
+        and not box.get('segmentation')
+        and to_box(box.get('bbox'))
+    ]
+
+
+def turn_of(box: Entry) -> float:
+    """Return the degrees by which CVAT says that a rectangle was rotated."""
+    said = box['attributes'].get('rotation') if isinstance(box['attributes'], dict) else None
+    return float(said) if is_finite(said) else 0.0
 
 
 def _find_far(folder: str, file: CocoFile) -> list[Finding]:
@@ -186,7 +214,7 @@ def _looks_shifted(file: CocoFile) -> str | None:
 
 def _looks_like_corners(file: CocoFile) -> str:
     """Return a message if boxes seem to be ``x1, y1, x2, y2``, not ``x, y, width, height``."""
-    over = corners = total = 0
+    over = corners = total = by_area = 0
     for box in file.boxes:
         image = file.images.get(box['image_id'])
         if image is None:
@@ -196,12 +224,41 @@ def _looks_like_corners(file: CocoFile) -> str:
         width, height = image['width'], image['height']
         over += x + third > width + 1 or y + fourth > height + 1
         corners += x < third <= width + 1 and y < fourth <= height + 1
-    if total < 4 or over < 0.2 * total or corners < 0.99 * total:
+        inner, area = (third - x) * (fourth - y), box.get('area') or 0
+        by_area += x < third and abs(inner - area) < 0.01 * area and area < 0.9 * third * fourth
+    if total < 4 or corners < 0.99 * total:
         return ''
-    return (
-        f'{over} of {total} boxes reach over the edge of their image, and all of them would be '
-        'inside as [x1, y1, x2, y2]. COCO writes [x, y, width, height]. Convert them'
-    )
+    if over >= 0.2 * total:
+        why = (
+            f'{over} of {total} boxes reach over the edge of their image, and all of them would be '
+            'inside as [x1, y1, x2, y2]'
+        )
+    elif by_area > 0.5 * total:
+        why = f'{by_area} of {total} boxes have the area that is written only as [x1, y1, x2, y2]'
+    elif _fits_masks(file, as_corners=True) > 0.5 > _fits_masks(file):
+        why = 'the boxes fit their masks only as [x1, y1, x2, y2]'
+    else:
+        return ''
+    return f'{why}. COCO writes [x, y, width, height]. Convert them'
+
+
+def _fits_masks(file: CocoFile, *, as_corners: bool = False) -> float:
+    """Return the share of the boxes that fit their masks, of some with a mask; 1 without masks."""
+    masked = [box for box in file.boxes if box.get('segmentation') and not box.get('iscrowd')]
+    fitting = []
+    for box in masked[:: -(-len(masked) // COMPARED) or 1]:
+        inner = box_of_mask(box['segmentation'])
+        if inner is None:
+            continue
+        x, y, width, height = box['bbox']
+        if as_corners:
+            width, height = width - x, height - y
+        left, top = max(x, inner[0]), max(y, inner[1])
+        right = min(x + width, inner[0] + inner[2])
+        bottom = min(y + height, inner[1] + inner[3])
+        both = max(right - left, 0) * max(bottom - top, 0)
+        fitting.append(both > 0.5 * (width * height + inner[2] * inner[3] - both))
+    return sum(fitting) / len(fitting) if len(fitting) > 3 else 1.0
 
 
 def _find_in_evaluation(file: CocoFile) -> list[Finding]:
@@ -260,8 +317,9 @@ def find_in_training(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
     kept, findings = _kept_boxes(dataset, file), _find_too_small(dataset, file)
     if not dataset.test_mode and file.boxes:
         findings += _find_never_trained(dataset, file, kept)
-    # without filter_empty_gt, images of only the background are in use beside others
-    if _drops_empty(dataset) and all(box.get('iscrowd') for box in kept):
+    # a file without a box shows background, beside the files of others
+    is_used = bool(file.boxes) if not dataset.test_mode else False
+    if (is_used or _drops_empty(dataset)) and all(box.get('iscrowd') for box in kept):
         text = (
             f'none of its {len(file.boxes)} boxes can be trained on: they must have an area within '
             'an image, a category that is a class of the config, and not be a crowd'
@@ -282,6 +340,14 @@ def find_in_training(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
             'a detector without them (RetinaNet, Faster R-CNN)'
         )
         findings.append(Finding('box without a mask', file.path, text))
+    if reads_masks and (share := _fits_masks(file)) < 0.5:
+        text = (
+            f'only {share:.0%} of the boxes that were looked at fit their masks: the area of the '
+            'two in common is less than half of their whole area. The masks may be in another '
+            'form, such as shares of the image, y before x, or run lengths along rows. COCO writes '
+            'pixels, x before y, and run lengths along columns. Correct the masks'
+        )
+        findings.append(Finding('masks in another form', file.path, text))
     # the evaluation reads the masks of all boxes
     read = [box for box in (file.boxes if dataset.test_mode else kept) if box.get('segmentation')]
     broken = {

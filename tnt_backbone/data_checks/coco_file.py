@@ -106,9 +106,11 @@ def _read(path: str, *state: int) -> CocoFile:
         if not isinstance(content, dict) or not isinstance(content.get(section), list):
             raise InputError(_no_list(path, section, content))
         if fault := find_fault(section, content[section]):
-            raise InputError(f'{path}: {fault}. {HOW_TO_CORRECT}')
+            known = name_content(content)
+            hint = f'It is in the format of {known}' if known else HOW_TO_CORRECT
+            raise InputError(f'{path}: {fault}. {hint}')
     boxes = content['annotations'] if is_annotated else []
-    for section, entries in (('images', content['images']), ('annotations', boxes)):
+    for section, entries in ((name, content.get(name, ())) for name in SECTIONS):
         times = Counter(entry['id'] for entry in entries)
         if repeated := [key for key, number in times.items() if number > 1]:
             raise InputError(

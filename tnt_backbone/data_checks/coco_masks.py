@@ -7,6 +7,7 @@ memory, and of run lengths that are too short the rest of the mask is whatever t
 from typing import Any
 
 import numpy as np
+from pycocotools import mask as coco_mask
 
 from ..errors import InputError
 
@@ -38,6 +39,28 @@ def find_mask_fault(segmentation: Any, height: float, width: float) -> str | Non
             if not isinstance(value, int | float) or not -farthest <= value <= farthest:
                 return f'a polygon has the coordinate {str(value)[:40]}'
     return None
+
+
+def box_of_mask(mask: Any) -> list[float] | None:
+    """Return the box around polygons or run lengths, or ``None`` if they are not readable."""
+    if isinstance(mask, dict):
+        size = mask.get('size')
+        if not isinstance(size, list) or len(size) != 2 or find_mask_fault(mask, *size):
+            return None
+        height, width = size
+        runs = mask
+        if isinstance(mask['counts'], list):
+            runs = coco_mask.frPyObjects(mask, height, width)
+        box: list[float] = coco_mask.toBbox(runs).tolist()
+        return box if any(box[2:]) else None
+    try:
+        points = np.concatenate([np.asarray(part, float).reshape(-1, 2) for part in mask])
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if len(points) < 3 or not np.isfinite(points).all():
+        return None
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return [left, top, right - left, bottom - top]
 
 
 def _fault_of_runs(runs: dict[str, Any], height: float, width: float) -> str | None:

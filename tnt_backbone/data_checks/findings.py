@@ -30,6 +30,7 @@ KINDS = {
     'many annotations that repeat others': True,
     'no image to train on': True,
     'boxes in another form': True,
+    'masks in another form': True,
     'box with a mask that cannot be read': True,
     'annotation that the evaluation cannot count': True,
     'files with classes in different orders': True,

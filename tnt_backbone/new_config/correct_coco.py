@@ -25,6 +25,7 @@ from .correct_values import (
     repeated,
     run_lengths,
     sizes,
+    turned_boxes,
 )
 
 Content = dict[str, Any]
@@ -178,9 +179,8 @@ def _categories_of_one_name(content: Content) -> list[str]:
             name = category.get('name')
             keep.setdefault(name, category.get('id'))
             ids[category.get('id')] = keep[name]
-        content['categories'] = [
-            category for category in content['categories'] if category['id'] in keep.values()
-        ]
+        kept = [c for c in content['categories'] if c['id'] in keep.values()]
+        content['categories'] = list({(c['id'], c.get('name')): c for c in kept}.values())
         for entry in content['annotations']:
             entry['category_id'] = ids.get(entry.get('category_id'), entry.get('category_id'))
         changes.append(f'categories of one name were joined: {shorten(twice)}')
@@ -227,6 +227,7 @@ CORRECTIONS: tuple[Callable[[Content], list[str]], ...] = (
     flat_polygons,
     run_lengths,
     boxes,
+    turned_boxes,
     _images_listed_twice,
     repeated,
     _categories_of_one_name,

@@ -4,16 +4,15 @@ Each changes the content in place and returns what it changed, one line per chan
 """
 
 import ast
+import math
 from collections import Counter
 from typing import Any
 
-import numpy as np
-from pycocotools import mask as coco_mask
-
-from ..data_checks.coco import FEW_REPEATED, find_repeated
+from ..data_checks.coco import FEW_REPEATED, find_repeated, find_turned, turn_of
 from ..data_checks.coco_file import to_box
-from ..data_checks.coco_masks import find_mask_fault
+from ..data_checks.coco_masks import box_of_mask
 from ..data_checks.coco_values import is_finite, is_flag
+from .shapes import around, turn_box
 
 Content = dict[str, Any]
 FLAGS = {'0': 0, '1': 1, 'false': 0, 'true': 1, 'none': 0}  # by their texts in small letters
@@ -69,13 +68,27 @@ def names_of_categories(content: Content) -> list[str]:
     return [f'{len(numbers)} names of categories were numbers'] if numbers else []
 
 
+def turned_boxes(content: Content) -> list[str]:
+    """Rectangles that were rotated in CVAT, whose box is that before the rotation."""
+    turned = find_turned(content['annotations'])
+    for entry in turned:
+        x, y, width, height = to_box(entry['bbox']) or (0.0,) * 4
+        corners = turn_box((x, y, x + width, y + height), math.radians(turn_of(entry)))
+        left, top, right, bottom = around(corners)
+        entry['bbox'] = [left, top, right - left, bottom - top]
+        entry['segmentation'] = [[value for point in corners for value in point]]
+        entry['attributes'] = {**entry['attributes'], 'rotation': 0.0}
+    text = 'boxes of rotated rectangles became upright ones around them (attributes.rotation)'
+    return [f'{len(turned)} {text}'] if turned else []
+
+
 def boxes(content: Content) -> list[str]:
     """Boxes that are texts, or missing beside a mask, and areas that are none."""
     changes: Counter[str] = Counter()
     for entry in content['annotations']:
         box = to_box(entry.get('bbox'))
         if box is None or not any(box[2:]):
-            of_mask = _box_of_mask(entry.get('segmentation'))
+            of_mask = box_of_mask(entry.get('segmentation'))
             if of_mask is not None:
                 changes['annotations got the bbox of their masks'] += 1
                 box = of_mask
@@ -90,28 +103,6 @@ def boxes(content: Content) -> list[str]:
             entry['area'] = box[2] * box[3]
             changes['annotations got the area of their bbox'] += 1
     return [f'{number} {text}' for text, number in changes.items()]
-
-
-def _box_of_mask(mask: Any) -> list[float] | None:
-    """Return the box around polygons or run lengths, or ``None`` if they are not readable."""
-    if isinstance(mask, dict):
-        size = mask.get('size')
-        if not isinstance(size, list) or len(size) != 2 or find_mask_fault(mask, *size):
-            return None
-        height, width = size
-        runs = mask
-        if isinstance(mask['counts'], list):
-            runs = coco_mask.frPyObjects(mask, height, width)
-        box: list[float] = coco_mask.toBbox(runs).tolist()
-        return box if any(box[2:]) else None
-    try:
-        points = np.concatenate([np.asarray(part, float).reshape(-1, 2) for part in mask])
-    except (TypeError, ValueError, OverflowError):
-        return None
-    if len(points) < 3 or not np.isfinite(points).all():
-        return None
-    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    return [left, top, right - left, bottom - top]
 
 
 def run_lengths(content: Content) -> list[str]:

@@ -22,7 +22,7 @@ from ..errors import InputError
 from .data_folder import SPLITS, list_files
 from .labelled import LabelledImages, Labels, Shape, Size
 from .listed import Listed, gather
-from .shapes import around, ellipse, rle_to_text, rotate
+from .shapes import around, ellipse, rle_to_text, turn_box
 
 READ = ('box', 'polygon', 'ellipse', 'mask')
 LEFT_OUT = ('polyline', 'points', 'cuboid', 'skeleton', 'tag')
@@ -98,8 +98,7 @@ def _shape(node: ElementTree.Element, size: Size) -> Shape:
         raise InputError(f'a box with a maximum under its minimum: {node.attrib}')
     if not turn:
         return Shape(_name(node), (left, top, right, bottom))
-    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-    corners = rotate(corners, ((left + right) / 2, (top + bottom) / 2), turn)
+    corners = turn_box((left, top, right, bottom), turn)
     return Shape(_name(node), around(corners), [[v for point in corners for v in point]])
 
 

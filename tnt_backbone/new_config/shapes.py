@@ -34,6 +34,13 @@ def rotate(points: Points, centre: tuple[float, float], turn: float) -> Points:
     return [(x0 + c * (x - x0) - s * (y - y0), y0 + s * (x - x0) + c * (y - y0)) for x, y in points]
 
 
+def turn_box(box: Box, turn: float) -> Points:
+    """Return the corners of a box that is turned about its centre, as :func:`rotate` does."""
+    left, top, right, bottom = box
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    return rotate(corners, ((left + right) / 2, (top + bottom) / 2), turn)
+
+
 def rle_to_text(rle: Any) -> dict[str, Any]:
     """Return an RLE of pycocotools as it is written to JSON."""
     return {'size': [int(side) for side in rle['size']], 'counts': rle['counts'].decode()}

@@ -37,6 +37,7 @@ from .labelled import (
     left_out_kind,
 )
 from .pairs import find_without_partner, nearest
+from .shapes import around, turn_box
 
 LISTS = {'train': ('train', 'trainval'), 'val': ('val',), 'test': ('test',)}  # in ImageSets/Main
 CLASS_FILES = ('classes.txt', 'labels.txt', 'predefined_classes.txt')
@@ -96,11 +97,13 @@ def _read_xml(tree: ElementTree.Element) -> Labels:
     for number, node in enumerate(tree.findall('object'), 1):
         name = (node.findtext('name') or '').strip()
         texts = [node.findtext(f'bndbox/{key}') for key in ('xmin', 'ymin', 'xmax', 'ymax')]
+        said = {a.findtext('name'): a.findtext('value') for a in node.iter('attribute')}
         try:
             left, top, right, bottom = (float(value or 'nan') for value in texts)
+            turn = math.radians(float(said.get('rotation') or 0))
         except ValueError:
-            left = top = right = bottom = math.nan
-        if not name or not math.isfinite(left + top + right + bottom):
+            left = top = right = bottom = turn = math.nan
+        if not name or not math.isfinite(left + top + right + bottom + turn):
             text = f'object {number} has the <name> {name!r} and the <bndbox> {texts}'
             raise UnusableError('label cannot be read', text)
         if left > right or top > bottom:
@@ -108,6 +111,8 @@ def _read_xml(tree: ElementTree.Element) -> Labels:
                 f'object {number} has a maximum under its minimum: {texts} (xmin, ymin, xmax, ymax)'
             )
             raise UnusableError('label cannot be read', text)
+        if turn:  # CVAT's box is that before the rotation
+            left, top, right, bottom = around(turn_box((left, top, right, bottom), turn))
         difficult = (node.findtext('difficult') or '0').strip().lower() in ('1', 'true')
         shapes.append(Shape(name, (left, top, right, bottom), is_ignored=difficult))
     try:
