@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,7 +77,15 @@ def voc(root):
         (root / f'ImageSets/Segmentation/{name}.txt').write_text(numbers)
 
 
-@pytest.mark.parametrize('layout', [isic, nested, satellite, voc])
+def lip(root):
+    """The outer folders say trainval, the inner ones the split."""
+    for split, numbers in (('train', range(3)), ('val', [5])):
+        for number in numbers:
+            images = root / f'TrainVal_images/{split}_images'
+            draw(images, root / f'TrainVal_parsing/{split}_segmentations', number)
+
+
+@pytest.mark.parametrize('layout', [isic, nested, satellite, voc, lip])
 def test_folders_of_other_names(layout, tmp_path, make):
     layout(tmp_path / 'data')
     write_names(tmp_path / 'data/classes.txt')
@@ -153,6 +162,74 @@ def test_black_and_white_masks(tmp_path, make):
     command = shlex.split(re.search(r'python -c ".*"', str(raised.value))[0])
     subprocess.run([sys.executable, *command[1:]], check=True)
     np.testing.assert_array_equal(read_label_map(tmp_path / 'masks/0.png'), truth)
+
+
+def palette_of(path, order):
+    """Write a label map again whose palette has the colours of the classes in another order."""
+    truth = np.asarray(Image.open(path))
+    image = Image.fromarray(np.argsort(order).astype(np.uint8)[truth]).convert('P')
+    table = np.array([(0, 0, 0), (250, 50, 83), (51, 221, 255)])[list(order)]
+    image.putpalette(table.ravel().tolist())
+    image.save(path)
+
+
+@pytest.mark.parametrize('orders', [[(2, 0, 1)], [(2, 0, 1), (0, 1, 2), (1, 2, 0)]])
+def test_colours_of_a_palette_tell_the_classes(tmp_path, make, orders):
+    """Its numbers are in any order, and another one in each file."""
+    for number in range(4):
+        draw(tmp_path / 'images', tmp_path / 'masks', number)
+        palette_of(tmp_path / f'masks/{number}.png', orders[number % len(orders)])
+    rows = 'name,r,g,b\nbackground,0,0,0\ncat,250,50,83\ndog,51,221,255\n'
+    (tmp_path / 'class_dict.csv').write_text(rows)
+    cfg = make(tmp_path, SHARE)
+    phases = {phase: cfg[f'{phase}_dataloader'].dataset for phase in ('train', 'val')}
+    for phase, leaf in phases.items():
+        assert_fits(cfg, phase, Path(leaf.ann_file).read_text().split())
+
+
+def test_numbers_with_a_palette_of_other_colours_stay(tmp_path, make):
+    for number in range(4):
+        draw(tmp_path / 'images', tmp_path / 'masks', number)
+        image = Image.open(tmp_path / f'masks/{number}.png')
+        image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+        image.save(tmp_path / f'masks/{number}.png')
+    rows = 'name,r,g,b\nbackground,0,0,0\ncat,250,50,83\ndog,51,221,255\n'
+    (tmp_path / 'class_dict.csv').write_text(rows)
+    cfg = make(tmp_path, SHARE)
+    assert cfg.train_dataloader.dataset.data_prefix.seg_map_path == 'masks'
+
+
+def test_colours_in_a_message_make_the_table(tmp_path, make):
+    for number in range(4):
+        draw(tmp_path / 'images', tmp_path / 'masks', number, kind='colours')
+    with pytest.raises(ValueError, match=r'Its colours: 0,0,0 51,221,255 250,50,83$'):
+        make(tmp_path, SHARE)
+
+
+def test_images_that_exif_turns_are_named(tmp_path, upernet):
+    """By 180 degrees: no size tells which picture was drawn on."""
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    for number in range(4):
+        draw(tmp_path / 'images', tmp_path / 'masks', number)
+        if number < 2:
+            image = Image.open(tmp_path / f'images/{number}.png')
+            image.save(tmp_path / f'images/{number}.png', exif=exif.tobytes())
+    said = set_mask_data(
+        copy.deepcopy(upernet), tmp_path, None, tmp_path.parent / 'out', SHARE, overwrite=True
+    )
+    (note,) = [text for text in said if 'EXIF turns 2 images' in text]
+    assert '0.png' in note
+
+
+def test_label_maps_in_a_deeper_folder_are_said_to_be_missing(tmp_path, make):
+    """Mapillary Vistas: training/images and training/v2.0/labels."""
+    for split in ('training', 'validation'):
+        draw(tmp_path / split / 'images', tmp_path / split / 'v1.2/labels', 1)
+        draw(tmp_path / split / 'images', tmp_path / split / 'v2.0/labels', 1)
+    with pytest.raises(FileNotFoundError, match='training has no folder labels') as raised:
+        make(tmp_path)
+    assert 'pass it as --data' not in str(raised.value)
 
 
 def test_names_of_pascal_voc(tmp_path, make):

@@ -276,7 +276,22 @@ def deeper(root):
     (root.parent / 'whole').rename(root / 'whole')
 
 
+def two_folders_deeper(root):
+    root.rename(root.parent / 'VOC2012')
+    (root / 'VOCdevkit').mkdir(parents=True)
+    (root.parent / 'VOC2012').rename(root / 'VOCdevkit/VOC2012')
+
+
+def cityscapes_of_cvat(root):
+    for path in list(root.iterdir()):
+        path.rename(path.with_name(f'old_{path.name}'))
+    for folder in ('imgsFine', 'gtFine'):
+        draw(root / folder / 'default', root / folder / 'default', 1)
+
+
 SPOILED = {
+    cityscapes_of_cvat: "Cityscapes of CVAT.*'Segmentation mask 1.1'",
+    two_folders_deeper: 'VOCdevkit/VOC2012 has one: pass it as --data',
     spoil_colour: r'0\.png has 128 of 768 pixels of colours.*\(1, 2, 3\)',
     spoil_list: r'1 of 2 images that a list names.*gone',
     spoil_images: 'no images in JPEGImages.*Save images',

@@ -215,9 +215,11 @@ def read_label_map(path: str | Path) -> np.ndarray:
 
 
 def _first_colours(pixels: np.ndarray) -> list[list[int]]:
-    """Return the least colours in ``(H, W, C)``, at most ``MOST_NAMED`` and without alpha."""
+    """Return the least colours in ``(H, W, C)`` of mmcv, at most ``MOST_NAMED``, without alpha."""
     # a number for each colour: to sort rows of 12 million pixels takes minutes
     channels = pixels[..., :3].astype(np.uint64)
+    if channels.shape[-1] == 3:
+        channels = channels[..., ::-1]  # mmcv reads blue, green, red
     shifts = np.arange(channels.shape[-1], dtype=np.uint64)[::-1] * np.uint64(16)
     numbers = np.unique((channels << shifts).sum(-1, dtype=np.uint64))[:MOST_NAMED]
     return (numbers[:, None] >> shifts & np.uint64(0xFFFF)).tolist()
@@ -233,8 +235,11 @@ def labels_in(path: str | Path) -> dict[int, int]:
     return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
 
 
-def check_size(image: Path, label_map: Path) -> None:
+def check_size(image: Path, label_map: Path) -> bool:
     """Compare the size of a label map with its image's as it is read, from their headers.
+
+    Returns:
+        Whether EXIF turns the image.
 
     Raises:
         ValueError: If they differ.
@@ -244,7 +249,7 @@ def check_size(image: Path, label_map: Path) -> None:
         with Image.open(label_map) as opened:
             width, height = opened.size
     except UNREADABLE:  # reported where the file is read
-        return
+        return False
     if header and header.size != (height, width):
         turned = ', as EXIF turns it' if header.turn >= 5 else ''
         raise InputError(
@@ -252,6 +257,7 @@ def check_size(image: Path, label_map: Path) -> None:
             f'{header.size[1]}x{header.size[0]}{turned}. Both must have the same size. Label maps '
             'are never turned. Make the label map again'
         )
+    return bool(header and header.turn != 1)
 
 
 def find_in_labels(

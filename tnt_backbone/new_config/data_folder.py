@@ -148,14 +148,16 @@ def write_list(path: Path, lines: Iterable[str], *, overwrite: bool) -> None:
 
 
 def hint_of_deeper(root: Path, names: Iterable[str]) -> str:
-    """Return a sentence if a folder in ``root`` holds what is missing in it, else an empty text.
+    """Return a sentence if a folder below ``root`` holds what is missing in it, else an empty text.
 
     Args:
         root: The folder of the data.
         names: Names of folders, one of which is missing in it.
     """
     names = list(names)
-    children = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    deeper = [child for child in children if not _is_hidden(child.name)]
-    found = [child for child in deeper if find_folder(child, names)]
-    return f'. {shorten(found)} has one: pass it as --data' if found else ''
+    for level in ('*', '*/*'):  # VOCdevkit/VOC2012
+        children = sorted(path for path in root.glob(level) if path.is_dir())
+        deeper = [child for child in children if not _is_hidden(child.name)]
+        if found := [child for child in deeper if find_folder(child, names)]:
+            return f'. {shorten(found)} has one: pass it as --data'
+    return ''

@@ -75,11 +75,18 @@ def find_colours(root: Path) -> Colours | None:
     return Colours(place, dict(pairs))
 
 
-def is_coloured(path: Path) -> bool:
-    """Return whether a label map has colours instead of numbers."""
+def is_coloured(path: Path, colours: Colours) -> bool:
+    """Return whether colours tell the classes of a label map, not its numbers.
+
+    A palette is of colours if the table has all that the map shows. The numbers of such a map are
+    the palette's, in any order.
+    """
     try:
         with Image.open(path) as image:
-            return image.mode in ('RGB', 'RGBA')
+            if image.mode != 'P':
+                return image.mode in ('RGB', 'RGBA')
+            shown = {pixel for _, pixel in image.convert('RGB').getcolors() or ()}
+            return shown <= {*colours.classes.values(), VOID}
     except UNREADABLE:
         return False  # reported where it is read
 

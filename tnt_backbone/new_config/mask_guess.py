@@ -11,13 +11,13 @@ and if those files look like label maps.
 """
 
 import os
-import re
 from pathlib import Path
 
 from PIL import Image
 
 from ..data_checks.label_maps import UNREADABLE
-from .data_folder import SPLITS, is_image, list_files
+from .coco_folder import split_of
+from .data_folder import is_image, list_files
 
 FEW = 64  # colours: a label map has at most so many
 EDGES = 0.02  # share of grey pixels in a map of black and white that JPEG has compressed
@@ -40,7 +40,7 @@ def guess_folders(root: Path) -> dict[str, list[Folders]]:
             near = [len(os.path.commonpath([images, labels])) for labels in partners]
             partners = [p for p, n in zip(partners, near, strict=True) if n == max(near)]
         if len(partners) == 1:
-            found.setdefault(_split_of(images, root), []).append((images, partners[0]))
+            found.setdefault(split_of(images / '_', root), []).append((images, partners[0]))
     return found
 
 
@@ -67,9 +67,3 @@ def _ends_alike(stems: dict[str, Path], others: dict[str, Path]) -> bool:
     first = min(stems)
     endings = [other[len(first) :] for other in others if other.startswith(first)]
     return any(all(f'{stem}{ending}' in others for stem in stems) for ending in endings)
-
-
-def _split_of(folder: Path, root: Path) -> str:
-    words = re.findall(r'[a-z]+', str(folder.relative_to(root)).lower())
-    found = {split for split, names in SPLITS.items() if not set(names).isdisjoint(words)}
-    return found.pop() if len(found) == 1 else ''

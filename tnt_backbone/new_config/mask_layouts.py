@@ -256,6 +256,11 @@ def _explain(root: Path, images: Path | None, labels: Path | None) -> str:
     folders = {path.name for path in root.iterdir() if path.is_dir()}
     if {'leftImg8bit', 'gtFine'} <= folders:
         return f'{root} has no folder of images. {CITYSCAPES}{LAYOUT}'
+    if {'imgsFine', 'gtFine'} <= folders:
+        return (
+            f'{root} has no folder of images. It has the layout of Cityscapes of CVAT. Export the '
+            f'task again as \'Segmentation mask 1.1\' with "Save images". {LAYOUT}'
+        )
     if labels and (root / 'ImageSets').is_dir():
         return (
             f'{root} has label maps in {labels}, but no images in JPEGImages/. If CVAT exported '
@@ -265,7 +270,11 @@ def _explain(root: Path, images: Path | None, labels: Path | None) -> str:
     arrays = [file for file in files if file.suffix.lower() in ('.npy', '.npz')]
     if arrays and (known := name_file(arrays[0])):
         return f'{root} has arrays, such as {arrays[0]}: {known}. {LAYOUT}'
+    split = find_folder(root, SPLITS['train'])
+    if not images and split and (images := find_folder(split, IMAGES)):
+        deeper = ''  # Mapillary's training/images, beside training/v2.0/labels
+    else:
+        deeper = hint_of_deeper(root, (*IMAGES, *SPLITS['train'])) if not images else ''
     place = root if not images else images.parent
     missing = LABELS if images else IMAGES
-    deeper = hint_of_deeper(root, (*IMAGES, *SPLITS['train'])) if not images else ''
     return f'{place} has no folder {" or ".join(missing[:3])}{deeper}. {LAYOUT}'

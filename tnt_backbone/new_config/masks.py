@@ -28,7 +28,7 @@ from ..data_checks.label_maps import (
     pair,
 )
 from ..datasets import paired_seg
-from .data_folder import write_list
+from .data_folder import SAMPLED, write_list
 from .mask_colours import convert_colours, find_colours, is_coloured
 from .mask_layouts import Place, find_places
 from .mask_names import check_objects, name_labels, read_palette
@@ -72,7 +72,8 @@ def set_mask_data(
     colours = find_colours(root)
     notes: list[str] = []
     folders = {place: place.labels for place in pairs}
-    if colours and not new_labels and is_coloured(pairs[places['train']].labels[0]):
+    first = pairs[places['train']].labels[:SAMPLED]
+    if colours and not new_labels and all(is_coloured(path, colours) for path in first):
         target = stem.with_name(f'{stem.name}_label_maps')
         for place, found in pairs.items():
             converted, more = convert_colours(colours, found.labels, root, target)
@@ -81,13 +82,14 @@ def set_mask_data(
             pairs[place] = found._replace(labels=converted, label_suffix=suffix)
             folders[place] = target.absolute() / place.labels.relative_to(root)
     sys.stdout.write(f'label maps of {root}:\n')
-    used = {place: _used_labels(found, new_labels) for place, found in pairs.items()}
+    turned: list[Path] = []
+    used = {place: _used_labels(found, new_labels, turned) for place, found in pairs.items()}
     trained = places['train']
     if not new_labels:
         check_objects(root, used[trained])
     classes, more = name_labels(root, used[trained], colours)
     notes += more
-    findings: list[Finding] = []
+    findings = [_find_turned(turned, root)] if turned else []
     for place, files in used.items():
         where = str(folders[place])
         findings += find_in_labels(files, classes, where, is_training=place == trained)
@@ -181,13 +183,31 @@ def _below(folder: Path, root: Path) -> Path:
     return folder.relative_to(root) if folder.is_relative_to(root) else folder
 
 
-def _used_labels(pairs: Pairs, new_labels: Mapping[int, int]) -> dict[int, list[str]]:
-    """Read all label maps; return which ones hold each label, as it is trained on."""
+def _find_turned(images: Sequence[Path], root: Path) -> Finding:
+    text = (
+        f'EXIF turns {len(images)} images ({shorten(images)}), and the libraries read them turned. '
+        'Label maps are never turned, so they must fit the turned pictures. tnt browse CONFIG '
+        'shows whether they do'
+    )
+    return Finding('image that is turned by EXIF', str(root), text)
+
+
+def _used_labels(
+    pairs: Pairs, new_labels: Mapping[int, int], turned: list[Path]
+) -> dict[int, list[str]]:
+    """Read all label maps; return which ones hold each label, as it is trained on.
+
+    Args:
+        pairs: Images and label maps.
+        new_labels: Labels in the files to labels to train on.
+        turned: Gets the images that EXIF turns.
+    """
     files: dict[int, list[str]] = {}
     for image, path in tqdm(
         zip(pairs.images, pairs.labels, strict=True), total=len(pairs.images), disable=None
     ):
-        check_size(image, path)
+        if check_size(image, path):
+            turned.append(image)
         for label in labels_in(path):
             files.setdefault(new_labels.get(label, label), []).append(str(path))
     return files
