@@ -256,6 +256,14 @@ def rotated(content):
         entry['segmentation'] = []
 
 
+def no_sizes(content):
+    """Label Studio writes null, VIA 3 writes -1."""
+    sides = (None, -1, 0, 'x')
+    for image, side in zip(content['images'], sides, strict=True):
+        image.update(width=side, height=side)
+    del content['images'][0]['width']
+
+
 def nothing(content):
     pass
 
@@ -282,6 +290,7 @@ CORRECTED = [
     rle_of_python, label_studio_upload, label_studio_local, boxes_as_texts, backslashes,
     flat_polygons, images_twice, repeated, lvis,
     a_category_that_groups, a_category_of_the_same_name, a_category_twice, rotated,
+    no_sizes,
 ]  # fmt: skip
 RIGHT = [nothing, no_info, floats, texts_of_images]
 

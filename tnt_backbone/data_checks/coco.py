@@ -174,7 +174,7 @@ def find_turned(boxes: Iterable[Entry]) -> list[Entry]:
 def turn_of(box: Entry) -> float:
     """Return the degrees by which CVAT says that a rectangle was rotated."""
     said = box['attributes'].get('rotation') if isinstance(box['attributes'], dict) else None
-    return float(said) if is_finite(said) else 0.0
+    return float(said) if said is not None and is_finite(said) else 0.0
 
 
 def _find_far(folder: str, file: CocoFile) -> list[Finding]:

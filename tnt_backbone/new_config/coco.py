@@ -179,6 +179,31 @@ def find_images(file: CocoFile, given: Path | None) -> Path:
                 'validation split' + hint_of_accents(missing, _names_in(given))
             )
         return given
+    holding = find_places(path, names)
+    fitting = [place for place in holding if sizes_fit(place, file.images.values())] or holding
+    # annotations/instances_val.json belongs to val/, though train/ has the same names
+    words = set(re.split(r'[^a-z0-9]+', path.stem.lower()))
+    named = [place for place in fitting if place.name.lower() in words]
+    chosen = named if len(named) == 1 else fitting
+    if len(chosen) > 1:
+        raise InputError(
+            f'Several folders hold all images of {path}: {shorten(chosen, 8)}. Name the right one '
+            'with --images, or --val-images for the validation split'
+        )
+    return chosen[0]
+
+
+def find_places(path: Path, names: list[str]) -> list[Path]:
+    """Return the folders beside a COCO file that hold all of its images.
+
+    Args:
+        path: The file.
+        names: Its images.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If names are whole paths.
+    """
     if whole := [name for name in names if os.path.isabs(name)]:
         raise InputError(
             f'{len(whole)} file names of {path} are whole paths, such as {whole[0]}. Write them '
@@ -198,17 +223,7 @@ def find_images(file: CocoFile, given: Path | None) -> Path:
             'folder with --images, or --val-images for the validation split'
             + hint_of_accents(names, _names_in(path.parent))
         )
-    fitting = [place for place in holding if sizes_fit(place, file.images.values())] or holding
-    # annotations/instances_val.json belongs to val/, though train/ has the same names
-    words = set(re.split(r'[^a-z0-9]+', path.stem.lower()))
-    named = [place for place in fitting if place.name.lower() in words]
-    chosen = named if len(named) == 1 else fitting
-    if len(chosen) > 1:
-        raise InputError(
-            f'Several folders hold all images of {path}: {shorten(chosen, 8)}. Name the right one '
-            'with --images, or --val-images for the validation split'
-        )
-    return chosen[0]
+    return holding
 
 
 def folders_in(root: Path, *, depth: int) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from ..data_checks.coco_values import is_finite
 from ..data_checks.findings import shorten
 from ..errors import InputError
 from ..whole_file import write_whole
+from .correct_sizes import sizes_of_files
 from .correct_values import (
     boxes,
     crowds,
@@ -36,20 +37,25 @@ NAMES = ('id', 'image_id', 'category_id', 'file_name', 'name', 'supercategory')
 LABEL_STUDIO = re.compile(r'(^|/)label-studio/|^/data/(upload/|local-files/\?d=)')
 
 
-def correct_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path, list[str]]:
+def correct_coco(
+    path: Path, classes: Sequence[str] | None = None, images: Path | None = None
+) -> tuple[Path, list[str]]:
     """Write a corrected copy beside a COCO file, if it needs one.
 
     Args:
         path: The file.
         classes: Names and order of the categories that the file shall have: those of the training
             file.
+        images: The folder of the images, if the user named it.
 
     Returns:
         The file to use, which is ``path`` itself or ``NAME_corrected.json``, and the changes, one
         line per change.
 
     Raises:
-        ValueError: If the file is not JSON, or not in COCO's format.
+        ValueError: If the file is not JSON, or not in COCO's format, or if it says no sizes of its
+            images, and several folders have them.
+        FileNotFoundError: If it says no sizes, and no folder has the images.
     """
     content, is_plain = load_json(path)
     lists = ('images', 'annotations', 'categories')
@@ -64,6 +70,7 @@ def correct_coco(path: Path, classes: Sequence[str] | None = None) -> tuple[Path
     for correct in CORRECTIONS:
         changes += correct(content)
     changes += _set_classes(content, classes)
+    changes += sizes_of_files(content, path, images)
     if not changes:
         return path, []
     corrected = path.with_name(f'{path.stem}_corrected.json')

@@ -63,7 +63,7 @@ def open_image(data: LabelledImages, item: Item) -> Opened | UnusableError:
     if any(shape.rle for shape in labels.shapes):
         text = f'it has a mask of {stated}, but EXIF turns the image to {width}x{height}'
         return UnusableError('image has another size than its labels say', text)
-    shapes = [_turn(shape, turn, stored) for shape in labels.shapes]
+    shapes = [turn_shape(shape, turn, stored) for shape in labels.shapes]
     return Opened(size, shapes, labels.left_out)
 
 
@@ -76,7 +76,7 @@ def _look_at_header(path: Path) -> tuple[Size, int]:
         return (0, 0), 1  # OpenCV could read it
 
 
-def _turn(shape: Shape, orientation: int, stored: Size) -> Shape:
+def turn_shape(shape: Shape, orientation: int, stored: Size) -> Shape:
     """Turn an object that was labelled in the stored picture as EXIF turns the picture."""
     turn = TURNS[orientation]
     left, top, right, bottom = shape.box

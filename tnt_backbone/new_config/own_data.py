@@ -16,6 +16,7 @@ from .class_folders import set_class_folders
 from .coco import find_images, set_coco_data, split_coco
 from .coco_folder import assign_splits, find_coco
 from .correct_coco import correct_coco
+from .correct_sizes import turn_with_exif
 from .createml import read_createml
 from .cvat import read_cvat
 from .data_folder import list_files
@@ -333,9 +334,10 @@ def _correct(
     path: Path, images: Path | None, names: list[str] | None = None
 ) -> tuple[Path, list[str]]:
     """Correct a file, and the file names in it; return the copy, and the changes."""
-    corrected, changes = correct_coco(path, names)
+    corrected, changes = correct_coco(path, names, images)
     corrected, more = match_file_names(corrected, path, images)
-    return corrected, [*changes, *more]
+    corrected, turned = turn_with_exif(corrected, path, images)
+    return corrected, [*changes, *more, *turned]
 
 
 def _has_annotations(path: Path) -> bool:
