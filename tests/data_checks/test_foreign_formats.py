@@ -20,9 +20,17 @@ CONTENTS = {
     'Darwin (V7)': {'version': '2.0', 'item': {'name': 'a.jpg'}, 'annotations': []},
     'Labelbox': [{'data_row': {}, 'media_attributes': {}, 'projects': {}}],
     'Label Studio': [{'id': 1, 'annotations': [], 'data': {'image': '/data/upload/a.jpg'}}],
+    'Label Studio (JSON-MIN)': [
+        {'image': '/data/upload/1/a.jpg', 'label': [], 'annotation_id': 1, 'lead_time': 1.5}
+    ],
+    'FiftyOne': {'classes': ['cat'], 'labels': {'a': [{'label': 0, 'bounding_box': [0, 0, 1, 1]}]}},
+    'PaliGemma': [{'image': 'a.jpg', 'prefix': 'detect cat', 'suffix': '<loc0001> cat'}],
+    'OpenAI': [{'messages': []}],
     'Hasty': {'project_name': 'x', 'label_classes': [], 'images': []},
     'Scale': [{'task_id': 'x', 'response': {'annotations': [BOX]}}],
     'SuperAnnotate': {'metadata': {'name': 'a.jpg'}, 'instances': []},
+    'SuperAnnotate ': [{'type': 'bbox', 'className': 'cat', 'points': {}}],
+    'SuperAnnotate  ': [{'metadata': {'name': 'a.jpg'}, 'instances': []}],
     'BDD100K': [{'name': 'a.jpg', 'labels': [{'category': 'car', 'box2d': {}}]}],
     "COCO's results": [{'image_id': 1, 'category_id': 1, 'bbox': [1, 2, 3, 4], 'score': 0.5}],
     'LabelMe': {'shapes': [], 'imagePath': 'a.jpg'},
@@ -32,6 +40,22 @@ FILES = {
     'out.manifest': ('{"source-ref": "s3://x/a.jpg"}\n', 'SageMaker'),
     'metadata.jsonl': ('{"file_name": "a.jpg", "objects": {}}\n', 'Hugging Face'),
     'annotation_train.odgt': ('{"ID": "a", "gtboxes": []}', 'CrowdHuman'),
+    'samples.json': ('{"samples": [{"filepath": "data/a.jpg"}]}', 'COCODetectionDataset'),
+    'florence.jsonl': (
+        '{"image": "a.jpg", "prefix": "<OD>", "suffix": "cat<loc_1><loc_2><loc_3><loc_4>"}',
+        'Florence-2',
+    ),
+    'tf.records': ('x', 'TFRecord'),
+    'task-1-annotation-2-by-1-tag-cat-0.png': ('x', "'Brush labels to COCO'"),
+    'via3.csv': (
+        '# Exported using VGG Image Annotator (http://www.robots.ox.ac.uk/~vgg/software/via)\n'
+        '# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,spatial_coordinates,x\n',
+        'VIA 3',
+    ),
+    'project-1.csv': (
+        'annotation_id,annotator,created_at,id,image,label,lead_time,updated_at\n',
+        'Label Studio',
+    ),
     'automl.csv': ('TRAIN,gs://x/a.jpg,cat,.1,.1,,,.3,.3,,\n', 'AutoML'),
     'wheat.csv': ('image_id,width,height,bbox,source\na,4,3,"[1, 2, 3, 4]",x\n', 'column bbox'),
     'labels.csv': ('image,label\na.jpg,cat\n', 'For a classifier'),
@@ -57,7 +81,7 @@ def test_json_files(tmp_path, name):
     path.write_text(json.dumps(CONTENTS[name]))
     with pytest.raises(InputError, match='is not in COCO format') as refused:
         read_coco(path)
-    assert f'It is in the format of {name}' in str(refused.value)
+    assert f'It is in the format of {name.strip()}' in str(refused.value)
     if name in ('Datumaro', 'VoTT', 'Scale'):  # the others are read, or need more than one file
         with pytest.raises(InputError) as refused:
             recognise(tmp_path)
@@ -68,7 +92,8 @@ def test_json_files(tmp_path, name):
 def test_other_files(tmp_path, name):
     text, words = FILES[name]
     (tmp_path / name).write_text(text)
-    assert words in str(name_file(tmp_path / name))
+    if not name.endswith('.json'):
+        assert words in str(name_file(tmp_path / name))
     with pytest.raises(InputError, match=r'is not (JSON|in COCO)') as refused:
         read_coco(tmp_path / name)
     assert words in str(refused.value)
@@ -88,6 +113,21 @@ def test_other_files(tmp_path, name):
 def test_files_of_no_such_format(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     assert name_file(tmp_path / name) is None
+
+
+def test_panoptic_data_of_coco(tmp_path):
+    """The lists are COCO's, and the annotations have segments."""
+    path = tmp_path / 'panoptic_train2017.json'
+    segments = [{'id': 1, 'category_id': 1, 'bbox': [1, 1, 2, 2], 'area': 4, 'iscrowd': 0}]
+    content = {
+        'images': [{'id': 1, 'file_name': 'a.jpg', 'width': 9, 'height': 9}],
+        'annotations': [{'image_id': 1, 'file_name': 'a.png', 'segments_info': segments}],
+        'categories': [{'id': 1, 'name': 'cat', 'isthing': 1}],
+    }
+    path.write_text(json.dumps(content))
+    for read in (lambda: read_coco(path), lambda: recognise(tmp_path)):
+        with pytest.raises(InputError, match=r"in the format of COCO's panoptic.*instances_"):
+            read()
 
 
 def test_a_coco_file_is_none_of_them(tmp_path):

@@ -119,6 +119,17 @@ def test_folders_in_folders_are_said(tmp_path):
 CIFAR = ROOT / 'configs/t2t_vit_14_cifar10.py'
 
 
+@pytest.mark.parametrize('options', [(), ('--val-share', '0.2')])
+def test_the_format_of_other_annotations_is_named(tmp_path, options):
+    """FiftyOne's classes of images."""
+    (tmp_path / 'own/data').mkdir(parents=True)
+    Image.new('RGB', (8, 8)).save(tmp_path / 'own/data/a.png')
+    text = '{"classes": ["cat", "dog"], "labels": {"a": 0}}'
+    (tmp_path / 'own/labels.json').write_text(text)
+    with pytest.raises((InputError, FileNotFoundError), match=r'labels\.json is of FiftyOne'):
+        run(tmp_path / 'own', *options)
+
+
 def test_a_config_that_reads_arrays_reads_files(tmp_path):
     """CIFAR's arrays are RGB and files are BGR, so the order of channels changes, too."""
     colour = (200, 60, 10)

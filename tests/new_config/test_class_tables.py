@@ -201,6 +201,69 @@ def test_tiny_imagenet(tmp_path):
     assert shown(cfg, 'val', codes) == shown(cfg, 'test', codes) == {row[0] for row in rows}
 
 
+def label_studio(root, rows):
+    header = ('annotation_id', 'annotator', 'choice', 'created_at', 'id', 'image', 'lead_time')
+    rows = [(i, 1, c, '2024', i + 50, f'/data/upload/1/{n}', 1.5) for i, (n, c) in enumerate(rows)]
+    write(root / 'project-1-at-2024.csv', header, *rows)
+
+
+def fiftyone(root, rows):
+    lines = [(f'data/{name}', 'train', label) for name, label in rows]
+    write(root / 'labels.csv', ('filepath', 'tags', 'ground_truth'), *lines)
+
+
+def open_images(root, rows):
+    """Confidence 0: somebody looked, and the image is not of the class."""
+    header = ('ImageID', 'Source', 'LabelName', 'Confidence')
+    wrong = [(name[:-4], 'verification', NAMES[0], 0) for name, c in rows if c != NAMES[0]]
+    lines = [(name[:-4], 'verification', label, 1) for name, label in rows]
+    write(root / 'classifications.csv', header, *wrong, *lines)
+
+
+@pytest.mark.parametrize('write_rows', [label_studio, fiftyone, open_images])
+def test_tables_of_tools(tmp_path, write_rows):
+    root = tmp_path / 'own'
+    write_rows(root, draw_all(root / 'data', range(12)))
+    cfg, said = run(root, 0.25)
+    assert shown(cfg, 'train') | shown(cfg, 'val') == of(range(12))
+    assert ('8 rows of' in said) == (write_rows is open_images)
+
+
+def test_imagenet_of_kaggle(tmp_path):
+    """A class and its boxes in a cell; lists whose numbers count the images."""
+    root = tmp_path / 'own'
+    codes = {'bird': 'n01530575', 'cat': 'n02123045', 'dog': 'n02085620'}
+    titles = {'bird': 'brambling, Fringilla', 'cat': 'tabby, tabby cat', 'dog': 'Chihuahua'}
+    folder = root / 'ILSVRC/Data/CLS-LOC'
+    rows = {'train': [], 'val': []}
+    for i in range(9):
+        name = NAMES[i % 3]
+        draw(folder / 'train' / codes[name] / f'{codes[name]}_{i}.JPEG', name)
+        boxes = f'{codes[name]} 1 2 13 14 ' * (1 + i % 2)
+        rows['train'].append((f'{codes[name]}_{i}', boxes))
+    for i in range(3):
+        draw(folder / f'val/ILSVRC2012_val_0000000{i}.JPEG', NAMES[i])
+        draw(folder / f'test/ILSVRC2012_test_0000000{i}.JPEG', NAMES[0])
+        rows['val'].append((f'ILSVRC2012_val_0000000{i}', f'{codes[NAMES[i]]} 85 1 499 272 '))
+    for split, lines in rows.items():
+        write(root / f'LOC_{split}_solution.csv', ('ImageId', 'PredictionString'), *lines)
+    test = ('ILSVRC2012_test_00000000', f'{codes["cat"]} 0 0 1 1')
+    write(root / 'LOC_sample_submission.csv', ('ImageId', 'PredictionString'), test)
+    synsets = ''.join(f'{codes[name]} {titles[name]}\n' for name in NAMES)
+    (root / 'LOC_synset_mapping.txt').write_text(synsets)
+    lists = root / 'ILSVRC/ImageSets/CLS-LOC'
+    lists.mkdir(parents=True)
+    lines = [f'{codes[NAMES[i % 3]]}/{codes[NAMES[i % 3]]}_{i} {i + 1}\n' for i in range(9)]
+    (lists / 'train_cls.txt').write_text(''.join(lines))
+    (lists / 'val.txt').write_text(''.join(f'ILSVRC2012_val_0000000{i} {i}\n' for i in range(3)))
+    cfg, _ = run(root)
+    names = {titles[name].partition(',')[0]: name for name in NAMES}
+    train = {f'{codes[NAMES[i % 3]]}_{i}.JPEG' for i in range(9)}
+    assert shown(cfg, 'train', names) == train
+    assert shown(cfg, 'val', names) == {f'ILSVRC2012_val_0000000{i}.JPEG' for i in range(3)}
+    refused(folder, r'val are in no class folder.*val\.csv')
+
+
 def test_numbers_spaces_and_a_share(tmp_path):
     """Classes are in the order of numbers; of a list with spaces, the last word is the class."""
     root = tmp_path / 'own'

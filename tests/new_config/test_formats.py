@@ -68,6 +68,13 @@ def test_a_table_beside_other_labels_is_said(tmp_path, first):
     assert f'{first} is read' in note
 
 
+def test_oriented_boxes_of_roboflow(tmp_path):
+    """yolov5-obb: a data.yaml, and DOTA's rows in labelTxt/."""
+    listed.make(tmp_path / 'train', 'dota')
+    yolo.write_yaml(tmp_path)
+    assert recognise(tmp_path) == 'dota'
+
+
 def test_labels_beside_the_folder(tmp_path):
     yolo.make_splits(tmp_path, 2, to_row=yolo.polygon_row)
     assert recognise(tmp_path / 'images') == 'yolo'

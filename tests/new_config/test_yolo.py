@@ -208,6 +208,29 @@ def test_darknet(tmp_path):
     assert_equal(datasets['val'], val)
 
 
+@pytest.mark.parametrize('suffix', ['.data', '.yaml'])
+def test_splits_in_capital_letters(tmp_path, suffix):
+    """As CVAT calls them."""
+    root = tmp_path / 'own'
+    train = make(root / 'obj_Train_data', root / 'obj_Train_data', range(2))
+    val = make(root / 'obj_Val_data', root / 'obj_Val_data', range(5, 7))
+    for split, truth in (('Train', train), ('Val', val)):
+        folder = f'obj_{split}_data'
+        (root / f'{split}.txt').write_text(''.join(f'data/{folder}/{name}\n' for name in truth))
+    (root / 'obj.names').write_text('cat\ndog\n')
+    lines = {'Train': 'data/Train.txt', 'Validation': 'data/Val.txt'}
+    if suffix == '.data':
+        lines |= {'classes': 2, 'names': 'data/obj.names'}
+        text = ''.join(f'{key} = {value}\n' for key, value in lines.items())
+    else:
+        text = ''.join(f'{key}: {value}\n' for key, value in lines.items())
+        text += 'Names: {0: cat, 1: dog}\n'
+    (root / f'obj{suffix}').write_text(text)
+    datasets, _ = convert_folder(read_yolo, root)
+    assert_equal(datasets['train'], train)
+    assert_equal(datasets['val'], val)
+
+
 REFUSED = {
     'nc: 3\nnames: [cat, dog]\ntrain: images/train': 'nc is 3, but names has 2',
     'names: {a: cat, 2: dog}\ntrain: images/train': "names is {'a': 'cat'",

@@ -7,6 +7,7 @@ run, and their output was read by this package.
 import csv
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,6 +46,13 @@ def is_via(content: Any) -> bool:
         isinstance(image, dict) and isinstance(image.get('regions'), dict | list)
         for image in images.values()
     ) and _all_have(list(images.values()), ('filename',), ('regions',))
+
+
+def is_panoptic(content: Any) -> bool:
+    """Return whether the content of a JSON file is COCO's panoptic format."""
+    return _has(content, 'images', 'annotations', 'categories') and _has(
+        _first(content['annotations']), 'segments_info'
+    )
 
 
 def is_via_table(cells: list[str]) -> bool:
@@ -104,6 +112,20 @@ CLASSIFIER = (
     'columns filename and label, and the folder holds the images'
 )
 EXPORT = 'Export the data again in the format of COCO, YOLO or Pascal VOC'
+LABEL_STUDIO = (
+    "Export the project again as 'COCO' or 'YOLO', or classes of images as 'CSV'. They are read"
+)
+FIFTYONE = (
+    'Export it again with dataset_type=fiftyone.types.COCODetectionDataset, or with '
+    'ImageClassificationDirectoryTree for a classifier'
+)
+
+MOT = Known('MOTChallenge (gt.txt)', DATUMARO.format('mot_seq'))
+VIA_3 = Known(
+    'VIA 3 (VGG Image Annotator)',
+    "Export it in COCO's format from VIA. Of several attributes of the regions, delete all but the "
+    'class before',
+)
 
 # Of JSON files, by their content; the first that fits
 OF_CONTENT: tuple[tuple[Callable[[Any], bool], Known], ...] = (
@@ -111,7 +133,7 @@ OF_CONTENT: tuple[tuple[Callable[[Any], bool], Known], ...] = (
     (is_via, Known('VIA (VGG Image Annotator)', READ_HERE)),
     (
         lambda c: _has(c, 'metadata', 'view', 'attribute'),
-        Known('VIA 3 (VGG Image Annotator)', "Export it in COCO's format from VIA"),
+        VIA_3,
     ),
     (lambda c: is_supervisely(c) or is_supervisely_meta(c), Known('Supervisely', READ_HERE)),
     (
@@ -140,8 +162,25 @@ OF_CONTENT: tuple[tuple[Callable[[Any], bool], Known], ...] = (
     ),
     (
         lambda c: _has(_first(c), 'data', 'annotations') or _has(_first(c), 'data', 'completions'),
-        Known('Label Studio (JSON)', "Export the project again as 'COCO' or 'YOLO'"),
+        Known('Label Studio (JSON)', LABEL_STUDIO),
     ),
+    (
+        lambda c: _has(_first(c), 'annotation_id', 'lead_time'),
+        Known('Label Studio (JSON-MIN)', LABEL_STUDIO),
+    ),
+    (
+        lambda c: _has(c, 'classes', 'labels') and isinstance(c['labels'], dict),
+        Known('FiftyOne', FIFTYONE),
+    ),
+    (
+        lambda c: _has(c, 'samples') and _has(_first(c['samples']), 'filepath'),
+        Known('FiftyOne', FIFTYONE),
+    ),
+    (
+        lambda c: _has(_first(c), 'image', 'prefix', 'suffix'),
+        Known('PaliGemma or Florence-2 (JSON in lines)', EXPORT),
+    ),
+    (lambda c: _has(_first(c), 'messages'), Known('OpenAI (JSON in lines)', EXPORT)),
     (
         lambda c: _has(c, 'label_classes', 'images'),
         Known('Hasty', "Export the project again in 'COCO' format"),
@@ -151,7 +190,11 @@ OF_CONTENT: tuple[tuple[Callable[[Any], bool], Known], ...] = (
         Known('Scale', f'{EXPORT}, or {TABLE}'),
     ),
     (
-        lambda c: _has(c, 'instances', 'metadata'),
+        lambda c: (
+            _has(c, 'instances', 'metadata')
+            or _has(_first(c), 'instances', 'metadata')
+            or _has(_first(c), 'className', 'type')
+        ),
         Known('SuperAnnotate', f'{EXPORT}, or {TABLE}'),
     ),
     (
@@ -160,7 +203,11 @@ OF_CONTENT: tuple[tuple[Callable[[Any], bool], Known], ...] = (
     ),
     (
         lambda c: _has(_first(c), 'source-ref'),
-        Known('SageMaker Ground Truth (manifest)', f'Convert its annotations: {TABLE}'),
+        Known(
+            'SageMaker Ground Truth (manifest)',
+            f'Convert its annotations: {TABLE}. For a classifier, write the columns filename and '
+            'label',
+        ),
     ),
     (
         lambda c: _has(_first(c), 'file_name', 'objects'),
@@ -169,6 +216,14 @@ OF_CONTENT: tuple[tuple[Callable[[Any], bool], Known], ...] = (
     (
         lambda c: _has(_first(c), 'ID', 'gtboxes'),
         Known('CrowdHuman (odgt)', f'Convert its boxes: {TABLE}'),
+    ),
+    (
+        is_panoptic,
+        Known(
+            "COCO's panoptic data",
+            'Start --from a panoptic config without --data (docs/detection.md). For boxes and '
+            'masks of objects, pass the instances_*.json',
+        ),
     ),
     (
         lambda c: _has(_first(c), 'image_id', 'category_id', 'score'),
@@ -187,6 +242,7 @@ OF_CONTENT: tuple[tuple[Callable[[Any], bool], Known], ...] = (
 OF_ENDING = {
     '.tfrecord': Known('TFRecord', f'{EXPORT}, or {TABLE}'),
     '.tfrecords': Known('TFRecord', f'{EXPORT}, or {TABLE}'),
+    '.records': Known('TFRecord', f'{EXPORT}, or {TABLE}'),
     '.record': Known('TFRecord', f'{EXPORT}, or {TABLE}'),
     '.parquet': Known(
         'Parquet (Hugging Face)',
@@ -211,18 +267,28 @@ OF_ENDING = {
     ),
 }
 OF_ENDING |= {'.npy': OF_ENDING['.npz'], '.hdf5': OF_ENDING['.h5'], '.tgz': OF_ENDING['.gz']}
+# Of other files, by patterns of their names
+OF_NAME = (
+    (r'.*_bbx_gt\.txt', Known('WIDER FACE', DATUMARO.format('wider_face'))),
+    (
+        r'task-\d+-annotation-\d+-.*\.(png|npy)',
+        Known('Label Studio (brush)', "Export the project again as 'Brush labels to COCO'"),
+    ),
+)
 LINES = ('.jsonl', '.ndjson', '.manifest', '.odgt')  # JSON in each line
 # Of text files, by the cells of a row
 OF_ROW: tuple[tuple[Callable[[list[str]], bool], Known], ...] = (
     (is_via_table, Known('VIA (VGG Image Annotator)', READ_HERE)),
+    (lambda row: row[:1] != [] and row[0].startswith('# Exported using VGG'), VIA_3),
+    (
+        lambda row: {'annotation_id', 'lead_time'} <= {*row},
+        Known('Label Studio (CSV)', "For a detector, export the project again as 'COCO' or 'YOLO'"),
+    ),
     (
         lambda row: len(row) == 11 and row[0] in ('TRAIN', 'VALIDATE', 'VALIDATION', 'TEST'),
         Known('Google AutoML (CSV)', f'It has shares of the image: {TABLE}'),
     ),
-    (
-        lambda row: len(row) in (9, 10) and all(map(is_number, row)),
-        Known('MOTChallenge (gt.txt)', DATUMARO.format('mot_seq')),
-    ),
+    (lambda row: len(row) in (9, 10) and all(map(is_number, row)), MOT),
     (
         lambda row: 'bbox' in [cell.strip().lower() for cell in row],
         Known(
@@ -255,11 +321,11 @@ def name_content(content: Any) -> Known | None:
 
 def name_file(path: Path) -> Known | None:
     """Return which format a file has, if it is a known one; JSON files by :func:`name_content`."""
-    ending = path.suffix.lower()
+    ending, name = path.suffix.lower(), path.name.lower()
+    if known := next((known for form, known in OF_NAME if re.fullmatch(form, name)), None):
+        return known
     if ending in OF_ENDING or not path.is_file():
         return OF_ENDING.get(ending)
-    if path.name.lower().endswith('_bbx_gt.txt'):
-        return Known('WIDER FACE', DATUMARO.format('wider_face'))
     if ending == '.xml' and root_tag(path) == 'annotations':
         return Known('CVAT (XML)', READ_HERE)
     if ending in LINES:
@@ -282,8 +348,7 @@ def name_file(path: Path) -> Known | None:
     if lines and is_visdrone_row(lines[0]):
         return Known('VisDrone', READ_HERE)
     cells = ''.join(lines[0]).rstrip(',').split(',') if lines else []
-    known = next((known for fits, known in OF_ROW[2:3] if fits(cells)), None)
-    return known if len(cells) > 7 else None
+    return MOT if len(cells) in (9, 10) and all(map(is_number, cells)) else None
 
 
 def is_dota_row(cells: list[str]) -> bool:

@@ -103,6 +103,14 @@ def _made_of_parts(labels: dict[str, list[str]]) -> list[str]:
     return many if are_sets else []
 
 
+def without_boxes(cell: str) -> str:
+    """Return the one class of a cell such as ``cat 1 2 30 40 cat 5 6 70 80``; else the cell."""
+    words = cell.split()
+    numbers = [word for i, word in enumerate(words) if i % 5]
+    is_boxed = len(words) % 5 == 0 and len({*words[::5]}) == 1 and all(map(is_number, numbers))
+    return words[0] if is_boxed else cell
+
+
 def class_of(cell: str) -> str:
     """Return the class that a cell names; numbers that pandas wrote as 3.0 become 3."""
     return str(int(float(cell))) if cell.endswith('.0') and is_number(cell) else cell

@@ -13,7 +13,15 @@ from typing import Any, NamedTuple
 from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import delimiter, is_number
 from ..errors import InputError
-from .class_cells import ONLY_ONE, are_yes_or_no, column, only_yes, plain, same_parts
+from .class_cells import (
+    ONLY_ONE,
+    are_yes_or_no,
+    column,
+    only_yes,
+    plain,
+    same_parts,
+    without_boxes,
+)
 from .coco_folder import split_of
 from .data_folder import IMAGES, is_image, read_text
 from .tables import find_tables
@@ -23,10 +31,14 @@ IMAGE = (
     *('filename', 'imagename', 'imagepath', 'filepath', 'filepaths', 'image', 'imageid', 'img'),
     *('imgname', 'imgpath', 'imgid', 'file', 'fileid', 'path', 'id', 'idcode', 'images'),
 )
+BOXED = 'predictionstring'  # of Kaggle's ImageNet: a class and its box, maybe several times
 CLASS = (
     *('class', 'classname', 'label', 'labelname', 'category', 'categoryname', 'labels', 'classes'),
     *('species', 'breed', 'target', 'diagnosis', 'dx', 'classid', 'labelid', 'categoryid'),
+    *('groundtruth', 'choice'),  # of FiftyOne and Label Studio
+    BOXED,
 )
+CONFIDENCE = 'confidence'  # 0 in Open Images: the image was looked at, and is not of the class
 SPLIT = ('split', 'subset', 'set', 'dataset', 'partition')
 ROWS = ('', 'index', 'unnamed0')  # columns that count the rows
 JSON_LINES = ('.jsonl', '.ndjson')
@@ -43,6 +55,7 @@ class Table(NamedTuple):
     label: int | None
     split: int | None
     header: list[str]
+    confidence: int | None = None
 
     @property
     def classes(self) -> list[str]:
@@ -127,7 +140,10 @@ def understand(file: Path, images: Images) -> Table | str | None:
         return None  # such as boxes
     if label is not None and not any(column(body, label)):
         label = None
-    return Table(file, body, image, label, split, header)
+    if label is not None and has_header and names[label : label + 1] == [BOXED]:
+        body = [[*row[:label], without_boxes(row[label]), *row[label + 1 :]] for row in body]
+    confidence = names.index(CONFIDENCE) if has_header and CONFIDENCE in names else None
+    return Table(file, body, image, label, split, header, confidence)
 
 
 def _read(file: Path, images: Images) -> list[list[str]]:

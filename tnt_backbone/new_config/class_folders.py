@@ -23,6 +23,8 @@ from .class_images import (
     class_names,
     count_images,
     describe_folder,
+    hint_of_flat,
+    hint_of_format,
     hint_of_inner,
     hint_of_names,
     is_read,
@@ -111,6 +113,7 @@ def set_class_folders(
                 f'{missing} has no class folder {shorten(odd, 8)}, which another split of {root} '
                 'has. MMPretrain numbers the sorted folders, so all splits must have the same'
                 + hint_of_accents(odd[:1], odd[1:])
+                + hint_of_flat(root / folder, root)
             )
     _require_two(classes, root / folders['train'], root, splits)
     names, titles = names_of_codes(root, classes)
@@ -133,6 +136,7 @@ def _require_two(
             f'{place}/<class>/, with the images of each class'
             + hint_of_inner(place)
             + hint_of_names(root, splits.values())
+            + hint_of_format(root)
         )
 
 

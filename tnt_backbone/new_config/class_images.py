@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..data_checks.findings import shorten
+from ..data_checks.foreign_formats import LINES
 from ..errors import InputError
+from .data_folder import list_files
+from .formats import find_known
 
 KNOWN = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')  # to MMPretrain
 FURTHER = ('.webp', '.tiff', '.jp2')  # what OpenCV reads, too
@@ -57,7 +60,9 @@ def count_images(folder: Path) -> Counted:
         # such as images/ and annotations/
         images = {name: number for name, number in images.items() if number}
     elif empty:
-        raise InputError(f'no image in {folder}/{shorten(empty)}: add some, or delete the folder')
+        raise InputError(
+            f'no image in {folder}/{shorten(empty)}: add some. Or delete the folder, in all splits'
+        )
     total: Counter[str] = sum(counts.values(), Counter())
     others = Counter({s: number for s, number in total.items() if s not in (*KNOWN, *FURTHER)})
     return Counted(images, {suffix for suffix in FURTHER if total[suffix]}, others)
@@ -102,6 +107,23 @@ def hint_of_inner(root: Path) -> str:
 
 def _has_images(folder: Path) -> bool:
     return any(map(is_read, folder.iterdir()))
+
+
+def hint_of_flat(folder: Path, root: Path) -> str:
+    """Return what to do if the images of a split are in no class folder, else nothing."""
+    if class_names(folder) or not _has_images(folder):
+        return ''
+    return (
+        f'. The images in {folder} are in no class folder. Put a table with their classes into '
+        f'{root}, such as {folder.name}.csv with the columns filename and label'
+    )
+
+
+def hint_of_format(root: Path) -> str:
+    """Return which format of annotations a folder has, if its JSON is of one, else nothing."""
+    endings = ('.json', *LINES)
+    known = find_known([file for file in list_files(root) if file.suffix.lower() in endings])
+    return f'. {known[0]} is of {known[1]}' if known else ''
 
 
 def hint_of_names(root: Path, folders: Iterable[Path | None]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..data_checks.findings import shorten
+from ..data_checks.foreign_formats import is_number
 from ..errors import InputError
 from .class_cells import ONLY_ONE, check_single, class_of, column, plain
 from .class_columns import CLASS, JSON_LINES, MOST, TINY, Images, Table, understand
@@ -109,8 +110,11 @@ def _entries(table: Table, images: Images, notes: list[str]) -> Iterator[tuple[P
         ValueError: If most images are not there, or a split has another name than is known.
     """
     groups: dict[str, list[list[str]]] = {}
-    empty = 0
+    empty = denied = 0
     for row in table.rows:
+        if table.confidence is not None and _is_zero(row[table.confidence]):
+            denied += 1
+            continue
         if not row[table.label or 0]:
             empty += 1
             continue
@@ -130,7 +134,7 @@ def _entries(table: Table, images: Images, notes: list[str]) -> Iterator[tuple[P
                 yield image, class_of(row[table.label or 0]), split
             else:
                 missing.append(row[table.image])
-    number = len(table.rows) - empty
+    number = len(table.rows) - empty - denied
     if missing:
         text = (
             f'{len(missing)} of {number} images that {table.file} lists are not in {images.root} '
@@ -139,8 +143,17 @@ def _entries(table: Table, images: Images, notes: list[str]) -> Iterator[tuple[P
         if len(missing) > MOST * number:
             raise InputError(f'{text}. Add the images')
         notes.append(f'{text}. They are left out')
+    if denied:
+        notes.append(
+            f'{denied} rows of {table.file} have the confidence 0: their images are not of the '
+            'class. They are left out'
+        )
     if empty:
         notes.append(f'{empty} rows of {table.file} name no class, and are left out')
+
+
+def _is_zero(text: str) -> bool:
+    return is_number(text) and float(text) == 0
 
 
 def _split_of(table: Table, row: list[str], root: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..data_checks.coco_file import SECTIONS, load_json
 from ..data_checks.findings import shorten
+from ..data_checks.foreign_formats import is_panoptic
 from ..errors import InputError
 from .data_folder import SPLITS, some_of_each_folder
 from .write_coco import is_made_here
@@ -47,8 +48,10 @@ def _is_copy(file: Path, known: set[Path]) -> bool:
 
 
 def _is_coco(content: Any) -> bool:
-    return isinstance(content, dict) and all(
-        isinstance(content.get(name), list) for name in SECTIONS
+    return (
+        isinstance(content, dict)
+        and all(isinstance(content.get(name), list) for name in SECTIONS)
+        and not is_panoptic(content)
     )
 
 

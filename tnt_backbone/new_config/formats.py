@@ -92,7 +92,9 @@ def _voc(root: Path, files: list[Path]) -> str:
 
 
 def _yolo(root: Path, files: list[Path]) -> str:
-    if described := find_descriptions(files):
+    described = find_descriptions(files)
+    # Roboflow's yolov5-obb has a data.yaml, and DOTA's rows in labelTxt/
+    if described and not find_dota(some_of_each_folder(files)):
         return f'{described[0].relative_to(root)}, which names classes and splits'
     # the first images may be without objects
     found = [path for path in map(find_labels, filter(is_image, files)) if path]

@@ -5,6 +5,7 @@ darknet's README.
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,12 +176,17 @@ def _load(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_bytes(), Loader=yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f'{path} is not YAML ({error}). Correct it') from error
-    return content if isinstance(content, dict) else {}
+    return _in_small_letters(content.items()) if isinstance(content, dict) else {}
 
 
 def _load_darknet(path: Path) -> dict[str, Any]:
     pairs = (line.partition('=') for line in read_text(path).splitlines() if '=' in line)
-    return {key.strip(): value.strip() for key, _, value in pairs}
+    return _in_small_letters((key, value.strip()) for key, _, value in pairs)
+
+
+def _in_small_letters(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+    """Return values by their keys: CVAT's splits may be called Train and Validation."""
+    return {str(key).strip().lower(): value for key, value in pairs}
 
 
 def _to_list(value: Any, place: str) -> list[str]:
