@@ -229,6 +229,15 @@ def test_tables_of_tools(tmp_path, write_rows):
     assert ('8 rows of' in said) == (write_rows is open_images)
 
 
+def test_accents_that_are_stored_in_another_way(tmp_path):
+    root = tmp_path / 'own'
+    rows = draw_all(root / 'data', range(12), suffix='e\u0301.png')
+    rows = [(name.replace('e\u0301', '\u00e9'), label) for name, label in rows]
+    write(root / 'labels.csv', ('filename', 'label'), *rows)
+    cfg, _ = run(root, 0.25)
+    assert shown(cfg, 'train') | shown(cfg, 'val') == of(range(12), 'e\u0301.png')
+
+
 def test_imagenet_of_kaggle(tmp_path):
     """A class and its boxes in a cell; lists whose numbers count the images."""
     root = tmp_path / 'own'

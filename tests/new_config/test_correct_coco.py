@@ -467,9 +467,21 @@ def test_images_of_training_and_validation_have_the_same_names(tmp_path):
     train, val = make(tmp_path, 'train', seed=1), make(tmp_path, 'val', number=3, seed=2)
     folder = tmp_path / 'annotations'
     paths = write(folder / 'train.json', train), write(folder / 'val.json', val)
-    cfg, _ = configure(paths[0], '--val-data', str(paths[1]))
+    cfg, said = configure(paths[0], '--val-data', str(paths[1]))
     assert_boxes_fit(cfg, 'train')
     assert_boxes_fit(cfg, 'val', 6)
+    assert 'are also in the training split' not in said
+
+
+def test_images_in_two_splits_are_named(tmp_path):
+    content = make(tmp_path)
+    val = {**content, 'images': content['images'][1:3]}
+    ids = {image['id'] for image in val['images']}
+    val['annotations'] = [box for box in content['annotations'] if box['image_id'] in ids]
+    paths = write(tmp_path / 'train.json', content), write(tmp_path / 'val.json', val)
+    _, said = configure(paths[0], '--val-data', str(paths[1]))
+    assert '2 of 2 images of the val split are also in the training split' in said
+    assert 'images/001.png' in said
 
 
 def test_images_below_images(tmp_path):

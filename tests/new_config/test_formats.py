@@ -92,6 +92,21 @@ def test_two_formats_are_refused(tmp_path, first, second):
         assert recognise(tmp_path, name) == name
 
 
+@pytest.mark.parametrize(
+    ('place', 'text', 'words'),
+    [
+        ('labels/0.txt', '0 0.5 0.5 0.1 0.1', r'lies elsewhere than .* in labels/ for images/'),
+        ('images/train/0.txt', '0 0,5 0,5 0,1 0,1', r"the row '0 0,5 0,5 0,1 0,1'"),
+    ],
+)
+def test_text_files_with_names_of_images(tmp_path, place, text, words):
+    draw(tmp_path / 'images/train/0.png')
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text(text)
+    with pytest.raises(ValueError, match=words):
+        recognise(tmp_path)
+
+
 def test_no_format_is_refused(tmp_path):
     draw(tmp_path / 'a.jpg')
     (tmp_path / 'notes.json').write_text('{}')

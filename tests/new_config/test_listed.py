@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+import unicodedata
 import zlib
 
 import cv2
@@ -339,6 +340,19 @@ def test_names_of_tables_and_a_column_tell_the_splits(tmp_path):
         ValueError, match=r'name the splits train, and there are 1 images of no split'
     ):
         read('csv', root)
+
+
+@pytest.mark.parametrize('kind', ['csv tensorflow', 'createml', 'cvat', 'kitti'])
+def test_accents_that_are_stored_in_another_way(tmp_path, kind):
+    """On macOS, they are characters of their own, and in files of annotations they are not."""
+    root = tmp_path / 'own'
+    truth = {f'\u00e9{i}.png': draw(root / f'\u00e9{i}.png', seed=i) for i in range(3)}
+    WRITERS[kind][0](root, truth)
+    for path in list(root.rglob('*.png')):
+        path.rename(path.with_name(unicodedata.normalize('NFD', path.name)))
+    datasets, _ = read(kind, root)
+    truth = {unicodedata.normalize('NFD', name): things for name, things in truth.items()}
+    assert_equal(datasets['train'], truth)
 
 
 def test_visdrone(tmp_path):

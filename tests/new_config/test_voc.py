@@ -90,6 +90,25 @@ def test_rotated_boxes_of_cvat(tmp_path):
     assert_equal(datasets['train'], truth)
 
 
+def test_accents_that_are_stored_in_another_way(tmp_path):
+    root = tmp_path / 'voc'
+    truth = make(root, [0], filename='\u00e9.png')
+    (root / 'JPEGImages/0.png').rename(root / 'JPEGImages/e\u0301.png')
+    (root / 'Annotations/0.xml').rename(root / 'Annotations/\u00e9.xml')
+    datasets, said = convert_folder(read_voc, root)
+    assert_equal(datasets['train'], {'e\u0301.png': truth['0.png']})
+    assert 'name another image' not in said
+
+
+def test_objects_without_a_box_are_said(tmp_path):
+    """Such as those of roLabelImg, which writes robndbox."""
+    make(tmp_path / 'voc', range(2))
+    for path in (tmp_path / 'voc/Annotations').iterdir():
+        path.write_text(path.read_text().replace('bndbox>', 'robndbox>'))
+    with pytest.raises(ValueError, match=r"None of the 2 XML files.*0\.xml.*'cat'.*<bndbox>"):
+        read_voc(tmp_path / 'voc')
+
+
 def test_lists_with_folders(tmp_path):
     """As CVAT writes them for tasks with folders; the folders have images of the same names."""
     root = tmp_path / 'voc'

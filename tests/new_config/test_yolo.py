@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -390,6 +391,20 @@ def test_keypoints_are_left_out(tmp_path):
 
 
 # ------------------------------------------------------------------ what is not right
+
+
+@pytest.mark.parametrize('form', ['NFC', 'NFD'])
+def test_accents_that_are_stored_in_another_way(tmp_path, form):
+    root = tmp_path / 'own'
+    name = unicodedata.normalize(form, '\u00e9')
+    other = unicodedata.normalize('NFD' if form == 'NFC' else 'NFC', name)
+    truth = {f'{name}.png': draw(root / 'IMAGES' / f'{name}.png')}
+    (root / 'LABELS').mkdir()
+    (root / f'LABELS/{other}.txt').write_text('\n'.join(map(row, truth[f'{name}.png'])))
+    (root / 'classes.txt').write_text('cat\ndog\n')
+    datasets, said = convert_folder(read_yolo, root)
+    assert_equal(datasets['train'], truth)
+    assert 'label file' not in said
 
 
 def test_background(tmp_path):

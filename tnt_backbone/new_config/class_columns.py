@@ -23,7 +23,7 @@ from .class_cells import (
     without_boxes,
 )
 from .coco_folder import split_of
-from .data_folder import IMAGES, is_image, read_text
+from .data_folder import IMAGES, composed, is_image, read_text
 from .tables import find_tables
 
 # Names of columns, small letters and digits only, the likeliest first
@@ -77,13 +77,13 @@ class Images:
         self.all = [file for file in files if is_image(file)]
         self.by_name: dict[str, list[Path]] = {}
         for image in self.all:
-            for name in {image.name.strip().lower(), image.stem.strip().lower()}:
+            for name in {_plain(image.name), _plain(image.stem)}:
                 self.by_name.setdefault(name, []).append(image)
 
     def called(self, name: str) -> list[Path]:
         """Return the images of a name, which may have folders and an ending."""
         parts = [part for part in name.replace('\\', '/').split('/') if part.strip('.')]
-        same = self.by_name.get(parts[-1].strip().lower(), []) if parts else []
+        same = self.by_name.get(_plain(parts[-1]), []) if parts else []
         for length in range(len(parts), 1, -1):
             folders = tuple(parts[-length:-1])
             if near := [image for image in same if image.parent.parts[1 - length :] == folders]:
@@ -93,6 +93,10 @@ class Images:
     def split(self, image: Path) -> str:
         """Return the split that the folders of an image name."""
         return split_of(image.with_name('_'), self.root)
+
+
+def _plain(name: str) -> str:
+    return composed(name).strip().lower()
 
 
 def understand(file: Path, images: Images) -> Table | str | None:

@@ -1,6 +1,7 @@
 """What lies in a folder of a user's own data: its files, splits, pictures, and text files."""
 
 import os
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -111,11 +112,16 @@ def _split_of(path: Path, root: Path) -> str:
     return ''
 
 
+def composed(name: str) -> str:
+    """Return a name as it is compared: macOS stores an accent as a character of its own."""
+    return unicodedata.normalize('NFC', name)
+
+
 def by_stem(files: Iterable[Path]) -> dict[str, list[Path]]:
-    """Return the files by their names without folder and ending."""
+    """Return the files by their names without folder and ending, which are composed."""
     found: dict[str, list[Path]] = defaultdict(list)
     for file in files:
-        found[file.stem].append(file)
+        found[composed(file.stem)].append(file)
     return found
 
 

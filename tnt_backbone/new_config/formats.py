@@ -10,7 +10,7 @@ from ..errors import InputError
 from .coco_folder import find_coco, read_json
 from .createml import find_createml
 from .cvat import find_cvat
-from .data_folder import is_image, list_files, some_of_each_folder
+from .data_folder import SAMPLED, composed, is_image, list_files, some_of_each_folder
 from .hugging_face import find_hugging_face
 from .labelme import is_labelme
 from .named_rows import find_dota, find_kitti, find_visdrone
@@ -59,7 +59,8 @@ def recognise(root: Path, given: str | None = None, notes: list[str] | None = No
         raise InputError(f'--data {root} is in the format of {form}. It has {file}')
     raise InputError(
         f'--data {root} fits none of the formats that a config of MMDetection can have here. '
-        f'Looked for: {"; ".join(LOOKED_FOR.values())}. Found: {_describe(files)}. '
+        f'Looked for: {"; ".join(LOOKED_FOR.values())}. Found: {_describe(files)}'
+        f'{_hint_of_texts(files)}. '
         'Label maps need a config of MMSegmentation, class folders one of MMPretrain '
         '(docs/tutorial.md)'
     )
@@ -105,9 +106,34 @@ def _yolo(root: Path, files: list[Path]) -> str:
 
 
 def _has_rows(path: Path) -> bool:
+    return _are_numbers(_first_row(path))
+
+
+def _first_row(path: Path) -> list[str]:
+    """Return the first words of a text file."""
     with path.open(encoding='utf-8-sig', errors='replace') as file:
-        first = file.readline().split()
-    return len(first) >= 5 and all(map(is_number, first))
+        return file.readline().split()
+
+
+def _are_numbers(row: list[str]) -> bool:
+    return len(row) >= 5 and all(map(is_number, row))
+
+
+def _hint_of_texts(files: list[Path]) -> str:
+    """Return why text files with the names of images are not YOLO's, if there are some."""
+    images = {composed(file.stem): file for file in files if is_image(file)}
+    texts = [f for f in files if f.suffix.lower() == '.txt' and composed(f.stem) in images]
+    rows = {path: row for path in texts[:SAMPLED] if (row := _first_row(path))}
+    if not rows:
+        return ''
+    path, row = next(iter(rows.items()))
+    if not _are_numbers(row):
+        return f'. {path} has the name of an image, and the row {" ".join(row)[:60]!r}'
+    image = images[composed(path.stem)]
+    return (
+        f'. {path} has the name of {image}, but lies elsewhere than where YOLO has it: beside the '
+        'image, or in labels/ for images/, in folders of the same names'
+    )
 
 
 def _labelme(root: Path, files: list[Path]) -> str:

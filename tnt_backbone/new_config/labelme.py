@@ -25,7 +25,7 @@ from ..data_checks.label_maps import UNREADABLE
 from ..data_checks.places import leads_away
 from ..errors import ExistingFileError, InputError
 from .class_names import choose_classes
-from .data_folder import is_image, list_files, split_by_folders
+from .data_folder import composed, is_image, list_files, split_by_folders
 from .labelled import (
     Item,
     LabelledImages,
@@ -62,8 +62,8 @@ def read_labelme(root: Path, extracted: Path) -> LabelledImages:
     images = [file for file in files if is_image(file)]
     by_name: dict[str, list[Path]] = {}
     for image in images:
-        by_name.setdefault(image.name.lower(), []).append(image)
-        by_name.setdefault(f'{image.stem.lower()}.', []).append(image)
+        by_name.setdefault(composed(image.name).lower(), []).append(image)
+        by_name.setdefault(f'{composed(image.stem).lower()}.', []).append(image)
     contents: dict[Path, dict[str, Any]] = {}
     items: list[Item] = []
     lone: list[Path] = []
@@ -126,7 +126,7 @@ def _find_image(
 ) -> Path | None:
     """Return the image that ``imagePath`` names, else the one of the JSON file's own name."""
     written = str(content.get('imagePath') or '').replace('\\', '/')
-    name = written.rpartition('/')[2].lower()
+    name = composed(written.rpartition('/')[2]).lower()
     if name and os.path.isfile(path.parent / written):
         if leads_away(written, str(path.parent), (str(root), str(root.absolute().parent))):
             raise InputError(
@@ -137,7 +137,7 @@ def _find_image(
         same = [image for image in by_name.get(name, []) if image.resolve() == wanted]
         return same[0] if same else path.parent / written
     named = nearest(by_name.get(name, []), path) if name else None
-    return named or nearest(by_name.get(f'{path.stem.lower()}.', []), path, name)
+    return named or nearest(by_name.get(f'{composed(path.stem).lower()}.', []), path, name)
 
 
 def _extract(path: Path, content: dict[str, Any], root: Path, folder: Path) -> Path | None:

@@ -15,7 +15,7 @@ from ..data_checks.findings import Finding, shorten
 from ..errors import InputError
 from .class_names import choose_classes
 from .coco_folder import split_of
-from .data_folder import by_stem, is_image, list_files, split_by_folders
+from .data_folder import by_stem, composed, is_image, list_files, split_by_folders
 from .labelled import (
     Item,
     LabelledImages,
@@ -153,11 +153,13 @@ def _check(shape: Shape, size: Size) -> None:
 def _finder(images: list[Path], *, with_ending: bool) -> Callable[[Listed], Path | None]:
     by_name: dict[str, list[Path]] = {}
     for image in images:
-        by_name.setdefault(image.name.lower(), []).append(image)
+        by_name.setdefault(composed(image.name).lower(), []).append(image)
     stems = by_stem(images)
 
     def find(entry: Listed) -> Path | None:
-        parts = [part for part in entry.name.replace('\\', '/').split('/') if part.strip('.')]
+        parts = [
+            part for part in composed(entry.name).replace('\\', '/').split('/') if part.strip('.')
+        ]
         if not parts:
             return None
         same = by_name.get(parts[-1].lower(), [])

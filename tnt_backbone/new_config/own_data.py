@@ -7,6 +7,7 @@ from typing import NamedTuple
 from mmengine.config import Config
 
 from ..data_checks.coco_file import HOW_TO_CORRECT, load_json, read_coco
+from ..data_checks.findings import notes_unless_error
 from ..data_checks.label_maps import parse_label_map
 from ..errors import InputError, MissingFileError
 from ..predict.pictures import describe_others
@@ -34,7 +35,7 @@ from .supervisely import read_supervisely
 from .tables import read_tables
 from .via import read_via
 from .voc import read_voc
-from .write_coco import require_own, write_coco
+from .write_coco import find_shared, require_own, write_coco
 from .yolo import read_yolo
 from .yolo_splits import YAML
 
@@ -324,10 +325,24 @@ def _corrected(
         changes += more
     if args.val_share:
         train, val = split_coco(train, args.val_share, overwrite=args.force)
-    elif test and not val:
-        val = test
-        changes.append(TESTED)
+    else:
+        changes += _find_shared(args, {'train': train, 'val': val, 'test': test})
+        if test and not val:
+            val = test
+            changes.append(TESTED)
     return CocoFiles(train, val, test, args.images, False, changes)
+
+
+def _find_shared(args: argparse.Namespace, files: dict[str, Path | None]) -> list[str]:
+    """Return notes about images that several COCO files list."""
+    places = {}
+    for split, path in files.items():
+        if path:
+            file = read_coco(path)
+            given = args.images if split == 'train' else args.val_images or args.images
+            folder = find_images(file, given).absolute()
+            places[split] = [folder / image['file_name'] for image in file.images.values()]
+    return notes_unless_error(find_shared(places))
 
 
 def _correct(

@@ -22,6 +22,7 @@ from ..errors import InputError
 from .class_names import choose_classes
 from .data_folder import (
     by_stem,
+    composed,
     is_image,
     list_files,
     read_text,
@@ -70,6 +71,12 @@ def read_voc(root: Path) -> LabelledImages:
             labels[path] = _read_xml(tree)
         except UnusableError as error:
             labels[path] = error
+    if labels and all(isinstance(found, UnusableError) for found in labels.values()):
+        path, why = next(iter(labels.items()))
+        raise InputError(
+            f'None of the {len(labels)} XML files of --data {root} can be read. {path}: {why}. '
+            'Objects need <name>, and <bndbox> with <xmin>, <ymin>, <xmax> and <ymax>'
+        )
     images = [file for file in files if is_image(file)]
     items, findings, notes = _pair(labels, names_in, images)
     shift, note = _count_from(labels)
@@ -154,17 +161,17 @@ def _pair(
     lone: list[Path] = []
     names: dict[str, list[Path]] = {}
     for image in images:
-        names.setdefault(image.name.lower(), []).append(image)
+        names.setdefault(composed(image.name).lower(), []).append(image)
     renamed = []
     for path in labels:
-        inside = names_in.get(path, '').rpartition('/')[2]
-        own = nearest(stems.get(path.stem, []), path, inside)
+        inside = composed(names_in.get(path, '').rpartition('/')[2])
+        own = nearest(stems.get(composed(path.stem), []), path, inside)
         named = names.get(inside.lower()) or stems.get(Path(inside).stem) or []
         found = own or nearest(named, path, inside)
         if found is None:
             lone.append(path)
             continue
-        if inside and inside.lower() != found.name.lower():
+        if inside and inside.lower() != composed(found.name).lower():
             renamed.append(f'{path} (<filename> {inside})')
         items.append(Item(found, path))
     times = Counter(str(item.image) for item in items)

@@ -7,6 +7,7 @@ named.
 import json
 import os
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,7 +61,8 @@ def write_coco(data: LabelledImages, stem: Path, *, overwrite: bool = False) -> 
         if not overwrite:
             require_own(path)
     images = _common_folder([item.image for items in data.splits.values() for item in items])
-    findings = [*data.findings, *_find_shared(data.splits)]
+    places = {split: [i.image.resolve() for i in items] for split, items in data.splits.items()}
+    findings = [*data.findings, *find_shared(places)]
     contents = {}
     for split, items in data.splits.items():
         contents[split], found = _to_coco(data, items, images, split)
@@ -134,13 +136,12 @@ def require_own(path: Path) -> None:
         )
 
 
-def _find_shared(splits: dict[str, list[Item]]) -> list[Finding]:
+def find_shared(splits: Mapping[str, Sequence[Path]]) -> list[Finding]:
     """Return the images that are in two splits: the measure would be too good."""
     findings = []
-    trained = {item.image.resolve() for item in splits.get('train', [])}
+    trained = set(splits.get('train', ()))
     for split in ('val', 'test'):
-        both = [i.image for i in splits.get(split, []) if i.image.resolve() in trained]
-        if both:
+        if both := [image for image in splits.get(split, ()) if image in trained]:
             text = (
                 f'{len(both)} of {len(splits[split])} images of the {split} split are also in the '
                 f'training split ({shorten(both)}). The model would be measured on what it was '

@@ -12,12 +12,13 @@ background. As in Ultralytics' reader, an image with a row that is not usable is
 that repeats another one too.
 """
 
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..data_checks.findings import Finding, shorten
 from ..errors import InputError, MissingFileError
-from .data_folder import is_image, list_files, read_text, split_by_folders
+from .data_folder import composed, is_image, list_files, read_text, split_by_folders
 from .labelled import (
     Item,
     LabelledImages,
@@ -192,11 +193,19 @@ def _label_paths(image: Path) -> list[Path]:
     parts = image.parent.parts
     last = next((i for i in reversed(range(len(parts))) if parts[i].lower() == 'images'), None)
     if last is not None:
-        names = dict.fromkeys(
-            ('labels', 'Labels') if parts[last] == 'images' else ('Labels', 'labels')
-        )
+        names = ('labels', 'Labels', 'LABELS')
+        if parts[last] != 'images':
+            names = names[::-1] if parts[last] == 'IMAGES' else ('Labels', 'labels', 'LABELS')
         folders = [Path(*parts[:last], name, *parts[last + 1 :]) for name in names] + folders
-    return [folder / f'{image.stem}{ending}' for folder in folders for ending in ('.txt', '.TXT')]
+    stems = dict.fromkeys(
+        (image.stem, *(unicodedata.normalize(form, image.stem) for form in ('NFC', 'NFD')))
+    )
+    return [
+        folder / f'{stem}{ending}'
+        for folder in folders
+        for stem in stems
+        for ending in ('.txt', '.TXT')
+    ]
 
 
 def _lone_labels(items: Iterable[Item], said: Description) -> list[Path]:
@@ -208,14 +217,14 @@ def _lone_labels(items: Iterable[Item], said: Description) -> list[Path]:
             folders.setdefault(item.labels.parent, set()).add(item.image.parent)
     for labels, images in folders.items():
         stems[labels] = {
-            path.stem for folder in images for path in folder.iterdir() if is_image(path)
+            composed(path.stem) for folder in images for path in folder.iterdir() if is_image(path)
         }
     return [
         path
         for folder, known in stems.items()
         for path in sorted(folder.iterdir())
         if path.suffix.lower() == '.txt'
-        and path.stem not in known
+        and composed(path.stem) not in known
         and not path.name.startswith('.')
         and path.name.lower() not in (*CLASS_FILES, *sum(LISTS.values(), ()))
         and not path.name.lower().startswith('readme')
