@@ -193,6 +193,20 @@ def test_the_exact_name_comes_before_longer_ones(root, suffix, longer):
     assert pair(root / 'images/train', root / 'labels/train').label_suffix == suffix
 
 
+def test_several_pictures_that_could_be_the_label_map_are_listed(root):
+    """Numbers of instances and of classes: the first by its name would be as good."""
+    both(root)
+    for path in list((root / 'labels').rglob('*.png')):
+        for ending in ('_instance.png', '_label.png'):
+            Image.fromarray(np.zeros((40, 60), np.uint8)).save(path.with_name(path.stem + ending))
+        path.unlink()
+    with pytest.raises(ValueError, match=r'several pictures.*_instance\.png, _label\.png'):
+        pair(root / 'images/train', root / 'labels/train')
+    for path in list((root / 'labels').rglob('*_instance.png')):
+        path.unlink()
+    assert pair(root / 'images/train', root / 'labels/train').label_suffix == '_label.png'
+
+
 def test_splits_by_other_names(root):
     for split in ('train', 'valid', 'test'):
         write(root, split)

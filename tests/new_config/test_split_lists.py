@@ -33,6 +33,17 @@ def test_folders_name_the_classes(root, form):
     assert str(root / 'meta' / 'train.txt') in said
 
 
+def test_lists_beside_a_table_of_the_classes(root):
+    """DTD: images/, labels/train1.txt, labels/test1.txt and labels/labels_joint_anno.txt."""
+    listed(root / 'meta' / 'train1.txt', range(3), form=FORMS[1])
+    listed(root / 'meta' / 'test1.txt', [4], form=FORMS[1])
+    lines = [f'{name}/{name}{i}.jpg {name} \n' for name in NAMES for i in range(5)]
+    (root / 'meta' / 'labels_joint_anno.txt').write_text(''.join(lines))
+    cfg, _ = run(root)
+    assert shown(cfg, 'train') == {f'{name}{i}.jpg' for name in NAMES for i in range(3)}
+    assert shown(cfg, 'val') == {f'{name}4.jpg' for name in NAMES}
+
+
 def test_what_does_not_fit_is_refused(root):
     train, val = root / 'meta' / 'train.txt', root / 'meta' / 'val.txt'
     listed(train, range(4))

@@ -151,6 +151,14 @@ def _label_endings(
         return len(missing(ending)), is_lossy, not is_exact, ending.lower() != '.png', ending
 
     ending = min(endings or {'.png'}, key=preference)
+    # of no image is one missing, all are lossless, and none has the name of its image
+    alike = [other for other in endings if preference(other)[:3] == (0, False, True)]
+    if ending in alike and len(alike) > 1:
+        raise InputError(
+            f'{labels} has several pictures for each image of {images}, which end in '
+            f'{", ".join(sorted(alike))}. Keep those whose pixels are the numbers of the classes, '
+            'and move the others away'
+        )
     if absent := missing(ending):
         raise MissingFileError(
             f'{len(absent)} of {len(stems)} images of {images} have no label map in {labels}: '

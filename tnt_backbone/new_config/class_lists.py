@@ -56,7 +56,7 @@ def find_listed(root: Path, splits: dict[str, Path | None], share: float | None)
     named = {split: images for split, images in tables.splits.items() if images}
     if agree and (splits['train'] or set(named) == {''}):
         return Listed({})
-    if not named and not splits['train']:
+    if set(named) <= {''} and not splits['train'] and not (named and share):
         listed, notes = read_split_lists(root)
         if listed:
             return _whole(root, listed, notes, share)
