@@ -335,6 +335,16 @@ def test_areas_tell_corners_that_stay_inside(right):
     assert ('4 of 4 boxes have the area' in _looks_like_corners(file)) is not right
 
 
+@pytest.mark.parametrize('moved', [0, 12])
+def test_boxes_that_leave_their_images_are_a_note(coco_root, moved):
+    """Such as boxes whose first numbers are centres."""
+    edit(coco_root, lambda content: [
+        box.update(bbox=[moved + 48, 8, 16, 16], area=256) for box in content['annotations']
+    ])  # fmt: skip
+    notes = ' '.join(check_coco(dataset(coco_root)))
+    assert ('4 boxes leave their images' in notes) == bool(moved)
+
+
 def test_a_file_of_which_no_box_can_be_trained_on(coco_root):
     """Also where images of the background are kept: boxes as shares of the image."""
     edit(coco_root, lambda content: [

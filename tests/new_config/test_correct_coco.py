@@ -447,8 +447,9 @@ def test_what_could_be_meant_otherwise_is_refused(tmp_path, spoil):
 def test_masks_do_not_matter_to_a_detector_of_boxes(tmp_path, spoil):
     content = make(tmp_path)
     spoil(content)
-    cfg, _ = configure(write(tmp_path / 'all.json', content))
+    cfg, said = configure(write(tmp_path / 'all.json', content))
     assert_boxes_fit(cfg)
+    assert 'fit their masks' in said
 
 
 def test_masks_of_the_right_kinds_pass(tmp_path):

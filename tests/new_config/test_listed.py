@@ -355,6 +355,20 @@ def test_accents_that_are_stored_in_another_way(tmp_path, kind):
     assert_equal(datasets['train'], truth)
 
 
+def test_corners_of_hugging_face_are_told_by_their_areas(tmp_path):
+    root = tmp_path / 'own'
+    draw(root / '0.png')
+    for box in ([5, 4, 20, 16], [5, 4, 15, 12]):
+        objects = {'bbox': [box], 'area': [180], 'category': ['cat']}
+        record = {'file_name': '0.png', 'objects': objects}
+        (root / 'metadata.jsonl').write_text(json.dumps(record))
+        if box[2] == 20:
+            with pytest.raises(ValueError, match=r'areas of 1 of 1 boxes.*x1, y1, x2, y2'):
+                read('huggingface', root)
+    datasets, _ = read('huggingface', root)
+    assert boxes_of(datasets['train'])['0.png'] == [('cat', (5, 4, 20, 16), 0)]
+
+
 def test_visdrone(tmp_path):
     """Numbers of classes from 1; regions of no class are left out."""
     root = tmp_path / 'own'

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CROWDS = 0.2  # share of crowds among the boxes of a class, from which on it is worth a note
 COMPARED = 1000  # boxes with masks, evenly drawn
+LEAVING = 0.1  # share of the boxes that leave their images, from which on it is worth a note
 FEW_REPEATED = 0.01  # share of the annotations; public data sets have a handful
 ADVICE = 'Add them, or take them out of the annotations. See docs/datasets.md'
 
@@ -224,8 +225,7 @@ def _looks_like_corners(file: CocoFile) -> str:
         width, height = image['width'], image['height']
         over += x + third > width + 1 or y + fourth > height + 1
         corners += x < third <= width + 1 and y < fourth <= height + 1
-        inner, area = (third - x) * (fourth - y), box.get('area') or 0
-        by_area += x < third and abs(inner - area) < 0.01 * area and area < 0.9 * third * fourth
+        by_area += has_area_of_corners(box['bbox'], box.get('area'))
     if total < 4 or corners < 0.99 * total:
         return ''
     if over >= 0.2 * total:
@@ -240,6 +240,18 @@ def _looks_like_corners(file: CocoFile) -> str:
     else:
         return ''
     return f'{why}. COCO writes [x, y, width, height]. Convert them'
+
+
+def has_area_of_corners(bbox: list[float], area: Any) -> bool:
+    """Return whether an area is that of ``x1, y1, x2, y2``, and not of ``x, y, width, height``."""
+    x, y, third, fourth = bbox
+    inner = (third - x) * (fourth - y)
+    return (
+        is_finite(area)
+        and x < third
+        and abs(inner - area) < 0.01 * area
+        and area < 0.9 * third * fourth
+    )
 
 
 def _fits_masks(file: CocoFile, *, as_corners: bool = False) -> float:
@@ -322,7 +334,7 @@ def find_in_training(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
     if (is_used or _drops_empty(dataset)) and all(box.get('iscrowd') for box in kept):
         text = (
             f'none of its {len(file.boxes)} boxes can be trained on: they must have an area within '
-            'an image, a category that is a class of the config, and not be a crowd'
+            'an image, a category that is a class of the config, and be neither a crowd nor ignored'
         )
         if file.boxes and all(0 <= value <= 1 for box in file.boxes for value in box['bbox']):
             text += (
@@ -340,14 +352,16 @@ def find_in_training(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
             'a detector without them (RetinaNet, Faster R-CNN)'
         )
         findings.append(Finding('box without a mask', file.path, text))
-    if reads_masks and (share := _fits_masks(file)) < 0.5:
+    if (share := _fits_masks(file)) < 0.5:
         text = (
             f'only {share:.0%} of the boxes that were looked at fit their masks: the area of the '
             'two in common is less than half of their whole area. The masks may be in another '
             'form, such as shares of the image, y before x, or run lengths along rows. COCO writes '
-            'pixels, x before y, and run lengths along columns. Correct the masks'
+            'pixels, x before y, and run lengths along columns. Or the boxes are wrong. Correct '
+            'them'
         )
-        findings.append(Finding('masks in another form', file.path, text))
+        kind = 'masks in another form' if reads_masks else 'boxes elsewhere than their masks'
+        findings.append(Finding(kind, file.path, text))
     # the evaluation reads the masks of all boxes
     read = [box for box in (file.boxes if dataset.test_mode else kept) if box.get('segmentation')]
     broken = {
@@ -461,6 +475,7 @@ def _find_left_out(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
     flat = [box['id'] for box in file.boxes if _is_flat(box, file.images.get(box['image_id']))]
     unlisted = [box['id'] for box in file.boxes if box['category_id'] not in categories]
     empty = _empty_images(file)
+    leaving = [box['id'] for box in file.boxes if _leaves(box, file.images.get(box['image_id']))]
     size = f'{len(file.images)} images, {len(file.boxes)} boxes; '
     findings = []
     if flat:
@@ -469,6 +484,13 @@ def _find_left_out(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
             f'(annotation ids {shorten(flat)})'
         )
         findings.append(Finding('box without area', file.path, size + text))
+    if len(leaving) > max(1, LEAVING * len(file.boxes)):
+        text = (
+            f'{len(leaving)} boxes leave their images by a tenth of their area or more (annotation '
+            f'ids {shorten(leaving)}). MMDetection cuts them off. If they should not, the numbers '
+            'are of another form than [x, y, width, height]: look at some with tnt browse'
+        )
+        findings.append(Finding('box reaches over the edge', file.path, size + text))
     if unlisted:
         text = (
             f'boxes of a category that the file does not list, left out: {len(unlisted)} '
@@ -513,6 +535,16 @@ def _is_flat(box: Entry, image: dict[str, Any] | None) -> bool:
     inside_width = min(x + width, image['width']) - max(x, 0)
     inside_height = min(y + height, image['height']) - max(y, 0)
     return box['area'] <= 0 or width < 1 or height < 1 or inside_width <= 0 or inside_height <= 0
+
+
+def _leaves(box: Entry, image: dict[str, Any] | None) -> bool:
+    """Return whether a tenth of a box lies outside its image."""
+    x, y, width, height = box['bbox']
+    if image is None or _is_flat(box, image):
+        return False
+    inside_width = min(x + width, image['width']) - max(x, 0)
+    inside_height = min(y + height, image['height']) - max(y, 0)
+    return max(inside_width, 0) * max(inside_height, 0) < 0.9 * width * height
 
 
 def _check_images(folder: str, names: list[str], ann_file: str) -> None:

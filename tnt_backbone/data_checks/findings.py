@@ -45,6 +45,7 @@ KINDS = {
     'box outside its image': False,  # left out by MMDetection
     'box without area': False,  # left out by MMDetection, of VOC without effect
     'box reaches over the edge': False,  # clipped by MMDetection
+    'boxes elsewhere than their masks': False,
     'image without annotation': False,
     'mask without a label': False,
     'class without pixels to measure': False,

@@ -17,6 +17,8 @@ from typing import Any
 
 import yaml
 
+from ..data_checks.coco import has_area_of_corners
+from ..data_checks.coco_file import to_box
 from ..data_checks.coco_values import is_finite
 from ..errors import InputError
 from .data_folder import list_files, read_text
@@ -37,21 +39,44 @@ def read_hugging_face(root: Path) -> LabelledImages:
     """Return the images and boxes of a folder.
 
     Raises:
-        ValueError: If a line cannot be read, or the images or classes cannot be told.
+        ValueError: If a line cannot be read, if the images or classes cannot be told, or if areas
+            say that the boxes are corners.
     """
     files = list_files(root)
     titles = _titles(root / 'README.md')
-    entries = [
-        _entry(file, record, titles)
-        for file in find_hugging_face(files)
-        for record in _records(file)
-    ]
+    entries = []
+    for file in find_hugging_face(files):
+        records = []
+        for record in _records(file):
+            entries.append(_entry(file, record, titles))
+            records.append(record)
+        _check_areas(file, records)
     numbers = {name for entry in entries for name in entry.names if name.isdecimal()}
     only_numbers = not titles and numbers == {name for entry in entries for name in entry.names}
     classes = sorted(numbers, key=int) if only_numbers else list(titles.values())
     data = gather(root, entries, classes=classes)
     data.form = 'corner and size, in pixels'
     return data
+
+
+def _check_areas(file: Path, records: list[dict[str, Any]]) -> None:
+    """Check that the areas in a file, if it has some, are not those of corners."""
+    pairs = [
+        (box, area)
+        for objects in (record['objects'] for record in records if _is_known(record))
+        for box, area in zip(
+            next(objects[key] for key in BOXES if key in objects) or (),
+            objects.get('area') or (),
+            strict=False,
+        )
+    ]
+    corners = [box for box, area in pairs if to_box(box) and has_area_of_corners(box, area)]
+    if len(corners) > len(pairs) / 2:
+        raise InputError(
+            f'{file}: the areas of {len(corners)} of {len(pairs)} boxes, such as {corners[0]}, are '
+            'right only if these are [x1, y1, x2, y2]. What is wanted: [x, y, width, height] in '
+            'pixels. Convert them'
+        )
 
 
 def _records(file: Path) -> Iterator[Any]:
