@@ -144,6 +144,12 @@ def category_ids_as_texts(content):
         entry['category_id'] = str(entry['category_id'])
 
 
+def names_as_category_ids(content):
+    names = {category['id']: category['name'] for category in content['categories']}
+    for entry in content['annotations']:
+        entry['category_id'] = names[entry['category_id']]
+
+
 def image_ids_as_numbers(content):
     for image in content['images']:
         image['id'] = str(image['id'])
@@ -286,6 +292,7 @@ def texts_of_images(content):
 
 CORRECTED = [
     no_iscrowd, ids_from_0, ids_as_texts, image_ids_as_texts, category_ids_as_texts,
+    names_as_category_ids,
     image_ids_as_numbers, no_area, area_0, no_box, boxes_of_zeros, no_box_beside_rle, rle_in_a_list,
     rle_of_python, label_studio_upload, label_studio_local, boxes_as_texts, backslashes,
     flat_polygons, images_twice, repeated, lvis,

@@ -127,11 +127,15 @@ def _names_from_addresses(content: Content) -> list[str]:
 
 
 def _types_of_ids(content: Content) -> list[str]:
-    """Give ids the type of what they refer to: "1" and 1 are not equal for MMDetection."""
+    """Give ids the type of what they refer to: "1" and 1 are not equal for MMDetection.
+
+    The name of a category instead of its id is replaced, too.
+    """
     changes = []
     for section, key in (('images', 'image_id'), ('categories', 'category_id')):
         known = {entry.get('id') for entry in content[section]}
-        by_text = {str(value): value for value in known}
+        by_text = {str(entry.get('name')): entry.get('id') for entry in content[section]}
+        by_text |= {str(value): value for value in known}
         wrong = [
             entry
             for entry in content['annotations']
