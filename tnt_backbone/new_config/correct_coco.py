@@ -134,12 +134,12 @@ def _types_of_ids(content: Content) -> list[str]:
     changes = []
     for section, key in (('images', 'image_id'), ('categories', 'category_id')):
         known = {entry.get('id') for entry in content[section]}
-        by_text = {str(entry.get('name')): entry.get('id') for entry in content[section]}
+        by_text = {str(e['name']): e.get('id') for e in content[section] if 'name' in e}
         by_text |= {str(value): value for value in known}
         wrong = [
             entry
             for entry in content['annotations']
-            if entry.get(key) not in known and str(entry.get(key)) in by_text
+            if entry.get(key) is not None and entry[key] not in known and str(entry[key]) in by_text
         ]
         for entry in wrong:
             entry[key] = by_text[str(entry[key])]
