@@ -20,7 +20,7 @@ USAGE
 #     name      stack      Python  torch and torchvision, where they are not those of requirements/pins.txt
 ROWS='py311     openmmlab  3.11
       onedl     onedl      3.11
-      torch-new openmmlab  3.11    2.14.1 0.29.1
+      torch-new openmmlab  3.11    2.15.0 0.29.2
       py312     openmmlab  3.12
       py313     openmmlab  3.13'
 QUICK=(tests/test_private_names.py tests/layers tests/backbones tests/test_contract.py tests/test_registry.py tests/checkpoints tests/engine)
