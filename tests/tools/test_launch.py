@@ -65,6 +65,8 @@ os.environ.clear()
 os.environ.update({environment!r})
 os.chdir({folder!r})
 if {gpus} is None:
+    for name in [name for name in sys.modules if name.split('.')[0] in ('mmengine', 'mmcv')]:
+        del sys.modules[name]
     sys.modules['torch'] = None  # is not imported before the mistake is told
 else:
     import torch
