@@ -88,7 +88,7 @@ def reference(job, world):
         optimizer.zero_grad()
         for ranks in step:
             of_ranks = []
-            for indices in ranks:
+            for indices in reversed(ranks):  # gloo adds four in this order; two have only one
                 _fix_statistics(model)
                 batch = [data[i] for i in indices]
                 batch = {key: [sample[key] for sample in batch] for key in batch[0]}
