@@ -6,9 +6,12 @@ A version that renames one fails here with the name, not in a training.
 import ast
 import importlib
 import inspect
+import pkgutil
 from pathlib import Path
 
 import pytest
+
+import tnt_backbone
 
 ROOT = Path(__file__).parents[1]
 STANDARD = {'_asdict', '_make', '_replace', '_exit', '_run_exitfuncs', '_option_string_actions'}
@@ -124,3 +127,39 @@ def test_the_libraries_have_the_name(name):
     if PLACES[name] == 'torchvision':
         place = importlib.import_module('torch').ops.torchvision
     assert hasattr(place, name) or name in inspect.getsource(place), f'{PLACES[name]}: {name}'
+
+
+def overrides():
+    """Yield each method of this package beside the one of a library that it stands in for."""
+    for info in pkgutil.walk_packages(tnt_backbone.__path__, 'tnt_backbone.'):
+        if info.name.endswith('__main__') or info.name == 'tnt_backbone.doors.transformers':
+            continue  # that needs transformers
+        module = importlib.import_module(info.name)
+        for owner in vars(module).values():
+            if not inspect.isclass(owner) or owner.__module__ != info.name:
+                continue
+            for name, ours in vars(owner).items():
+                above = next((base for base in owner.__mro__[1:] if name in vars(base)), object)
+                theirs = vars(above).get(name)
+                is_own = above.__module__.startswith('tnt_backbone')
+                if not is_own and inspect.isfunction(ours) and inspect.isfunction(theirs):
+                    yield f'{owner.__name__}.{name}', ours, theirs
+
+
+def test_overrides_take_every_option_of_what_they_stand_in_for():
+    """An option is what has a default; the rest is passed by its place."""
+    seen, refused = 0, {}
+    for name, ours, theirs in overrides():
+        seen += 1
+        known = inspect.signature(ours).parameters.values()
+        if name.endswith('__init__') or any(p.kind is p.VAR_KEYWORD for p in known):
+            continue
+        options = {
+            p.name
+            for p in inspect.signature(theirs).parameters.values()
+            if p.default is not p.empty
+        }
+        if missing := options - {p.name for p in known}:
+            refused[name] = missing
+    assert refused == {}
+    assert seen > 100

@@ -99,12 +99,12 @@ class Agent(api.LocalElasticAgent):
         if self._pcontext:
             self._pcontext.close(signal.SIGKILL)
 
-    def _shutdown(self, death_sig: signal.Signals = signal.SIGTERM) -> None:
+    def _shutdown(self, death_sig: signal.Signals = signal.SIGTERM, **options: Any) -> None:
         if self._pcontext and death_sig in REQUESTS:
             self._pcontext.close(death_sig, SAVE_SECONDS)  # torch would wait for 30 s
             for rank, handler in self._pcontext.subprocess_handlers.items():
                 self.ended[rank] = handler.proc.returncode
-        super()._shutdown(death_sig)
+        super()._shutdown(death_sig, **options)
 
 
 def use_agent(*, is_elastic: bool) -> None:
