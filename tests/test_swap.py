@@ -47,6 +47,8 @@ def build(stock, more, tmp_path, name='TNT'):
 
 # The other families take turns in the test of kinds below.
 FOR_ALL_FAMILIES = ('retinanet', 'mask_rcnn', 'deformable_detr', 'upernet')
+# The head of one stage, the one that reads another number of levels, and a segmentor.
+QUICK = ('retinanet', 'deformable_detr', 'upernet')
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ FOR_ALL_FAMILIES = ('retinanet', 'mask_rcnn', 'deformable_detr', 'upernet')
             stock,
             backbone,
             id=f'{stock.stem}-{backbone.__name__}',
-            marks=[] if backbone is TNT else pytest.mark.slow,
+            marks=[] if backbone is TNT and stock.parent.name in QUICK else pytest.mark.slow,
         )
         for stock in CASES
         for backbone in BACKBONES
@@ -92,7 +94,20 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize('stock', KINDS, ids=lambda path: path.stem)
+QUICK_KINDS = ('faster_rcnn', 'fast_rcnn', 'detr', 'lad')
+
+
+@pytest.mark.parametrize(
+    'stock',
+    [
+        pytest.param(
+            stock,
+            id=stock.stem,
+            marks=[] if stock.parent.name in QUICK_KINDS else pytest.mark.slow,
+        )
+        for stock in KINDS
+    ],
+)
 def test_kinds_of_models(stock):
     cfg = Config.fromfile(stock)
     model = swapping.swap(swapping.prepare(cfg), type=KINDS[stock])

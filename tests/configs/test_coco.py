@@ -1,6 +1,7 @@
 """configs/*_coco.py: what they are built of, a step of training and one of testing for each."""
 
 import copy
+import dataclasses
 import sys
 from functools import cache
 from pathlib import Path
@@ -88,13 +89,17 @@ def name(request):
 
 @pytest.fixture(scope='module')
 def on_meta():
-    """Models of full size by name, without memory behind their parameters."""
+    """Models of full width and few blocks by name, without memory behind their parameters."""
     models = {}
 
     def build(name):
         if name not in models:
+            model = read(name).model
+            family = MODELS.get(model.backbone.type)
+            arch = dataclasses.asdict(family.VARIANTS[model.backbone.arch])
+            model.backbone.arch = arch | ({'depth': 4} if 'depth' in arch else {'depths': [1] * 4})
             with torch.device('meta'):
-                models[name] = MODELS.build(copy.deepcopy(read(name).model))
+                models[name] = MODELS.build(model)
         return models[name]
 
     return build
