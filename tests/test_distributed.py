@@ -33,11 +33,11 @@ def train_two_steps(rank, folder):
             taps = {'taps': (3,) * 4} if has_taps and level is not None else {}
             arch = dataclasses.asdict(next(iter(backbone_class.VARIANTS.values())))
             arch.update({'depths': (1, 1, 1, 1)} if 'depths' in arch else {'depth': 4})
-            model = backbone_class(arch, img_size=64, out_channels=None, **arguments, **taps)
+            model = backbone_class(arch, img_size=32, out_channels=None, **arguments, **taps)
             parallel = DistributedDataParallel(model)
             for step in range(2):
                 image = torch.randn(
-                    1, 3, 64, 64, generator=torch.Generator().manual_seed(10 * step + rank)
+                    1, 3, 32, 32, generator=torch.Generator().manual_seed(10 * step + rank)
                 )
                 outputs = parallel(image)
                 chosen = outputs if level is None else outputs[level : level + 1]

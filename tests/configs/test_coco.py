@@ -295,7 +295,7 @@ def test_the_schedule_is_the_published_one(name):
 
 
 # Other variants are left to the slow tests.
-LEFT_OUT = ('_ti_', '_m_', '_b_')
+LEFT_OUT = ('_ti_', '_m_', '_b_', 'mask_rcnn_pyramid', 'mask_rcnn_3x_pyramid')
 
 
 @pytest.mark.parametrize(

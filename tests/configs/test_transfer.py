@@ -261,9 +261,14 @@ def test_the_image_that_is_tested_is_that_of_the_authors(name, with_data):
     torch.testing.assert_close(found, transform(image), rtol=0, atol=1e-4)
 
 
-# the other sizes differ only in the backbone, which is replaced here
+# The other sizes differ only in the backbone, which is replaced here.
 @pytest.mark.parametrize(
-    'name', [name for name in NAMES if '_b_' not in name and '19_' not in name]
+    'name',
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * name.endswith(('cifar100', '2018')))
+        for name in NAMES
+        if '_b_' not in name and '19_' not in name
+    ],
 )
 def test_it_trains_and_is_validated_on_data_in_its_own_form(name, tmp_path, with_data):
     cfg = with_data(read(name), name)

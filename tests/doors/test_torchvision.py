@@ -24,7 +24,18 @@ def faster_rcnn():
     with_fpn = WithFPN(PyramidTNT('ti'), out_channels=32, extra_blocks=LastLevelMaxPool())
     anchors = AnchorGenerator(tuple((8 * 2**i,) for i in range(5)), ((0.5, 1.0, 2.0),) * 5)
     pool = MultiScaleRoIAlign(['0', '1', '2', '3'], output_size=7, sampling_ratio=2)
-    return FasterRCNN(with_fpn, 3, rpn_anchor_generator=anchors, box_roi_pool=pool, **SIZES)
+    few = {
+        f'rpn_{when}_nms_top_n_{mode}': 50 for when in ('pre', 'post') for mode in ('train', 'test')
+    }
+    return FasterRCNN(
+        with_fpn,
+        3,
+        rpn_anchor_generator=anchors,
+        box_roi_pool=pool,
+        box_batch_size_per_image=16,
+        **few,
+        **SIZES,
+    )
 
 
 @pytest.mark.parametrize('make', [retinanet, faster_rcnn])
