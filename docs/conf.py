@@ -1,11 +1,13 @@
 """Sphinx's settings for the documentation site: ``bash tools/docs.sh`` builds it."""
 
+import contextlib
 import importlib
+import io
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 from sphinx.application import Sphinx
 
@@ -66,16 +68,16 @@ def write_pages(app: Sphinx) -> None:
         (GENERATED / f'{page}.md').write_text(text, encoding='utf-8')
     importlib.import_module('zoo_table').write_tables(DOCS / 'zoo.csv', GENERATED)
     parts = ['# Commands\n\nWhat `tnt COMMAND --help` prints.\n']
-    environment = {**os.environ, 'COLUMNS': '100', 'PYTHONPATH': str(DOCS.parent)}
-    for command in COMMANDS:
-        said = subprocess.run(
-            [sys.executable, '-m', 'tnt_backbone', command, '--help'],
-            capture_output=True,
-            text=True,
-            check=True,
-            env=environment,
-        ).stdout
-        parts.append(f'## tnt {command}\n\n```text\n{said.strip()}\n```\n')
+    for command, (file, _) in COMMANDS.items():
+        said = io.StringIO()
+        with (
+            mock.patch.object(sys, 'argv', [f'tnt {command}']),
+            mock.patch.dict(os.environ, COLUMNS='100'),
+            contextlib.redirect_stdout(said),
+            contextlib.suppress(SystemExit),
+        ):
+            importlib.import_module(f'tnt_backbone.cli.{file}').main(['--help'])
+        parts.append(f'## tnt {command}\n\n```text\n{said.getvalue().strip()}\n```\n')
     (GENERATED / 'commands.md').write_text('\n'.join(parts), encoding='utf-8')
 
 

@@ -46,4 +46,5 @@ run mypy
 # One thread per process: pytest already starts one process per core. Each begins with its own
 # half of the files, so that a fixture of a file is made once.
 export OMP_NUM_THREADS=1
+unset PYTHONDONTWRITEBYTECODE # hundreds of processes import the same modules
 run pytest -n auto --maxprocesses 8 --dist worksteal "$@"
