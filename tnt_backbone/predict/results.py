@@ -156,7 +156,7 @@ class Detection(Result):
             confidence=self.scores,
             class_id=self.labels,
             mask=self.masks,
-            data={'class_name': np.array(self.names)},
+            data={'class_name': np.array(self.names, dtype=str)},
         )
 
     def draw(self) -> np.ndarray:
