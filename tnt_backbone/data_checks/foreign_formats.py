@@ -257,7 +257,11 @@ OF_ENDING = {
     '.gz': Known('a packed file', 'Unpack it: gunzip FILE, or tar xf FILE'),
     '.zip': Known('a packed file', 'Unpack it: unzip FILE'),
     '.tar': Known('a packed file', 'Unpack it: tar xf FILE'),
-    '.mat': Known('MATLAB', f'Read it with scipy.io.loadmat, and {TABLE}'),
+    '.mat': Known(
+        'MATLAB',
+        'Read it with scipy.io.loadmat. For a classifier, write a CSV file with the columns '
+        f'filename and label. For a detector, {TABLE}',
+    ),
     '.h5': Known('HDF5', 'Write its pictures and labels to files (docs/tutorial.md)'),
     '.pkl': Known('a pickle of Python', 'Write its pictures and labels to files'),
     '.npz': Known(

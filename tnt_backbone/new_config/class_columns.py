@@ -30,12 +30,14 @@ from .tables import find_tables
 IMAGE = (
     *('filename', 'imagename', 'imagepath', 'filepath', 'filepaths', 'image', 'imageid', 'img'),
     *('imgname', 'imgpath', 'imgid', 'file', 'fileid', 'path', 'id', 'idcode', 'images'),
+    'imageindex',
 )
 BOXED = 'predictionstring'  # of Kaggle's ImageNet: a class and its box, maybe several times
 CLASS = (
     *('class', 'classname', 'label', 'labelname', 'category', 'categoryname', 'labels', 'classes'),
     *('species', 'breed', 'target', 'diagnosis', 'dx', 'classid', 'labelid', 'categoryid'),
     *('groundtruth', 'choice'),  # of FiftyOne and Label Studio
+    'findinglabels',  # of NIH's X-rays
     BOXED,
 )
 CONFIDENCE = 'confidence'  # 0 in Open Images: the image was looked at, and is not of the class
@@ -102,7 +104,7 @@ def _plain(name: str) -> str:
 def understand(file: Path, images: Images) -> Table | str | None:
     """Return a table of images, why it is not read, or nothing if it is something else."""
     rows = _read(file, images)
-    if not rows or find_tables([file]):
+    if not rows:
         return None
     names = [plain(cell) for cell in rows[0]]
     images_named = [names.index(name) for name in IMAGE if name in names]
@@ -128,6 +130,8 @@ def understand(file: Path, images: Images) -> Table | str | None:
             f'{width}. Correct it, or move the file out of {images.root}'
         )
     split = next((names.index(name) for name in SPLIT if has_header and name in names), None)
+    if find_tables([file]) and len({*column(body, image)}) < len(body):
+        return 'has several boxes for an image'
     header = rows[0] if has_header else [''] * width
     label = None
     if 'submission' not in file.stem.lower():

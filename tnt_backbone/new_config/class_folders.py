@@ -82,13 +82,29 @@ def set_class_folders(
     listed = find_listed(root, splits, share)
     if listed.parts:
         return _set_lists(cfg, root, stem or root, listed, overwrite=overwrite)
+    return [
+        *_set_folders(cfg, root, splits, stem or root, share, overwrite=overwrite),
+        *listed.notes,
+    ]
+
+
+def _set_folders(
+    cfg: Config,
+    root: Path,
+    splits: dict[str, Path | None],
+    stem: Path,
+    share: float | None,
+    *,
+    overwrite: bool,
+) -> list[str]:
+    """Let a config read folders that name the classes."""
     if share:
         if splits['val']:
             raise InputError(
                 f'--data {root} has a validation split already ({splits["val"]}). Leave out '
                 '--val-share'
             )
-        return _set_parted(cfg, root, splits, stem or root, share, overwrite=overwrite)
+        return _set_parted(cfg, root, splits, stem, share, overwrite=overwrite)
     folders = {}
     for phase, place in (('train', splits['train']), ('val', splits['val'] or splits['test'])):
         if place is None:

@@ -3,19 +3,27 @@
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ..data_checks.findings import shorten
-from ..data_checks.foreign_formats import LINES
+from ..data_checks.foreign_formats import LINES, OF_ENDING
 from ..errors import InputError
+from .coco_folder import split_of
 from .data_folder import list_files
 from .formats import find_known
 
 KNOWN = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')  # to MMPretrain
 FURTHER = ('.webp', '.tiff', '.jp2')  # what OpenCV reads, too
 NUMBER = r'[\W_]*[0-9]'  # where the number of an image's name begins
+# Folders that hold data sets or parts of them: classes are called otherwise
+PARTS = ('images', 'image', 'imgs', 'img', 'part', 'fold', 'folder', 'batch')
+NO_CLASSES = (
+    *(*PARTS, 'jpegimages', 'annotations', 'annotation', 'labels', 'masks', 'trimaps'),
+    *('groundtruth', 'ground', 'truth', 'gt', 'segmentation', 'segmentations', 'data'),
+)
+MASK = re.compile(r'(.+)[ _-](mask|segmentation|groundtruth)([ _-]?\d+)?', re.IGNORECASE)
 # Moves cat.0.jpg of the folders that follow to cat/cat.0.jpg
 SORT = (
     'import re, sys, pathlib; [(f.parent / n).mkdir(exist_ok=True) or f.rename(f.parent / n / '
@@ -56,6 +64,7 @@ def count_images(folder: Path) -> Counted:
         for name, suffixes in counts.items()
     }
     empty = [name for name, number in images.items() if not number]
+    _check_classes(folder, [name for name in images if name not in empty])
     if len(images) - len(empty) < 2 and any(counts[name] for name in empty):
         # such as images/ and annotations/
         images = {name: number for name, number in images.items() if number}
@@ -68,11 +77,62 @@ def count_images(folder: Path) -> Counted:
     return Counted(images, {suffix for suffix in FURTHER if total[suffix]}, others)
 
 
+def _check_classes(folder: Path, names: Sequence[str]) -> None:
+    """Check that folders seem to be classes, and pictures in them no masks of others.
+
+    Raises:
+        ValueError: If the names are those of splits or parts of a data set, if the classes have
+            splits of their own, or if a class has masks beside its images.
+    """
+    splits = {name: split_of(Path(name), Path()) for name in names}
+    words = {name: re.findall('[a-z]+', name.lower()) for name in names}
+    are_splits = all(splits.values()) and len({*splits.values()}) > 1
+    are_numbered = len({tuple(some) for some in words.values()}) == 1
+    if len(names) > 1 and (
+        are_splits
+        or all(some and {*some} <= {*NO_CLASSES} for some in words.values())
+        or (are_numbered and {*words[names[0]]} & {*PARTS})
+    ):
+        raise InputError(
+            f'{folder} has the folders {shorten(names, 8)}. Their names are those of splits or '
+            'parts of a data set, so they seem to be no classes. What is wanted: '
+            'DIR/train/<class>/ and DIR/val/<class>/, or a table with the columns filename and '
+            'label (docs/tutorial.md). If they are the classes, rename them'
+            + hint_of_inner(folder)
+            + hint_of_names(folder, ())
+        )
+    for name in names:
+        inner = class_names(folder / name)
+        if len({split_of(Path(child), Path()) for child in inner} - {''}) > 1:
+            raise InputError(
+                f'{folder / name} has folders for splits ({shorten(sorted(inner), 8)}), and they '
+                f'would be mixed. What is wanted: DIR/train/{name}/ and DIR/val/{name}/, so move '
+                f'them. If {folder / name} is a data set of its own, pass it as --data'
+            )
+        files = [path for path in list_files(folder / name) if is_read(path)]
+        stems = {path.with_suffix('') for path in files}
+        found = ((path, MASK.fullmatch(path.stem)) for path in files)
+        if masks := [path for path, match in found if match and path.with_name(match[1]) in stems]:
+            raise InputError(
+                f'{len(masks)} pictures in {folder / name} are called like masks of others '
+                f'({shorten(masks)}). They would be learned as images of the class. Move them out '
+                f'of {folder}, in all classes'
+            )
+
+
 def _suffixes(folder: Path) -> Iterator[str]:
     for path in folder.rglob('*'):
-        parts = path.relative_to(folder).parts
-        if path.is_file() and not any(part.startswith('.') for part in parts):
+        *folders, name = path.relative_to(folder).parts
+        if not path.is_file() or name.startswith('.'):
+            continue
+        if not any(part.startswith('.') for part in folders):
             yield path.suffix.lower()
+        elif path.suffix.lower() in (*KNOWN, *FURTHER):
+            raise InputError(
+                f'{path} is in a hidden folder, and would be learned as an image of the class '
+                f'{folder.name}: MMPretrain passes over hidden files only. Delete the folder '
+                f'{path.parent}'
+            )
 
 
 def is_read(path: Path) -> bool:
@@ -120,8 +180,8 @@ def hint_of_flat(folder: Path, root: Path) -> str:
 
 
 def hint_of_format(root: Path) -> str:
-    """Return which format of annotations a folder has, if its JSON is of one, else nothing."""
-    endings = ('.json', *LINES)
+    """Return which format a folder has, if its JSON or packed files are of one, else nothing."""
+    endings = ('.json', *LINES, *OF_ENDING)
     known = find_known([file for file in list_files(root) if file.suffix.lower() in endings])
     return f'. {known[0]} is of {known[1]}' if known else ''
 

@@ -67,7 +67,7 @@ def find_listed(root: Path, splits: dict[str, Path | None], share: float | None)
                 f'classes: {"; ".join(tables.skipped)}. What is wanted: a table with the columns '
                 'filename and label (docs/tutorial.md)'
             )
-        return Listed({})
+        return Listed({}, notes=tables.skipped)
     parts = {split or 'train': images for split, images in named.items()}
     for split, folder in splits.items():
         inner = class_names(folder) if folder and split not in parts else set()

@@ -195,7 +195,8 @@ def _split(
             image = next(image for image, split in loose.items() if not split)
             raise InputError(
                 f'The tables of {root} put some images into splits, and {len(loose)} into none, '
-                f'such as {image} of {found[image][2]}. Put each image into a split'
+                f'such as {image} of {found[image][2]}. Put each image into a split, or move the '
+                f'table that does not count out of {root}'
             )
         loose = {}
     splits: dict[str, dict[Path, str]] = {}
