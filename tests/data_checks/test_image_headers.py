@@ -8,6 +8,7 @@ from PIL import Image
 from tests.data_checks.test_coco import dataset, edit
 from tnt_backbone.data_checks import image_headers
 from tnt_backbone.data_checks.coco import check_coco
+from tnt_backbone.data_checks.files import _read_image
 from tnt_backbone.data_checks.image_headers import read_header
 from tnt_backbone.errors import InputError
 
@@ -67,3 +68,30 @@ def test_of_many_images_some_are_opened(coco_root, monkeypatch):
     edit(coco_root, lambda content: content['images'][2].update(width=65))
     with pytest.raises(InputError, match=r'1 of 2 images.*2\.jpg'):
         check_coco(dataset(coco_root))
+
+
+@pytest.mark.parametrize('second', ['equal', 'smaller'])
+def test_files_of_several_pages(tmp_path, second):
+    """OpenCV reads the first page; smaller pages are previews, as GeoTIFFs have."""
+    pages = [Image.fromarray(np.full((40, 60, 3), value, np.uint8)) for value in (1, 2)]
+    if second == 'smaller':
+        pages[1] = pages[1].resize((30, 20))
+    path = tmp_path / 'a.tif'
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    assert cv2.imread(str(path)).max() == 1
+    assert read_header(path).is_stack == (second == 'equal')
+    kinds = [finding.kind for finding in _read_image(str(path))[1]]
+    assert kinds == ['image of several pages'] * (second == 'equal')
+
+
+def test_pages_of_the_images_of_a_coco_file(coco_root):
+    def change(content):
+        for image in content['images']:
+            name = f'{image["id"]}.tif'
+            pages = [Image.new('RGB', (image['width'], image['height'])) for _ in range(2)]
+            pages[0].save(coco_root / 'images' / name, save_all=True, append_images=pages[1:])
+            image['file_name'] = name
+
+    edit(coco_root, change)
+    notes = check_coco(dataset(coco_root))
+    assert [note for note in notes if '4 images (' in note and 'several pages' in note]

@@ -21,6 +21,7 @@ from tnt_backbone.data_checks.label_maps import (
     labels_in,
     pair,
     parse_label_map,
+    read_label_map,
 )
 
 RED = (220, 40, 40)
@@ -354,3 +355,30 @@ def test_a_label_map_has_the_size_of_the_image_as_exif_turns_it(tmp_path, size):
     else:
         with pytest.raises(ValueError, match=r'60x40 pixels.*40x60, as EXIF'):
             check_size(image, labels)
+
+
+@pytest.mark.parametrize(
+    ('pixels', 'text'),
+    [
+        (np.float32([[0, 0.9]]), r'holds 0\.9'),
+        (np.float32([[0, np.nan]]), 'holds nan'),
+        (np.int32([[0, -2]]), 'holds -2'),
+        (np.uint16([[0, 1001]]), 'holds 1001'),
+    ],
+)
+def test_numbers_that_are_no_labels(tmp_path, pixels, text):
+    Image.fromarray(pixels).save(tmp_path / 'a.tif')
+    with pytest.raises(ValueError, match=f'{text}.*whole numbers'):
+        read_label_map(tmp_path / 'a.tif')
+
+
+@pytest.mark.parametrize('size', [(60, 40), (30, 20)])
+def test_label_maps_of_several_pages(tmp_path, size):
+    """A page per class would be lost; smaller pages are previews."""
+    page = Image.fromarray(np.eye(40, 60, dtype=np.uint8))
+    page.save(tmp_path / 'a.tif', save_all=True, append_images=[page.resize(size)])
+    if size == page.size:
+        with pytest.raises(ValueError, match='several pages'):
+            read_label_map(tmp_path / 'a.tif')
+    else:
+        np.testing.assert_equal(read_label_map(tmp_path / 'a.tif'), np.eye(40, 60))

@@ -452,12 +452,21 @@ def test_images_that_are_missing(tmp_path):
     refused(root, r'labels\.csv names no image that is there .100\.jpg', 0.25)
 
 
-@pytest.mark.parametrize('encoding', ['utf-16', 'latin-1'])
-def test_other_encodings(tmp_path, encoding):
+def test_another_encoding(tmp_path):
     draw_all(tmp_path / 'own', range(2))
     text = 'image,label\n0.png,été\n1.png,hiver\n'
-    (tmp_path / 'own' / 'labels.csv').write_text(text, encoding=encoding)
+    (tmp_path / 'own' / 'labels.csv').write_text(text, encoding='latin-1')
     refused(tmp_path / 'own', r'labels\.csv is not in UTF-8')
+
+
+@pytest.mark.parametrize(('encoding', 'mark'), [('utf-16', '\t'), ('utf-16', ','), ('utf-8', '|')])
+def test_texts_of_excel(tmp_path, encoding, mark):
+    rows = [('image', 'label'), *draw_all(tmp_path / 'own', range(12))]
+    text = '\r\n'.join(mark.join(row).replace('bird', 'été') for row in rows)
+    (tmp_path / 'own' / 'labels.csv').write_bytes(text.encode(encoding))
+    cfg, _ = run(tmp_path / 'own', 0.25)
+    names = {'été': 'bird', 'cat': 'cat', 'dog': 'dog'}
+    assert shown(cfg, 'train', names) | shown(cfg, 'val', names) == of(range(12))
 
 
 @pytest.mark.parametrize(

@@ -244,3 +244,79 @@ def test_names_of_pascal_voc(tmp_path, make):
     (tmp_path / 'Annotations/0.xml').write_text(xml.format('mouse'))
     cfg = make(tmp_path)
     assert cfg.train_dataloader.dataset.metainfo.classes[1] == 'class 1'
+
+
+def test_masks_beside_images_in_folders(tmp_path, make):
+    """A folder per patient, as in Kaggle's set of brain MRIs."""
+    root = tmp_path / 'own'
+    for number in range(8):
+        folder = root / f'patient_{number % 3}'
+        draw(folder, tmp_path / 'masks', number, suffix='.tif', ending='.tif')
+        (tmp_path / f'masks/{number}.tif').rename(folder / f'{number}_mask.tif')
+    write_names(root / 'classes.txt')
+    cfg = make(root, SHARE)
+    for phase, number in (('train', 6), ('val', 2)):
+        listed = Path(cfg[f'{phase}_dataloader'].dataset.ann_file).read_text().split()
+        assert len(listed) == number
+        assert_fits(cfg, phase, [Path(line).name for line in listed])
+    (root / 'patient_0/0_mask.tif').unlink()
+    with pytest.raises(FileNotFoundError, match=r'1 images .* patient_0/0 without .*0_mask\.png'):
+        make(root, SHARE)
+
+
+@pytest.mark.parametrize('others', ['1st_manual', 'masks', 'labels_rgb', 'depth'])
+def test_several_folders_of_label_maps(tmp_path, make, upernet, others):
+    """DRIVE's mask/ is the outline of the eye, and the vessels lie in 1st_manual/."""
+    root = tmp_path / 'own'
+    for split, numbers in (('train', range(3)), ('val', [5])):
+        for number in numbers:
+            draw(root / split / 'images', root / split / 'mask', number)
+            other = root / split / others / f'{number}_other.png'
+            other.parent.mkdir(exist_ok=True)
+            pixels = np.zeros((48, 48), np.uint8)
+            if others == 'depth':
+                pixels += np.arange(48, dtype=np.uint8) * 5 + np.arange(48)[:, None].astype(
+                    np.uint8
+                )
+            Image.fromarray(pixels).save(other)
+    if others in ('1st_manual', 'masks'):
+        with pytest.raises(ValueError, match=f'mask and .*{others} could all be|masks and .*/mask'):
+            make(root)
+        return
+    said = set_mask_data(copy.deepcopy(upernet), root, stem=tmp_path / 'out', overwrite=True)
+    assert any('labels_rgb has pictures like label maps' in line for line in said) == (
+        others == 'labels_rgb'
+    )
+
+
+@pytest.mark.parametrize(
+    ('image', 'label_map', 'said'),
+    [('{}_rgb.png', '{}.png', r'has 0\.png, 1\.png'), ('{}.png', '{}_gt.gif', r'has 0_gt\.gif')],
+)
+def test_files_of_other_names_are_told(tmp_path, make, image, label_map, said):
+    for split, numbers in (('train', range(2)), ('val', [5])):
+        for number in numbers:
+            images, labels = tmp_path / 'own' / split / 'images', tmp_path / 'own' / split / 'masks'
+            draw(images, labels, number)
+            (images / f'{number}.png').rename(images / image.format(number))
+            (labels / f'{number}.png').rename(labels / label_map.format(number))
+    with pytest.raises(FileNotFoundError, match=said):
+        make(tmp_path / 'own')
+
+
+def test_a_mask_per_object_is_named(tmp_path, make):
+    """Kaggle's Data Science Bowl 2018."""
+    for number in range(3):
+        for part in range(2):
+            folder = tmp_path / 'own/stage1_train' / f'{number}abc'
+            draw(folder / 'images', folder / 'masks', number)
+            (folder / f'masks/{number}.png').rename(folder / f'masks/m{part}.png')
+    with pytest.raises(FileNotFoundError, match=r'one per object.*Mask R-CNN'):
+        make(tmp_path / 'own', SHARE)
+
+
+def test_the_pictures_that_are_there_are_told(tmp_path, make):
+    for folder in ('training/image_2', 'training/semantic'):
+        draw(tmp_path / 'own' / folder, tmp_path / 'none', 1)
+    with pytest.raises(FileNotFoundError, match=r'training/image_2 \(1\), training/semantic \(1\)'):
+        make(tmp_path / 'own', SHARE)

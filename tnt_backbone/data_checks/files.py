@@ -17,7 +17,7 @@ from mmengine.fileio import list_from_file
 from ..datasets.load_image import LoadImageOrSkip
 from ..errors import InputError
 from .findings import Finding
-from .image_headers import read_header
+from .image_headers import find_stacks, read_header
 
 SEEN = 'label that a map holds'  # for the conclusion; never reported
 BOX_BY_BOX = (
@@ -101,7 +101,7 @@ def _look_at_header(path: str) -> list[Finding]:
             "type='LoadImageScaled', max_value=4095 in all pipelines (docs/datasets.md)"
         )
         findings.append(Finding('image of more than 8 bits', path, text))
-    return findings
+    return [*findings, *find_stacks([Path(path).name] * header.is_stack, path)]
 
 
 # ------------------------------------------------------------------ COCO

@@ -55,6 +55,7 @@ KINDS = {
     'image that is too small': False,  # left out by MMDetection
     'image that is turned by EXIF': False,
     'image of more than 8 bits': False,
+    'image of several pages': False,  # the first is read
     'file of another ending': False,
     'class name that cannot be drawn': False,
     'annotation that repeats another one': False,

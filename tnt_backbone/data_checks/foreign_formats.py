@@ -4,6 +4,7 @@ One table for ``tnt new``, ``tnt check`` and the look before training. Commands 
 run, and their output was read by this package.
 """
 
+import codecs
 import csv
 import json
 import math
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
-HEAD = 65536  # bytes of a text file that are looked at
+HEAD = 65536  # characters of a text file that are looked at
 
 
 class Known(NamedTuple):
@@ -80,7 +81,10 @@ def first_row(file: Path) -> list[str]:
 def delimiter(text: str) -> str:
     """Return what separates the cells of a table, by its first line."""
     line = text.partition('\n')[0]
-    return max(',;\t', key=line.count)
+    # | also separates labels in a cell
+    return (
+        '|' if '|' in line and not any(m in line for m in ',;\t') else max(',;\t', key=line.count)
+    )
 
 
 def root_tag(file: Path) -> str:
@@ -91,9 +95,19 @@ def root_tag(file: Path) -> str:
         return ''
 
 
-def _head(file: Path) -> str:
+def encoding_of(file: Path) -> str:
+    """Return the encoding of a text file: UTF-16 if it has its mark, as of Excel, else UTF-8."""
     with file.open('rb') as opened:
-        return opened.read(HEAD).decode('utf-8-sig', errors='replace')
+        return (
+            'utf-16'
+            if opened.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+            else 'utf-8-sig'
+        )
+
+
+def _head(file: Path) -> str:
+    with file.open(encoding=encoding_of(file), errors='replace') as opened:
+        return opened.read(HEAD)
 
 
 # ------------------------------------------------------------------ the table

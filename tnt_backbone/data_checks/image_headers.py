@@ -1,5 +1,6 @@
 """Sizes in the headers of images, against those that annotations say."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,9 @@ from .coco_file import CocoFile
 from .findings import Finding, shorten
 
 ORIENTATION = 0x0112  # EXIF's tag
+ONE_PAGE = (
+    'The libraries read the first page only. Write each page that counts as a file of its own'
+)
 READ_BEFORE_A_RUN = 200  # images or label maps, evenly drawn; tnt check reads all
 
 
@@ -19,11 +23,14 @@ class Header(NamedTuple):
         size: Height and width in pixels, after EXIF has turned the image, as it is read.
         turn: EXIF's orientation, 1 to 8; 1 where nothing is turned.
         mode: Pillow's name for the kind of pixels.
+        is_stack: Whether a TIFF has further pictures of the same size, which are not read. Smaller
+            ones are previews.
     """
 
     size: tuple[int, int]
     turn: int
     mode: str
+    is_stack: bool = False
 
 
 def read_header(path: str | Path) -> Header | None:
@@ -34,11 +41,15 @@ def read_header(path: str | Path) -> Header | None:
             turn = image.getexif().get(ORIENTATION, 1)
             if image.format == 'WEBP' and getattr(image, 'is_animated', False):
                 turn = 1  # OpenCV takes the first frame as it is stored
+            is_stack = image.format == 'TIFF' and getattr(image, 'n_frames', 1) > 1
+            if is_stack:
+                image.seek(1)
+                is_stack = image.size == (width, height)
     except Exception:  # a damaged EXIF makes Pillow fail in many ways
         return None
     if turn not in tuple(range(1, 9)):  # no other number has a meaning
         turn = 1
-    return Header((width, height) if turn >= 5 else (height, width), turn, mode)
+    return Header((width, height) if turn >= 5 else (height, width), turn, mode, is_stack)
 
 
 def find_in_headers(folder: str, file: CocoFile) -> list[Finding]:
@@ -50,7 +61,7 @@ def find_in_headers(folder: str, file: CocoFile) -> list[Finding]:
     """
     images = list(file.images.values())
     step = max(1, -(-len(images) // READ_BEFORE_A_RUN))
-    differing, turned, count = [], [], 0
+    differing, turned, stacks, count = [], [], [], 0
     for entry in images[::step]:
         header = read_header(Path(folder, entry['file_name']))
         if header is None:
@@ -59,6 +70,8 @@ def find_in_headers(folder: str, file: CocoFile) -> list[Finding]:
         name, said = entry['file_name'], (entry['height'], entry['width'])
         if header.turn != 1:
             turned.append(name)
+        if header.is_stack:
+            stacks.append(name)
         if header.size != said:
             differing.append(f'{name}: {_other_size(header.size, said)}')
     findings = []
@@ -76,7 +89,15 @@ def find_in_headers(folder: str, file: CocoFile) -> list[Finding]:
             'tnt browse shows whether they do'
         )
         findings.append(Finding('image that is turned by EXIF', file.path, text))
-    return findings
+    return [*findings, *find_stacks(stacks, file.path)]
+
+
+def find_stacks(images: Sequence[object], place: str) -> list[Finding]:
+    """Return a note about files of several pictures, if there are some."""
+    if not images:
+        return []
+    text = f'{len(images)} images ({shorten(images)}) have several pages. {ONE_PAGE}'
+    return [Finding('image of several pages', place, text)]
 
 
 def _other_size(size: tuple[int, int], said: tuple[float, float]) -> str:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..errors import InputError, MissingFileError
 from .findings import Finding, notes_unless_error, shorten
-from .image_headers import READ_BEFORE_A_RUN, read_header
+from .image_headers import ONE_PAGE, READ_BEFORE_A_RUN, Header, read_header
 from .places import hint_of_accents
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
@@ -26,7 +26,7 @@ TO_PNG = (
 )
 TO_ONE_CHANNEL = (
     'python -c "from pathlib import Path; from PIL import Image; '
-    "[Image.open(p).getchannel(0).save(p) for p in Path('{folder}').rglob('*{ending}')]\""
+    "[Image.open(p).getchannel({channel}).save(p) for p in Path('{folder}').rglob('*{ending}')]\""
 )
 MOST_NAMED = 8  # colours in a message
 HOW_TO_RELABEL = (
@@ -164,6 +164,9 @@ def _label_endings(
             f'{len(absent)} of {len(stems)} images of {images} have no label map in {labels}: '
             f'{shorten(absent)}. Add the label maps, or take out the images'
             + hint_of_accents(absent, there)
+            + _hint_of_others(
+                labels, {stem + found for stem in stems if (found := find(stem, ending))}
+            )
         )
     if ending.lower().endswith(LOSSY):
         raise InputError(
@@ -172,6 +175,19 @@ def _label_endings(
             f'0 and 1 of them: {TO_PNG.format(folder=labels, ending=ending)}'
         )
     return [find(stem, ending) or ending for stem in stems]
+
+
+def _hint_of_others(labels: Path, used: Collection[str]) -> str:
+    """Return which other files lie in a folder of label maps, if some do."""
+    files = sorted(str(p.relative_to(labels)) for p in labels.rglob('*') if p.is_file())
+    others = [name for name in files if name not in used and not name.startswith('.')]
+    if not others:
+        return ''
+    read = ' '.join(suffix for suffix in IMAGE_SUFFIXES if suffix not in LOSSY)
+    return (
+        f'. {labels} has {shorten(others)}. The name of a label map begins with that of its image, '
+        f'and ends in one of {read}. Rename or convert the files, if they are the label maps'
+    )
 
 
 def _name(path: Path, folder: Path, end: str) -> str:
@@ -192,7 +208,8 @@ def read_label_map(path: str | Path) -> np.ndarray:
     """Return the labels of a map ``(H, W)``, 0 to 255, as MMSegmentation reads them.
 
     Raises:
-        ValueError: If it cannot be read, has several channels, or has labels above 255.
+        ValueError: If it cannot be read, has several channels or pages, or holds what is no label:
+            a number above 255, under -1, or no whole one.
     """
     try:
         pixels = mmcv.imread(str(path), flag='unchanged', backend='pillow')
@@ -207,18 +224,35 @@ def read_label_map(path: str | Path) -> np.ndarray:
         channels = pixels.shape[-1]
         listed = ' '.join(','.join(map(str, colour)) for colour in _first_colours(pixels))
         hint = ''
-        if channels > 2 and (pixels[..., :3] == pixels[..., :1]).all():
+        colours = pixels[..., :3] if channels > 2 else pixels[..., :1]
+        if (colours == colours[..., :1]).all():
             place = Path(path)
-            command = TO_ONE_CHANNEL.format(folder=place.parent, ending=place.suffix)
-            hint = f'. All channels are equal. If they are numbers of classes, keep one: {command}'
+            # of a constant picture, alpha is the map
+            is_alpha = channels in (2, 4) and (colours == colours[:1, :1]).all()
+            command = TO_ONE_CHANNEL.format(
+                channel=channels - 1 if is_alpha else 0, folder=place.parent, ending=place.suffix
+            )
+            hint = (
+                '. All channels of colours are equal. If one channel holds the numbers of the '
+                f'classes, keep it: {command}'
+            )
         raise InputError(
             f'{path} has {channels} channels. A label map has one, with the number of the class; a '
             "PNG's own palette is right. If colours stand for classes, write them into "
             'class_dict.csv in the folder that --data names: a line name,r,g,b, then a line per '
             f'class, such as road,255,255,255. tnt new converts them. Its colours: {listed}{hint}'
         )
-    if pixels.max(initial=0) > IGNORED:
-        raise InputError(f'{path} holds {pixels.max()}. Labels are 0 to 254, and 255 is ignored')
+    if pixels.dtype.itemsize > 1:
+        is_label = (pixels >= -1) & (pixels <= IGNORED) & (pixels == np.trunc(pixels))
+        if not is_label.all():
+            raise InputError(
+                f'{path} holds {pixels[~is_label].max():g}. Labels are whole numbers from 0 to '
+                '254, and 255 is ignored'
+            )
+        pixels = pixels.astype(np.int16)  # -1 becomes 255
+    is_tiff = Path(path).suffix.lower() in ('.tif', '.tiff')
+    if is_tiff and (header := read_header(path)) and header.is_stack:
+        raise InputError(f'{path} has several pages. {ONE_PAGE}')
     return pixels.astype(np.uint8)
 
 
@@ -243,11 +277,11 @@ def labels_in(path: str | Path) -> dict[int, int]:
     return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
 
 
-def check_size(image: Path, label_map: Path) -> bool:
+def check_size(image: Path, label_map: Path) -> Header | None:
     """Compare the size of a label map with its image's as it is read, from their headers.
 
     Returns:
-        Whether EXIF turns the image.
+        The header of the image, if both can be read.
 
     Raises:
         ValueError: If they differ.
@@ -257,7 +291,7 @@ def check_size(image: Path, label_map: Path) -> bool:
         with Image.open(label_map) as opened:
             width, height = opened.size
     except UNREADABLE:  # reported where the file is read
-        return False
+        return None
     if header and header.size != (height, width):
         turned = ', as EXIF turns it' if header.turn >= 5 else ''
         raise InputError(
@@ -265,7 +299,7 @@ def check_size(image: Path, label_map: Path) -> bool:
             f'{header.size[1]}x{header.size[0]}{turned}. Both must have the same size. Label maps '
             'are never turned. Make the label map again'
         )
-    return bool(header and header.turn != 1)
+    return header
 
 
 def find_in_labels(

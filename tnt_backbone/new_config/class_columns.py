@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..data_checks.findings import shorten
-from ..data_checks.foreign_formats import delimiter, is_number
+from ..data_checks.foreign_formats import delimiter, encoding_of, is_number
 from ..errors import InputError
 from .class_cells import (
     ONLY_ONE,
@@ -156,7 +156,7 @@ def understand(file: Path, images: Images) -> Table | str | None:
 
 def _read(file: Path, images: Images) -> list[list[str]]:
     """Return the rows of a table. Blanks separate an image, which comes first, and its class."""
-    text = file.read_bytes().decode('utf-8-sig', errors='replace').strip('\r\n')
+    text = file.read_text(encoding=encoding_of(file), errors='replace').strip('\r\n')
     if file.suffix.lower() in JSON_LINES:
         return _rows_of_objects(text)
     first = text.partition('\n')[0]

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..data_checks.findings import shorten
+from ..data_checks.foreign_formats import encoding_of
 from .data_folder import is_image
 
 CODE = r'n\d{8}|\d+'
@@ -66,7 +67,7 @@ def _files(root: Path, codes: Iterable[str]) -> Iterator[Path]:
 
 def _tables(file: Path, codes: Sequence[str]) -> Iterator[dict[str, str]]:
     """Yield the names of codes, in each way in which a file can be understood."""
-    text = file.read_bytes().decode('utf-8-sig', errors='replace')
+    text = file.read_text(encoding=encoding_of(file), errors='replace')
     if file.suffix.lower() == '.json':
         yield from _of_json(text)
         return

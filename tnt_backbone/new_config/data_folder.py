@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..data_checks.findings import shorten
+from ..data_checks.foreign_formats import encoding_of
 from ..errors import ExistingFileError, InputError
 from ..predict.pictures import PICTURES as IMAGES
 from ..whole_file import write_whole
@@ -129,11 +130,11 @@ def read_text(path: Path) -> str:
     """Return a text file's content, without the byte order mark of Windows.
 
     Raises:
-        ValueError: If it is not in UTF-8.
+        ValueError: If it is neither in UTF-8 nor in UTF-16 with its mark.
     """
     try:
-        return path.read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError as error:
+        return path.read_text(encoding=encoding_of(path))
+    except UnicodeError as error:
         raise InputError(f'{path} is not in UTF-8 ({error}). Save it in UTF-8') from error
 
 
@@ -165,5 +166,7 @@ def hint_of_deeper(root: Path, names: Iterable[str]) -> str:
         children = sorted(path for path in root.glob(level) if path.is_dir())
         deeper = [child for child in children if not _is_hidden(child.name)]
         if found := [child for child in deeper if find_folder(child, names)]:
-            return f'. {shorten(found)} has one: pass it as --data'
+            if len(found) > 1:
+                return f'. {shorten(found)} have one each: pass one of them, or put them together'
+            return f'. {found[0]} has one: pass it as --data'
     return ''

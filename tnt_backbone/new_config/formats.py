@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..data_checks.findings import shorten
-from ..data_checks.foreign_formats import Known, is_number, name_content, name_file
+from ..data_checks.foreign_formats import Known, encoding_of, is_number, name_content, name_file
 from ..errors import InputError
 from .coco_folder import find_coco, read_json
 from .createml import find_createml
@@ -111,7 +111,7 @@ def _has_rows(path: Path) -> bool:
 
 def _first_row(path: Path) -> list[str]:
     """Return the first words of a text file."""
-    with path.open(encoding='utf-8-sig', errors='replace') as file:
+    with path.open(encoding=encoding_of(path), errors='replace') as file:
         return file.readline().split()
 
 

@@ -30,7 +30,7 @@ def guess_folders(root: Path) -> dict[str, list[Folders]]:
     for file in list_files(root):
         if is_image(file):
             files.setdefault(file.parent, {})[file.stem] = file
-    maps = {folder: stems for folder, stems in files.items() if _are_maps(stems)}
+    maps = {folder: stems for folder, stems in files.items() if are_maps(stems)}
     found: dict[str, list[Folders]] = {}
     for images, stems in files.items():
         if images in maps:
@@ -44,7 +44,12 @@ def guess_folders(root: Path) -> dict[str, list[Folders]]:
     return found
 
 
-def _are_maps(stems: dict[str, Path]) -> bool:
+def pictures_in(folder: Path) -> dict[str, Path]:
+    """Return the pictures that lie in a folder, by their names without an ending."""
+    return {file.stem: file for file in sorted(folder.iterdir()) if is_image(file)}
+
+
+def are_maps(stems: dict[str, Path]) -> bool:
     """Return whether the first files of a folder have few colours."""
     try:
         return all(_has_few_colours(stems[stem]) for stem in sorted(stems)[:3])

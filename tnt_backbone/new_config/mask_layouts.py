@@ -7,12 +7,15 @@
     DIR/train/a.png            DIR/train_labels/a.png   class_dict.csv  CamVid
     DIR/train/a.jpg            DIR/train/a_mask.png   _classes.csv      Roboflow
     DIR/train/a_sat.jpg        DIR/train/a_mask.png                     DeepGlobe
+    DIR/patient1/a.tif         DIR/patient1/a_mask.tif                  with --val-share
     DIR/JPEGImages/a.jpg       DIR/SegmentationClass/a.png   ImageSets/Segmentation/train.txt
     DIR/images/a.jpg           DIR/masks/a.png                          with --val-share
 
 Names of folders are compared without regard to capital letters.
 """
 
+import re
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +25,7 @@ from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import name_file
 from ..errors import InputError, MissingFileError
 from .data_folder import find_folder, hint_of_deeper, is_image, list_files, read_text
-from .mask_guess import guess_folders
+from .mask_guess import are_maps, guess_folders, pictures_in
 
 IMAGES = ('images', 'img_dir', 'JPEGImages', 'image', 'imgs', 'img')
 LABELS = (
@@ -99,6 +102,8 @@ def find_places(root: Path, share: float | None = None) -> dict[str, Place]:
         return _whole(root, found, share)
     if guessed := _guessed(root, share):
         return guessed
+    if not found and not images and (place := _inside(root)):
+        return _parted(root, place, share)
     raise MissingFileError(_explain(root, images, labels))
 
 
@@ -110,6 +115,46 @@ def has_label_maps(root: Path) -> bool:
         if file.stem.endswith(MASK) or folders & {parent.lower() for parent in parents}:
             return True
     return False
+
+
+def find_other_labels(place: Place) -> list[Path]:
+    """Return folders beside that of the label maps whose pictures could be label maps, too.
+
+    Raises:
+        ValueError: If one of them is called like label maps: the eye's outline lies in ``mask``,
+            and its vessels in ``1st_manual``.
+    """
+    labels = place.labels
+    if labels == place.images:
+        return []
+    beside = list(labels.parent.iterdir())
+    above = labels.parent.parent
+    if labels.parent != place.images.parent and above == place.images.parent.parent:
+        # labels/train, masks/train
+        beside = [folder / labels.name for folder in above.iterdir()]
+    number = len(list(filter(is_image, labels.iterdir())))
+    found = [
+        folder
+        for folder in sorted(beside)
+        if folder.is_dir() and folder not in (labels, place.images)
+        if len(pictures := pictures_in(folder)) == number and number and are_maps(pictures)
+    ]
+    names = {
+        folder: folder.parent.name if folder.name == labels.name else folder.name
+        for folder in found
+    }
+    if alike := [folder for folder, name in names.items() if _is_called_labels(name)]:
+        raise InputError(
+            f'{labels} and {shorten(alike)} could all be the label maps of {place.images}. Move '
+            'those away that do not count'
+        )
+    return found
+
+
+def _is_called_labels(name: str) -> bool:
+    words = re.findall('[a-z]+', name.lower())
+    known = {label.lower() for label in LABELS} | {'manual', 'st', 'nd'}
+    return bool(words) and {*words} <= known
 
 
 def _is_split(images: Path, labels: Path, phase: str) -> bool:
@@ -154,12 +199,15 @@ def _inside(folder: Path) -> Place | None:
     images, labels = find_folder(folder, IMAGES), _find_labels(folder)
     if images and labels:
         return Place(images, labels)
-    pictures = {file.stem for file in folder.iterdir() if is_image(file)}
+    files = [file.relative_to(folder) for file in list_files(folder) if is_image(file)]
+    pictures = {str(file.with_suffix('')) for file in files}
     masks = {stem.removesuffix(MASK) for stem in pictures if stem.endswith(MASK)}
     stems = {stem for stem in pictures if not stem.endswith(MASK)}
     if not masks or not stems:
         return None
     end = max(ENDS, key=lambda end: len(stems & {f'{name}{end}' for name in masks}))
+    if stems.isdisjoint(f'{name}{end}' for name in masks):
+        return None
     if lone := sorted(stems - {f'{name}{end}' for name in masks}):
         raise MissingFileError(
             f'{len(lone)} images of {folder} have no label map: {shorten(lone)} without '
@@ -251,6 +299,14 @@ def _guessed(root: Path, share: float | None) -> dict[str, Place]:
     return _whole(root, places, share) if 'train' in places else {}
 
 
+def _has_one_per_object(folder: Path) -> bool:
+    """Return whether a folder has one image and several masks, as that of a nucleus."""
+    images, labels = find_folder(folder, IMAGES), find_folder(folder, ('masks', 'mask'))
+    return bool(
+        images and labels and len(pictures_in(images)) == 1 and len(pictures_in(labels)) > 1
+    )
+
+
 def _explain(root: Path, images: Path | None, labels: Path | None) -> str:
     """Return what is missing, and what else the folder looks like."""
     folders = {path.name for path in root.iterdir() if path.is_dir()}
@@ -277,4 +333,15 @@ def _explain(root: Path, images: Path | None, labels: Path | None) -> str:
         deeper = hint_of_deeper(root, (*IMAGES, *SPLITS['train'])) if not images else ''
     place = root if not images else images.parent
     missing = LABELS if images else IMAGES
-    return f'{place} has no folder {" or ".join(missing[:3])}{deeper}. {LAYOUT}'
+    counts = Counter(str(file.parent.relative_to(root)) for file in files if is_image(file))
+    there = [f'{folder} ({number})' for folder, number in counts.items()]
+    if any(
+        _has_one_per_object(folder) for folder in sorted({file.parent.parent for file in files})
+    ):
+        deeper = (
+            '. There are several masks for one image, so they seem to be one per object. For a '
+            'segmentor, draw them into one label map. For masks of single objects, make '
+            "annotations in COCO's format and start --from a config of Mask R-CNN"
+        )
+    lying = f'. Folders with pictures: {shorten(there, 8)}' if there else ''
+    return f'{place} has no folder {" or ".join(missing[:3])}{deeper}{lying}. {LAYOUT}'

@@ -18,6 +18,7 @@ from mmengine.config import Config
 from tqdm import tqdm
 
 from ..data_checks.findings import Finding, notes_unless_error, shorten
+from ..data_checks.image_headers import Header, find_stacks
 from ..data_checks.label_maps import (
     IGNORED,
     Pairs,
@@ -30,7 +31,7 @@ from ..data_checks.label_maps import (
 from ..datasets import paired_seg
 from .data_folder import SAMPLED, write_list
 from .mask_colours import convert_colours, find_colours, is_coloured
-from .mask_layouts import Place, find_places
+from .mask_layouts import Place, find_other_labels, find_places
 from .mask_names import check_objects, name_labels, read_palette
 from .rare_classes import describe_rare
 from .shared import dicts, evaluators, finish, replace_leaf, set_class_count
@@ -70,7 +71,11 @@ def set_mask_data(
     places = places or find_places(root, share)
     pairs = {place: pair(*place) for place in dict.fromkeys(places.values())}
     colours = find_colours(root)
-    notes: list[str] = []
+    notes = [
+        f'{folder} has pictures like label maps, too. Those of {place.labels} are read'
+        for place in pairs
+        for folder in find_other_labels(place)
+    ]
     folders = {place: place.labels for place in pairs}
     first = pairs[places['train']].labels[:SAMPLED]
     if colours and not new_labels and all(is_coloured(path, colours) for path in first):
@@ -82,14 +87,17 @@ def set_mask_data(
             pairs[place] = found._replace(labels=converted, label_suffix=suffix)
             folders[place] = target.absolute() / place.labels.relative_to(root)
     sys.stdout.write(f'label maps of {root}:\n')
-    turned: list[Path] = []
-    used = {place: _used_labels(found, new_labels, turned) for place, found in pairs.items()}
+    headers: dict[Path, Header] = {}
+    used = {place: _used_labels(found, new_labels, headers) for place, found in pairs.items()}
     trained = places['train']
     if not new_labels:
         check_objects(root, used[trained])
     classes, more = name_labels(root, used[trained], colours)
     notes += more
+    turned = [image for image, header in headers.items() if header.turn != 1]
     findings = [_find_turned(turned, root)] if turned else []
+    stacks = [image for image, header in headers.items() if header.is_stack]
+    findings += find_stacks(stacks, str(root))
     for place, files in used.items():
         where = str(folders[place])
         findings += find_in_labels(files, classes, where, is_training=place == trained)
@@ -193,21 +201,21 @@ def _find_turned(images: Sequence[Path], root: Path) -> Finding:
 
 
 def _used_labels(
-    pairs: Pairs, new_labels: Mapping[int, int], turned: list[Path]
+    pairs: Pairs, new_labels: Mapping[int, int], headers: dict[Path, Header]
 ) -> dict[int, list[str]]:
     """Read all label maps; return which ones hold each label, as it is trained on.
 
     Args:
         pairs: Images and label maps.
         new_labels: Labels in the files to labels to train on.
-        turned: Gets the images that EXIF turns.
+        headers: Gets those of images.
     """
     files: dict[int, list[str]] = {}
     for image, path in tqdm(
         zip(pairs.images, pairs.labels, strict=True), total=len(pairs.images), disable=None
     ):
-        if check_size(image, path):
-            turned.append(image)
+        if header := check_size(image, path):
+            headers[image] = header
         for label in labels_in(path):
             files.setdefault(new_labels.get(label, label), []).append(str(path))
     return files

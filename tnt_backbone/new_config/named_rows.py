@@ -15,7 +15,7 @@ other objects (11) are left out.
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..data_checks.foreign_formats import is_dota_row, is_kitti_row, is_visdrone_row
+from ..data_checks.foreign_formats import encoding_of, is_dota_row, is_kitti_row, is_visdrone_row
 from ..errors import InputError
 from .data_folder import list_files, read_text
 from .labelled import LabelledImages, Labels, Shape, Size
@@ -44,7 +44,7 @@ def _finder(is_row: Callable[[list[str]], bool]) -> Callable[[list[Path]], list[
 
 
 def _first_rows(file: Path) -> list[list[str]]:
-    with file.open(encoding='utf-8-sig', errors='replace') as opened:
+    with file.open(encoding=encoding_of(file), errors='replace') as opened:
         return [opened.readline(2000).split() for _ in range(3)]
 
 

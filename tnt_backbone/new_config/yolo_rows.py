@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+from ..data_checks.foreign_formats import encoding_of
 from ..errors import InputError
 from .data_folder import read_text
 from .labelled import Labels, Shape, Size, UnusableError
@@ -111,7 +112,7 @@ def _count_keypoints(row: tuple[float, ...]) -> int:
 def numbers_in(path: Path) -> list[tuple[float, ...]]:
     """Return the rows of a label file that are numbers; the others are named when it is read."""
     rows = []
-    for line in path.read_text(encoding='utf-8-sig', errors='replace').splitlines():
+    for line in path.read_text(encoding=encoding_of(path), errors='replace').splitlines():
         try:
             row = tuple(map(_to_number, line.split()))
         except ValueError:
