@@ -141,6 +141,10 @@ VIA_3 = Known(
     'class before',
 )
 
+GEOJSON = Known(
+    'GeoJSON (xView, SpaceNet)', f'Its outlines may be places on the earth. In pixels, {TABLE}'
+)
+
 # Of JSON files, by their content; the first that fits
 OF_CONTENT: tuple[tuple[Callable[[Any], bool], Known], ...] = (
     (is_createml, Known('Apple CreateML', READ_HERE)),
@@ -212,8 +216,48 @@ OF_CONTENT: tuple[tuple[Callable[[Any], bool], Known], ...] = (
         Known('SuperAnnotate', f'{EXPORT}, or {TABLE}'),
     ),
     (
-        lambda c: _has(_first(c), 'name', 'labels'),
+        lambda c: _has(_first(c), 'name', 'labels') or _has(c, 'name', 'frames'),
         Known('BDD100K or Scalabel', f'Convert the boxes (box2d): {TABLE}'),
+    ),
+    (lambda c: _has(c, 'type', 'features'), GEOJSON),
+    (
+        lambda c: _has(c, 'metainfo', 'data_list') or _has(_first(c), 'filename', 'ann'),
+        Known("OpenMMLab's own list", f'Name it as ann_file in a config of your own, or {TABLE}'),
+    ),
+    (
+        lambda c: _has(_first(c), 'file_name', 'annotations'),
+        Known(
+            'Detectron2',
+            f'detectron2.data.datasets.convert_to_coco_json writes it in COCO format. Or {TABLE}',
+        ),
+    ),
+    (
+        lambda c: _has(_first(c), 'filename', 'detection'),
+        Known('ODVG (Grounding DINO)', f'Convert its boxes: {TABLE}'),
+    ),
+    (
+        lambda c: _has_values(c, list, 'cam_R_m2c') or _has_values(c, list, 'bbox_obj'),
+        Known('BOP', "Make scene_gt_coco.json with its toolkit (bop_toolkit), which is COCO's"),
+    ),
+    (
+        lambda c: _has(c, 'captures'),
+        Known('Unity Perception', f"Convert it to COCO's format with Unity's tools, or {TABLE}"),
+    ),
+    (
+        lambda c: _has(_first(c), 'regions', 'originalImageUri') or _has_values(c, dict, 'bbox'),
+        Known('a list of images with boxes, as of Custom Vision or Kvasir', f'Convert it: {TABLE}'),
+    ),
+    (
+        lambda c: _has(_first(c), 'label_hash', 'data_units'),
+        Known('Encord', "Export the project again in COCO's format"),
+    ),
+    (
+        lambda c: _has(c, 'imgHeight', 'objects'),
+        Known(
+            'Cityscapes (polygons)',
+            'For a segmentor, start --from a config of Cityscapes without --data '
+            f'(docs/segmentation.md). For a detector, {TABLE}',
+        ),
     ),
     (
         lambda c: _has(_first(c), 'source-ref'),
@@ -285,14 +329,35 @@ OF_ENDING = {
     ),
 }
 OF_ENDING |= {'.npy': OF_ENDING['.npz'], '.hdf5': OF_ENDING['.h5'], '.tgz': OF_ENDING['.gz']}
+OF_ENDING |= {
+    '.pickle': OF_ENDING['.pkl'],
+    '.tfrec': OF_ENDING['.tfrecord'],
+    '.geojson': GEOJSON,
+    '.nii': Known('NIfTI', 'Write its slices as PNG files, such as with pip install nibabel'),
+    '.dcm': Known('DICOM', 'Write its pictures as PNG files, such as with pip install pydicom'),
+}
 # Of other files, by patterns of their names
 OF_NAME = (
+    (r'.*\.tfrec(ords?)?-\d+-of-\d+', OF_ENDING['.tfrecord']),
+    (r'.*\.nii\.gz', OF_ENDING['.nii']),
+    (
+        r'(data|test)_batch(_\d)?|.*-idx\d-ubyte',
+        Known(
+            'CIFAR or MNIST',
+            'Start --from a config of that data set without --data (docs/datasets.md). Or write '
+            'the pictures into a folder per class',
+        ),
+    ),
     (r'.*_bbx_gt\.txt', Known('WIDER FACE', DATUMARO.format('wider_face'))),
     (
         r'task-\d+-annotation-\d+-.*\.(png|npy)',
         Known('Label Studio (brush)', "Export the project again as 'Brush labels to COCO'"),
     ),
 )
+AUTOML = ('TRAIN', 'TRAINING', 'VALIDATE', 'VALIDATION', 'TEST', 'UNASSIGNED')  # splits
+# Names of columns, in small letters
+RUN_LENGTHS = ('encodedpixels', 'rle', 'rle_mask', 'encoding', 'segmentation')
+BOXES = ('bbox', 'bboxes', 'boxes', 'boxesstring', 'annotations', 'objects')
 LINES = ('.jsonl', '.ndjson', '.manifest', '.odgt')  # JSON in each line
 # Of text files, by the cells of a row
 OF_ROW: tuple[tuple[Callable[[list[str]], bool], Known], ...] = (
@@ -303,15 +368,31 @@ OF_ROW: tuple[tuple[Callable[[list[str]], bool], Known], ...] = (
         Known('Label Studio (CSV)', "For a detector, export the project again as 'COCO' or 'YOLO'"),
     ),
     (
-        lambda row: len(row) == 11 and row[0] in ('TRAIN', 'VALIDATE', 'VALIDATION', 'TEST'),
-        Known('Google AutoML (CSV)', f'It has shares of the image: {TABLE}'),
+        lambda row: len(row) > 2 and row[0].upper() in AUTOML,
+        Known(
+            'Google AutoML or Vertex AI (CSV)',
+            f'Boxes are shares of the image: {TABLE}. For a classifier, write the columns split, '
+            'filename and label',
+        ),
+    ),
+    (
+        lambda row: not {cell.strip().lower() for cell in row}.isdisjoint(RUN_LENGTHS),
+        Known(
+            'a table of run lengths (Kaggle)',
+            'Draw the masks of each image into one label map, a PNG file (docs/tutorial.md), for a '
+            'segmentor. Run lengths usually are pairs of a start and a length, which count pixels '
+            'from 1, down the columns: for start, length in pairs: flat[start - 1 : start - 1 + '
+            'length] = 1, with flat = numpy.zeros(height * width, numpy.uint8), then '
+            'flat.reshape(width, height).T',
+        ),
     ),
     (lambda row: len(row) in (9, 10) and all(map(is_number, row)), MOT),
     (
-        lambda row: 'bbox' in [cell.strip().lower() for cell in row],
+        lambda row: not {cell.strip().lower() for cell in row}.isdisjoint(BOXES),
         Known(
             'a table with a column bbox',
-            f'Its four numbers may be corners or sizes. If you know which: {TABLE}',
+            'Its numbers may be corners, a corner and sizes, or a centre and sizes. If you know '
+            f'which: {TABLE}',
         ),
     ),
     (
@@ -405,6 +486,12 @@ def is_supervisely_meta(content: Any) -> bool:
 
 def _has(content: Any, *keys: str) -> bool:
     return isinstance(content, dict) and set(keys) <= set(content)
+
+
+def _has_values(content: Any, kind: type, key: str) -> bool:
+    """Return whether a dict has values of a kind, which have a key."""
+    value = next(iter(content.values()), None) if isinstance(content, dict) else None
+    return isinstance(value, kind) and _has(_first(value), key)
 
 
 def _first(content: Any) -> Any:

@@ -64,7 +64,12 @@ def read_class_tables(root: Path) -> Tables:
             known.update(i for name in column(table.rows, table.image) for i in images.called(name))
         elif table:
             tables.append(table)
-    tables = _leave_out_doubtful(tables)
+    every, tables = tables, _leave_out_doubtful(tables)
+    skipped += [
+        f'{table.name} differs in most rows, so it names no classes'
+        for table in every
+        if table not in tables and len(table.rows) > 1
+    ]
     for table in tables:
         check_single(table.classes, table.name)
     notes = [*(f'the classes are those of {table.name}' for table in tables), *skipped]
