@@ -583,3 +583,22 @@ def test_turned_shapes_equal_those_of_opencv(tmp_path):
     assert centre == pytest.approx((40, 30), abs=1e-3)
     assert sides == pytest.approx((12, 40), abs=1e-2)  # OpenCV names the longer one last
     assert angle == pytest.approx(30 + 90, abs=0.1)
+
+
+def test_tables_of_splits_whose_images_have_the_same_names(tmp_path):
+    """TensorFlow's train_labels.csv beside images/train and images/test."""
+    root, truths = tmp_path / 'own', {}
+    for split, numbers in (('train', range(3)), ('test', range(7, 9))):
+        truths[split] = make(tmp_path / split, 'csv tensorflow', numbers)
+        images = root / 'images' / split
+        images.mkdir(parents=True)
+        for i, number in enumerate(numbers):
+            (tmp_path / split / f'{number}.png').rename(images / f'{i}.png')
+        (table,) = (tmp_path / split).glob('*.csv')
+        text = table.read_text()
+        for i, number in enumerate(numbers):
+            text = text.replace(f'{number}.png', f'{i}.png')
+        (root / f'{split}_labels.csv').write_text(text)
+    datasets, _ = read('csv tensorflow', root)
+    for split, truth in truths.items():
+        assert_fits(datasets[split], boxes=sum(map(len, truth.values())))

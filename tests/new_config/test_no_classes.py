@@ -14,6 +14,8 @@ from tnt_backbone.new_config.class_images import count_images
         (('images', 'annotations/trimaps'), r'annotations, images.*begin with cat, dog.*python -c'),
         (('images_001/images', 'images_002/images'), 'images_001, images_002'),
         (('fold1/cat', 'fold2/cat'), 'fold1, fold2'),
+        (('seg_train/seg_train/cat', 'seg_test/cat', 'seg_pred'), 'seg_pred, seg_test, seg_train'),
+        (('cat', 'dog', 'pets/dog'), r'pets has folders of the classes dog, and so has'),
     ],
 )
 def test_names_of_splits_and_parts(tmp_path, folders, text):

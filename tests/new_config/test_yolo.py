@@ -546,3 +546,21 @@ def test_validation_on_the_training_images_is_told(tmp_path):
     write_yaml(root, 'train: images/train\nval: images/train\nnames: [cat, dog]\n')
     _, said = convert_folder(read_yolo, root)
     assert '3 of 3 images of the val split are also in the training split' in said
+
+
+def test_another_order_of_the_classes_is_said(tmp_path):
+    make_splits(tmp_path, 2)
+    (tmp_path / 'classes.txt').write_text('dog\ncat\n')
+    said = '\n'.join(read_yolo(tmp_path).notes)
+    assert 'classes.txt has the same classes in another order: dog, cat' in said
+    (tmp_path / 'classes.txt').write_text('cat\ndog\n')
+    assert 'another order' not in '\n'.join(read_yolo(tmp_path).notes)
+
+
+def test_names_with_gaps_are_listed(tmp_path):
+    make_splits(tmp_path, 2)
+    (tmp_path / 'data.yaml').write_text(
+        'train: images/train\nval: images/val\nnames: {0: cat, 5: dog}\n'
+    )
+    with pytest.raises(ValueError, match=r'class id 1, but the names are for 0, 5\b'):
+        convert_folder(read_yolo, tmp_path)

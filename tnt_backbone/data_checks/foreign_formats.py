@@ -221,6 +221,10 @@ OF_CONTENT: tuple[tuple[Callable[[Any], bool], Known], ...] = (
     ),
     (lambda c: _has(c, 'type', 'features'), GEOJSON),
     (
+        lambda c: _has(c, 'videos', 'annotations') and not c.get('images'),
+        Known('YouTube-VIS (videos)', f'Convert the boxes of its frames: {TABLE}'),
+    ),
+    (
         lambda c: _has(c, 'metainfo', 'data_list') or _has(_first(c), 'filename', 'ann'),
         Known("OpenMMLab's own list", f'Name it as ann_file in a config of your own, or {TABLE}'),
     ),

@@ -82,11 +82,12 @@ def _check_classes(folder: Path, names: Sequence[str]) -> None:
 
     Raises:
         ValueError: If the names are those of splits or parts of a data set, if the classes have
-            splits of their own, or if a class has masks beside its images.
+            splits of their own or each other's names, or if one has masks beside its images.
     """
     splits = {name: split_of(Path(name), Path()) for name in names}
     words = {name: re.findall('[a-z]+', name.lower()) for name in names}
-    are_splits = all(splits.values()) and len({*splits.values()}) > 1
+    found = list(filter(None, splits.values()))
+    are_splits = len({*found}) > 1 and 2 * len(found) >= len(names)
     are_numbered = len({tuple(some) for some in words.values()}) == 1
     if len(names) > 1 and (
         are_splits
@@ -109,10 +110,17 @@ def _check_classes(folder: Path, names: Sequence[str]) -> None:
                 f'would be mixed. What is wanted: DIR/train/{name}/ and DIR/val/{name}/, so move '
                 f'them. If {folder / name} is a data set of its own, pass it as --data'
             )
+        if both := sorted(inner & {*names}):
+            raise InputError(
+                f'{folder / name} has folders of the classes {shorten(both)}, and so has {folder}. '
+                f'Move the images of each class into one folder, and delete {folder / name}'
+            )
         files = [path for path in list_files(folder / name) if is_read(path)]
         stems = {path.with_suffix('') for path in files}
-        found = ((path, MASK.fullmatch(path.stem)) for path in files)
-        if masks := [path for path, match in found if match and path.with_name(match[1]) in stems]:
+        matches = ((path, MASK.fullmatch(path.stem)) for path in files)
+        if masks := [
+            path for path, match in matches if match and path.with_name(match[1]) in stems
+        ]:
             raise InputError(
                 f'{len(masks)} pictures in {folder / name} are called like masks of others '
                 f'({shorten(masks)}). They would be learned as images of the class. Move them out '

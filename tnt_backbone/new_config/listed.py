@@ -78,7 +78,7 @@ def gather(
             f'--data {root} has no annotation file of this format. Pass another folder or --format'
         )
     images = [file for file in list_files(root) if is_image(file)]
-    find = _finder(images, with_ending=ending)
+    find = _finder(images, root, with_ending=ending)
     found: dict[tuple[Path, Path], Listed] = {}  # by annotation file and image
     owners: dict[Path, list[Listed]] = {}
     missing: dict[Path, list[str]] = {}
@@ -150,7 +150,9 @@ def _check(shape: Shape, size: Size) -> None:
         raise InputError(f'a point of {shape.name!r} is not near the image')
 
 
-def _finder(images: list[Path], *, with_ending: bool) -> Callable[[Listed], Path | None]:
+def _finder(
+    images: list[Path], root: Path, *, with_ending: bool
+) -> Callable[[Listed], Path | None]:
     by_name: dict[str, list[Path]] = {}
     for image in images:
         by_name.setdefault(composed(image.name).lower(), []).append(image)
@@ -165,6 +167,9 @@ def _finder(images: list[Path], *, with_ending: bool) -> Callable[[Listed], Path
         same = by_name.get(parts[-1].lower(), [])
         if not same and not with_ending:
             same = stems.get(parts[-1], [])
+        if len(same) > 1 and (split := entry.split or split_of(entry.file, root)):
+            # train_labels.csv and test_labels.csv may count their images anew
+            same = [i for i in same if split_of(i.with_name('_'), root) == split] or same
         for length in range(len(parts), 1, -1):
             ending = tuple(parts[-length:-1])
             if close := [image for image in same if image.parent.parts[-length + 1 :] == ending]:

@@ -67,6 +67,7 @@ def read_yolo(root: Path) -> LabelledImages:
     findings += find_without_partner(bare, _lone_labels(labelled, said), 'background', advice)
     names = list(said.names.values())
     notes.insert(0, f'classes in the order of {said.place}: {shorten(names, 20)}')
+    notes += _find_other_orders(said, folder)
     if said.keypoints is None:
         notes += _look_at_rows(labelled, said)
     else:
@@ -76,6 +77,22 @@ def read_yolo(root: Path) -> LabelledImages:
         return read_rows(path, size, said.names, said.keypoints)
 
     return LabelledImages(folder, splits, read, names, notes, findings, FORM)
+
+
+def _find_other_orders(said: Description, folder: Path) -> list[str]:
+    """Return a note about lists of the same classes in another order: the numbers mean others."""
+    names = list(said.names.values())
+    notes = []
+    for file in list_files(folder):
+        if file.name.lower() in CLASS_FILES and file != said.place:
+            lines = [line.strip() for line in read_text(file).splitlines() if line.strip()]
+            if lines != names and sorted(lines) == sorted(names):
+                notes.append(
+                    f'{file} has the same classes in another order: {shorten(lines, 20)}. That of '
+                    f'{said.place} is taken. If it is the wrong one, all names are exchanged: '
+                    'correct it'
+                )
+    return notes
 
 
 def _look_at_rows(items: list[Item], said: Description) -> list[str]:

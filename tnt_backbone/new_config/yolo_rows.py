@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import encoding_of
 from ..errors import InputError
 from .data_folder import read_text
@@ -77,7 +78,8 @@ def _fault(
     if not all(map(math.isfinite, row)):
         return bad, 'holds a number that is not finite'
     if row[0] not in names:
-        known = f'{min(names)} to {max(names)}' if len(names) > 1 else f'{min(names)}'
+        is_whole = len(names) == max(names) - min(names) + 1 > 1
+        known = f'{min(names)} to {max(names)}' if is_whole else shorten(names, 20)
         return (
             'class id without a name',
             f'has the class id {row[0]:g}, but the names are for {known}',
