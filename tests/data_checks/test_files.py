@@ -58,6 +58,11 @@ def test_more_than_8_bits_are_named(tmp_path, dtype, found):
     path = tmp_path / 'a.tif'
     Image.fromarray(PIXELS[..., 0].astype(dtype)).save(path)
     assert kinds(_look_at_header(str(path))) == ['image of more than 8 bits' for _ in found]
+    if dtype in (np.uint8, np.uint16):  # colours, which Pillow opens as those of 8 bits
+        for name in ('a.png', 'b.tif'):
+            cv2.imwrite(str(tmp_path / name), PIXELS.astype(dtype))
+            kind = kinds(_look_at_header(str(tmp_path / name)))
+            assert kind == ['image of more than 8 bits' for _ in found]
 
 
 def test_what_pillow_cannot_open_is_passed_over(tmp_path):

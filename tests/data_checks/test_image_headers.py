@@ -10,6 +10,7 @@ from tnt_backbone.data_checks import image_headers
 from tnt_backbone.data_checks.coco import check_coco
 from tnt_backbone.data_checks.files import _read_image
 from tnt_backbone.data_checks.image_headers import read_header
+from tnt_backbone.datasets.load_scaled import LoadImageScaled
 from tnt_backbone.errors import InputError
 
 
@@ -95,3 +96,19 @@ def test_pages_of_the_images_of_a_coco_file(coco_root):
     edit(coco_root, change)
     notes = check_coco(dataset(coco_root))
     assert [note for note in notes if '4 images (' in note and 'several pages' in note]
+
+
+@pytest.mark.parametrize('kept', [False, True])
+def test_images_of_more_than_8_bits_of_a_coco_file(coco_root, kept):
+    def change(content):
+        for image in content['images']:
+            image['file_name'] = f'{image["id"]}.png'
+            pixels = np.zeros((image['height'], image['width'], 3), np.uint16)
+            cv2.imwrite(str(coco_root / 'images' / image['file_name']), pixels)
+
+    edit(coco_root, change)
+    data = dataset(coco_root)
+    if kept:
+        data.pipeline.transforms.append(LoadImageScaled(max_value=4095))
+    notes = check_coco(data)
+    assert any('4 images (' in note and 'more than 8 bits' in note for note in notes) is not kept

@@ -50,7 +50,13 @@ def check_coco(dataset: 'CocoDataset') -> list[str]:
     file = read_file(dataset)
     found = find_in_annotations(dataset, file)
     if not dataset.backend_args:
-        found += find_in_headers(dataset.data_prefix['img'], file)
+        steps = [type(step).__name__ for step in getattr(dataset.pipeline, 'transforms', ())]
+        kept = 'LoadImageScaled' in steps
+        found += [
+            finding
+            for finding in find_in_headers(dataset.data_prefix['img'], file)
+            if not (kept and finding.kind == 'image of more than 8 bits')
+        ]
     notes = notes_unless_error(found)
     left_out = set(_empty_images(file)) if _drops_empty(dataset) else set()
     names = [image['file_name'] for image in file.images.values()]

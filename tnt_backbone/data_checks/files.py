@@ -17,7 +17,7 @@ from mmengine.fileio import list_from_file
 from ..datasets.load_image import LoadImageOrSkip
 from ..errors import InputError
 from .findings import Finding
-from .image_headers import find_stacks, read_header
+from .image_headers import find_unusual, read_header
 
 SEEN = 'label that a map holds'  # for the conclusion; never reported
 BOX_BY_BOX = (
@@ -94,14 +94,7 @@ def _look_at_header(path: str) -> list[Finding]:
             'and masks must fit the turned picture'
         )
         findings.append(Finding('image that is turned by EXIF', path, text))
-    if header.mode.startswith(('I;16', 'I', 'F')):
-        text = (
-            f'it has more than 8 bits per channel (mode {header.mode}). OpenCV keeps the upper 8 '
-            'of 16 bits, so a sensor of 12 bits leaves 16 grey levels. Convert it, or load it with '
-            "type='LoadImageScaled', max_value=4095 in all pipelines (docs/datasets.md)"
-        )
-        findings.append(Finding('image of more than 8 bits', path, text))
-    return [*findings, *find_stacks([Path(path).name] * header.is_stack, path)]
+    return [*findings, *find_unusual({Path(path).name: header}, path)]
 
 
 # ------------------------------------------------------------------ COCO

@@ -1,8 +1,8 @@
 """Sizes in the headers of images, against those that annotations say."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -13,6 +13,10 @@ ORIENTATION = 0x0112  # EXIF's tag
 ONE_PAGE = (
     'The libraries read the first page only. Write each page that counts as a file of its own'
 )
+UPPER_8 = (
+    'OpenCV keeps the upper 8 of 16 bits, so a sensor of 12 bits leaves 16 levels. Convert them, '
+    "or load them with type='LoadImageScaled', max_value=4095 in all pipelines (docs/datasets.md)"
+)
 READ_BEFORE_A_RUN = 200  # images or label maps, evenly drawn; tnt check reads all
 
 
@@ -22,14 +26,14 @@ class Header(NamedTuple):
     Attributes:
         size: Height and width in pixels, after EXIF has turned the image, as it is read.
         turn: EXIF's orientation, 1 to 8; 1 where nothing is turned.
-        mode: Pillow's name for the kind of pixels.
+        is_deep: Whether a channel has more than 8 bits.
         is_stack: Whether a TIFF has further pictures of the same size, which are not read. Smaller
             ones are previews.
     """
 
     size: tuple[int, int]
     turn: int
-    mode: str
+    is_deep: bool = False
     is_stack: bool = False
 
 
@@ -37,7 +41,9 @@ def read_header(path: str | Path) -> Header | None:
     """Return the header of an image, or ``None`` if it cannot be read."""
     try:
         with Image.open(path) as image:
-            (width, height), mode = image.size, image.mode
+            width, height = image.size
+            stored = [str(tile[3]) for tile in image.tile]  # such as RGB;16B
+            is_deep = image.mode.startswith(('I', 'F')) or any(';16' in kind for kind in stored)
             turn = image.getexif().get(ORIENTATION, 1)
             if image.format == 'WEBP' and getattr(image, 'is_animated', False):
                 turn = 1  # OpenCV takes the first frame as it is stored
@@ -49,7 +55,7 @@ def read_header(path: str | Path) -> Header | None:
         return None
     if turn not in tuple(range(1, 9)):  # no other number has a meaning
         turn = 1
-    return Header((width, height) if turn >= 5 else (height, width), turn, mode, is_stack)
+    return Header((width, height) if turn >= 5 else (height, width), turn, is_deep, is_stack)
 
 
 def find_in_headers(folder: str, file: CocoFile) -> list[Finding]:
@@ -61,20 +67,18 @@ def find_in_headers(folder: str, file: CocoFile) -> list[Finding]:
     """
     images = list(file.images.values())
     step = max(1, -(-len(images) // READ_BEFORE_A_RUN))
-    differing, turned, stacks, count = [], [], [], 0
+    differing, turned, headers = [], [], {}
     for entry in images[::step]:
         header = read_header(Path(folder, entry['file_name']))
         if header is None:
             continue  # missing or damaged, which is reported elsewhere
-        count += 1
         name, said = entry['file_name'], (entry['height'], entry['width'])
+        headers[name] = header
         if header.turn != 1:
             turned.append(name)
-        if header.is_stack:
-            stacks.append(name)
         if header.size != said:
             differing.append(f'{name}: {_other_size(header.size, said)}')
-    findings = []
+    findings, count = [], len(headers)
     if differing:
         text = (
             f'{len(differing)} of {count} images that were opened have another height and width '
@@ -89,15 +93,26 @@ def find_in_headers(folder: str, file: CocoFile) -> list[Finding]:
             'tnt browse shows whether they do'
         )
         findings.append(Finding('image that is turned by EXIF', file.path, text))
-    return [*findings, *find_stacks(stacks, file.path)]
+    return [*findings, *find_unusual(headers, file.path)]
 
 
-def find_stacks(images: Sequence[object], place: str) -> list[Finding]:
-    """Return a note about files of several pictures, if there are some."""
-    if not images:
-        return []
-    text = f'{len(images)} images ({shorten(images)}) have several pages. {ONE_PAGE}'
-    return [Finding('image of several pages', place, text)]
+def find_unusual(headers: Mapping[Any, Header], place: str) -> list[Finding]:
+    """Return notes about images of more than 8 bits, and about files of several pages.
+
+    Args:
+        headers: By the names of the images.
+        place: Of the images.
+    """
+    deep = [name for name, header in headers.items() if header.is_deep]
+    stacks = [name for name, header in headers.items() if header.is_stack]
+    findings = []
+    if deep:
+        text = f'{len(deep)} images ({shorten(deep)}) have more than 8 bits per channel. {UPPER_8}'
+        findings.append(Finding('image of more than 8 bits', place, text))
+    if stacks:
+        text = f'{len(stacks)} images ({shorten(stacks)}) have several pages. {ONE_PAGE}'
+        findings.append(Finding('image of several pages', place, text))
+    return findings
 
 
 def _other_size(size: tuple[int, int], said: tuple[float, float]) -> str:

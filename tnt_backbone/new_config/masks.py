@@ -18,7 +18,7 @@ from mmengine.config import Config
 from tqdm import tqdm
 
 from ..data_checks.findings import Finding, notes_unless_error, shorten
-from ..data_checks.image_headers import Header, find_stacks
+from ..data_checks.image_headers import Header, find_unusual
 from ..data_checks.label_maps import (
     IGNORED,
     Pairs,
@@ -96,8 +96,7 @@ def set_mask_data(
     notes += more
     turned = [image for image, header in headers.items() if header.turn != 1]
     findings = [_find_turned(turned, root)] if turned else []
-    stacks = [image for image, header in headers.items() if header.is_stack]
-    findings += find_stacks(stacks, str(root))
+    findings += find_unusual(headers, str(root))
     for place, files in used.items():
         where = str(folders[place])
         findings += find_in_labels(files, classes, where, is_training=place == trained)
