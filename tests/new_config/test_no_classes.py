@@ -1,6 +1,8 @@
 """Folders that are no classes, and pictures that are no images of a class, are refused."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.new_config.test_class_tables import draw, draw_all, of, refused, run, shown, write
 from tnt_backbone.new_config.class_images import count_images
@@ -96,6 +98,22 @@ def test_columns_of_xrays(tmp_path):
     rows[0] = (rows[0][0], 'bird|cat')
     write(root / 'Data_Entry.csv', ('Image Index', 'Finding Labels'), *rows)
     refused(root, r'several labels in a cell \(bird\|cat\)', 0.25)
+
+
+@pytest.mark.parametrize('share', [None, 0.25])
+def test_images_that_nothing_can_read(tmp_path, share):
+    """Floats, as of satellites; one damaged file is no reason."""
+    for split in ('train', 'val') if share is None else ('',):
+        for name in ('cat', 'dog'):
+            folder = tmp_path / 'own' / split / name
+            folder.mkdir(parents=True)
+            for i in range(4):
+                Image.fromarray(np.zeros((8, 8), np.float32)).save(folder / f'{i}.tif')
+    refused(tmp_path / 'own', r'None of the \d images .* can be read .*PNG', share)
+    for path in (tmp_path / 'own').rglob('[1-3].tif'):
+        Image.fromarray(np.full((8, 8), 900, np.uint16)).save(path)
+    _, said = run(tmp_path / 'own', share)
+    assert 'have more than 8 bits per channel' in said
 
 
 def test_a_table_that_names_no_class_is_said(tmp_path):

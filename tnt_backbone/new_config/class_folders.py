@@ -28,6 +28,7 @@ from .class_images import (
     hint_of_inner,
     hint_of_names,
     is_read,
+    look_at_some,
 )
 from .class_lists import Listed, find_listed, images_of, part_classes
 from .class_titles import names_of_codes
@@ -140,6 +141,8 @@ def _set_folders(
         changes.append(f'{phase}: {sum(found[folder].images.values())} images in {root / folder}')
     for folder, counted in found.items():
         changes += describe_folder(root / folder, counted)
+        files = (file for name in classes for file in list_files(root / folder / name))
+        changes += look_at_some(filter(is_read, files), root / folder)
     return [*changes, *_finish(cfg, sum(found[folders['train']].images.values()), further)]
 
 
@@ -216,6 +219,7 @@ def _set_lists(
         for phase in phases:
             _set_leaf(cfg, phase, root, names, [], ann_file=str(path.absolute()))
             changes.append(f'{phase}: {len(lines)} images of {root}, those of {path}')
+        changes += look_at_some(images, root)
         if absent := sorted(set(classes) - set(images.values())):
             changes.append(f'note: the {split} split has no image of {shorten(absent, 8)}')
     return [*changes, *notes, *_finish(cfg, len(parts['train']), [])]

@@ -1,5 +1,6 @@
 """Class folders: how many images each has, and what else lies in them."""
 
+import itertools
 import re
 import shlex
 from collections import Counter
@@ -7,8 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..data_checks.findings import shorten
+from ..data_checks.findings import notes_unless_error, shorten
 from ..data_checks.foreign_formats import LINES, OF_ENDING
+from ..data_checks.image_headers import find_unusual, read_header
+from ..datasets.load_image import LoadImageOrSkip
 from ..errors import InputError
 from .coco_folder import split_of
 from .data_folder import list_files
@@ -17,6 +20,7 @@ from .formats import find_known
 KNOWN = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')  # to MMPretrain
 FURTHER = ('.webp', '.tiff', '.jp2')  # what OpenCV reads, too
 NUMBER = r'[\W_]*[0-9]'  # where the number of an image's name begins
+LOOKED_AT = 10  # images, until one can be read
 # Folders that hold data sets or parts of them: classes are called otherwise
 PARTS = ('images', 'image', 'imgs', 'img', 'part', 'fold', 'folder', 'batch')
 NO_CLASSES = (
@@ -146,6 +150,31 @@ def _suffixes(folder: Path) -> Iterator[str]:
 def is_read(path: Path) -> bool:
     """Return whether a file is an image that the data set reads, by its ending."""
     return path.is_file() and path.suffix.lower() in (*KNOWN, *FURTHER)
+
+
+def look_at_some(images: Iterable[Path], place: Path) -> list[str]:
+    """Open some images; return notes about them.
+
+    Raises:
+        ValueError: If none can be read, such as TIFFs of 13 channels.
+    """
+    headers, faults = {}, []
+    for image in itertools.islice(images, LOOKED_AT):
+        if header := read_header(image):
+            headers[image] = header
+        try:
+            LoadImageOrSkip().read(str(image))
+        except (OSError, ValueError, SyntaxError) as error:
+            faults.append(f'{image}: {error}')
+        else:
+            return notes_unless_error(find_unusual(headers, str(place)))
+    if not faults:
+        return []
+    raise InputError(
+        f'None of the {len(faults)} images of {place} that were opened can be read '
+        f'({shorten(faults)}). Convert them to PNG or JPEG, with one, three or four channels of 8 '
+        'bits'
+    )
 
 
 def describe_folder(folder: Path, counted: Counted) -> list[str]:
