@@ -175,3 +175,56 @@ def test_label_maps_stay_below_their_folder(tmp_path, name):
         draw_label_maps({'train': (read_coco(path), tmp_path / 'train')}, tmp_path / 'maps')
     assert not list(tmp_path.glob('maps/**/*.png'))
     assert not (tmp_path / '0.png').exists()
+
+
+def rows_of(box):
+    """Return run lengths along rows, as scikit-image or NumPy count by default."""
+    left, top, right, bottom = box
+    mask = np.zeros((64, 96), np.uint8)
+    mask[top:bottom, left:right] = 1
+    starts = np.flatnonzero(np.diff(mask.ravel())) + 1
+    return {'size': [64, 96], 'counts': np.diff([0, *starts, mask.size]).tolist()}
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda box: {'segmentation': rows_of(box)},
+        lambda box: {'segmentation': [[v for x, y in corners(box) for v in (y, x)]]},
+        lambda box: {'segmentation': [[v for x, y in corners(box) for v in (x / 96, y / 64)]]},
+    ],
+)
+def test_outlines_in_another_form(tmp_path, change):
+    path, things = write(tmp_path / 'a.json', range(3))
+    changes = {
+        i + 1: change(thing.box) for i, thing in enumerate(t for scene in things for t in scene)
+    }
+    path, _ = write(tmp_path / 'a.json', range(3), changes=changes)
+    file = read_coco(path)
+    with pytest.raises(ValueError, match='masks may be in another form'):
+        draw_label_maps({'train': (file, tmp_path / 'a')}, tmp_path / 'drawn')
+
+
+def corners(box):
+    points = outline(box)
+    return zip(points[::2], points[1::2], strict=True)
+
+
+def test_right_outlines_of_boxes_in_another_form(tmp_path):
+    path, things = write(tmp_path / 'a.json', range(3))
+    changes = {i + 1: {'bbox': list(t.box)} for i, t in enumerate(t for s in things for t in s)}
+    path, _ = write(tmp_path / 'a.json', range(3), changes=changes)
+    drawing = draw_label_maps({'train': (read_coco(path), tmp_path / 'a')}, tmp_path / 'drawn')
+    assert drawing.places
+
+
+def test_objects_of_no_listed_category(tmp_path):
+    path, _ = write(tmp_path / 'a.json', range(3), changes={1: {'category_id': 7}})
+    drawing = draw_label_maps({'train': (read_coco(path), tmp_path / 'a')}, tmp_path / 'drawn')
+    assert any('1 objects are of no listed category' in note for note in drawing.notes)
+    labels = np.asarray(Image.open(tmp_path / 'drawn/train/0.png'))
+    assert 255 in labels
+    changes = {i + 1: {'category_id': 1 + i % 2} for i in range(6)}
+    path, _ = write(tmp_path / 'a.json', range(3), changes=changes)
+    with pytest.raises(ValueError, match='counted from another number'):
+        draw_label_maps({'train': (read_coco(path), tmp_path / 'a')}, tmp_path / 'drawn')

@@ -279,6 +279,39 @@ def _fits_masks(file: CocoFile, *, as_corners: bool = False) -> float:
     return sum(fitting) / len(fitting) if len(fitting) > 3 else 1.0
 
 
+def find_masks_elsewhere(file: CocoFile, *, reads_masks: bool) -> list[Finding]:
+    """Return what is said about masks that do not fit their boxes.
+
+    Args:
+        file: The annotations.
+        reads_masks: Whether masks are learned, not only boxes.
+    """
+    if (share := _fits_masks(file)) >= 0.5:
+        return []
+    text = (
+        f'only {share:.0%} of the boxes that were looked at fit their masks: the area of the two '
+        'in common is less than half of their whole area. The masks may be in another form, such '
+        'as shares of the image, y before x, or run lengths along rows. COCO writes pixels, x '
+        'before y, and run lengths along columns. Or the boxes are wrong. Correct them'
+    )
+    kind = 'masks in another form' if reads_masks else 'boxes elsewhere than their masks'
+    return [Finding(kind, file.path, text)]
+
+
+def find_for_outlines(file: CocoFile) -> list[Finding]:
+    """Return what would be wrong with label maps that are drawn from the masks of a file."""
+    findings = []
+    if shifted := _looks_shifted(file):
+        findings.append(Finding('classes do not match', file.path, shifted))
+    listed = {category['id'] for category in file.categories}
+    if other := [box['id'] for box in file.boxes if box['category_id'] not in listed]:
+        text = f'{len(other)} objects are of no listed category (annotation ids {shorten(other)})'
+        findings.append(Finding('box of a category that is not listed', file.path, text))
+    if not _looks_like_corners(file):  # then the boxes are wrong, which are not read
+        findings += find_masks_elsewhere(file, reads_masks=True)
+    return findings
+
+
 def _find_in_evaluation(file: CocoFile) -> list[Finding]:
     """Return annotations at which COCO's evaluation fails, or which it counts wrongly."""
     crowdless = [box['id'] for box in file.boxes if 'iscrowd' not in box]
@@ -358,16 +391,7 @@ def find_in_training(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
             'a detector without them (RetinaNet, Faster R-CNN)'
         )
         findings.append(Finding('box without a mask', file.path, text))
-    if (share := _fits_masks(file)) < 0.5:
-        text = (
-            f'only {share:.0%} of the boxes that were looked at fit their masks: the area of the '
-            'two in common is less than half of their whole area. The masks may be in another '
-            'form, such as shares of the image, y before x, or run lengths along rows. COCO writes '
-            'pixels, x before y, and run lengths along columns. Or the boxes are wrong. Correct '
-            'them'
-        )
-        kind = 'masks in another form' if reads_masks else 'boxes elsewhere than their masks'
-        findings.append(Finding(kind, file.path, text))
+    findings += find_masks_elsewhere(file, reads_masks=reads_masks)
     # the evaluation reads the masks of all boxes
     read = [box for box in (file.boxes if dataset.test_mode else kept) if box.get('segmentation')]
     broken = {

@@ -10,10 +10,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ..data_checks.coco import find_for_outlines
 from ..data_checks.coco_file import CocoFile
 from ..data_checks.coco_masks import find_mask_fault
 from ..data_checks.coco_values import Entry
-from ..data_checks.findings import shorten
+from ..data_checks.findings import notes_unless_error, shorten
 from ..data_checks.label_maps import IGNORED
 from ..errors import InputError
 from ..predict.draw import class_colours
@@ -43,16 +44,16 @@ def draw_label_maps(files: Mapping[str, tuple[CocoFile, Path]], target: Path) ->
     """Write a label map for each image.
 
     What no object covers is background, label 0. If objects cover everything, there is no such
-    class. Where objects overlap, the smaller one is on top. Crowds, and boxes without an outline,
-    are ignored pixels.
+    class. Where objects overlap, the smaller one is on top. Crowds, boxes without an outline, and
+    objects of no listed category are ignored pixels.
 
     Args:
         files: Of each phase, the annotations and the folder of their images; ``'train'`` first.
         target: Folder for the label maps: ``TARGET/PHASE/NAME.png``.
 
     Raises:
-        ValueError: If more than a tenth of the objects have no outline, one cannot be drawn, or an
-            image does not lie below its folder.
+        ValueError: If more than a tenth of the objects have no outline, one cannot be drawn, the
+            outlines do not fit the boxes, or an image does not lie below its folder.
     """
     file = files['train'][0]
     classes = [BACKGROUND, *(name for name in file.names if name.lower() != BACKGROUND)]
@@ -66,7 +67,7 @@ def draw_label_maps(files: Mapping[str, tuple[CocoFile, Path]], target: Path) ->
     for phase, (other, images) in files.items():
         same = next((p for p in places if files[p] == (other, images)), None)
         if same is None:
-            notes += _check_outlines(other)
+            notes += [*notes_unless_error(find_for_outlines(other)), *_check_outlines(other)]
             used += _draw(other, images, target / phase, classes)
         places[phase] = places[same] if same else _place(other, images, target / phase)
     if not used[0]:
@@ -142,7 +143,7 @@ def _draw(file: CocoFile, images: Path, target: Path, classes: Sequence[str]) ->
         for box in sorted(boxes.get(image['id'], ()), key=_drawn_first):
             outline = box.get('segmentation')
             is_ignored = box.get('iscrowd') or not outline
-            label = IGNORED if is_ignored else labels[box['category_id']]
+            label = IGNORED if is_ignored else labels.get(box['category_id'], IGNORED)
             pixels[to_mask(outline, size) > 0 if outline else _inside(box['bbox'])] = label
         counts = np.bincount(pixels.ravel())
         used.update({label: int(counts[label]) for label in np.flatnonzero(counts).tolist()})
