@@ -33,6 +33,7 @@ CONTENTS = {
     'SuperAnnotate  ': [{'metadata': {'name': 'a.jpg'}, 'instances': []}],
     'BDD100K': [{'name': 'a.jpg', 'labels': [{'category': 'car', 'box2d': {}}]}],
     'BDD100K or Scalabel': {'name': 'a', 'frames': [{'objects': []}], 'attributes': {}},
+    'ISAT': {'info': {'description': 'ISAT', 'name': 'a.jpg'}, 'objects': []},
     'YouTube-VIS': {'videos': [], 'annotations': [], 'categories': []},
     'GeoJSON': {'type': 'FeatureCollection', 'features': [{'type': 'Feature'}]},
     "OpenMMLab's own list": {'metainfo': {}, 'data_list': []},

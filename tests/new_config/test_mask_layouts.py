@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 from PIL import Image
 
@@ -12,6 +13,8 @@ from tests.new_config.test_rare_classes import UPERNET
 from tnt_backbone.data_checks.files import plan_check
 from tnt_backbone.data_checks.label_maps import read_label_map
 from tnt_backbone.new_config.mask_colours import find_colours
+from tnt_backbone.new_config.masks import set_mask_data
+from tnt_backbone.run.find_config import find_config
 
 NAMES = ('background', 'cat', 'dog')
 GREY = (120, 120, 120)
@@ -330,3 +333,35 @@ def test_tables_of_colours(tmp_path, text):
     name = 'class_dict.csv' if ',' in text else 'label_colors.txt'
     (tmp_path / name).write_text(text)
     assert find_colours(tmp_path).classes == {'sky': (0, 0, 0), 'the road': (128, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    ('labels', 'lists', 'line'),
+    [
+        ('labels', '.', 'images/{0}.png labels/{0}.png'),  # PaddleSeg
+        ('masks', '.', '{0}'),
+        ('SegmentationClassContext', 'ImageSets/SegmentationContext', '{0}'),
+    ],
+)
+def test_lists_of_splits(tmp_path, labels, lists, line):
+    root = tmp_path / 'own'
+    images = root / ('JPEGImages' if lists != '.' else 'images')
+    for number in range(6):
+        draw(images, root / labels, number)
+        photo = np.asarray(Image.open(images / f'{number}.png')).astype(int)
+        noise = np.random.default_rng(0).integers(-6, 7, photo.shape)
+        Image.fromarray((photo + noise).clip(0, 255).astype(np.uint8)).save(
+            images / f'{number}.png'
+        )
+    write_names(root / 'classes.txt')
+    (root / lists).mkdir(parents=True, exist_ok=True)
+    for split, numbers in (('train', range(4)), ('val', (4, 5))):
+        text = '\n'.join(line.format(number) for number in numbers)
+        (root / lists / f'{split}.txt').write_text(text)
+    cfg = Config.fromfile(find_config(UPERNET))
+    set_mask_data(cfg, root, stem=tmp_path / 'out', overwrite=True)
+    assert_fits(cfg, 'train', range(4))
+    assert_fits(cfg, 'val', (4, 5))
+    (root / lists / 'val.txt').write_text(line.format(3))
+    said = set_mask_data(cfg, root, stem=tmp_path / 'out', overwrite=True)
+    assert any('1 of 1 images of the val split are also in the training split' in s for s in said)

@@ -219,6 +219,7 @@ OF_CONTENT: tuple[tuple[Callable[[Any], bool], Known], ...] = (
         lambda c: _has(_first(c), 'name', 'labels') or _has(c, 'name', 'frames'),
         Known('BDD100K or Scalabel', f'Convert the boxes (box2d): {TABLE}'),
     ),
+    (lambda c: _has(c, 'info', 'objects'), Known('ISAT', f'{EXPORT} from ISAT')),
     (lambda c: _has(c, 'type', 'features'), GEOJSON),
     (
         lambda c: _has(c, 'videos', 'annotations') and not c.get('images'),

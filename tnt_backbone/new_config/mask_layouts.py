@@ -9,6 +9,7 @@
     DIR/train/a_sat.jpg        DIR/train/a_mask.png                     DeepGlobe
     DIR/patient1/a.tif         DIR/patient1/a_mask.tif                  with --val-share
     DIR/JPEGImages/a.jpg       DIR/SegmentationClass/a.png   ImageSets/Segmentation/train.txt
+    DIR/images/a.jpg           DIR/masks/a.png           train.txt      PaddleSeg
     DIR/images/a.jpg           DIR/masks/a.png                          with --val-share
 
 Names of folders are compared without regard to capital letters.
@@ -24,6 +25,7 @@ import numpy as np
 from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import name_file
 from ..errors import InputError, MissingFileError
+from .data_folder import IMAGES as PICTURES
 from .data_folder import find_folder, hint_of_deeper, is_image, list_files, read_text
 from .mask_guess import are_maps, guess_folders, pictures_in
 
@@ -243,15 +245,33 @@ def _beside(root: Path, split: str) -> Place | None:
 
 
 def _listed(root: Path, images: Path, labels: Path) -> dict[str, Place]:
-    """Return the splits in the lists of Pascal VOC and CVAT."""
-    lists = root / 'ImageSets' / 'Segmentation'
-    found = {}
-    for phase, names in LISTS.items():
-        path = next((p for p in (lists / f'{name}.txt' for name in names) if p.is_file()), None)
-        if path:
-            lines = tuple(line.strip() for line in read_text(path).splitlines() if line.strip())
-            found[phase] = Place(images, labels, lines)
-    return found if 'train' in found else {}  # CVAT's default.txt
+    """Return the splits in the lists of Pascal VOC, CVAT and PaddleSeg."""
+    known = {_stem(file.relative_to(images)) for file in list_files(images) if is_image(file)}
+    places = [root / 'ImageSets/Segmentation', *sorted(root.glob('ImageSets/Seg*')), root]
+    for lists in places:
+        found = {}
+        for phase, names in LISTS.items():
+            path = next((p for p in (lists / f'{name}.txt' for name in names) if p.is_file()), None)
+            lines = filter(None, map(str.strip, read_text(path).splitlines())) if path else ()
+            if listed := tuple(_listed_name(line, images, known) for line in lines):
+                found[phase] = Place(images, labels, listed)
+        is_voc = lists.name == 'Segmentation'  # of which missing images are told
+        if 'train' in found and (is_voc or known.issuperset(found['train'].names or ())):
+            return found
+    return {}  # CVAT's default.txt
+
+
+def _stem(path: Path) -> str:
+    return str(path.with_suffix(''))
+
+
+def _listed_name(line: str, images: Path, known: set[str]) -> str:
+    """Return the image in a line: ``a``, ``images/a.jpg``, or ``images/a.jpg labels/a.png``."""
+    if line in known:
+        return line
+    name = line.replace('\\', '/').split()[0]
+    parts = name.rpartition(f'{images.name}/')
+    return _stem(Path(parts[2])) if Path(name).suffix.lower() in PICTURES else line
 
 
 def _parted(root: Path, place: Place, share: float | None) -> dict[str, Place]:
@@ -294,6 +314,8 @@ def _guessed(root: Path, share: float | None) -> dict[str, Place]:
             f'{shorten(listed, 8)}. Put them together. {LAYOUT}'
         )
     places = {split: Place(*pairs[0]) for split, pairs in found.items()}
+    if set(places) == {''} and (listed := _listed(root, places[''].images, places[''].labels)):
+        return _whole(root, listed, share)
     if set(places) == {''}:
         return _parted(root, places[''], share)
     return _whole(root, places, share) if 'train' in places else {}

@@ -35,6 +35,7 @@ from .mask_layouts import Place, find_other_labels, find_places
 from .mask_names import check_objects, name_labels, read_palette
 from .rare_classes import describe_rare
 from .shared import dicts, evaluators, finish, replace_leaf, set_class_count
+from .write_coco import find_shared
 
 
 def set_mask_data(
@@ -71,10 +72,10 @@ def set_mask_data(
     places = places or find_places(root, share)
     pairs = {place: pair(*place) for place in dict.fromkeys(places.values())}
     colours = find_colours(root)
+    others = {folder: place for place in pairs for folder in find_other_labels(place)}
     notes = [
         f'{folder} has pictures like label maps, too. Those of {place.labels} are read'
-        for place in pairs
-        for folder in find_other_labels(place)
+        for folder, place in others.items()
     ]
     folders = {place: place.labels for place in pairs}
     first = pairs[places['train']].labels[:SAMPLED]
@@ -97,6 +98,7 @@ def set_mask_data(
     turned = [image for image, header in headers.items() if header.turn != 1]
     findings = [_find_turned(turned, root)] if turned else []
     findings += find_unusual(headers, str(root))
+    findings += find_shared({phase: _resolved(pairs[place]) for phase, place in places.items()})
     for place, files in used.items():
         where = str(folders[place])
         findings += find_in_labels(files, classes, where, is_training=place == trained)
@@ -188,6 +190,10 @@ def _import_paired(cfg: Config) -> None:
 
 def _below(folder: Path, root: Path) -> Path:
     return folder.relative_to(root) if folder.is_relative_to(root) else folder
+
+
+def _resolved(pairs: Pairs) -> list[Path]:
+    return [image.resolve() for image in pairs.images]
 
 
 def _find_turned(images: Sequence[Path], root: Path) -> Finding:
