@@ -533,3 +533,16 @@ def test_a_hint_for_images_without_splits(tmp_path):
     for root, share in itertools.product((tmp_path / 'own', tmp_path / 'own' / 'images'), (0, 0.2)):
         with pytest.raises((ValueError, FileNotFoundError), match='begin with bird, cat'):
             run(root, share)
+
+
+def test_names_that_look_alike_are_said(tmp_path):
+    root = tmp_path / 'own'
+    labels = ('cat', 'Cat', 'CAT ', 'dog')
+    rows = [(name, labels[i % 4]) for i, (name, _) in enumerate(draw_all(root, range(16)))]
+    rows[0] = (rows[0][0], 'nan')
+    write(root / 'labels.csv', ('filename', 'label'), *rows)
+    cfg, said = run(root, 0.25)
+    assert cfg.train_dataloader.dataset.metainfo.classes == ('CAT', 'Cat', 'cat', 'dog')
+    assert 'capital letters or blanks are counted apart: CAT, Cat, cat.' in said
+    assert '1 rows of' in said
+    assert 'name no class' in said

@@ -320,3 +320,23 @@ def test_the_pictures_that_are_there_are_told(tmp_path, make):
         draw(tmp_path / 'own' / folder, tmp_path / 'none', 1)
     with pytest.raises(FileNotFoundError, match=r'training/image_2 \(1\), training/semantic \(1\)'):
         make(tmp_path / 'own', SHARE)
+
+
+@pytest.mark.parametrize('order', [(0, 1, 2), (0, 2, 1)])
+def test_palettes_of_training_and_validation(tmp_path, make, order):
+    """Another order of the palette in the validation maps: numbers mean other classes there."""
+    root, colours = tmp_path / 'own', [(0, 0, 0), (255, 0, 0), (0, 255, 0)]
+    for split, numbers in (('train', range(2)), ('val', [5])):
+        for number in numbers:
+            draw(root / split / 'images', root / split / 'masks', number)
+            path = root / split / 'masks' / f'{number}.png'
+            names = order if split == 'val' else (0, 1, 2)
+            with Image.open(path) as picture:
+                labels = Image.fromarray(np.array(names, np.uint8)[np.asarray(picture)])
+            labels.putpalette([value for name in names for value in colours[name]])
+            labels.save(path)
+    if order == (0, 1, 2):
+        make(root)
+        return
+    with pytest.raises(ValueError, match=r'label 1 is the colour \(255, 0, 0\).*several classes'):
+        make(root)

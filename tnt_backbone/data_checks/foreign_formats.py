@@ -146,7 +146,7 @@ GEOJSON = Known(
 )
 
 # Of JSON files, by their content; the first that fits
-OF_CONTENT: tuple[tuple[Callable[[Any], bool], Known], ...] = (
+OF_CONTENT: tuple[tuple[Callable[[Any], Any], Known], ...] = (
     (is_createml, Known('Apple CreateML', READ_HERE)),
     (is_via, Known('VIA (VGG Image Annotator)', READ_HERE)),
     (
@@ -257,6 +257,10 @@ OF_CONTENT: tuple[tuple[Callable[[Any], bool], Known], ...] = (
         Known('Encord', "Export the project again in COCO's format"),
     ),
     (
+        lambda c: isinstance(c, dict) and all(_is_labelled(*pair) for pair in c.items()) and c,
+        Known('images and classes (JSON)', f'{CLASSIFIER}. Write it as such a CSV file'),
+    ),
+    (
         lambda c: _has(c, 'imgHeight', 'objects'),
         Known(
             'Cityscapes (polygons)',
@@ -338,6 +342,8 @@ OF_ENDING |= {
     '.pickle': OF_ENDING['.pkl'],
     '.tfrec': OF_ENDING['.tfrecord'],
     '.geojson': GEOJSON,
+    '.xlsx': Known('a spreadsheet', 'Save it as a CSV file in UTF-8'),
+    '.xls': Known('a spreadsheet', 'Save it as a CSV file in UTF-8'),
     '.nii': Known('NIfTI', 'Write its slices as PNG files, such as with pip install nibabel'),
     '.dcm': Known('DICOM', 'Write its pictures as PNG files, such as with pip install pydicom'),
 }
@@ -392,6 +398,10 @@ OF_ROW: tuple[tuple[Callable[[list[str]], bool], Known], ...] = (
         ),
     ),
     (lambda row: len(row) in (9, 10) and all(map(is_number, row)), MOT),
+    (
+        lambda row: any(re.fullmatch(r'pixels|pixel_?\d+', cell.strip().lower()) for cell in row),
+        Known('a table of pixels', 'Write its pictures as PNG files, into a folder per class'),
+    ),
     (
         lambda row: not {cell.strip().lower() for cell in row}.isdisjoint(BOXES),
         Known(
@@ -491,6 +501,13 @@ def is_supervisely_meta(content: Any) -> bool:
 
 def _has(content: Any, *keys: str) -> bool:
     return isinstance(content, dict) and set(keys) <= set(content)
+
+
+def _is_labelled(name: Any, label: Any) -> bool:
+    """Return whether an entry of a dict is the name of a file with a class."""
+    return bool(
+        re.fullmatch(r'.*\.(jpe?g|png|bmp|tiff?|webp)', name, re.IGNORECASE)
+    ) and isinstance(label, str | int)
 
 
 def _has_values(content: Any, kind: type, key: str) -> bool:

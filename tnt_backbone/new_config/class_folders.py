@@ -31,6 +31,7 @@ from .class_images import (
     look_at_some,
 )
 from .class_lists import Listed, find_listed, images_of, part_classes
+from .class_names import find_alike
 from .class_titles import names_of_codes
 from .data_folder import find_folder, hint_of_deeper, list_files, write_list
 from .shared import evaluators, finish, leaf_dataset, replace_leaf, set_class_count
@@ -242,7 +243,8 @@ def _prepare(cfg: Config, classes: tuple[str, ...]) -> list[str]:
     cfg.model['head']['topk'] = topk
     for phase in ('val', 'test'):
         cfg[f'{phase}_evaluator'] = _evaluator(cfg, phase, topk)
-    return [*changes, f'measured: top-{" and top-".join(map(str, topk))}']
+    measured = f'measured: top-{" and top-".join(map(str, topk))}'
+    return [*changes, measured, *find_alike(classes)]
 
 
 def _read_files(cfg: Config) -> list[str]:

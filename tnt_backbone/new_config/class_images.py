@@ -218,7 +218,7 @@ def hint_of_flat(folder: Path, root: Path) -> str:
 
 def hint_of_format(root: Path) -> str:
     """Return which format a folder has, if its JSON or packed files are of one, else nothing."""
-    endings = ('.json', *LINES, *OF_ENDING)
+    endings = ('.json', '.csv', *LINES, *OF_ENDING)
     known = find_known([file for file in list_files(root) if file.suffix.lower() in endings])
     return f'. {known[0]} is of {known[1]}' if known else ''
 

@@ -1,6 +1,8 @@
 """Names and order of the classes of a user's own data."""
 
+import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..data_checks.findings import shorten
@@ -74,11 +76,17 @@ def choose_classes(
             'Add them, or correct the labels'
         )
     order = f'in the order of {listed}' if listed else 'sorted by name'
-    notes = [f'classes {order}: {shorten(names, 20)}']
-    lower = Counter(name.lower() for name in names)
-    if alike := [name for name in names if lower[name.lower()] > 1]:
-        notes.append(
-            f'classes whose names differ only in capital letters are counted apart: '
-            f'{shorten(alike, 8)}. Correct the labels if they are the same'
-        )
-    return names, notes
+    return names, [f'classes {order}: {shorten(names, 20)}', *find_alike(names)]
+
+
+def find_alike(names: Sequence[str]) -> list[str]:
+    """Return a note about names that differ only in capital letters, or in _ for a blank."""
+    plain = [re.sub(r'[\s_]+', ' ', name).strip().lower() or name for name in names]
+    times = Counter(plain)
+    alike = sorted(name for name, form in zip(names, plain, strict=True) if times[form] > 1)
+    if not alike:
+        return []
+    return [
+        f'classes whose names differ only in capital letters or blanks are counted apart: '
+        f'{shorten(alike, 8)}. Correct the labels if they are the same'
+    ]

@@ -120,7 +120,7 @@ def _entries(table: Table, images: Images, notes: list[str]) -> Iterator[tuple[P
         if table.confidence is not None and _is_zero(row[table.confidence]):
             denied += 1
             continue
-        if not row[table.label or 0]:
+        if row[table.label or 0].lower() in ('', 'nan'):  # pandas writes the second
             empty += 1
             continue
         groups.setdefault(_split_of(table, row, images.root), []).append(row)

@@ -314,10 +314,10 @@ def _guessed(root: Path, share: float | None) -> dict[str, Place]:
             f'{shorten(listed, 8)}. Put them together. {LAYOUT}'
         )
     places = {split: Place(*pairs[0]) for split, pairs in found.items()}
-    if set(places) == {''} and (listed := _listed(root, places[''].images, places[''].labels)):
-        return _whole(root, listed, share)
     if set(places) == {''}:
-        return _parted(root, places[''], share)
+        place = places['']
+        splits = _listed(root, place.images, place.labels)
+        return _whole(root, splits, share) if splits else _parted(root, place, share)
     return _whole(root, places, share) if 'train' in places else {}
 
 

@@ -11,6 +11,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,11 @@ def set_mask_data(
     for place, files in used.items():
         where = str(folders[place])
         findings += find_in_labels(files, classes, where, is_training=place == trained)
-        if not new_labels:
-            findings += find_other_colours(files, where)
+    if not new_labels:  # validation maps may have another palette
+        every: dict[int, list[str]] = {}
+        for label, paths in chain.from_iterable(files.items() for files in used.values()):
+            every.setdefault(label, []).extend(paths)
+        findings += find_other_colours(every, str(root))
     notes += notes_unless_error(findings)
     shown = {name: len(used[trained].get(i, ())) for i, name in enumerate(classes)}
     notes += describe_rare(shown, len(pairs[trained].images))
