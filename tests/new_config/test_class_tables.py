@@ -546,3 +546,15 @@ def test_names_that_look_alike_are_said(tmp_path):
     assert 'capital letters or blanks are counted apart: CAT, Cat, cat.' in said
     assert '1 rows of' in said
     assert 'name no class' in said
+
+
+@pytest.mark.parametrize(('name', 'yes'), [('is_valid', 'val'), ('is_train', 'train')])
+def test_columns_that_flag_a_split(tmp_path, name, yes):
+    """Of fastai. --val-share would draw other images."""
+    rows = draw_all(tmp_path / 'own', range(12))
+    flags = [(i > 8) == (yes == 'val') for i in range(12)]
+    lines = [(*row, flag) for row, flag in zip(rows, flags, strict=True)]
+    write(tmp_path / 'own/labels.csv', ('filename', 'label', name), *lines)
+    cfg, _ = run(tmp_path / 'own')
+    assert shown(cfg, 'train') == of(range(9))
+    assert shown(cfg, 'val') == of(range(9, 12))

@@ -19,6 +19,7 @@ from tnt_backbone.new_config.formats import recognise
 from tnt_backbone.new_config.named_rows import VISDRONE
 from tnt_backbone.new_config.own_data import READERS
 from tnt_backbone.new_config.shapes import ellipse, rotate
+from tnt_backbone.new_config.tables import read_tables
 
 SIZE = (96, 64)
 
@@ -602,3 +603,13 @@ def test_tables_of_splits_whose_images_have_the_same_names(tmp_path):
     datasets, _ = read('csv tensorflow', root)
     for split, truth in truths.items():
         assert_fits(datasets[split], boxes=sum(map(len, truth.values())))
+
+
+@pytest.mark.parametrize(
+    ('coordinate', 'is_said'), [('60.5', True), ('60', False), ('101.5', False)]
+)
+def test_percents_are_said(tmp_path, coordinate, is_said):
+    draw(tmp_path / 'a.png')
+    rows = f'filename,xmin,ymin,xmax,ymax,class\na.png,10,20,{coordinate},40,cat\n'
+    (tmp_path / 'boxes.csv').write_text(rows)
+    assert ('percents of the image' in '\n'.join(read_tables(tmp_path).notes)) is is_said

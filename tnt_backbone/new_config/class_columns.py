@@ -41,7 +41,14 @@ CLASS = (
     BOXED,
 )
 CONFIDENCE = 'confidence'  # 0 in Open Images: the image was looked at, and is not of the class
-SPLIT = ('split', 'subset', 'set', 'dataset', 'partition')
+# Columns of 0 and 1, and what these mean; isvalid is of fastai
+SPLIT_FLAGS = {
+    'isvalid': ('train', 'val'),
+    'isval': ('train', 'val'),
+    'istest': ('train', 'test'),
+    'istrain': ('val', 'train'),
+}
+SPLIT = ('split', 'subset', 'set', 'dataset', 'partition', *SPLIT_FLAGS)
 ROWS = ('', 'index', 'unnamed0')  # columns that count the rows
 JSON_LINES = ('.jsonl', '.ndjson')
 MOST = 0.5  # share of the rows of a table whose images are there, at least

@@ -19,7 +19,16 @@ from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import is_number
 from ..errors import InputError
 from .class_cells import ONLY_ONE, check_single, class_of, column, plain
-from .class_columns import CLASS, JSON_LINES, MOST, TINY, Images, Table, understand
+from .class_columns import (
+    CLASS,
+    JSON_LINES,
+    MOST,
+    SPLIT_FLAGS,
+    TINY,
+    Images,
+    Table,
+    understand,
+)
 from .coco_folder import split_of
 from .data_folder import SPLITS, list_files, some_of_each_folder
 from .pairs import nearest
@@ -167,6 +176,8 @@ def _split_of(table: Table, row: list[str], root: Path) -> str:
         name = re.sub('(?<=[a-z])(?=[A-Z])', '_', table.file.name)
         return split_of(table.file.with_name(name), root)
     said = row[table.split].lower()
+    if flags := SPLIT_FLAGS.get(plain(table.header[table.split])):
+        said = {'0': flags[0], 'false': flags[0], '1': flags[1], 'true': flags[1]}.get(said, said)
     for split, words in SPLITS.items():
         if said in words:
             return split

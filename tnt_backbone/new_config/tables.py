@@ -48,6 +48,10 @@ ENDINGS = ('.csv', '.tsv', '.txt')
 ONLY_CLASS = 'object'  # of a table without a column for it
 SHARES = 'coordinates are shares of the image, since none is above 1'
 PIXELS = 'coordinates are taken as they are, the first pixel begins at 0'
+PERCENTS = (
+    'no coordinate is above 100, and some are no whole numbers. They are taken for pixels. If they '
+    'are percents of the image, as of Label Studio, divide them by 100: shares are read'
+)
 NO_CLASS = f'no column for the class: all are {ONLY_CLASS!r}'
 CLASS_FILES = ('_classes.csv', 'classes.csv', 'class.csv', 'class_mapping.csv')
 SAYS_NOTHING = (
@@ -91,6 +95,8 @@ def read_tables(root: Path) -> LabelledImages:
         table = _read(file)
         is_share = _is_share(table)
         notes.setdefault(SHARES if is_share else PIXELS, []).append(file)
+        if not is_share and _is_share(table, 100):
+            notes.setdefault(PERCENTS, []).append(file)
         if 'class' not in table.columns:
             if table.other:
                 raise InputError(
@@ -143,11 +149,11 @@ def _read(file: Path) -> Table:
     return Table(columns, rows[1:] if has_header else rows, other)
 
 
-def _is_share(table: Table) -> bool:
+def _is_share(table: Table, whole: float = 1) -> bool:
     keys = [key for key in ('left', 'top', 'right', 'bottom', 'w', 'h') if key in table.columns]
     texts = [row[table.columns[key]] for row in table.rows for key in keys]
     values = [float(text) for text in texts if is_number(text)]
-    return bool(values) and max(values) <= 1 and any(value % 1 for value in values)
+    return bool(values) and max(values) <= whole and any(value % 1 for value in values)
 
 
 def _entry(
