@@ -44,6 +44,14 @@ def test_classes_with_such_words(tmp_path, names):
     assert {*names} <= count_images(tmp_path / 'own').images.keys()
 
 
+def test_classes_in_the_folder_of_a_split(tmp_path):
+    for split in ('train', 'val'):
+        for name in ('test tube', 'train'):
+            draw_all(tmp_path / 'own' / split / name, range(3))
+    cfg, _ = run(tmp_path / 'own')
+    assert cfg.train_dataloader.dataset.metainfo.classes == ('test tube', 'train')
+
+
 def test_masks_beside_images(tmp_path):
     """BUSI's ultrasound images."""
     for name in ('benign', 'normal'):

@@ -92,6 +92,8 @@ def _check_classes(folder: Path, names: Sequence[str]) -> None:
     words = {name: re.findall('[a-z]+', name.lower()) for name in names}
     found = list(filter(None, splits.values()))
     are_splits = len({*found}) > 1 and 2 * len(found) >= len(names)
+    if split_of(folder / '_', folder.parent):  # in train/, a train is one of railways
+        are_splits = False
     are_numbered = len({tuple(some) for some in words.values()}) == 1
     if len(names) > 1 and (
         are_splits
