@@ -1,6 +1,7 @@
 """Checkpoints of a training, by mmengine's Runner: what is there after each kind of failure."""
 
 import errno
+import math
 import os
 from pathlib import Path
 
@@ -19,6 +20,21 @@ from tnt_backbone.errors import DiskError
 def safe_runner(*args, **kwargs):
     runner = toy_runner(*args, **kwargs)
     make_checkpoints_safe(runner)
+    return runner
+
+
+def two_scores(*args, **kwargs):
+    """Return a run that also has a score which never changes."""
+    runner = safe_runner(*args, **kwargs)
+    build = runner.build_evaluator
+
+    def build_two(config):
+        evaluator = build(config)
+        one = evaluator.evaluate
+        evaluator.evaluate = lambda size: {'acc2': 1.0, **one(size)}
+        return evaluator
+
+    runner.build_evaluator = build_two
     return runner
 
 
@@ -105,17 +121,7 @@ def test_a_failing_disk_ends_the_training_and_takes_nothing(tmp_path, monkeypatc
 def test_several_best_ones_and_the_published_one(tmp_path, monkeypatch):
     log = events(monkeypatch)
     options = {'save_best': ['acc', 'acc2'], 'rule': 'greater', 'published_keys': ['state_dict']}
-    runner = safe_runner(tmp_path, end=2, checkpoint=options, scores=[1.0, 2.0])
-    build = runner.build_evaluator
-
-    def build_two(config):
-        evaluator = build(config)
-        one = evaluator.evaluate
-        evaluator.evaluate = lambda size: {'acc2': 1.0, **one(size)}
-        return evaluator
-
-    runner.build_evaluator = build_two
-    runner.train()
+    two_scores(tmp_path, end=2, checkpoint=options, scores=[1.0, 2.0]).train()
     left = files(tmp_path)
     assert {'best_acc_epoch_2.pth', 'best_acc2_epoch_1.pth'} <= set(left)
     assert 'best_acc_epoch_1.pth' not in left
@@ -141,6 +147,31 @@ def test_a_run_resumed_elsewhere_leaves_the_old_one_untouched(tmp_path):
     assert files(moved) == ['best_acc_epoch_3.pth', 'epoch_3.pth', 'last_checkpoint']
 
 
+def test_the_best_one_of_another_run_is_still_the_best_and_is_published_here(tmp_path):
+    """As in mmengine, whose own hook would publish it beside the old one."""
+    options = {'save_best': ['acc', 'acc2'], 'rule': 'greater', 'published_keys': ['state_dict']}
+    old, new = tmp_path / 'old', tmp_path / 'new'
+    two_scores(old, end=1, checkpoint=options, scores=[0.5]).train()
+    before = files(old)
+    resume = {'load_from': str(old / 'epoch_1.pth'), 'resume': True}
+    (old / 'best_acc2_epoch_1.pth').unlink()  # that one is gone
+    runner = two_scores(new, end=2, checkpoint=options, scores=[0.4], **resume)
+    runner.train()
+    hook = next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
+    assert hook.best_ckpt_path_dict['acc'] == str(old / 'best_acc_epoch_1.pth')
+    assert files(old) == [name for name in before if name != 'best_acc2_epoch_1.pth']
+    best = [name for name in files(new) if name.startswith('best_')]
+    assert len(best) == 1
+    assert list(load(new / best[0])) == ['state_dict']
+
+
+def test_a_score_that_was_never_best_publishes_nothing(tmp_path):
+    options = {'save_best': ['acc', 'acc2'], 'rule': 'greater', 'published_keys': ['state_dict']}
+    two_scores(tmp_path, end=1, checkpoint=options, scores=[math.nan]).train()
+    assert [name for name in files(tmp_path) if name.startswith('best_acc_')] == []
+    assert len([name for name in files(tmp_path) if name.startswith('best_acc2_')]) == 2
+
+
 def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     (tmp_path / 'epoch_1.pth.partial').write_bytes(b'half')
     safe_runner(tmp_path, end=1).train()
@@ -150,6 +181,18 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path):
 @register_backend('elsewhere')
 class Elsewhere(LocalBackend):
     """Stands for an object store."""
+
+
+def test_another_backend_is_asked_once_about_a_file_to_remove(tmp_path, monkeypatch):
+    """Each question to an object store takes time; mmengine's tests count them."""
+    asked, isfile = [], LocalBackend.isfile
+    monkeypatch.setattr(
+        Elsewhere, 'isfile', lambda self, path: asked.append(Path(path).name) or isfile(self, path)
+    )
+    options = {'save_best': 'acc', 'backend_args': {'backend': 'elsewhere'}}
+    safe_runner(tmp_path, end=2, checkpoint=options, scores=[0.5, 0.6]).train()
+    assert asked == ['best_acc_epoch_1.pth']
+    assert 'best_acc_epoch_1.pth' not in files(tmp_path)
 
 
 def test_other_backends_are_left_alone(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ mmengine 0.10.7 writes a checkpoint in its place, after it has deleted the oldes
 """
 
 import os
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -41,6 +41,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     file_backend: Any
     best_ckpt_path: str | None
+    out_dir: Any
 
     def before_train(self, runner: Runner) -> None:
         """Choose the file backend, and clear what a killed process has left."""
@@ -62,7 +63,7 @@ class SafeCheckpointHook(CheckpointHook):
             self.best_ckpt_path_dict[key] = self._in_own_folder(runner, path)
 
     def _in_own_folder(self, runner: Runner, path: str | None) -> str | None:
-        if not path or os.path.realpath(Path(path).parent) == os.path.realpath(self.out_dir):
+        if not path or self._is_own(path):
             return path
         own = self.file_backend.join_path(self.out_dir, Path(path).name)
         if self.file_backend.exists(own):  # the folder was moved or copied
@@ -70,7 +71,10 @@ class SafeCheckpointHook(CheckpointHook):
         runner.logger.warning(
             f'The best checkpoint so far is {path}, in the folder of another run. It stays there'
         )
-        return None
+        return path
+
+    def _is_own(self, path: str) -> bool:
+        return os.path.realpath(Path(path).parent) == os.path.realpath(self.out_dir)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
         outdated = None
@@ -113,31 +117,45 @@ class SafeCheckpointHook(CheckpointHook):
             getattr(self, 'best_ckpt_path', None),
             *getattr(self, 'best_ckpt_path_dict', {}).values(),
         }
-        for path in later.paths:
-            if path not in best:
-                _remove(backend, path)
+        for path, remove in later.asked:
+            if path not in best and self._is_own(path):
+                remove(path)
 
     @master_only
-    def _publish_model(self, runner: Runner, ckpt_path: str) -> None:
-        safe = partial(save_checkpoint, backend_args=self.backend_args)
-        with patch('mmengine.runner.save_checkpoint', safe):
+    def _publish_model(self, runner: Runner, ckpt_path: str | None) -> None:
+        """Publish a checkpoint, if there is one, into the own folder."""
+        if not ckpt_path:
+            runner.logger.warning('published_keys: a score of save_best has no best checkpoint')
+            return
+        if not self.file_backend.exists(ckpt_path):
+            runner.logger.warning(f'published_keys: {ckpt_path} is gone and is not published')
+            return
+
+        def save(checkpoint: Any, path: str, **options: Any) -> None:
+            if not self._is_own(path):
+                path = self.file_backend.join_path(self.out_dir, Path(path).name)
+                runner.logger.info(f'Published to {path}, since {ckpt_path} is of another run')
+            save_checkpoint(checkpoint, path, **{'backend_args': self.backend_args, **options})
+
+        with patch('mmengine.runner.save_checkpoint', save):
             super()._publish_model(runner, ckpt_path)
 
 
 class _RemovesLater:
-    """A file backend that keeps a list of what it is asked to remove."""
+    """A file backend that keeps a list of what it is asked to remove, and how."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
-        self.paths: list[str] = []
+        self.asked: list[tuple[str, Callable[[str], None]]] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
     def remove(self, path: str) -> None:
-        self.paths.append(path)
+        self.asked.append((path, self._backend.remove))
 
-    rmtree = remove
+    def rmtree(self, path: str) -> None:
+        self.asked.append((path, self._backend.rmtree))
 
 
 def _remove(backend: Any, path: str) -> None:
