@@ -75,6 +75,17 @@ def test_a_run_that_resumes_after_a_validation_has_not_forgotten(tmp_path):
     assert train(tmp_path, scores[4:], 3, resume='epoch_4.pth')[0] == [0.4]
 
 
+def test_without_a_best_checkpoint_the_run_does_not_start(tmp_path):
+    with pytest.raises(ValueError, match='save_best'):
+        train(tmp_path, [0.5], 2, save_best=None)
+
+
+@pytest.mark.parametrize('patience', [0, -1, 1.5, None])
+def test_a_patience_below_one_is_refused(patience):
+    with pytest.raises(ValueError, match=f'patience={patience}'):
+        StopEarlyHook(patience)
+
+
 def config(**changes):
     keys = {'val_cfg': {}, 'val_dataloader': {}, 'train_cfg': {'max_epochs': 12},
             'default_hooks': {'checkpoint': {'save_best': 'auto'}}}  # fmt: skip

@@ -7,6 +7,7 @@ from mmengine.hooks import CheckpointHook, EarlyStoppingHook
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from ..backbones.arguments import check_sizes
 from ..errors import InputError
 from ..type_names import type_name
 
@@ -24,13 +25,26 @@ class StopEarlyHook(EarlyStoppingHook):
 
     Args:
         patience: Number of validations without a better value, after which the training ends.
+
+    Raises:
+        ValueError: If ``patience`` is below 1, or no hook saves a best checkpoint.
     """
 
     priority = 'LOW'  # before the best checkpoint is saved, which then holds what is noted here
 
     def __init__(self, patience: int) -> None:
+        check_sizes(patience=patience)
         super().__init__('', rule='greater', min_delta=LEAST, strict=True, patience=patience)
         self.monitor: str = ''  # not known yet
+
+    def before_train(self, runner: Runner) -> None:
+        """Check that there is a best checkpoint to follow."""
+        if not _savers(runner):
+            raise InputError(
+                'StopEarlyHook follows the metric of the best checkpoint, and this config saves '
+                'none. Set default_hooks.checkpoint.save_best, or use EarlyStoppingHook with '
+                'monitor'
+            )
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Stop the training if nothing has become better for too long."""
@@ -49,13 +63,19 @@ class StopEarlyHook(EarlyStoppingHook):
 
     def _follow(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Take the metric and its direction from the hook that saves the best checkpoint."""
-        saver = next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
+        saver = _savers(runner)[0]
         if 'auto' in saver.key_indicators:
             saver._init_rule(saver.rules, [next(iter(metrics))])
         if not self.monitor:
             self.monitor, self.rule = saver.key_indicators[0], saver.rules[0]
             if self.rule == 'less':
                 self.min_delta, self.best_score = -LEAST, float('inf')
+
+
+def _savers(runner: Runner) -> list[Any]:
+    """Return the hooks that save a best checkpoint."""
+    hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+    return [hook for hook in hooks if hook.save_best]
 
 
 def stop_early(cfg: Config, patience: int) -> list[str]:
