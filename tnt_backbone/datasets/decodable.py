@@ -3,6 +3,9 @@
 import io
 import os
 import re
+from typing import Any
+
+import mmengine.fileio
 
 from .jpeg import is_cut_off
 
@@ -17,6 +20,24 @@ def require_file(path: str) -> None:
     """
     if os.path.exists(path) and not os.path.isfile(path):
         raise OSError('it is no file, but a folder, a pipe or a device')
+
+
+def read_bytes(path: str, transform: Any) -> bytes:
+    """Return the bytes of a file, from where a transform of mmcv reads its files.
+
+    Args:
+        path: A path or an address.
+        transform: With ``backend_args``, or ``file_client_args``, which came before it.
+
+    Raises:
+        OSError: If there is no such file.
+    """
+    if transform.file_client_args is not None:
+        client = mmengine.fileio.FileClient.infer_client(transform.file_client_args, path)
+        return client.get(path)
+    if not transform.backend_args:
+        require_file(path)
+    return mmengine.fileio.get(path, backend_args=transform.backend_args)
 
 
 def fault_of(data: bytes) -> str | None:

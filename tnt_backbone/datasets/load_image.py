@@ -5,14 +5,13 @@ from typing import Any
 
 import cv2
 import mmcv
-import mmengine.fileio
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine.logging import print_log
 from mmengine.registry import TRANSFORMS
 
 from ..errors import InputError
-from .decodable import fault_of, require_file
+from .decodable import fault_of, read_bytes
 
 
 @TRANSFORMS.register_module()
@@ -49,10 +48,8 @@ class LoadImageOrSkip(LoadImageFromFile):
             OSError: If there is no such file.
             ValueError: If it is damaged.
         """
-        if not self.backend_args:
-            require_file(path)
         try:
-            data = mmengine.fileio.get(path, backend_args=self.backend_args)
+            data = read_bytes(path, self)
         except KeyError as error:
             raise InputError(f'nobody reads addresses of {error}') from error
         if fault := fault_of(data):

@@ -2,14 +2,20 @@
 
 from typing import Any
 
-import mmengine.fileio
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine.registry import TRANSFORMS
 
 from ..errors import InputError
-from .decodable import fault_of, require_file
+from .decodable import fault_of, read_bytes
 
+COLOR_TYPES = {  # mmcv's names to those of OpenCV
+    'color': ('ANYDEPTH', 'COLOR'),
+    'color_ignore_orientation': ('ANYDEPTH', 'COLOR', 'IGNORE_ORIENTATION'),
+    'grayscale': ('ANYDEPTH', 'GRAYSCALE'),
+    'grayscale_ignore_orientation': ('ANYDEPTH', 'GRAYSCALE', 'IGNORE_ORIENTATION'),
+    'unchanged': ('UNCHANGED',),
+}
 LARGEST = {'uint8': 255.0, 'uint16': 65535.0}  # floats: 1
 
 
@@ -25,31 +31,48 @@ class LoadImageScaled(LoadImageFromFile):
         **kwargs: Of ``LoadImageFromFile``.
 
     Raises:
-        ValueError: If ``max_value`` is not above 0.
+        ValueError: If ``max_value`` is not above 0, or OpenCV cannot read what is asked for.
     """
 
     def __init__(self, *args: Any, max_value: float | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if max_value is not None and not max_value > 0:
             raise InputError(f'max_value={max_value!r} must be above 0, such as 4095 for 12 bits')
+        if self.color_type not in COLOR_TYPES:
+            raise InputError(
+                f'color_type={self.color_type!r} must be one of {", ".join(COLOR_TYPES)}'
+            )
+        if self.imdecode_backend not in (None, 'cv2'):
+            raise InputError(
+                f'imdecode_backend={self.imdecode_backend!r} has no effect here, because OpenCV '
+                'decodes the image. Leave it out'
+            )
         self.max_value = max_value
 
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
         """Add ``img`` ``(H, W, 3)``, BGR, and its shapes to the results."""
-        import cv2
-
-        if not self.backend_args:
-            require_file(results['img_path'])
-        data = mmengine.fileio.get(results['img_path'], backend_args=self.backend_args)
-        if fault := fault_of(data):
-            raise InputError(f'{results["img_path"]}: {fault}')
-        flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        if pixels is None:
-            raise InputError(f'{results["img_path"]} cannot be decoded as an image')
-        largest = self.max_value or LARGEST.get(pixels.dtype.name, 1.0)
-        scaled = np.clip(pixels.astype(np.float32) * (255 / largest), 0, 255)
-        image = scaled if self.to_float32 else np.rint(scaled).astype(np.uint8)
+        try:
+            image = self._read(results['img_path'])
+        except (OSError, ValueError):
+            if self.ignore_empty:
+                return None
+            raise
         results['img'] = image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         return results
+
+    def _read(self, path: str) -> np.ndarray:
+        import cv2
+
+        data = read_bytes(path, self)
+        if fault := fault_of(data):
+            raise InputError(f'{path}: {fault}')
+        flags = 0
+        for name in COLOR_TYPES[self.color_type]:
+            flags |= getattr(cv2, f'IMREAD_{name}')
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        if pixels is None:
+            raise InputError(f'{path} cannot be decoded as an image')
+        largest = self.max_value or LARGEST.get(pixels.dtype.name, 1.0)
+        scaled = np.clip(pixels.astype(np.float32) * (255 / largest), 0, 255)
+        return scaled if self.to_float32 else np.rint(scaled).astype(np.uint8)

@@ -33,6 +33,18 @@ class RelabelPixels(BaseTransform):
             self.table[old] = new
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change ``gt_seg_map``, ``(H, W)``, in the results."""
-        results['gt_seg_map'] = self.table[results['gt_seg_map'].astype(np.uint8)]
+        """Change ``gt_seg_map``, ``(H, W)``, in the results.
+
+        Raises:
+            ValueError: If a label is out of its range.
+        """
+        labels = results['gt_seg_map']
+        if labels.dtype != np.uint8 and labels.size:
+            least, largest = labels.min(), labels.max()
+            if least < 0 or largest > IGNORED:
+                raise InputError(
+                    f'{results.get("seg_map_path", "gt_seg_map")} has labels from {least} to '
+                    f'{largest}, and RelabelPixels knows 0 to {IGNORED}. Write label maps of 8 bits'
+                )
+        results['gt_seg_map'] = self.table[labels.astype(np.uint8)]
         return results
