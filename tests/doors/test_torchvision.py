@@ -4,6 +4,7 @@ import pytest
 import torch
 from torchvision.models.detection import FasterRCNN, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
 
@@ -63,3 +64,32 @@ def test_a_detector_learns_and_predicts(make):
 def test_a_backbone_without_maps_is_refused():
     with pytest.raises(ValueError, match='out_type'):
         WithFPN(TNT('ti', out_type='cls_token'))
+
+
+@pytest.mark.parametrize(
+    ('options', 'named'),
+    [
+        ({'out_indices': (3, 1)}, r'out_indices=\(3, 1\)'),  # the FPN would add them the wrong way
+        ({'out_channels': 0}, 'out_channels=0'),
+    ],
+)
+def test_what_a_pyramid_network_cannot_take_is_refused(options, named):
+    width = {'out_channels': options.pop('out_channels')} if 'out_channels' in options else {}
+    with pytest.raises(ValueError, match=named):
+        WithFPN(TNT('ti', **options), **width)
+
+
+def test_maps_of_equal_stride_are_taken():
+    maps = WithFPN(TNT('ti', out_strides=(4, 8, 8, 8)), out_channels=8)(torch.rand(1, 3, 32, 48))
+    assert [tuple(level.shape) for level in maps.values()] == [(1, 8, 8, 12)] + [(1, 8, 4, 6)] * 3
+
+
+def test_torchvisions_feature_extraction_takes_the_backbone_whole():
+    model = WithFPN(TNT('ti'), out_channels=8).eval()
+    image = torch.rand(1, 3, 32, 48)
+    leaves = {'leaf_modules': [TNT]}
+    extractor = create_feature_extractor(model, ['backbone', 'fpn'], tracer_kwargs=leaves)
+    with torch.no_grad():
+        found, expected = extractor(image), model(image)
+        torch.testing.assert_close(found['backbone'], model.backbone(image), rtol=0, atol=0)
+    torch.testing.assert_close(dict(found['fpn']), dict(expected), rtol=0, atol=0)

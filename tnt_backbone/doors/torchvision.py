@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
+from ..backbones.arguments import check_sizes
 from ..errors import InputError
 
 
@@ -27,6 +28,9 @@ class WithFPN(nn.Module):
 
     Attributes:
         out_channels: Where torchvision's detectors look for the width.
+
+    Raises:
+        ValueError: If the backbone returns no maps, or not the finest first.
     """
 
     def __init__(
@@ -37,12 +41,21 @@ class WithFPN(nn.Module):
             raise InputError(
                 f"backbone={type(backbone).__name__} must have out_type='pyramid', which gives maps"
             )
+        check_sizes(out_channels=out_channels)
+        if list(backbone.out_strides) != sorted(backbone.out_strides):
+            raise InputError(
+                f'out_indices={backbone.out_indices} gives maps of the strides '
+                f'{backbone.out_strides}, but the pyramid network takes the finest first. Sort '
+                'out_indices'
+            )
         self.backbone = backbone
         self.out_channels = out_channels
         widths: Sequence[int] = backbone.out_channels
+        self.num_maps = len(widths)
         self.fpn = FeaturePyramidNetwork(list(widths), out_channels, extra_blocks)
 
     def forward(self, x: Tensor) -> 'OrderedDict[str, Tensor]':
         """Map images ``(B, C, H, W)`` to maps ``(B, out_channels, H/s, W/s)``, the finest first."""
         maps = self.backbone(x)
-        return self.fpn(OrderedDict((str(i), level) for i, level in enumerate(maps)))
+        # torch.fx takes the backbone as a leaf, and then knows no number of maps
+        return self.fpn(OrderedDict((str(i), maps[i]) for i in range(self.num_maps)))
