@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tnt_backbone import TNT
 from tnt_backbone.backbones import BACKBONES
+from tnt_backbone.backbones.images import require_dense_tensor
 from tnt_backbone.errors import InputError, InputTypeError
 
 ARCH = dict(depth=2, word_dims=8, word_heads=2, sentence_dims=48, sentence_heads=3)
@@ -108,3 +109,10 @@ def test_a_backbone_in_another_precision_takes_such_images(backbone):
     with torch.no_grad():
         for got, expected in zip(double(image.double()), backbone(image), strict=True):
             torch.testing.assert_close(got.float(), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_what_torch_fx_gives_is_refused_with_the_ways_to_go_on():
+    """The option efficient_conv_bn_eval of mmengine traces each module that it is pointed at."""
+    image = torch.fx.Tracer().proxy(torch.fx.Graph().placeholder('image'))
+    with pytest.raises(TypeError, match=r'leaf_modules.*efficient_conv_bn_eval'):
+        require_dense_tensor(image)

@@ -10,7 +10,7 @@ from timm.optim import param_groups_layer_decay
 from torchvision.models.feature_extraction import create_feature_extractor
 
 import tnt_backbone.doors.timm  # noqa: F401 (registers)
-from tnt_backbone import TNT
+from tnt_backbone import TNT, T2TViT
 from tnt_backbone.backbones import BACKBONES
 from tnt_backbone.checkpoints.load import load_pretrained
 from tnt_backbone.checkpoints.published import PUBLISHED
@@ -228,6 +228,19 @@ def test_timms_arguments():
             timm.create_model('tnt_backbone_tnt_ti', **arguments)
     with pytest.raises(ValueError, match='global_pool'):  # it has no class token
         timm.create_model('tnt_backbone_pyramid_tnt_ti', global_pool='token')
+
+
+def test_a_file_of_its_weights_loads_into_a_plain_backbone(tmp_path):
+    """LightlyTrain saves the state dict of a whole timm model."""
+    model = timm.create_model('tnt_backbone_t2t_vit_7')
+    torch.save(model.state_dict(), tmp_path / 'exported_last.pt')
+    plain = T2TViT('7')
+    load_pretrained(plain, tmp_path / 'exported_last.pt')
+    saved = model.backbone.state_dict()
+    shared = [key for key in plain.state_dict() if not key.startswith('pyramid.')]
+    assert len(shared) > 90
+    for key in shared:
+        torch.testing.assert_close(plain.state_dict()[key], saved[key], rtol=0, atol=0)
 
 
 def test_segmentation_models_pytorch_trains_with_it():

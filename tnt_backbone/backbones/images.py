@@ -20,7 +20,8 @@ def require_dense_tensor(image: Any) -> None:
         raise InputTypeError(
             'The image is a Proxy: torch.fx cannot trace a backbone, because forward depends on '
             'the size of the image. Make it a leaf of the tracer '
-            '(torchvision: tracer_kwargs=dict(leaf_modules=[type(backbone)])), or use torch.export'
+            '(torchvision: tracer_kwargs=dict(leaf_modules=[type(backbone)])), or use '
+            'torch.export. In a config of mmengine, leave out efficient_conv_bn_eval'
         )
     if not isinstance(image, Tensor):
         raise InputTypeError(
