@@ -86,7 +86,8 @@ def _read_ade(cfg: Config, pictures: Path) -> None:
             data_prefix=dict(img_path='images', seg_map_path='annotations'),
             pipeline=steps,
         )
-    cfg.model.data_preprocessor.size = (256, 256)
+    # tokens have the places in the test that they had in training
+    cfg.model.data_preprocessor.update(size=(256, 256), test_cfg=dict(size=(256, 256)))
 
 
 def _read_imagenet(cfg: Config, pictures: Path) -> None:
