@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import torch
 
-from tnt_backbone.backbones import BACKBONES, TNT
+from tnt_backbone.backbones import BACKBONES
 from tnt_backbone.layers import TokenPerformer
 
 
@@ -38,7 +38,9 @@ def check(file, backbone, images):
 
 # PyramidTNT's own size, where its tables are added as they are, and one whose grids are odd
 @pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')  # sizes become constants
-@pytest.mark.parametrize('size', [(64, 64), (70, 100)], ids=str)
+@pytest.mark.parametrize(
+    'size', [pytest.param((64, 64), marks=pytest.mark.slow), (70, 100)], ids=str
+)
 def test_torchscript_exporter(backbone, tmp_path, size):
     images = torch.randn(1, 3, *size)
     file = str(tmp_path / 'backbone.onnx')
@@ -46,13 +48,7 @@ def test_torchscript_exporter(backbone, tmp_path, size):
     check(file, backbone, images)
 
 
-# The newer exporter takes 10 to 30 seconds for the others.
-@pytest.mark.parametrize(
-    'backbone',
-    [pytest.param(b, marks=[pytest.mark.slow] * (b is not TNT)) for b in BACKBONES],
-    indirect=True,
-    ids=lambda backbone: backbone.__name__,
-)
+@pytest.mark.slow  # The newer exporter takes 10 to 30 seconds.
 def test_torch_export_and_its_onnx_take_any_number_of_images(backbone, tmp_path):
     batch = torch.export.Dim('batch', max=8)
     program = torch.export.export(

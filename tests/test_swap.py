@@ -94,7 +94,7 @@ KINDS = {
 }
 
 
-QUICK_KINDS = ('faster_rcnn', 'fast_rcnn', 'detr', 'lad')
+QUICK_KINDS = ('faster_rcnn', 'detr', 'lad')
 
 
 @pytest.mark.parametrize(

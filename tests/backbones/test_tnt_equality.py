@@ -79,7 +79,7 @@ def test_equals_the_authors_code_block_by_block(name):
         ('tnt_s_patch16_224', torch.float32),
         ('tnt_s_patch16_224', torch.float64),
         ('tnt_s_legacy_patch16_224', torch.float64),
-        ('tnt_b_patch16_224', torch.float32),
+        pytest.param('tnt_b_patch16_224', torch.float32, marks=pytest.mark.slow),
         pytest.param('tnt_b_patch16_224', torch.float64, marks=pytest.mark.slow),
     ],
 )

@@ -148,7 +148,12 @@ def test_a_transformers_own_recipe_is_kept(make):
     [
         ('mmdet::detr/detr_r50_8xb2-150e_coco.py', 'tnt_s', 0.1),
         ('mmdet::yolof/yolof_r50-c5_8xb8-1x_coco.py', 'pyramid_tnt_s', 1 / 3),
-        ('mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco.py', 't2t_vit_14', 0.1),
+        pytest.param(
+            'mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco.py',
+            't2t_vit_14',
+            0.1,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_slow_backbone_keeps_its_norms_free_of_decay(make, source, backbone, share):

@@ -178,7 +178,15 @@ def test_backbone_pixels_and_weights(name):
 
 # Those that differ from others in the data or the variant are left to the slow tests, and what
 # test_it_trains_and_is_tested_with_and_without_tta trains.
-LEFT_OUT = ('cityscapes', '_tnt_b_', '_tnt_ti_', 'upernet_tnt_s', 'fpn_pyramid', 'upernet_t2t')
+LEFT_OUT = (
+    'cityscapes',
+    '_tnt_b_',
+    '_tnt_ti_',
+    'upernet_tnt_s',
+    'fpn_pyramid',
+    'upernet_t2t',
+    'mask2former',
+)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def faster_rcnn():
     )
 
 
-@pytest.mark.parametrize('make', [retinanet, faster_rcnn])
+@pytest.mark.parametrize('make', [retinanet, pytest.param(faster_rcnn, marks=pytest.mark.slow)])
 def test_a_detector_learns_and_predicts(make):
     torch.manual_seed(0)
     model = make()

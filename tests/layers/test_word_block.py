@@ -116,7 +116,7 @@ def test_copies_and_keeps_the_names_of_the_weights():
     assert twin.backend == 'chunked'
 
 
-@pytest.mark.parametrize('drop_path', [0.0, 0.4])
+@pytest.mark.parametrize('drop_path', [0.0, pytest.param(0.4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize('backend', [None, *FUSED])
 def test_is_compiled_into_one_graph(backend, drop_path):
     block, _, words = make(backend, drop_path=drop_path)
@@ -133,7 +133,7 @@ def test_is_compiled_into_one_graph(backend, drop_path):
     assert sum('tnt_backbone' in str(target) for target in targets) == 1
 
 
-@pytest.mark.parametrize('strict', [False, True])
+@pytest.mark.parametrize('strict', [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize('backend', [None, *BACKENDS])
 def test_is_exported_plain_unless_told_otherwise(backend, strict):
     block, _, words = make(backend)

@@ -19,7 +19,7 @@ import torch
 from mmengine.config import Config
 
 from tnt_backbone import TNT
-from tnt_backbone.cli import test
+from tnt_backbone.cli import test, train
 
 ROOT = Path(__file__).parents[2]
 cpu_only = pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
@@ -410,7 +410,7 @@ def interrupt(number, said, *arguments, folder, **variables):
 
 
 @cpu_only
-def test_two_processes_train_resume_and_test(tiny_config, tmp_path, monkeypatch):
+def test_two_processes_train_and_resume(tiny_config, tmp_path):
     """The config warms up over 1000 iterations, has a data worker a process, and validates.
 
     The weights are read by process 0: after the initialisation, mmengine sends all parameters of
@@ -454,7 +454,13 @@ def test_two_processes_train_resume_and_test(tiny_config, tmp_path, monkeypatch)
     assert f'Epoch(train) [{last}][2/2]' in output
     assert 'Epoch(train) [1]' not in output
 
-    checkpoint = tmp_path / f'work_dirs/probed/epoch_{last}.pth'
+
+@cpu_only
+@pytest.mark.slow
+def test_two_processes_measure_what_one_does(tiny_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train.main([str(tiny_config), '--work-dir', 'trained'])
+    checkpoint = tmp_path / 'trained/epoch_1.pth'
     status, output = run(
         'dist_test.sh', tiny_config, checkpoint, 2, '--work-dir', 'test', cwd=tmp_path
     )
@@ -463,7 +469,6 @@ def test_two_processes_train_resume_and_test(tiny_config, tmp_path, monkeypatch)
     (file,) = (tmp_path / 'test').glob('*/*.json')
     both = json.loads(file.read_text())['coco/bbox_mAP']
 
-    monkeypatch.chdir(tmp_path)
     test.main([str(tiny_config), str(checkpoint), '--work-dir', 'one', '--no-report'])
     (file,) = (tmp_path / 'one').glob('*/*.json')
     assert json.loads(file.read_text())['coco/bbox_mAP'] == both
