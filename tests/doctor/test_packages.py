@@ -1,6 +1,7 @@
 """Versions and double installations, from the metadata of packages that are made here."""
 
 import re
+import sys
 
 import pytest
 
@@ -13,6 +14,7 @@ from tnt_backbone.doctor.finding import NOTE, OK, PROBLEM
 def install(tmp_path, monkeypatch):
     """Let only those packages be installed that a test makes."""
     monkeypatch.setattr('sys.path', [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, 'pkg_resources', raising=False)  # another test's libraries
 
     def make(**versions):
         for name, number in versions.items():
