@@ -40,7 +40,11 @@ def run(monkeypatch, tmp_path):
         options = (f'visualizer.name={name}', f'experiment_name={name}')
         arguments = (*arguments, '--cfg-options', *options)
         monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
-        runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+        try:
+            runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+        finally:  # the next run may start in the same second, and would log into the same folder
+            for logs in list(folder.glob('**/20*/vis_data')):
+                logs.parent.rename(f'{logs.parent}_')
 
     return run_tool
 
