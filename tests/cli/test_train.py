@@ -44,7 +44,7 @@ def run(monkeypatch, tmp_path):
             runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
         finally:  # the next run may start in the same second, and would log into the same folder
             for logs in list(folder.glob('**/20*/vis_data')):
-                logs.parent.rename(f'{logs.parent}_')
+                logs.parent.rename(f'{logs.parent}_{name}')
 
     return run_tool
 
