@@ -74,9 +74,12 @@ def write_pages(app: Sphinx) -> None:
             mock.patch.object(sys, 'argv', [f'tnt {command}']),
             mock.patch.dict(os.environ, COLUMNS='100'),
             contextlib.redirect_stdout(said),
-            contextlib.suppress(SystemExit),
         ):
-            importlib.import_module(f'tnt_backbone.cli.{file}').main(['--help'])
+            try:
+                importlib.import_module(f'tnt_backbone.cli.{file}').main(['--help'])
+            except SystemExit as end:
+                if end.code:
+                    raise
         parts.append(f'## tnt {command}\n\n```text\n{said.getvalue().strip()}\n```\n')
     (GENERATED / 'commands.md').write_text('\n'.join(parts), encoding='utf-8')
 
