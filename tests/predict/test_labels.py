@@ -43,6 +43,21 @@ def test_yolo(tmp_path):
     assert (root / 'b.txt').read_text() == ''
 
 
+def test_boxes_end_at_the_borders(tmp_path):
+    """Some detectors find boxes that reach beyond. YOLO's tools leave out such a picture."""
+    boxes = [[-10, 20, 40, 40], [90, -5, 20, 15], [-20, 5, 10, 10]]
+    entries = [dict(LINES[0]['predictions'][0], bbox=box) for box in boxes]
+    line = dict(LINES[0], predictions=entries)
+    coco = COCO(str(write_labels('coco', [line], CLASSES, tmp_path)))
+    found = [(entry['bbox'], entry['area']) for entry in coco.loadAnns(coco.getAnnIds())]
+    assert found == [([0, 20, 30, 30], 900), ([90, 0, 10, 10], 100)]
+    root = write_labels('yolo', [line], CLASSES, tmp_path)
+    rows = [row.split()[1:] for row in (root / 'sub/a.txt').read_text().splitlines()]
+    np.testing.assert_allclose(
+        np.array(rows, float), [[0.15, 0.7, 0.3, 0.6], [0.95, 0.1, 0.1, 0.2]]
+    )
+
+
 def line_of(mask, name='a.jpg'):
     rle = coco_mask.encode(np.asfortranarray(mask))
     entry = {

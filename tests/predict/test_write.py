@@ -57,6 +57,25 @@ def test_boxes_and_masks_in_coco_form(tmp_path):
     }  # fmt: skip
 
 
+def test_label_maps_of_more_classes_than_a_palette_has_colours(tmp_path):
+    many = {**SHARED, 'classes': tuple(map(str, range(300))), 'palette': ((9, 8, 7),) * 300}
+    labels = np.arange(276, 300).reshape(4, 6)
+    write(tmp_path, [Segmentation(name='a.jpg', labels=labels, **many)])
+    with Image.open(tmp_path / 'labels/a.png') as image:
+        np.testing.assert_array_equal(np.asarray(image), labels)
+
+
+def test_label_maps_of_pictures_that_differ_by_their_ending(tmp_path):
+    pictures = [Picture(name, f'/data/{name}') for name in ('sub/a.jpg', 'sub/a.png', 'a.jpg')]
+    results = [segmentation(picture.name, value % 2) for value, picture in enumerate(pictures)]
+    write(tmp_path, results, pictures=pictures)
+    found = {
+        str(path.relative_to(tmp_path / 'labels')): np.asarray(Image.open(path)).max()
+        for path in tmp_path.glob('labels/**/*.png')
+    }
+    assert found == {'sub/a.jpg.png': 0, 'sub/a.png.png': 1, 'a.png': 0}
+
+
 @given(mask=arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=12)))
 def test_any_mask_survives_the_file(mask):
     result = detection('a.jpg', masks=np.stack([mask, ~mask]))

@@ -18,7 +18,9 @@ from PIL import Image
 from pycocotools import mask as mask_utils
 from sklearn.metrics import confusion_matrix
 
+from tnt_backbone.predict.draw import class_colours
 from tnt_backbone.report.boxes import pictures_of
+from tnt_backbone.report.examples import examples_of
 from tnt_backbone.report.record import recorder_for
 from tnt_backbone.report.record_maps import EXAMPLES
 from tnt_backbone.report.results import Results, to_json
@@ -101,7 +103,25 @@ def test_the_maps_of_the_best_and_worst_pictures_are_kept():
     maps_ = records[kept[0]]['maps']
     with Image.open(io.BytesIO(base64.b64decode(maps_['truth']))) as file:
         small = np.asarray(file)
-    np.testing.assert_array_equal(small, maps(kept[0], 12, 900, 0)[0][1::2, 1::2] % 256)
+    truth = maps(kept[0], 12, 900, 0)[0][1::2, 1::2]
+    np.testing.assert_array_equal(small, np.where(truth == 255, len(CLASSES), truth))
+
+
+def test_the_maps_of_300_classes_are_kept_and_drawn():
+    """Labels from 256 on are no smaller ones, and class 255 is no ignored label in a prediction."""
+    classes = [f'class {number}' for number in range(300)]
+    predicted = np.array([3, 255, 259, 299]).repeat(16)[None].repeat(16, 0)
+    truth = np.where(predicted == 259, 255, predicted)  # ignored
+    summary = summary_of([seg_sample(truth, predicted)], (), classes)
+    ((example,), _) = examples_of(summary)
+    colours = class_colours(classes)
+    for (_, shown), outside in zip(example.images, ((0, 0, 0), colours[259]), strict=True):
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown.split(',')[-1]))))
+        found = pixels[8, [8, 24, 40, 56]]
+        wanted = [colours[3], colours[255], outside, colours[299]]
+        if outside == (0, 0, 0):
+            wanted[1] = outside  # 255 is ignored in the truth
+        np.testing.assert_allclose(found, wanted, atol=12)  # JPEG
 
 
 def test_classification_equals_mmpretrain_and_sklearn():

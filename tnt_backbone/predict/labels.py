@@ -39,11 +39,24 @@ def _visible(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield the lines with those objects that have a pixel; say how many others there were."""
     left_out = 0
     for line in lines:
-        objects = [entry for entry in line['predictions'] if _area(entry)]
+        inside = [_clipped(entry, line) for entry in line['predictions']]
+        objects = [entry for entry in inside if _area(entry)]
         left_out += len(line['predictions']) - len(objects)
         yield {**line, 'predictions': objects}
     if left_out:
         log(f'{left_out} objects have no pixel. They are left out of the labels', logging.WARNING)
+
+
+def _clipped(entry: dict[str, Any], line: dict[str, Any]) -> dict[str, Any]:
+    """Return an object with its box cut at the borders of the picture.
+
+    Some detectors (YOLOX) find boxes that reach beyond. YOLO's tools leave out such a picture.
+    """
+    x, y, width, height = entry['bbox']
+    left, right = (min(max(side, 0), line['width']) for side in (x, x + width))
+    top, bottom = (min(max(side, 0), line['height']) for side in (y, y + height))
+    box = [left, top, right - left, bottom - top]
+    return {**entry, 'bbox': [round(value, 3) for value in box]}
 
 
 def _write_coco(lines: Iterable[dict[str, Any]], classes: Sequence[str], folder: Path) -> Path:

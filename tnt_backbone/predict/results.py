@@ -14,6 +14,7 @@ from ..errors import InputError, MissingPackageError
 from .draw import draw_labels, draw_objects, draw_text
 from .panoptic import Segments
 
+PALETTE_SIZE = 256  # colours of a PNG
 SCORE = 0.3  # objects of a lower score are left out; MMDetection's threshold for drawing
 
 
@@ -201,7 +202,12 @@ class Segmentation(Result):
         return {'file_name': self.name, 'shares': shares}
 
     def to_image(self) -> Image.Image:
-        """Return the label map as a picture with a palette; its pixels are the labels."""
+        """Return the label map as a picture with a palette; its pixels are the labels.
+
+        A palette has 256 colours. With more classes the picture is grey, of 16 bits.
+        """
+        if len(self.classes) > PALETTE_SIZE:
+            return Image.fromarray(self.labels.astype(np.uint16))
         image = Image.fromarray(self.labels.astype(np.uint8))
         image.putpalette([value for colour in self.palette for value in colour])
         return image

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -60,6 +61,8 @@ class PredictionFolder:
         self._settings = json.dumps({'settings': settings}, sort_keys=True)
         folder.mkdir(parents=True, exist_ok=True)
         self._taken: set[str] = set()
+        stems = Counter(PurePosixPath(name).with_suffix('') for name in self._sources)
+        self._ambiguous = {stem for stem, number in stems.items() if number > 1}
         self.undrawn = 0  # pictures that are done, but were not drawn
         self.done = set() if force else self._read_done()
         if not self.done:
@@ -146,10 +149,17 @@ class PredictionFolder:
         return files
 
     def _place(self, folder: str, name: str, suffix: str) -> str:
-        """Return a path that nothing else was written to: ``a.png``, or ``a.jpg.png`` if taken."""
+        """Return a path that nothing else was written to: ``a.png``, or ``a.jpg.png`` if taken.
+
+        Of ``a.jpg`` beside ``a.png``, both label maps have the long name: which one ``a.png`` is of
+        could not be told.
+        """
+        is_ambiguous = (
+            folder != 'pictures' and PurePosixPath(name).with_suffix('') in self._ambiguous
+        )
         path = PurePosixPath(folder, *(part for part in PurePosixPath(name).parts if part != '..'))
         place = str(path.with_suffix(suffix))
-        if place in self._taken:
+        if is_ambiguous or place in self._taken:
             place = f'{path}{suffix}'
         self._taken.add(place)
         return place

@@ -72,7 +72,8 @@ def browse_page(cfg: Config, name: str, *, pictures: int, samples: int, seed: in
 def _show(sample: Sample, classes: list[str], of_maps: np.ndarray) -> dict[str, Any]:
     pixels, text = sample.pixels, ''
     if sample.label_map is not None:
-        labels = np.where(sample.label_map < len(classes), sample.label_map, 255).clip(0, 255)
+        is_class = (sample.label_map >= 0) & (sample.label_map < len(classes))
+        labels = np.where(is_class, sample.label_map, len(classes))
         pixels = draw_labels(pixels, labels, of_maps)
     elif len(sample.boxes):
         colours = palette(classes)

@@ -91,22 +91,22 @@ def read_small(path: str, size: tuple[int, int] | None = None) -> tuple[np.ndarr
 
 
 def palette(classes: Sequence[str], given: Sequence[Sequence[int]] = ()) -> np.ndarray:
-    """Return a colour per class, ``(256, 3)``, RGB; labels that are no class are black.
+    """Return a colour per class, ``(256, 3)`` or more, RGB; labels that are no class are black.
 
     Args:
         classes: Names of the classes.
         given: The data set's own colours. If they are not one per class, others are made.
     """
-    colours = np.zeros((256, 3), np.uint8)
-    used = min(len(classes), 255)
-    if used:
-        colours[:used] = (given if len(given) == len(classes) else class_colours(classes))[:used]
+    colours = np.zeros((max(256, len(classes) + 1), 3), np.uint8)
+    if classes:
+        own = given if len(given) == len(classes) else class_colours(classes)
+        colours[: len(classes)] = own
     return colours
 
 
 def legend(classes: Sequence[str], colours: np.ndarray) -> list[tuple[str, str]]:
     """Return each class with its colour of :func:`palette` as HTML writes it."""
-    return [(name, '#' + bytes(colours[min(i, 255)]).hex()) for i, name in enumerate(classes)]
+    return [(name, '#' + bytes(colours[i]).hex()) for i, name in enumerate(classes)]
 
 
 def _rank_boxes(summary: Summary) -> Any:

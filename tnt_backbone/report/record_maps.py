@@ -76,7 +76,13 @@ class SegmentationRecorder:
             entry = (score if best else -score, self._seen, record)
             if len(heap) == EXAMPLES and entry[0] <= heap[0][0]:
                 continue
-            record['maps'] = {'truth': _small_map(truth), 'predicted': _small_map(predicted)}
+            outside = len(self.classes)
+            record['maps'] = {
+                'truth': _small_map(
+                    truth.long().masked_fill(truth == self.ignored, outside), outside
+                ),
+                'predicted': _small_map(predicted, outside),
+            }
             if len(heap) < EXAMPLES:
                 heapq.heappush(heap, entry)
                 continue
@@ -85,11 +91,16 @@ class SegmentationRecorder:
                 del dropped['maps']
 
 
-def _small_map(labels: Any) -> str:
-    """Return a label map as a PNG of at most ``SIDE`` pixels, in base64."""
+def _small_map(labels: Any, outside: int) -> str:
+    """Return a label map as a PNG of at most ``SIDE`` pixels, in base64.
+
+    Args:
+        labels: ``(H, W)``.
+        outside: Stands for labels that are no class.
+    """
     height, width = labels.shape
     step = max(1, -(-max(height, width) // SIDE))
-    small = labels[step // 2 :: step, step // 2 :: step].cpu().numpy().astype(np.uint8)
+    small = labels[step // 2 :: step, step // 2 :: step].long().clamp(0, outside).cpu().numpy()
     file = io.BytesIO()
-    Image.fromarray(small).save(file, 'png')
+    Image.fromarray(small.astype(np.uint8 if outside < 256 else np.uint16)).save(file, 'png')
     return base64.b64encode(file.getvalue()).decode()
