@@ -404,6 +404,18 @@ def test_a_column_per_label(tmp_path, yes, no):
     refused(root, 'a column per label .bird, cat, dog.*one class per image', 0.2)
 
 
+def test_columns_without_a_cell_are_no_labels(tmp_path):
+    """Datumaro's form of VGG-Face2: class folders, and a table of landmarks that nobody set."""
+    root = tmp_path / 'own'
+    for number in range(4):
+        for name in NAMES:
+            draw(root / 'train' / name / f'{number}.png', name)
+    rows = [(f'{name}/{number}', '', '') for name in NAMES for number in range(4)]
+    write(root / 'bb_landmark' / 'train.csv', ('NAME_ID', 'P1X', 'P1Y'), *rows)
+    cfg, _ = run(root, 0.25)
+    assert cfg.train_dataloader.dataset.metainfo.classes == NAMES
+
+
 @pytest.mark.parametrize(('yes', 'no'), [(1, 0), ('1.0', '0.0')])
 def test_a_column_per_class(tmp_path, yes, no):
     """ISIC: exactly one column of each row says yes, so an image has one class."""

@@ -21,6 +21,7 @@ CSV = '0,dog\n1,red fox\n2,cat\n'
         (NUMBERS, 'a.csv', 'id,name\n' + CSV),
         (NUMBERS, 'meta/a.txt', 'dog 0\nred fox 1\ncat 2\n'),
         (NUMBERS, 'classes.txt', 'dog\nred fox\ncat\n'),
+        (NUMBERS, 'synsets.txt', 'dog\nred fox\ncat\n'),  # Datumaro
         (SYNSETS, 'words.txt', '\n'.join(f'{c}\t{n}, x' for c, n in WORDS)),
         (SYNSETS, 'a.txt', '\n'.join(f'{c} {n}' for c, n in [('n99999999', 'bird'), *WORDS])),
     ],

@@ -60,7 +60,8 @@ def test_the_layout_of_coco(tmp_path):
     names = ('instances_train2017', 'instances_val2017', 'person_keypoints_train2017')
     for name in names:
         write(tmp_path / 'annotations' / f'{name}.json', content)
-    write(tmp_path / 'annotations' / 'captions_val2017.json', {'images': [], 'annotations': []})
+    for task in ('captions', 'image_info', 'labels'):  # the last two by Datumaro
+        write(tmp_path / 'annotations' / f'{task}_val2017.json', {**content, 'annotations': []})
     folder = tmp_path / 'annotations'
     assert find(tmp_path) == {
         'train': folder / 'instances_train2017.json',

@@ -246,7 +246,8 @@ def _label(
         numbers = [cell for row in rows for cell in row[2:]]
         is_tiny = len(header) == TINY and others[0] == 1 and all(map(is_number, numbers))
         return 1 if is_tiny else None
-    flags = [header[i] for i in others if are_yes_or_no(column(rows, i))]
+    cells = {i: column(rows, i) for i in others}
+    flags = [header[i] for i in others if any(cells[i]) and are_yes_or_no(cells[i])]
     if len(flags) > 1:
         raise InputError(
             f'{file} has a column per label ({shorten(flags, 8)}), so an image may have several. '

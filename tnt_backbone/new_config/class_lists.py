@@ -13,6 +13,7 @@ from .class_cells import sort_classes
 from .class_images import class_names, is_read
 from .class_tables import Tables, read_class_tables
 from .data_folder import list_files
+from .held_out import draw_held_out
 from .shared import PHASES
 from .split_lists import read_split_lists
 
@@ -101,13 +102,13 @@ def part_classes(
                 f'--val-share {share:g} of the {len(paths)} images of {name} leaves none to train '
                 'on. Add images, or take a smaller share'
             )
-        held_out = set(rng.permutation(len(paths))[:number].tolist())
+        held_out = draw_held_out([path.as_posix() for path in paths], number, rng)
         for i, path in enumerate(paths):
             (val if i in held_out else train)[path] = name
     if not val:
         raise InputError(
             f'--val-share {share:g} leaves no image to judge, since each of {shorten(files)} has '
-            'a single image. Add images'
+            'a single image, or copies of a single one. Add images'
         )
     return train, val
 

@@ -20,7 +20,14 @@ from .data_folder import is_image
 CODE = r'n\d{8}|\d+'
 LINE = re.compile(rf'(?P<first>{CODE})(?:[\s:]+(?P<name>\S.*)|,(?P<cell>[^,]+))')
 CODE_LAST = re.compile(rf'(?P<name>\S.*?)[\s,]+(?P<first>{CODE})')
-BY_LINE = ('classes.txt', 'labels.txt', 'names.txt', 'class_names.txt', 'categories.txt')
+BY_LINE = (
+    'classes.txt',
+    'labels.txt',
+    'names.txt',
+    'class_names.txt',
+    'categories.txt',
+    'synsets.txt',
+)
 LARGEST = 10_000_000  # bytes of a file that names classes
 
 

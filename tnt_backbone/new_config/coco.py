@@ -18,6 +18,7 @@ from ..data_checks.image_headers import find_in_headers, read_header
 from ..data_checks.places import hint_of_accents
 from ..errors import ExistingFileError, InputError, MissingFileError
 from ..whole_file import write_whole
+from .held_out import ONE_PICTURE, draw_held_out
 from .shared import PHASES, evaluators, finish, leaf_dataset, set_class_count
 
 SAMPLED = 20  # images whose sizes are compared
@@ -117,8 +118,10 @@ def split_coco(path: Path, share: float, *, overwrite: bool = False) -> tuple[Pa
             f'--val-share {share:g} of the {len(images)} images of {path} is {number}: both parts '
             'need one, so take a share such as 0.2'
         )
-    chosen = np.random.default_rng(0).permutation(len(images))[:number].tolist()
-    held_out = {images[i]['id'] for i in chosen}
+    names = [str(image['file_name']) for image in images]
+    held_out = {images[i]['id'] for i in draw_held_out(names, number, np.random.default_rng(0))}
+    if not held_out:
+        raise InputError(f'{path}: all images are copies or slices of one picture. {ONE_PICTURE}')
     parts = path.with_name(f'{path.stem}_train.json'), path.with_name(f'{path.stem}_val.json')
     for part, wanted in zip(parts, (False, True), strict=True):
         if part.exists() and not overwrite:

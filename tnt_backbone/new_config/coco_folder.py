@@ -18,7 +18,14 @@ from ..errors import InputError
 from .data_folder import SPLITS, some_of_each_folder
 from .write_coco import is_made_here
 
-OTHER_TASKS = ('captions', 'person_keypoints', 'panoptic', 'stuff')  # beside COCO's instances_*
+OTHER_TASKS = (
+    'captions',
+    'person_keypoints',
+    'panoptic',
+    'stuff',
+    'image_info',
+    'labels',
+)  # beside COCO's instances_*
 
 
 def find_coco(root: Path, files: list[Path]) -> list[Path]:

@@ -27,6 +27,7 @@ from ..data_checks.foreign_formats import name_file
 from ..errors import InputError, MissingFileError
 from .data_folder import IMAGES as PICTURES
 from .data_folder import find_folder, hint_of_deeper, is_image, list_files, read_text
+from .held_out import ONE_PICTURE, draw_held_out
 from .mask_guess import are_maps, guess_folders, pictures_in
 
 IMAGES = ('images', 'img_dir', 'JPEGImages', 'image', 'imgs', 'img')
@@ -298,7 +299,9 @@ def _parted(root: Path, place: Place, share: float | None) -> dict[str, Place]:
             f'--val-share {share:g} of {len(stems)} images is {number}: both parts need one, so '
             'take a share such as 0.2'
         )
-    held_out = set(np.random.default_rng(0).permutation(len(stems))[:number].tolist())
+    held_out = draw_held_out(stems, number, np.random.default_rng(0))
+    if not held_out:
+        raise InputError(f'{images}: all images are copies or slices of one picture. {ONE_PICTURE}')
     val = place._replace(names=tuple(s for i, s in enumerate(stems) if i in held_out))
     train = tuple(s for i, s in enumerate(stems) if i not in held_out)
     return {'train': place._replace(names=train), 'val': val, 'test': val}
