@@ -80,11 +80,11 @@ RECIPES = {
     'Trans2Seg': Recipe(
         'trans2seg_tnt_s_ade20k.py',
         'ade',
-        400,
+        800,
         model=dict(backbone=TI, decode_head=dict(in_channels=[192, 192])),
         why=(SMALL,),
     ),
-    'UPerNet': Recipe('upernet_tnt_ti_ade20k.py', 'ade', 400),
+    'UPerNet': Recipe('upernet_tnt_ti_ade20k.py', 'ade', 600),
     'DETR': Recipe(
         'detr_tnt_s_coco.py',
         'coco',
