@@ -556,3 +556,33 @@ def test_a_copy_that_cannot_be_written_says_how_to_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, 'write_bytes', refuse)
     with pytest.raises(ValueError, match=r'all\.json.*read only.*--data.*--images'):
         correct_coco(path)
+
+
+@pytest.mark.parametrize(
+    ('given', 'expected'),
+    [
+        (['1', '2', '3'], [0, 1, 2]),  # "3" is a name and no id, so all are names
+        (['0', '1', '2'], [0, 1, 2]),  # "0" is an id and no name, so all are ids
+        ([1, 2, 3], [1, 2, 3]),  # numbers are no names; 3 is refused later
+    ],
+)
+def test_names_that_are_numbers_are_not_mixed_with_ids(tmp_path, given, expected):
+    box = {'image_id': 1, 'bbox': [1, 1, 4, 4], 'area': 16, 'iscrowd': 0}
+    content = {
+        'images': [{'id': 1, 'file_name': 'a.jpg', 'width': 8, 'height': 8}],
+        'categories': [{'id': i, 'name': str(i + 1)} for i in range(3)],
+        'annotations': [{**box, 'id': i, 'category_id': c} for i, c in enumerate(given, 1)],
+    }
+    path, _ = correct_coco(write(tmp_path / 'all.json', content))
+    found = [entry['category_id'] for entry in json.loads(path.read_text())['annotations']]
+    assert found == expected
+
+
+def test_pictures_of_one_name_and_other_sizes_are_not_joined(tmp_path):
+    root = tmp_path / 'own'
+    content = make(root, '.', number=2)
+    (first, second) = content['images']
+    second |= {'file_name': first['file_name'], 'width': first['width'] + 2}
+    write(root / 'all.json', content)
+    with pytest.raises(ValueError, match=first['file_name']):
+        configure(root)

@@ -91,17 +91,35 @@ def test_a_list_that_names_no_picture_is_named(tmp_path, text, named):
         find_pictures([tmp_path / 'list.txt'])
 
 
-def test_a_video_becomes_its_frames(tmp_path):
-    path = tmp_path / 'film.avi'
+def film(path, values):
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 10, (32, 16))
-    for value in (10, 100, 200):
+    for value in values:
         writer.write(np.full((16, 32, 3), value, np.uint8))
     writer.release()
-    (video,) = find_pictures([path])
+    return path
+
+
+def test_a_video_becomes_its_frames(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('tnt_backbone.predict.pictures.log', lambda text, _: said.append(text))
+    (video,) = find_pictures([film(tmp_path / 'film.avi', (10, 100, 200))])
     assert video.is_video
     frames = list(read_frames(video))
+    assert not said
     assert [frame.name for frame in frames] == [f'film.avi/00000{i}.jpg' for i in range(3)]
     assert [round(float(frame.pixels.mean()), -1) for frame in frames] == [10, 100, 200]
+
+
+def test_a_video_that_was_cut_off_is_said(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('tnt_backbone.predict.pictures.log', lambda text, _: said.append(text))
+    path = film(tmp_path / 'film.avi', range(0, 200, 10))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    (video,) = find_pictures([path])
+    number = len(list(read_frames(video)))
+    assert 0 < number < 18
+    (text,) = said
+    assert f'20 frames, but {number} were read' in text
 
 
 def test_a_damaged_video_is_named(tmp_path):

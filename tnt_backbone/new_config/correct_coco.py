@@ -129,22 +129,33 @@ def _names_from_addresses(content: Content) -> list[str]:
 def _types_of_ids(content: Content) -> list[str]:
     """Give ids the type of what they refer to: "1" and 1 are not equal for MMDetection.
 
-    The name of a category instead of its id is replaced, too.
+    The name of a category instead of its id is replaced, too, unless it may be an id.
     """
     changes = []
     for section, key in (('images', 'image_id'), ('categories', 'category_id')):
         known = {entry.get('id') for entry in content[section]}
-        by_text = {str(e['name']): e.get('id') for e in content[section] if 'name' in e}
-        by_text |= {str(value): value for value in known}
-        wrong = [
+        by_id = {str(value): value for value in known}
+        by_name = {str(e['name']): e.get('id') for e in content[section] if 'name' in e}
+        others = [
             entry
             for entry in content['annotations']
-            if entry.get(key) is not None and entry[key] not in known and str(entry[key]) in by_text
+            if entry.get(key) is not None and entry[key] not in known
         ]
-        for entry in wrong:
-            entry[key] = by_text[str(entry[key])]
+        texts = {entry[key] for entry in others if isinstance(entry[key], str)}
+        if any(by_id.get(name, value) != value for name, value in by_name.items()):
+            # a class "1" whose id is 0: all texts are names, or none is
+            of_texts = by_name if texts <= {*by_name} and not texts <= {*by_id} else by_id
+        else:
+            of_texts = by_name | by_id
+        wrong = 0
+        for entry in others:
+            # a number is no name
+            meant = of_texts if isinstance(entry[key], str) else by_id
+            if str(entry[key]) in meant:
+                entry[key] = meant[str(entry[key])]
+                wrong += 1
         if wrong:
-            changes.append(f'{len(wrong)} annotations had {key} of another type than the ids')
+            changes.append(f'{wrong} annotations had {key} of another type than the ids')
     return changes
 
 
@@ -160,15 +171,18 @@ def _annotation_ids(content: Content) -> list[str]:
 
 
 def _images_listed_twice(content: Content) -> list[str]:
-    """One file under several ids would be trained on with a part of its boxes each time."""
+    """One file under several ids would be trained on with a part of its boxes each time.
+
+    Files of other sizes are other pictures, whose folders are missing in their names.
+    """
     first: dict[Any, Any] = {}
     other: dict[Any, Any] = {}
     for image in content['images']:
-        name = image.get('file_name')
-        if name in first:
-            other[image.get('id')] = first[name]
+        picture = image.get('file_name'), image.get('width'), image.get('height')
+        if picture in first:
+            other[image.get('id')] = first[picture]
         else:
-            first[name] = image.get('id')
+            first[picture] = image.get('id')
     if not other:
         return []
     content['images'] = [image for image in content['images'] if image.get('id') not in other]

@@ -219,12 +219,16 @@ def _read_of(files: list[Path], others: set[Path]) -> list[str]:
 def read_frames(video: Picture) -> Iterator[Picture]:
     """Yield the frames of a video, called ``NAME/000000.jpg`` and so on.
 
+    OpenCV ends at a damaged place as at the end. If the video says that it has more frames, a
+    warning tells so.
+
     Raises:
         ValueError: If OpenCV cannot read the video.
     """
     import cv2  # late: a wrong path is reported before
 
     capture = cv2.VideoCapture(video.path)
+    stated = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))  # an estimate in some formats
     number = 0
     try:
         while (frame := capture.read())[0]:
@@ -234,3 +238,9 @@ def read_frames(video: Picture) -> Iterator[Picture]:
         capture.release()
     if not number:
         raise InputError(f'{video.path} cannot be read as a video. OpenCV reads H.264 in .mp4')
+    if number < 0.98 * stated - 1:
+        log(
+            f'{video.path} says that it has {stated} frames, but {number} were read. It is damaged '
+            'or was cut off: copy it again, or repair it with ffmpeg -i FILE -c copy REPAIRED',
+            logging.WARNING,
+        )
