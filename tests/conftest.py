@@ -18,7 +18,7 @@ import pytest
 import torch
 from hypothesis import settings
 from mmengine.config import Config
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.registry import DefaultScope
 
 ROOT = Path(__file__).parents[1]
@@ -127,9 +127,10 @@ def write_image(path: Path, seed: int) -> None:
 
 
 @pytest.fixture(autouse=True)
-def default_scope():
-    """Let no test leave its library's registry to the next one."""
-    DefaultScope._instance_dict.clear()
+def nothing_is_left_to_the_next_test():
+    """Forget the library's registry, and what runs that started in the same second share."""
+    for kind in (DefaultScope, MessageHub):
+        kind._instance_dict.clear()
     yield
     DefaultScope._instance_dict.clear()
 
