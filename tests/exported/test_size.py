@@ -8,8 +8,10 @@ import onnx
 import pytest
 from mmengine.registry import DefaultScope
 
+from tests.predict.conftest import data, make_checkpoint  # noqa: F401 (fixtures)
+from tnt_backbone.cli import export
 from tnt_backbone.exported.model import KEY, ExportedModel
-from tnt_backbone.predict.pictures import Picture
+from tnt_backbone.predict.pictures import Picture, UnreadablePictureError
 from tnt_backbone.predict.prepare import Preparation
 
 ABOUT = {
@@ -76,3 +78,52 @@ def test_a_picture_of_many_tokens_is_named_once(make_file, monkeypatch):
         list(model.stream([Picture('a', '', np.zeros((height, 64, 3), np.uint8))]))
     assert len(said) == 1
     assert {'64x33', '40', '--size'} <= set(said[0].split())
+
+
+def test_pictures_of_another_size_are_passed_over(make_file):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    given = [Picture(name, '', pixels[:height]) for name, height in (('a', 64), ('b', 60))]
+    model = make_file(size=[64, 96])
+    for batch in (1, 3):
+        first, other, last = model.stream([*given, given[0]], batch_size=batch)
+        for result in (first, last):
+            np.testing.assert_array_equal(result.labels, pixels.argmax(-1))
+        assert isinstance(other, UnreadablePictureError)
+        assert all(word in str(other) for word in ('b', '[60, 96]', '--size 60 96'))
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'options', 'said'),
+    [
+        ('other', [], ('60x96', '64x96', '--config')),
+        ('other', ['--size', '60', '96'], ('60x96', '64x96', '--config')),
+        ('damaged', [], ('49.png',)),
+    ],
+)
+def test_wrong_pictures_are_told_before_a_network_is_traced(
+    make_checkpoint,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+    capsys,
+    wrong,
+    options,
+    said,
+):
+    def fail(*_, **__):
+        raise AssertionError('the network was traced')
+
+    monkeypatch.setattr('tnt_backbone.exported.export.export_model', fail)
+    folder = tmp_path / 'pictures'
+    folder.mkdir()
+    for number in range(50):
+        height = 60 if (wrong, number) == ('other', 49) else 64
+        cv2.imwrite(str(folder / f'{number}.png'), np.zeros((height, 96, 3), np.uint8))
+    if wrong == 'damaged':
+        (folder / '49.png').write_bytes((folder / '49.png').read_bytes()[:40])
+    checkpoint, _ = make_checkpoint('classification')
+    given = [checkpoint, '--out', tmp_path / 'a.onnx', '--pictures', folder, *options]
+    with pytest.raises(SystemExit) as found:
+        export.main(list(map(str, given)))
+    assert found.value.code == 2
+    printed = capsys.readouterr().err
+    assert all(word in printed for word in said), printed

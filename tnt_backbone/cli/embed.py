@@ -145,5 +145,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 raise InputError('no picture could be read, so there are no vectors')
         print(f'{file.number} vectors of {read} pictures: {args.out}')
     if unreadable:
-        print(f'{unreadable} pictures could not be read. Replace them and call the command again')
+        print(
+            f'{unreadable} pictures were skipped, for the reasons above. Correct them and call the '
+            'command again with --force'
+        )
         sys.exit(1)

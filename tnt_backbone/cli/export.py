@@ -138,6 +138,7 @@ def _export(args: argparse.Namespace) -> bool:
     from ..exported.formats import not_written
     from ..exported.model import ExportedModel
     from ..exported.parity import LEAST, compare
+    from ..exported.sizes import require_one_size, sizes_of
     from ..predict.load import load_model
 
     if pictures and len(pictures) < LEAST:
@@ -148,14 +149,15 @@ def _export(args: argparse.Namespace) -> bool:
         )
     make_folder(args.out.parent, '--out')
     trained = load_model(args.checkpoint, config=args.config, device='cpu', trust=args.trust)
-    size = args.size
-    if not size and needs_size(trained):
-        if not pictures:
-            raise InputError(
-                'pass --size HEIGHT WIDTH, or --pictures SOURCE to check the file with'
-            )
-        size = trained.prepare(pictures[0])['inputs'].shape[1:]
-    size = size and (int(size[0]), int(size[1]))
+    size = args.size and (int(args.size[0]), int(args.size[1]))
+    is_of_one_size = needs_size(trained) or (size and not trained.slides)
+    if is_of_one_size and not (size or pictures):
+        raise InputError('pass --size HEIGHT WIDTH, or --pictures SOURCE to check the file with')
+    # what is wrong with pictures is told before the network is traced
+    sizes = sizes_of(trained, pictures)
+    if is_of_one_size and trained.task != 'detection':
+        size = size or next(iter(sizes))
+        require_one_size(size, sizes)
     with TemporaryDirectory(dir=args.out.parent, prefix=f'.{args.out.stem}.') as folder:
         part = Path(folder, args.out.name)
         found: dict[str, Any] | None

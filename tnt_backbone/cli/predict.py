@@ -183,5 +183,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.form:
             print(f'labels: {write_labels(args.form, out.lines(), model.classes, args.out)}')
     if unreadable:
-        print(f'{unreadable} pictures could not be read. Replace them and call the command again')
+        print(
+            f'{unreadable} pictures were skipped, for the reasons above. Correct them and call the '
+            'command again'
+        )
         sys.exit(1)

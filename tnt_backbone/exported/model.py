@@ -89,6 +89,9 @@ class ExportedModel:
     ) -> Iterator[Result | UnreadablePictureError]:
         """Return an iterator with a result for each picture, in the order of the pictures.
 
+        For a picture that is damaged, or not of the size that was exported after the pipeline, it
+        has an error instead.
+
         Args:
             pictures: From ``find_pictures``. A video becomes its frames.
             score: Objects of a lower score are left out.
@@ -99,8 +102,7 @@ class ExportedModel:
             done: Names of pictures and frames to leave out.
 
         Raises:
-            ValueError: If the model has no such class, or cannot use a size; or if a picture, after
-                the pipeline, is not of the size that was exported.
+            ValueError: If the model has no such class, or cannot use a size.
         """
         check_options(score, batch_size)
         labels = labels_of(classes, self.classes, self.task)
@@ -186,9 +188,10 @@ class ExportedModel:
             size = [min(*p) for p in zip(found.values.shape[1:], slide['crop_size'], strict=True)]
         if wanted and size != wanted:
             what = 'the windows of the picture are' if slide else 'the picture is'
-            raise InputError(
-                f'{picture.path}: {what} {size} (height, width) after the pipeline, the model was '
-                f'exported for {wanted}. Export it again with --size {size[0]} {size[1]}'
+            raise UnreadablePictureError(
+                f'{picture.path or picture.name}: {what} {size} (height, width) after the '
+                f'pipeline, the model was exported for {wanted}. Resize the picture, or export the '
+                f'model again with --size {size[0]} {size[1]}'
             )
         if not slide:
             self._size_warning.look_at(*found.shape, self.about.get('token_side', 16))

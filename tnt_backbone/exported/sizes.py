@@ -1,5 +1,6 @@
 """Which sizes of pictures a file takes, and the example that PyTorch's exporter traces for them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,9 @@ from torch import nn
 from torch.export import Dim
 
 from ..backbones import PyramidTNT
+from ..errors import InputError
 from ..predict.model import TrainedModel
+from ..predict.pictures import Picture
 
 LARGEST = 8192  # pixels of a side
 
@@ -28,6 +31,39 @@ class Example:
     inputs: tuple[Any, ...]
     free: tuple[Any, ...]
     others: list[tuple[Any, ...]]
+
+
+def sizes_of(trained: TrainedModel, pictures: Iterable[Picture]) -> dict[tuple[int, int], Picture]:
+    """Return the heights and widths of pictures after the test pipeline, and a picture of each.
+
+    Raises:
+        UnreadablePictureError: If a picture is damaged.
+    """
+    found: dict[tuple[int, int], Picture] = {}
+    for picture in pictures:
+        height, width = trained.prepare(picture)['inputs'].shape[-2:]
+        found.setdefault((int(height), int(width)), picture)
+    return found
+
+
+def require_one_size(size: tuple[int, int], sizes: dict[tuple[int, int], Picture]) -> None:
+    """Check that all pictures have the only size that a file takes.
+
+    Args:
+        size: Height and width after the test pipeline.
+        sizes: Of :func:`sizes_of`.
+
+    Raises:
+        ValueError: If one has another.
+    """
+    for (height, width), picture in sizes.items():
+        if (height, width) != size:
+            raise InputError(
+                f'--pictures: {picture.path} has {height}x{width} pixels (height x width) after '
+                f'the test pipeline, and the file would take {size[0]}x{size[1]} only. Pass '
+                'pictures of one size, or a config whose test pipeline resizes all to one, such as '
+                'with ResizeEdge and CenterCrop: --config FILE'
+            )
 
 
 class FromSquares(nn.Module):

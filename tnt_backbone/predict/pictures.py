@@ -42,7 +42,7 @@ OTHERS = (
 
 
 class UnreadablePictureError(InputError):
-    """A picture is damaged, or does not exist."""
+    """A picture is damaged, does not exist, or has a size that the model cannot take."""
 
 
 @contextmanager
