@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from mmdet.datasets import CocoDataset
+from mmdet.datasets import CocoDataset, Objects365V1Dataset
 from mmengine.registry import init_default_scope
 from PIL import Image
 from pycocotools import mask as coco_mask
@@ -18,7 +18,7 @@ from tnt_backbone.data_checks.coco import _looks_like_corners, check_coco
 from tnt_backbone.data_checks.coco_masks import find_mask_fault
 
 
-def dataset(root, **kwargs):
+def dataset(root, *, kind=CocoDataset, **kwargs):
     init_default_scope('mmdet')
     arguments = {
         'data_root': str(root),
@@ -29,7 +29,7 @@ def dataset(root, **kwargs):
         'lazy_init': True,
         **kwargs,
     }
-    return CocoDataset(**arguments)
+    return kind(**arguments)
 
 
 def edit(root, change):
@@ -132,13 +132,34 @@ def test_classes_that_the_file_lacks_are_an_error(coco_root):
         check_coco(dataset(coco_root, metainfo={'classes': 'box'}))
 
 
-def test_a_subset_and_another_order_are_noted(coco_root):
+def test_a_subset_is_noted(coco_root):
     (note,) = check_coco(dataset(coco_root, metainfo={'classes': ('disc',)}))
     assert re.search(r'\b1 \(box\)', note)
-    (note,) = check_coco(dataset(coco_root, metainfo={'classes': ('disc', 'box')}))
+
+
+def test_classes_in_another_order_are_an_error_for_names_would_be_exchanged(coco_root):
+    other = {'metainfo': {'classes': ('disc', 'box')}}
+    theirs = dataset(coco_root, lazy_init=False, **other)
+    content = json.loads((coco_root / 'train.json').read_text())
+    called = {
+        category['name']: theirs.metainfo['classes'][theirs.cat2label[category['id']]]
+        for category in content['categories']
+    }
+    assert called == {'box': 'disc', 'disc': 'box'}
+    with pytest.raises(ValueError, match=r"train\.json.*call 'box' 'disc'.*metainfo.*: box, disc"):
+        check_coco(dataset(coco_root, **other))
+
+
+def test_a_class_that_reads_the_file_in_its_own_way_may_number_as_the_config(coco_root):
+    other = {'metainfo': {'classes': ('disc', 'box')}}
+    edit(
+        coco_root,
+        lambda content: [entry.update(id=3 - entry['id']) for entry in content['categories']],
+    )
+    theirs = dataset(coco_root, kind=Objects365V1Dataset, lazy_init=False, **other)
+    assert theirs.cat_ids == [1, 2]  # sorted
+    (note,) = check_coco(dataset(coco_root, kind=Objects365V1Dataset, **other))
     assert 'train.json' in note
-    theirs = dataset(coco_root, metainfo={'classes': ('disc', 'box')}, lazy_init=False)
-    assert theirs.cat2label == {1: 0, 2: 1}  # the file's order: 'box' is called 'disc'
 
 
 def test_files_that_are_not_coco(coco_root):

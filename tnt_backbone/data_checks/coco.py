@@ -463,6 +463,30 @@ def _find_never_trained(dataset: 'CocoDataset', file: CocoFile, kept: list[Entry
     return findings
 
 
+def _find_in_names(dataset: 'CocoDataset', numbered: list[str], path: str) -> Finding:
+    """Return that classes are exchanged: labels follow the file, and their names the config.
+
+    Args:
+        dataset: With the classes in another order.
+        numbered: The classes in the order of the file.
+        path: The file.
+    """
+    from mmdet.datasets import CocoDataset
+
+    classes = dataset.metainfo['classes']
+    called, meant = next(pair for pair in zip(classes, numbered, strict=True) if len({*pair}) > 1)
+    text = (
+        'the classes of the config stand in another order than the categories of the file. Labels '
+        f'follow the file, and their names the config: predictions would call {meant!r} {called!r}.'
+        f' Write metainfo=dict(classes=...) of each dataset in the order of the file: '
+        f'{shorten(numbered, most=100)}. If the files have different orders: {HOW_TO_CORRECT}'
+    )
+    # a class that reads the file in its own way may number them as the config does
+    is_sure = type(dataset).load_data_list is CocoDataset.load_data_list
+    kind = 'classes do not match' if is_sure else 'classes in another order'
+    return Finding(kind, path, text)
+
+
 def find_in_classes(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
     """Return where the classes of the config and the categories of the file differ.
 
@@ -484,12 +508,9 @@ def find_in_classes(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
         )
         return [Finding('classes do not match', file.path, text)]
     findings = []
-    if list(classes) != [name for name in names if name in classes]:
-        text = (
-            'the classes of the config stand in another order than the categories of the file. '
-            'Labels follow the file, so pictures would show wrong names: use its order'
-        )
-        findings.append(Finding('classes in another order', file.path, text))
+    numbered = [name for name in names if name in classes]
+    if list(classes) != numbered:
+        findings.append(_find_in_names(dataset, numbered, file.path))
     if unused := [name for name in names if name not in classes]:
         text = (
             'categories that are no classes of the config, left out: '
