@@ -90,6 +90,21 @@ def test_no_socket_is_opened(run, scenes, tmp_path, monkeypatch):
     assert (status, opened) == (0, []), printed
 
 
+@pytest.mark.parametrize('form', ['coco', 'yolo'])
+def test_forced_labels_are_of_this_run(run, scenes, tmp_path, form):
+    files = sorted((scenes / 'val').glob('*.jpg'))[:2]
+    command = ('--out', tmp_path, '--as', form, '--no-pictures')
+    run('predict', DIGITS, *files, *command)
+    status, printed = run('predict', DIGITS, files[1], *command, '--score', 0.5, '--force')
+    assert status == 0, printed
+    if form == 'coco':
+        coco = COCO(str(tmp_path / 'labels_coco.json'))
+        names = [image['file_name'] for image in coco.imgs.values()]
+    else:
+        names = [path.with_suffix('.jpg').name for path in tmp_path.glob('labels_yolo/*.txt')]
+    assert names == [files[1].name]
+
+
 def test_a_broken_picture_is_reported_and_the_run_goes_on(run, scenes, tmp_path):
     folder = tmp_path / 'pictures'
     (folder / 'sub').mkdir(parents=True)

@@ -43,6 +43,25 @@ def test_yolo(tmp_path):
     assert (root / 'b.txt').read_text() == ''
 
 
+@pytest.mark.parametrize('form', ['coco', 'yolo'])
+def test_labels_that_were_corrected_are_kept(tmp_path, form):
+    write_labels(form, LINES[:1], CLASSES, tmp_path)
+    write_labels(form, LINES, CLASSES, tmp_path)  # one picture more: nothing is lost
+    file = tmp_path / {'coco': 'labels_coco.json', 'yolo': 'labels_yolo/sub/a.txt'}[form]
+    predicted = file.read_text()
+    corrected = predicted.replace('30', '31')  # the width
+    assert corrected != predicted
+    file.write_text(corrected)
+    with pytest.raises(FileExistsError, match=r'labels_.*1 pictures \(sub/a\.'):
+        write_labels(form, LINES, CLASSES, tmp_path)
+    assert file.read_text() == corrected
+    file.write_text('mine')
+    with pytest.raises(FileExistsError, match='labels_'):
+        write_labels(form, LINES, CLASSES, tmp_path)
+    write_labels(form, LINES, CLASSES, tmp_path, force=True)
+    assert file.read_text() == predicted
+
+
 def test_boxes_end_at_the_borders(tmp_path):
     """Some detectors find boxes that reach beyond. YOLO's tools leave out such a picture."""
     boxes = [[-10, 20, 40, 40], [90, -5, 20, 15], [-20, 5, 10, 10]]

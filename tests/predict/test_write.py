@@ -138,6 +138,41 @@ def test_other_settings_are_refused_unless_forced(tmp_path):
     assert PredictionFolder(tmp_path, other, force=True).done == set()
 
 
+def test_nothing_of_an_earlier_run_stays_among_what_is_forced(tmp_path):
+    mine = tmp_path / 'labels/mine.png'
+    write(tmp_path, [segmentation('sub/a.jpg'), segmentation('b.jpg')])
+    mine.write_text('not of a run')
+    with (tmp_path / 'predictions.jsonl').open('a') as file:  # paths of nobody are not followed
+        for place in ('../out.png', 'labels/../../out.png', '/tmp', 'labels', 3, 'b.jpg'):
+            file.write(json.dumps({'name': 'x', 'files': [place]}) + '\n')
+        file.write('["name"]\n{"na')
+    outside = tmp_path.parent / 'out.png'
+    outside.write_text('')
+    (tmp_path / 'b.jpg').write_text('')
+    write(tmp_path, [segmentation('b.jpg', 0)], force=True)
+    found = {
+        str(path.relative_to(tmp_path / 'labels')) for path in tmp_path.glob('labels/**/*.png')
+    }
+    assert found == {'b.png', 'mine.png'}
+    assert outside.is_file()
+    assert (tmp_path / 'b.jpg').is_file()
+
+
+def test_the_classes_of_label_maps_are_named(tmp_path):
+    write(tmp_path, [segmentation('a.jpg')])
+    classes = json.loads((tmp_path / 'classes.json').read_text())
+    image = Image.open(tmp_path / 'labels/a.png')
+    (entry,) = (entry for entry in classes if entry['number'] == np.asarray(image)[0, 0])
+    assert entry['name'] == 'dog'
+    assert image.convert('RGB').getpixel((0, 0)) == tuple(entry['color'])
+    assert [entry['name'] for entry in classes] == ['cat', 'dog']
+    # those of another model do not stay
+    other = {**SHARED, 'classes': ('cow', 'pig')}
+    labels = np.zeros((4, 6), int)
+    write(tmp_path, [Segmentation(name='a.jpg', labels=labels, **other)], force=True)
+    assert 'pig' in (tmp_path / 'classes.json').read_text()
+
+
 def test_pictures_that_were_not_drawn_are_counted(tmp_path):
     def begin(**options):
         return PredictionFolder(tmp_path, SETTINGS, **options)

@@ -78,7 +78,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--no-pictures', action='store_true', help='do not draw the predictions')
     parser.add_argument(
-        '--force', action='store_true', help='write over other predictions in --out'
+        '--force', action='store_true', help='remove other predictions in --out, and predict again'
     )
     args = parser.parse_args(argv)
     check_numbers(parser, args, batch=1, workers=0, tiles=LEAST, size=LEAST)
@@ -126,9 +126,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         from tqdm import tqdm
 
-        from ..predict.labels import write_labels
+        from ..predict.labels import remove_labels, write_labels
         from ..predict.results import SCORE
-        from ..predict.write import PredictionFolder
+        from ..predict.write import LINES, PredictionFolder, read_lines
 
         is_exported = args.checkpoint.endswith(EXPORTED)
         model = load_exported(args) if is_exported else load_trained(args)
@@ -159,6 +159,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             done=done,
             **({} if is_exported else trained_options(args, model)),
         )
+        if args.form and args.force:
+            earlier = read_lines(args.out / LINES)
+            remove_labels(args.form, (entry['name'] for entry in earlier), args.out)
         out = PredictionFolder(
             args.out, settings, force=args.force, draw=not args.no_pictures, pictures=pictures
         )
@@ -181,7 +184,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 '--force to predict and draw them again'
             )
         if args.form:
-            print(f'labels: {write_labels(args.form, out.lines(), model.classes, args.out)}')
+            labels = write_labels(args.form, out.lines(), model.classes, args.out, force=args.force)
+            print(f'labels: {labels}')
     if unreadable:
         print(
             f'{unreadable} pictures were skipped, for the reasons above. Correct them and call the '

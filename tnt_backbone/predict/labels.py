@@ -8,15 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..data_checks.findings import shorten
+from ..errors import ExistingFileError, InputError
 from ..log import log
 from ..whole_file import write_whole
 
 FORMS = ('coco', 'yolo')
+COCO, YOLO = 'labels_coco.json', 'labels_yolo'
 
 
 def write_labels(
-    form: str, lines: Iterable[dict[str, Any]], classes: Sequence[str], folder: Path
+    form: str,
+    lines: Iterable[dict[str, Any]],
+    classes: Sequence[str],
+    folder: Path,
+    *,
+    force: bool = False,
 ) -> Path:
     """Write objects in the form that annotation tools import.
 
@@ -28,11 +35,40 @@ def write_labels(
             read their box as a polygon of two points.
         classes: Names of all classes.
         folder: Where to write.
+        force: Write over labels that are other ones.
 
     Returns:
         The file, or the folder.
+
+    Raises:
+        FileExistsError: If there are other labels: somebody may have corrected them.
     """
-    return (_write_coco if form == 'coco' else _write_yolo)(_visible(lines), classes, folder)
+    write = _write_coco if form == 'coco' else _write_yolo
+    return write(_visible(lines), classes, folder, force)
+
+
+def remove_labels(form: str, names: Iterable[str], folder: Path) -> None:
+    """Remove the labels of an earlier run.
+
+    Args:
+        form: As for :func:`write_labels`.
+        names: Of its pictures.
+        folder: As for :func:`write_labels`.
+    """
+    if form == 'coco':
+        (folder / COCO).unlink(missing_ok=True)
+        return
+    for name in names:
+        (folder / YOLO / _yolo_place(name)).unlink(missing_ok=True)
+
+
+def _require_same(place: Path, others: Sequence[str]) -> None:
+    if others:
+        raise ExistingFileError(
+            f'{place} holds other labels than those that were predicted, maybe corrected ones, for '
+            f'{len(others)} pictures ({shorten(others)}). The predictions are written. Move '
+            f'{place.name} away and call the command again for the labels'
+        )
 
 
 def _visible(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -59,7 +95,9 @@ def _clipped(entry: dict[str, Any], line: dict[str, Any]) -> dict[str, Any]:
     return {**entry, 'bbox': [round(value, 3) for value in box]}
 
 
-def _write_coco(lines: Iterable[dict[str, Any]], classes: Sequence[str], folder: Path) -> Path:
+def _write_coco(
+    lines: Iterable[dict[str, Any]], classes: Sequence[str], folder: Path, force: bool
+) -> Path:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, line in enumerate(lines, 1):
@@ -79,10 +117,28 @@ def _write_coco(lines: Iterable[dict[str, Any]], classes: Sequence[str], folder:
                 }
             )
     categories = [{'id': i, 'name': name} for i, name in enumerate(classes, 1)]
-    path = folder / 'labels_coco.json'
+    path = folder / COCO
     content = {'info': {}, 'images': images, 'annotations': annotations, 'categories': categories}
+    if path.is_file() and not force:
+        before, now = _labels_of(path.read_text(encoding='utf-8')), _labels_of(json.dumps(content))
+        _require_same(path, [name for name in before if before[name] != now.get(name)])
     write_whole(path, json.dumps(content))
     return path
+
+
+def _labels_of(text: str) -> dict[str, Any]:
+    """Return the labels of each picture of a file in COCO's form, and its categories."""
+    try:
+        content = json.loads(text)
+        names = {image['id']: image['file_name'] for image in content['images']}
+        found: dict[str, Any] = {'its categories': content['categories']}
+        found |= {name: [] for name in names.values()}
+        for entry in content['annotations']:
+            kept = {k: v for k, v in entry.items() if k not in ('id', 'image_id')}
+            found[names[entry['image_id']]].append(kept)
+    except (ValueError, KeyError, TypeError, AttributeError):  # not one of ours
+        return {'its categories': None}
+    return found
 
 
 def _area(entry: dict[str, Any]) -> float:
@@ -94,22 +150,40 @@ def _area(entry: dict[str, Any]) -> float:
     return round(entry['bbox'][2] * entry['bbox'][3], 3)
 
 
-def _write_yolo(lines: Iterable[dict[str, Any]], classes: Sequence[str], folder: Path) -> Path:
-    root = folder / 'labels_yolo'
+def _yolo_place(name: str) -> PurePosixPath:
+    parts = (part for part in PurePosixPath(name).parts if part not in ('..', '/'))
+    return PurePosixPath(*parts).with_suffix('.txt')
+
+
+def _write_yolo(
+    lines: Iterable[dict[str, Any]], classes: Sequence[str], folder: Path, force: bool
+) -> Path:
+    root = folder / YOLO
     written: dict[PurePosixPath, str] = {}
+    texts: dict[PurePosixPath, str] = {}
     for line in lines:
-        parts = (part for part in PurePosixPath(line['name']).parts if part not in ('..', '/'))
-        place = PurePosixPath(*parts).with_suffix('.txt')
+        place = _yolo_place(line['name'])
         if other := written.get(place):
             raise InputError(
                 f'{other} and {line["name"]} have the same name but for the ending, and YOLO has '
                 f'one file, {place}, for both. Rename one of them, or use --as coco'
             )
         written[place] = line['name']
-        write_whole(root / place, ''.join(_yolo_rows(line)))
+        texts[place] = ''.join(_yolo_rows(line))
     # JSON is YAML, and quotes any name
-    write_whole(root / 'data.yaml', f'names: {json.dumps(list(classes), ensure_ascii=False)}\n')
+    names = f'names: {json.dumps(list(classes), ensure_ascii=False)}\n'
+    texts[PurePosixPath('data.yaml')] = names
+    if not force:
+        kept = [str(place) for place, text in texts.items() if _is_other(root / place, text)]
+        _require_same(root, kept)
+    for place, text in texts.items():
+        write_whole(root / place, text)
     return root
+
+
+def _is_other(path: Path, text: str) -> bool:
+    """Whether a file exists that holds another text."""
+    return path.is_file() and path.read_text(encoding='utf-8', errors='replace') != text
 
 
 def _yolo_rows(line: dict[str, Any]) -> Iterator[str]:

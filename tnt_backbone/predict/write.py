@@ -18,6 +18,8 @@ from .results import Detection, Result, Segmentation
 LINES = 'predictions.jsonl'  # a line for each picture, written as soon as it is done
 WHOLE = 'predictions.json'  # all of them, written at the end
 PANOPTIC = 'panoptic.json'  # the segments of all pictures, written at the end
+CLASSES = 'classes.json'  # which number in a label map is which class
+FOLDERS = ('pictures', 'labels', 'panoptic')
 DRAWN = ('.jpg', '.jpeg', '.png')  # other pictures are drawn into JPEGs
 
 
@@ -30,13 +32,14 @@ class PredictionFolder:
         predictions.json    the same as one list, written when all pictures are done
         pictures/           each picture with its predictions drawn, in the tree of the sources
         labels/             label maps (segmentation), PNG with a palette, in the same tree
+        classes.json        number, name and colour of each class in the label maps
         panoptic/           segments (panoptic segmentors), PNG as COCO's, in the same tree
         panoptic.json       what each segment is, in COCO's form
 
     Args:
         folder: Made if it does not exist.
         settings: What the predictions depend on. A folder that was begun with others is refused.
-        force: Start again, whatever the folder holds.
+        force: Start again, whatever the folder holds. What an earlier run wrote is removed.
         draw: Whether ``pictures/`` is wanted.
         pictures: All that are predicted on now, also those that are done.
 
@@ -64,11 +67,21 @@ class PredictionFolder:
         stems = Counter(PurePosixPath(name).with_suffix('') for name in self._sources)
         self._ambiguous = {stem for stem, number in stems.items() if number > 1}
         self.undrawn = 0  # pictures that are done, but were not drawn
+        if force:
+            self._remove_earlier()
         self.done = set() if force else self._read_done()
         if not self.done:
             _replace(self._lines, [self._settings])
-        for name in (WHOLE, PANOPTIC):
+        for name in (WHOLE, PANOPTIC, CLASSES) if not self.done else (WHOLE, PANOPTIC):
             (folder / name).unlink(missing_ok=True)
+
+    def _remove_earlier(self) -> None:
+        """Remove the pictures and label maps of an earlier run, which would mix with new ones."""
+        for entry in read_lines(self._lines):
+            files = entry.get('files')
+            for file in filter(_is_own, files if isinstance(files, list) else ()):
+                if (self.folder / file).is_file():
+                    (self.folder / file).unlink()
 
     def _read_done(self) -> set[str]:
         """Return the names that are done, after cutting off a line that was not finished."""
@@ -135,6 +148,7 @@ class PredictionFolder:
         """Write the label map and the drawn picture; return their paths below the folder."""
         files = []
         if isinstance(result, Segmentation):
+            self._write_classes(result)
             files.append(self._place('labels', result.name, '.png'))
             _save(result.to_image(), self.folder / files[-1])
         if isinstance(result, Detection) and result.segments is not None:
@@ -147,6 +161,16 @@ class PredictionFolder:
             )
             _save(Image.fromarray(result.draw()), self.folder / files[-1])
         return files
+
+    def _write_classes(self, result: Segmentation) -> None:
+        path = self.folder / CLASSES
+        if not path.is_file():
+            colours = zip(result.classes, result.palette, strict=True)
+            entries = (
+                {'number': number, 'name': name, 'color': list(map(int, colour))}
+                for number, (name, colour) in enumerate(colours)
+            )
+            _replace(path, _as_list(entries))
 
     def _place(self, folder: str, name: str, suffix: str) -> str:
         """Return a path that nothing else was written to: ``a.png``, or ``a.jpg.png`` if taken.
@@ -185,6 +209,26 @@ class PredictionFolder:
             pictures = map(_panoptic_entry, self.lines())
             _replace(self.folder / PANOPTIC, chain(['{"annotations":'], _as_list(pictures), ['}']))
         return path
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield what a run wrote for each picture; lines that are damaged are left out."""
+    if not path.is_file():
+        return
+    with path.open(encoding='utf-8', errors='replace') as file:
+        for line in file:
+            try:
+                entry = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(entry, dict) and isinstance(entry.get('name'), str):
+                yield entry
+
+
+def _is_own(file: Any) -> bool:
+    """Whether a text is a path that this module writes to, and not one that leads elsewhere."""
+    parts = PurePosixPath(file).parts if isinstance(file, str) else ()
+    return len(parts) > 1 and parts[0] in FOLDERS and '..' not in parts
 
 
 def _panoptic_entry(line: dict[str, Any]) -> dict[str, Any]:
