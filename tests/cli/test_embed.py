@@ -50,6 +50,16 @@ def test_pictures_and_boxes_of_a_file(checkpoint_of, data, tmp_path, capsys):
     assert [file.name for file in out.parent.iterdir()] == [out.name]  # nothing is half written
 
 
+def test_boxes_of_other_pictures_are_said(monkeypatch):
+    said = []
+    monkeypatch.setattr(embed, 'log', lambda text, level: said.append(text), raising=False)
+    embed.check_names(['a.jpg', 'b.jpg'], ['a.jpg'], 'boxes.json')
+    assert not said
+    embed.check_names(['a.jpg'], ['a.jpg', 'c.jpg', 'd.jpg'], 'boxes.json')
+    (text,) = said
+    assert all(word in text for word in ('boxes.json', '2 pictures', 'c.jpg, d.jpg'))
+
+
 @pytest.mark.parametrize(
     ('arguments', 'named'),
     [

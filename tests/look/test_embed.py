@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -152,6 +153,21 @@ def test_files_of_boxes(tmp_path):
             read_boxes(path)
     with pytest.raises(FileNotFoundError, match=r'none\.json'):
         read_boxes(tmp_path / 'none.json')
+
+
+def test_boxes_of_a_picture_of_another_size_are_not_pooled(model, pictures, tmp_path):
+    """As of pictures that were resized since, or that EXIF turns: the boxes lie elsewhere."""
+    height, width = cv2.imread(pictures[0].path).shape[:2]
+    assert height != width
+    for size, fits in (((height, width), True), ((width, height), False), ((0, 0), True)):
+        image = {'id': 1, 'file_name': pictures[0].name, 'height': size[0], 'width': size[1]}
+        box = {'image_id': 1, 'category_id': 1, 'bbox': [1, 2, 30, 40]}
+        coco = {'images': [image], 'annotations': [box], 'categories': [{'id': 1, 'name': 'cat'}]}
+        (tmp_path / 'boxes.json').write_text(json.dumps(coco))
+        (entry,) = embed(model, pictures[:1], boxes=read_boxes(tmp_path / 'boxes.json'))
+        assert isinstance(entry, UnreadablePictureError) != fits
+        sizes = (f'{height}x{width}', f'{width}x{height}', pictures[0].path)
+        assert fits or all(text in str(entry) for text in sizes)
 
 
 def test_cells_of_the_padding_do_not_count():

@@ -9,11 +9,14 @@ category.
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..data_checks.findings import shorten
 from ..errors import InputError
+from ..log import log
 from ..predict.pictures import UnreadablePictureError, find_pictures
 from ..run.find_config import find_config
 from .common import (
@@ -80,7 +83,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def check_names(names: Sequence[str], in_file: Sequence[str], file: str) -> None:
-    """Check that a file of boxes has at least one of the pictures.
+    """Check that a file of boxes has at least one of the pictures; say how many it has beyond them.
 
     Raises:
         ValueError: If it has none.
@@ -90,6 +93,12 @@ def check_names(names: Sequence[str], in_file: Sequence[str], file: str) -> None
             f'--boxes {file} has no box of the pictures. It names {sorted(in_file)[:2]}, and the '
             f'sources are called {sorted(names)[:2]}. Pass as source the folder that the names are '
             'relative to'
+        )
+    if others := sorted({*in_file} - {*names}):
+        log(
+            f'--boxes {file} has boxes of {len(others)} pictures that are not among the sources. '
+            f'They get no vectors: {shorten(others)}',
+            logging.WARNING,
         )
 
 

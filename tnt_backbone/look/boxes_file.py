@@ -20,11 +20,13 @@ class Boxes:
         boxes: ``(n, 4)``: x1, y1, x2, y2 in pixels of the file, float32.
         scores: ``(n,)``, float32; 1 for annotations.
         names: The class of each box.
+        size: Height and width of the picture that the boxes were drawn on, if the file says it.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     names: tuple[str, ...]
+    size: tuple[int, int] | None = None
 
     @classmethod
     def none(cls) -> 'Boxes':
@@ -48,6 +50,7 @@ def read_boxes(path: str | Path) -> dict[str, Boxes]:
     try:
         content = json.loads(Path(path).read_text(encoding='utf-8'))
         entries = _of_coco(content) if isinstance(content, Mapping) else content
+        sizes = _sizes_of(content) if isinstance(content, Mapping) else {}
         rows: dict[str, list[tuple[list[float], float, str]]] = defaultdict(list)
         for entry in entries:
             x, y, width, height = (float(value) for value in entry['bbox'])
@@ -71,6 +74,7 @@ def read_boxes(path: str | Path) -> dict[str, Boxes]:
             np.array([box for box, _, _ in found], np.float32),
             np.array([score for _, score, _ in found], np.float32),
             tuple(label for _, _, label in found),
+            sizes.get(name),
         )
         for name, found in rows.items()
     }
@@ -88,3 +92,12 @@ def _of_coco(content: Mapping[str, Any]) -> list[dict[str, Any]]:
         for entry in content['annotations']
         if not entry.get('iscrowd')
     ]
+
+
+def _sizes_of(content: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Return height and width of the pictures whose entries have them; some tools write zeros."""
+    return {
+        str(image['file_name']): (int(image['height']), int(image['width']))
+        for image in content['images']
+        if image.get('height') and image.get('width')
+    }

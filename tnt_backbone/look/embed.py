@@ -95,6 +95,9 @@ def embed(
                     chosen = _boxes_of(found)  # type: ignore[arg-type]
                 elif boxes is not None:
                     chosen = boxes.get(picture.name, Boxes.none())
+                    if fault := _find_other_size(picture, sample, chosen):
+                        yield fault
+                        continue
                 else:
                     vector = _of_picture(features, content, read.stride_of(features, content))
                     yield Vectors(picture.name, vector[None], None)
@@ -214,6 +217,18 @@ def _scale_of(meta: Mapping[str, Any]) -> tuple[float, float]:
     if not is_resized or meta.get('flip'):
         raise InputError(CROPPED)
     return float(x), float(y)
+
+
+def _find_other_size(picture: Picture, sample: Any, boxes: Boxes) -> UnreadablePictureError | None:
+    """Return an error if boxes were drawn on a picture of another size: they lie elsewhere now."""
+    height, width = sample.metainfo['ori_shape'][:2]
+    if boxes.size in (None, (height, width)):
+        return None
+    return UnreadablePictureError(
+        f'{picture.path or picture.name} has {height}x{width} pixels (height x width, turned as '
+        f'EXIF says), but --boxes has its boxes on {boxes.size[0]}x{boxes.size[1]}. Correct the '
+        'file: tnt new --data FILE writes a corrected copy (docs/datasets.md)'
+    )
 
 
 def _boxes_of(found: Detection) -> Boxes:
