@@ -3,6 +3,7 @@
 import json
 import os
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -49,6 +50,67 @@ def test_a_detector_finds_in_tiles_what_it_finds_in_scenes(tmp_path):
     assert sum(found) >= len(truth) - 2
     assert len(result.boxes) <= len(truth) + 2
     assert result.draw().shape == picture.shape
+
+
+def islands(pixels):
+    """Find the parts of a picture that touch nothing else, each as one object with its mask."""
+    height, width, _ = pixels.shape
+    number, parts = cv2.connectedComponents((pixels[..., 0] > 0).astype(np.uint8), connectivity=8)
+    masks = np.array([parts == i for i in range(1, number)]).reshape(-1, height, width)
+    boxes = [box_around(mask) for mask in masks]
+    return Detection(
+        name='', height=height, width=width, classes=('cat',), palette=(), _pixels='', _sample=None,
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        scores=np.full(number - 1, 0.5, np.float32), labels=np.zeros(number - 1, int), masks=masks,
+    )  # fmt: skip
+
+
+def box_around(mask):
+    rows, columns = np.nonzero(mask)
+    return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_objects_on_borders_come_once_with_all_their_pixels(seed):
+    pytest.importorskip('sahi', reason='sahi is an extra')
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(80, 260, 2)
+    pixels = np.zeros((height, width, 3), np.uint8)
+    for _ in range(12):  # frames with a hole, thin lines, full boxes
+        top, left = rng.integers(0, (height - 4, width - 4))
+        bottom, right = rng.integers((top, left), (top + 39, left + 39)) + 1
+        if not pixels[max(top - 2, 0) : bottom + 2, max(left - 2, 0) : right + 2].any():
+            pixels[top:bottom, left:right] = 255
+            if rng.random() < 0.5:
+                pixels[top + 2 : bottom - 2, left + 2 : right - 2] = 0
+    expected = islands(pixels)
+    assert len(expected.boxes) > 3
+    found = detect_in_tiles(islands, pixels, 64, 0.3)
+
+    def sorted_by_box(boxes, masks):
+        return sorted(zip(boxes.tolist(), (mask.tobytes() for mask in masks), strict=True))
+
+    masks = found.masks.numpy()
+    assert sorted_by_box(found.bboxes, masks) == sorted_by_box(expected.boxes, expected.masks)
+
+
+def test_other_classes_and_neighbours_stay_apart():
+    pytest.importorskip('sahi', reason='sahi is an extra')
+    boxes = np.array([[10, 10, 30, 30], [10, 10, 30, 30], [28, 10, 48, 30]], np.float32)
+
+    def detect(pixels):
+        number = 3 if pixels.shape[1] == 100 else 0
+        return Detection(
+            name='', height=64, width=100, classes=('cat', 'dog'), palette=(), _pixels='',
+            _sample=None, boxes=boxes[:number], scores=np.array([0.9, 0.8, 0.7], 'f')[:number],
+            labels=np.array([0, 1, 0])[:number], masks=None,
+        )  # fmt: skip
+
+    for score in (0.3, 0.0):
+        found = detect_in_tiles(detect, np.zeros((64, 100, 3), np.uint8), 64, score)
+        entries = zip(found.bboxes.tolist(), found.labels.tolist(), strict=True)
+        wanted = zip(boxes.tolist(), [0, 1, 0], strict=True)
+        assert sorted(entries) == sorted(wanted)
 
 
 def bright(pixels):
