@@ -2,14 +2,17 @@
 
 import json
 import shutil
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from tests.cli.test_predict import run  # noqa: F401 (a fixture)
 from tests.conftest import ROOT
+from tests.exported.models import make_model
 from tests.exported.test_export import SUFFIXES
 from tnt_backbone.demo.dataset import make_dataset
 from tnt_backbone.exported import integer
@@ -134,6 +137,30 @@ def test_attention_and_narrow_layers_stay_single():
         ],
     )
     assert _left_out(graph) == ['narrow layer', 'attention']
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec('openvino') is None, reason='needs openvino')
+@pytest.mark.parametrize('config', ['tnt_s_imagenet', 'pyramid_tnt_s_imagenet'])
+def test_openvino_gives_the_scores_of_onnx_runtime(tmp_path, config):
+    """With a free number of pictures, OpenVINO 2026.4 fails at one, and errs at the other."""
+    pictures = write_pictures(tmp_path / 'pictures', [40, 80, 120, 160, 255])
+    trained = make_model(config)
+    for parameter in trained.model.parameters():  # norms that do something, as trained ones
+        if parameter.ndim == 1:
+            torch.nn.init.normal_(parameter, mean=float(parameter.detach().mean()), std=0.3)
+    size = tuple(trained.prepare(pictures[0])['inputs'].shape[1:])
+    for suffix in ('.onnx', '.xml'):
+        integer.export_integer(trained, tmp_path / f'mine{suffix}', size, pictures)
+    expected = scores(trained.stream(pictures))
+    rounded = scores(ExportedModel(tmp_path / 'mine.onnx').stream(pictures))
+    found = scores(ExportedModel(tmp_path / 'mine.xml').stream(pictures, batch_size=3))
+    assert np.abs(rounded - expected).max() < 0.02
+    assert np.abs(found - rounded).max() < 0.01
+
+
+def scores(results):
+    return np.stack([result.scores for result in results])
 
 
 @pytest.fixture
