@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from mmdet.datasets import CocoDataset
+from mmengine.dataset import default_collate
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from PIL import Image
@@ -32,6 +33,31 @@ def predicted_by_the_runner(cfg, path, tmp_path):
         with torch.no_grad():
             samples = [sample for batch in loader for sample in runner.model.test_step(batch)]
     return {sample.img_path.rpartition('/')[2]: sample for sample in samples}
+
+
+@pytest.mark.parametrize('rule', [{'thr': 0.45}, {'thr': 0.99}, {'topk': 7}])
+def test_all_labels_of_a_multi_label_head_are_written(make_checkpoint, data, rule):
+    path, cfg = make_checkpoint('classification')
+    cfg.model.head = {'type': 'MultiLabelLinearClsHead', 'num_classes': 10, 'in_channels': 192}
+    cfg.model.head.update(rule)
+    content = torch.load(path, weights_only=False)
+    content['meta']['cfg'] = cfg.pretty_text
+    torch.save(content, path)
+    model = load_model(path, device='cpu')
+    (picture,) = find_pictures([data / 'classification/val/0/0.jpg'])
+    (result,) = model.predict([picture.path])
+    with torch.no_grad(), DefaultScope.overwrite_default_scope('mmpretrain'):
+        given = default_collate([model.prepare(picture)])
+        tensor = model.model.data_preprocessor(given, False)['inputs']
+        scores = model.model(tensor, mode='tensor')[0].sigmoid()
+    np.testing.assert_allclose(result.scores, scores, rtol=1e-5)
+    order = scores.argsort(descending=True).tolist()
+    wanted = order[:7] if 'topk' in rule else [i for i in order if scores[i] >= rule['thr']]
+    assert len(wanted) > 5 or rule == {'thr': 0.99}
+    entry = result.to_json()
+    assert [found['category'] for found in entry['labels']] == [str(i) for i in wanted]
+    assert entry['labels'][:5] == entry['top5'][: len(wanted)]
+    assert result.draw().ndim == 3
 
 
 @pytest.mark.parametrize('task', TASKS)

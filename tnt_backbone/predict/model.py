@@ -227,6 +227,15 @@ class TrainedModel:
         """Whether a window slides over the picture, so that its size does not matter."""
         return self.task == 'segmentation' and self.model.test_cfg.get('mode') == 'slide'
 
+    def _chosen(self, sample: Any, scores: np.ndarray) -> np.ndarray | None:
+        """Return the labels that a head for several found, the most certain first; else none."""
+        from mmpretrain.models import MultiLabelClsHead
+
+        if not isinstance(getattr(self.model, 'head', None), MultiLabelClsHead):
+            return None
+        labels = sample.pred_label.numpy().astype(np.int64)
+        return labels[np.argsort(-scores[labels], kind='stable')]
+
     def _detect_in_tiles(
         self, picture: Picture, tiles: int, score: float, labels: list[int] | None
     ) -> Result | UnreadablePictureError:
@@ -314,7 +323,8 @@ class TrainedModel:
         sample = sample.cpu()
         if self.task == 'classification':
             scores = sample.pred_score.float().numpy()
-            return Classification(**shared, _sample=sample, scores=scores)
+            chosen = self._chosen(sample, scores)
+            return Classification(**shared, _sample=sample, scores=scores, chosen=chosen)
         if self.task == 'segmentation':
             labels = sample.pred_sem_seg.data[0].numpy().astype(np.int64)
             return Segmentation(**shared, _sample=sample, labels=labels)

@@ -217,15 +217,22 @@ class Segmentation(Result):
         return draw_labels(self.pixels, self.labels, self.palette)
 
 
+def _scored(name: str, score: float) -> dict[str, Any]:
+    return {'category': name, 'score': round(score, 6)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Classification(Result):
     """How certain the model is of each class.
 
     Attributes:
         scores: ``(C,)``: one per class, 0 to 1, float32.
+        chosen: ``(N,)``: the classes that a head for several labels finds in the picture, the most
+            certain first, int64; ``None`` if a picture has one label.
     """
 
     scores: np.ndarray
+    chosen: np.ndarray | None = None
 
     @property
     def label(self) -> int:
@@ -238,9 +245,12 @@ class Classification(Result):
         return [(self.classes[i], float(self.scores[i])) for i in order]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the five most certain classes."""
-        top = [{'category': name, 'score': round(score, 6)} for name, score in self.top()]
-        return {'file_name': self.name, 'top5': top}
+        """Return the five most certain classes; with several labels also all that were found."""
+        entry = {'file_name': self.name, 'top5': [_scored(*pair) for pair in self.top()]}
+        if self.chosen is not None:
+            found = [(self.classes[i], float(self.scores[i])) for i in self.chosen]
+            entry['labels'] = [_scored(*pair) for pair in found]
+        return entry
 
     def draw(self) -> np.ndarray:
         """Return the picture with class and score, ``(H, W, 3)``, RGB."""
