@@ -40,6 +40,16 @@ def test_pictures_are_looked_at_and_a_damaged_one_is_named(
     }
 
 
+def test_a_second_call_does_not_look_at_what_the_first_wrote(checkpoint_of, data, tmp_path, capsys):
+    (tmp_path / 'a.jpg').write_bytes((data / 'val/0.jpg').read_bytes())
+    out = tmp_path / 'out'
+    options = ['--out', out, '--no-heat', '--blocks', '0', '--device', 'cpu']
+    for _ in range(2):
+        status, printed, errors = run(capsys, checkpoint_of('detection'), tmp_path, *options)
+        assert status == 0, errors
+        assert len(list(out.glob('**/page.html'))) == 1
+
+
 @pytest.mark.parametrize(
     ('arguments', 'named'),
     [

@@ -90,6 +90,22 @@ def test_no_socket_is_opened(run, scenes, tmp_path, monkeypatch):
     assert (status, opened) == (0, []), printed
 
 
+def test_the_users_pictures_are_not_written_over(run, scenes, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'pictures').mkdir()
+    mine = tmp_path / 'pictures/a.jpg'
+    content = (scenes / 'val/000000.jpg').read_bytes()
+    mine.write_bytes(content)
+    status, printed = run('predict', DIGITS, 'pictures', '--out', '.')
+    assert (status, '--out' in printed) == (2, True)
+    assert mine.read_bytes() == content
+    for _ in range(2):  # the second call does not see the pictures of the first
+        status, printed = run('predict', DIGITS, '.')
+        assert status == 0, printed
+    entries = json.loads((tmp_path / 'predictions/predictions.json').read_text())
+    assert {entry['file_name'] for entry in entries} == {'pictures/a.jpg'}
+
+
 @pytest.mark.parametrize('form', ['coco', 'yolo'])
 def test_forced_labels_are_of_this_run(run, scenes, tmp_path, form):
     files = sorted((scenes / 'val').glob('*.jpg'))[:2]

@@ -88,11 +88,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise InputError(f'{videos[0]} is a video. Pass pictures, such as single frames of it')
 
         from ..look.cam_library import check_method
-        from ..look.report import look_at
+        from ..look.report import PAGE, look_at
         from ..predict.load import load_model
+        from ..predict.own_outputs import leave_out_pages
         from ..predict.results import SCORE
 
         check_method(args.cam)
+        pictures = leave_out_pages(pictures, args.out, PAGE)
         make_folder(args.out, '--out')
         model = load_model(
             args.checkpoint, config=args.config, device=args.device, trust=args.trust

@@ -121,7 +121,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         require_checkpoint(args.checkpoint)
         if args.config:
             find_config(args.config)
-        pictures = find_pictures(args.sources)
+        found = find_pictures(args.sources)
+
+        from ..predict.own_outputs import leave_out_predictions
+
+        pictures = leave_out_predictions(found, args.out)
         make_folder(args.out, '--out')
 
         from tqdm import tqdm
