@@ -76,6 +76,26 @@ def test_label_maps_of_pictures_that_differ_by_their_ending(tmp_path):
     assert found == {'sub/a.jpg.png': 0, 'sub/a.png.png': 1, 'a.png': 0}
 
 
+def test_a_drawn_picture_has_the_name_of_its_source(tmp_path):
+    names = ('a.bmp', 'a.jpg', 'a.webp', 'b.tif')
+    pictures = [Picture(name, f'/data/{name}') for name in names]
+    shared = {**SHARED, 'palette': ((0, 0, 0),) * 2}
+    results = [
+        Segmentation(
+            name=name, labels=np.zeros((4, 6), int),
+            **{**shared, '_pixels': np.full((4, 6, 3), 60 * number, np.uint8)},
+        )
+        for number, name in enumerate(names)
+    ]  # fmt: skip
+    list(PredictionFolder(tmp_path, SETTINGS, pictures=pictures).write(results))
+    found = {
+        path.name: float(np.asarray(Image.open(path)).mean())
+        for path in tmp_path.glob('pictures/*')
+    }
+    order = sorted(found, key=found.get)
+    assert order == ['a.bmp.jpg', 'a.jpg', 'a.webp.jpg', 'b.jpg']
+
+
 @given(mask=arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=12)))
 def test_any_mask_survives_the_file(mask):
     result = detection('a.jpg', masks=np.stack([mask, ~mask]))

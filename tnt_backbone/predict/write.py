@@ -176,12 +176,11 @@ class PredictionFolder:
         """Return a path that nothing else was written to: ``a.png``, or ``a.jpg.png`` if taken.
 
         Of ``a.jpg`` beside ``a.png``, both label maps have the long name: which one ``a.png`` is of
-        could not be told.
+        could not be told. So has the JPEG that ``a.webp`` is drawn into beside ``a.jpg``.
         """
-        is_ambiguous = (
-            folder != 'pictures' and PurePosixPath(name).with_suffix('') in self._ambiguous
-        )
         path = PurePosixPath(folder, *(part for part in PurePosixPath(name).parts if part != '..'))
+        has_own_name = folder == 'pictures' and path.suffix == suffix
+        is_ambiguous = not has_own_name and PurePosixPath(name).with_suffix('') in self._ambiguous
         place = str(path.with_suffix(suffix))
         if is_ambiguous or place in self._taken:
             place = f'{path}{suffix}'
