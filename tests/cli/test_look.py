@@ -45,7 +45,7 @@ def test_a_second_call_does_not_look_at_what_the_first_wrote(checkpoint_of, data
     out = tmp_path / 'out'
     options = ['--out', out, '--no-heat', '--blocks', '0', '--device', 'cpu']
     for _ in range(2):
-        status, printed, errors = run(capsys, checkpoint_of('detection'), tmp_path, *options)
+        status, _, errors = run(capsys, checkpoint_of('detection'), tmp_path, *options)
         assert status == 0, errors
         assert len(list(out.glob('**/page.html'))) == 1
 
