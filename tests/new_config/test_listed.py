@@ -343,6 +343,23 @@ def test_names_of_tables_and_a_column_tell_the_splits(tmp_path):
         read('csv', root)
 
 
+@pytest.mark.parametrize(
+    ('column', 'values'),
+    [('difficult', '01'), ('IsGroupOf', '01'), ('is_difficult', ('False', 'True'))],
+)
+def test_a_column_says_which_objects_are_ignored(tmp_path, column, values):
+    root = tmp_path / 'own'
+    truth = {f'{i}.png': draw(root / f'{i}.png', seed=i) for i in range(3)}
+    header = ['filename', 'xmin', 'ymin', 'xmax', 'ymax', 'class', 'isCrowd', column]
+    rows = [(*row, 0, values[i % 2]) for i, row in enumerate(rows_of(truth))]
+    write_table(root / 'labels.csv', header, rows)
+    datasets, _ = read('csv', root)
+    boxes = boxes_of(datasets['train'])
+    assert [
+        (name, *box, kind, ignored) for name in truth for kind, box, ignored in boxes[name]
+    ] == [(*row, i % 2) for i, row in enumerate(rows_of(truth))]
+
+
 @pytest.mark.parametrize('kind', ['csv tensorflow', 'createml', 'cvat', 'kitti'])
 def test_accents_that_are_stored_in_another_way(tmp_path, kind):
     """On macOS, they are characters of their own, and in files of annotations they are not."""

@@ -42,9 +42,12 @@ COLUMNS = {
     'height': ('height', 'imageheight', 'imgheight'),
     'split': ('split', 'subset', 'set'),
     'crowd': ('isgroupof', 'iscrowd'),
+    'difficult': ('difficult', 'isdifficult'),  # as of Pascal VOC
 }
 HEADLESS = ('image', 'left', 'top', 'right', 'bottom', 'class', 'width', 'height')
 ENDINGS = ('.csv', '.tsv', '.txt')
+IGNORED = ('crowd', 'difficult')  # columns that say that an object is not trained on
+YES = ('1', '1.0', 'true', 'yes')
 ONLY_CLASS = 'object'  # of a table without a column for it
 SHARES = 'coordinates are shares of the image, since none is above 1'
 PIXELS = 'coordinates are taken as they are, the first pixel begins at 0'
@@ -56,7 +59,7 @@ NO_CLASS = f'no column for the class: all are {ONLY_CLASS!r}'
 CLASS_FILES = ('_classes.csv', 'classes.csv', 'class.csv', 'class_mapping.csv')
 SAYS_NOTHING = (
     *('', 'id', 'index', 'source', 'confidence', 'area', 'depth', 'isoccluded', 'istruncated'),
-    *('isdepiction', 'isinside', 'unnamed0', 'segmented', 'pose', 'difficult', 'truncated'),
+    *('isdepiction', 'isinside', 'unnamed0', 'segmented', 'pose', 'truncated'),
 )
 
 
@@ -190,7 +193,8 @@ def _entry(
             if left > right or top > bottom:
                 raise InputError(f'a maximum under its minimum: {row}')
             box = left * width, top * height, right * width, bottom * height
-            shapes.append(Shape(name_of(row), box, is_ignored=cell(row, 'crowd') == '1'))
+            is_ignored = any(cell(row, key).lower() in YES for key in IGNORED)
+            shapes.append(Shape(name_of(row), box, is_ignored=is_ignored))
         sides = [cell(rows[0], 'width'), cell(rows[0], 'height')]
         stated = [int(float(text)) for text in sides if is_number(text)]
         whole = len(stated) == 2 and min(stated) > 0 and not is_share
