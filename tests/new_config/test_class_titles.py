@@ -10,6 +10,7 @@ NUMBERS = ('0', '1', '2')
 SYNSETS = ('n02085620', 'n02119022', 'n02123045')
 ANIMALS = ('dog', 'red fox', 'cat')
 WORDS = list(zip(SYNSETS, ANIMALS, strict=True))
+CARD = '---\nfeatures:\n  - name: label\n    dtype:\n      class_label: {{names: {}}}\n---\n'
 CSV = '0,dog\n1,red fox\n2,cat\n'
 
 
@@ -22,6 +23,8 @@ CSV = '0,dog\n1,red fox\n2,cat\n'
         (NUMBERS, 'meta/a.txt', 'dog 0\nred fox 1\ncat 2\n'),
         (NUMBERS, 'classes.txt', 'dog\nred fox\ncat\n'),
         (NUMBERS, 'synsets.txt', 'dog\nred fox\ncat\n'),  # Datumaro
+        (NUMBERS, 'README.md', CARD.format("{'0': dog, '1': red fox, '2': cat}")),
+        (NUMBERS, 'README.md', CARD.format('[dog, red fox, cat]')),
         (SYNSETS, 'words.txt', '\n'.join(f'{c}\t{n}, x' for c, n in WORDS)),
         (SYNSETS, 'a.txt', '\n'.join(f'{c} {n}' for c, n in [('n99999999', 'bird'), *WORDS])),
     ],
@@ -54,6 +57,8 @@ def test_synonyms_that_others_have_are_kept(tmp_path):
         ('other.txt', 'dog\nred fox\ncat\n'),
         ('list.json', '["dog", "red fox", "cat"]'),
         ('damaged.json', '{"0"'),
+        ('README.md', '# Pets\n0 dog\n1 red fox\n2 cat\n'),
+        ('README.md', CARD.format('[dog, cat]')),
     ],
 )
 def test_what_names_no_classes_is_passed_over(tmp_path, name, text):

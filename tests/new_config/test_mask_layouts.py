@@ -1,5 +1,6 @@
 """Label maps in the layouts of annotation tools: the classes are those that were drawn."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,22 @@ def cvat(root):
     )
 
 
+def labelformat(root):
+    voc(root)
+    (root / 'classes.txt').unlink()
+    names = {str(i): name for i, name in enumerate(NAMES)}
+    (root / 'class_id_to_name.json').write_text(json.dumps(names, indent=2))
+    (root / 'splits.json').write_text('{"0": ["a"], "1": ["b"]}')
+
+
+def hugging_face(root):
+    """For the training of a segmentor: both files say the same."""
+    inside(root)
+    (root / 'classes.txt').unlink()
+    (root / 'label2id.json').write_text(json.dumps({name: i for i, name in enumerate(NAMES)}))
+    (root / 'id2label.json').write_text(json.dumps(dict(enumerate(NAMES))))
+
+
 def kaggle_colours(root):
     inside(root, kind='colours')
     (root / 'classes.txt').unlink()
@@ -123,7 +140,11 @@ def kaggle_colours(root):
 
 
 @pytest.mark.parametrize(
-    'make', [inside, camvid, segnet, capitals, roboflow, voc, cvat, kaggle_colours]
+    'make',
+    [
+        *(inside, camvid, segnet, capitals, roboflow, voc, cvat, kaggle_colours, labelformat),
+        hugging_face,
+    ],
 )
 def test_layouts(tmp_path, make):
     root = tmp_path / 'own'
@@ -135,6 +156,14 @@ def test_layouts(tmp_path, make):
     assert_fits(cfg, 'train', range(3))
     assert_fits(cfg, 'val', [5])
     assert_fits(cfg, 'test', [5])
+
+
+def test_json_files_that_name_classes_in_different_ways(tmp_path):
+    root = tmp_path / 'own'
+    hugging_face(root)
+    (root / 'id2label.json').write_text(json.dumps({'0': 'background', '1': 'dog', '2': 'cat'}))
+    with pytest.raises(ValueError, match=r'differ in .*id2label\.json, .*label2id\.json'):
+        configure(root, '--backbone', 'tnt_ti', config=UPERNET)
 
 
 def flat(root):

@@ -6,6 +6,7 @@
     label_map.json                         {"0": "cat"} or {"cat": 0}
     names.csv, categories.txt              0,cat        /c/cat 0
     classes.txt, labels.txt                a name per line, the first is that of class 0
+    README.md                              class_label: names: '0': cat      Hugging Face
 """
 
 import json
@@ -16,10 +17,12 @@ from pathlib import Path
 from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import encoding_of
 from .data_folder import is_image
+from .hugging_face import titles_in_card
 
 CODE = r'n\d{8}|\d+'
 LINE = re.compile(rf'(?P<first>{CODE})(?:[\s:]+(?P<name>\S.*)|,(?P<cell>[^,]+))')
 CODE_LAST = re.compile(rf'(?P<name>\S.*?)[\s,]+(?P<first>{CODE})')
+CARD = 'README.md'
 BY_LINE = (
     'classes.txt',
     'labels.txt',
@@ -66,7 +69,7 @@ def _files(root: Path, codes: Iterable[str]) -> Iterator[Path]:
     folders = [path for path in sorted(root.iterdir()) if path.is_dir()]
     for folder in (root, *(path for path in folders if path.name not in codes)):
         for file in sorted(folder.iterdir()):
-            is_text = file.suffix.lower() in ('.json', '.txt', '.csv', '.tsv')
+            is_text = file.suffix.lower() in ('.json', '.txt', '.csv', '.tsv') or file.name == CARD
             is_hidden = file.name.startswith('.')  # such as ._classes.txt of macOS
             if is_text and not is_hidden and file.is_file() and file.stat().st_size < LARGEST:
                 yield file
@@ -74,6 +77,9 @@ def _files(root: Path, codes: Iterable[str]) -> Iterator[Path]:
 
 def _tables(file: Path, codes: Sequence[str]) -> Iterator[dict[str, str]]:
     """Yield the names of codes, in each way in which a file can be understood."""
+    if file.name == CARD:
+        yield _unique(list(titles_in_card(file).items()))
+        return
     text = file.read_text(encoding=encoding_of(file), errors='replace')
     if file.suffix.lower() == '.json':
         yield from _of_json(text)

@@ -43,7 +43,7 @@ def read_hugging_face(root: Path) -> LabelledImages:
             say that the boxes are corners.
     """
     files = list_files(root)
-    titles = _titles(root / 'README.md')
+    titles = titles_in_card(root / 'README.md')
     entries = []
     for file in find_hugging_face(files):
         records = []
@@ -106,8 +106,8 @@ def _is_known(record: Any) -> bool:
     )
 
 
-def _titles(readme: Path) -> dict[str, str]:
-    """Return the names of numbered classes that the head of a data card has."""
+def titles_in_card(readme: Path) -> dict[str, str]:
+    """Return the names that the head of a data card gives to numbers, which are texts here."""
     parts = read_text(readme).split('---') if readme.is_file() else []
     try:
         names = _names_in(yaml.safe_load(parts[1])) if len(parts) > 2 else None

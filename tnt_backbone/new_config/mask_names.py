@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from PIL import Image
@@ -11,9 +12,11 @@ from ..data_checks.findings import shorten
 from ..data_checks.label_maps import HOW_TO_RELABEL, IGNORED
 from ..errors import InputError
 from .class_names import check_class_names
-from .data_folder import SAMPLED, read_text
+from .coco_folder import read_json
+from .data_folder import SAMPLED, is_image, read_text
 from .mask_colours import Colours
 
+LARGEST = 1_000_000  # bytes of a JSON file that names classes
 COUNTS = 3  # different numbers of objects, from which on labels seem to count them
 
 
@@ -29,9 +32,15 @@ def name_labels(
         raise InputError(
             f'The label maps hold nothing but {IGNORED}, which is ignored. {HOW_TO_RELABEL}'
         )
-    if not listed.is_file() and (colours or tables):
-        names = tuple(colours.classes) if colours else _names_in_tables(tables)
-        place = colours.place if colours else tables[0]
+    has_names = bool(listed.is_file() or colours or tables)
+    in_json = [] if has_names else _names_in_json(root)
+    if not listed.is_file() and (has_names or in_json):
+        if colours:
+            names, place = tuple(colours.classes), colours.place
+        elif tables:
+            names, place = _names_in_tables(tables), tables[0]
+        else:
+            place, names = in_json[0]
         notes.append(f'classes in the order of {place}')
         if max(used) >= len(names):
             raise InputError(
@@ -149,6 +158,37 @@ def _names_in_tables(tables: list[Path]) -> tuple[str, ...]:
     if len(set(found.values())) > 1:
         raise InputError(f'The names of classes differ in {shorten(found, 8)}. Make them equal')
     return found[tables[0]]
+
+
+def _names_in_json(root: Path) -> list[tuple[Path, tuple[str, ...]]]:
+    """Return the JSON file that names the numbers from 0 on, and its names; else nothing.
+
+    Such files are ``class_id_to_name.json`` of labelformat (``{"0": "background"}``), and
+    ``id2label.json`` or ``label2id.json`` of Hugging Face.
+
+    Raises:
+        ValueError: If several files differ.
+    """
+    found = []
+    for file in sorted(root.glob('*.json')):
+        if file.stat().st_size < LARGEST and (names := _numbered_names(read_json(file))):
+            check_class_names(list(names), file)
+            found.append((file, names))
+    if len({names for _, names in found}) > 1:
+        listed = shorten((file for file, _ in found), 8)
+        raise InputError(f'The names of classes differ in {listed}. Make them equal')
+    return found
+
+
+def _numbered_names(content: Any) -> tuple[str, ...]:
+    """Return the names of a dict of numbers and names, or of names and numbers, from 0 on."""
+    pairs = list(content.items()) if isinstance(content, dict) else []
+    for some in (pairs, [(number, name) for name, number in pairs]):
+        named = {str(number): name for number, name in some}
+        are_names = all(isinstance(n, str) and not is_image(Path(n)) for n in named.values())
+        if are_names and len(named) > 1 and {*named} == {str(i) for i in range(len(named))}:
+            return tuple(named[str(i)].strip() for i in range(len(named)))
+    return ()
 
 
 def read_palette(path: Path, number: int) -> list[list[int]]:
