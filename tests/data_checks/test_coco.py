@@ -203,7 +203,7 @@ BROKEN = {
     ),
     'crowds': (
         lambda c: [box.update(iscrowd=1) for box in c['annotations']],
-        r'train\.json.*\b4 boxes\b.*\bcrowd',
+        r'train\.json.*\b4 boxes\b.*All 4 annotations are marked as crowds.*set iscrowd=0',
     ),
 }
 
@@ -418,6 +418,12 @@ def test_an_encoding_that_mmdetection_fails_at_is_an_error(coco_root, encoding):
         check_coco(dataset(coco_root))
     with pytest.raises(ValueError, match=r'codec|BOM|property'):
         dataset(coco_root, lazy_init=False)
+
+
+def test_crowds_only_are_said_where_nothing_is_measured(coco_root):
+    edit(coco_root, lambda content: [box.update(iscrowd=1) for box in content['annotations']])
+    with pytest.raises(ValueError, match=r'-1.*All 4 annotations are marked as crowds.*iscrowd=0'):
+        check_coco(dataset(coco_root, test_mode=True))
 
 
 def test_many_crowds_in_a_class_are_told(coco_root):

@@ -140,6 +140,14 @@ def test_crowds_are_ignored_pixels_below_the_objects(tmp_path):
     np.testing.assert_array_equal(labels, np.where((truth == 0) & (pixels == 1), 255, truth))
 
 
+def test_crowds_only_are_refused(tmp_path):
+    runs = coco_mask.encode(np.ones((64, 96), np.uint8, order='F'))
+    masks = {'size': [64, 96], 'counts': runs['counts'].decode()}
+    crowd = {'iscrowd': 1, 'segmentation': masks, 'bbox': [0, 0, 96, 64]}
+    with pytest.raises(ValueError, match=r'All 4 annotations are marked as crowds.*iscrowd=0'):
+        drawn(tmp_path, changes=dict.fromkeys(range(1, 5), crowd))
+
+
 def test_without_background_there_is_no_such_class(tmp_path):
     box = {'segmentation': [outline((0, 0, 96, 64))], 'area': 96 * 64}
     labels, _, classes, _ = drawn(tmp_path, changes={1: box, 3: box})

@@ -358,6 +358,9 @@ def test_a_column_says_which_objects_are_ignored(tmp_path, column, values):
     assert [
         (name, *box, kind, ignored) for name in truth for kind, box, ignored in boxes[name]
     ] == [(*row, i % 2) for i, row in enumerate(rows_of(truth))]
+    write_table(root / 'labels.csv', header, [(*row[:-1], values[1]) for row in rows])
+    with pytest.raises(ValueError, match=r'all 6 objects in its 3 images .*difficult'):
+        read('csv', root)
 
 
 @pytest.mark.parametrize('kind', ['csv tensorflow', 'createml', 'cvat', 'kitti'])

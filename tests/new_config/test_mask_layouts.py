@@ -166,6 +166,15 @@ def test_json_files_that_name_classes_in_different_ways(tmp_path):
         configure(root, '--backbone', 'tnt_ti', config=UPERNET)
 
 
+def test_label_maps_of_other_splits_are_no_others(tmp_path):
+    root = tmp_path / 'own'
+    camvid(root)
+    draw(root / 'test', root / 'test_labels', 7, ending='_L.png', kind='colours')
+    cfg, said = configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+    assert_fits(cfg, 'test', [7])
+    assert 'has pictures like label maps, too' not in said
+
+
 def flat(root):
     for number in range(10):
         draw(root / 'images', root / 'masks', number)

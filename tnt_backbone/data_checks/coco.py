@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from mmdet.datasets import CocoDataset
 
 CROWDS = 0.2  # share of crowds among the boxes of a class, from which on it is worth a note
+# Why annotations are crowds, and what to do
+SINGLE_OBJECTS = (
+    'CVAT marks masks of its brush as crowds, and labelformat all masks of pixels. If they are '
+    'single objects, set iscrowd=0'
+)
+ONLY_CROWDS = f'All {{}} annotations are marked as crowds (iscrowd=1). {SINGLE_OBJECTS}'
 COMPARED = 1000  # boxes with masks, evenly drawn
 LEAVING = 0.1  # share of the boxes that leave their images, from which on it is worth a note
 FEW_REPEATED = 0.01  # share of the annotations; public data sets have a handful
@@ -307,9 +313,16 @@ def find_for_outlines(file: CocoFile) -> list[Finding]:
     if other := [box['id'] for box in file.boxes if box['category_id'] not in listed]:
         text = f'{len(other)} objects are of no listed category (annotation ids {shorten(other)})'
         findings.append(Finding('box of a category that is not listed', file.path, text))
+    if _are_all_crowds(file):
+        text = f'no object has pixels to learn. {ONLY_CROWDS.format(len(file.boxes))}'
+        findings.append(Finding('no box to train on', file.path, text))
     if not _looks_like_corners(file):  # then the boxes are wrong, which are not read
         findings += find_masks_elsewhere(file, reads_masks=True)
     return findings
+
+
+def _are_all_crowds(file: CocoFile) -> bool:
+    return bool(file.boxes) and all(box.get('iscrowd') for box in file.boxes)
 
 
 def _find_in_evaluation(file: CocoFile) -> list[Finding]:
@@ -339,6 +352,8 @@ def _find_in_evaluation(file: CocoFile) -> list[Finding]:
             f'none of its {len(file.images)} images shows an object that is measured, so all '
             'numbers would be -1, and no checkpoint the best. Add annotations, or use another file'
         )
+        if _are_all_crowds(file):
+            text += f'. {ONLY_CROWDS.format(len(file.boxes))}'
         findings.append(Finding('no box to measure', file.path, text))
     return findings
 
@@ -380,6 +395,8 @@ def find_in_training(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
                 '. All their numbers are from 0 to 1, so they seem to be shares of the image. '
                 'Multiply them by its width and height: COCO writes pixels'
             )
+        if _are_all_crowds(file):
+            text += f'. {ONLY_CROWDS.format(len(file.boxes))}'
         findings.append(Finding('no box to train on', file.path, text))
     transforms = getattr(dataset.pipeline, 'transforms', ())
     reads_masks = any(getattr(transform, 'with_mask', False) for transform in transforms)
@@ -443,7 +460,7 @@ def _find_never_trained(dataset: 'CocoDataset', file: CocoFile, kept: list[Entry
         text = (
             f'none of the boxes of {shorten([f"{name} ({given[name]})" for name in dropped])} is '
             'trained on: they are crowds (iscrowd=1), have no area, or lie outside their images. '
-            'Correct them, or leave the classes out'
+            f'Correct them, or leave the classes out. {SINGLE_OBJECTS}'
         )
         findings.append(Finding('class that is never trained', file.path, text))
     crowds = Counter(names.get(box['category_id']) for box in file.boxes if box.get('iscrowd'))
@@ -452,8 +469,7 @@ def _find_never_trained(dataset: 'CocoDataset', file: CocoFile, kept: list[Entry
         listed = shorten([f'{name}: {crowds[name]} of {given[name]}' for name in sorted(many)])
         text = (
             f'many boxes are marked as crowds (iscrowd=1), which are not learned as objects '
-            f'({listed}). CVAT marks masks of its brush so. If they are single objects, set '
-            'iscrowd=0'
+            f'({listed}). {SINGLE_OBJECTS}'
         )
         findings.append(Finding('objects marked as crowds', file.path, text))
     absent = [name for name in dataset.metainfo['classes'] if not given[name]]

@@ -70,10 +70,17 @@ def set_mask_data(
     """
     new_labels = dict(new_labels or {})
     stem = stem or root
+    is_given = places is not None
     places = places or find_places(root, share)
     pairs = {place: pair(*place) for place in dict.fromkeys(places.values())}
     colours = find_colours(root)
-    others = {folder: place for place in pairs for folder in find_other_labels(place)}
+    read = {folder for place in pairs for folder in place[:2]}
+    others = {
+        folder: place
+        for place in (() if is_given else pairs)
+        for folder in find_other_labels(place)
+        if folder not in read
+    }
     notes = [
         f'{folder} has pictures like label maps, too. Those of {place.labels} are read'
         for folder, place in others.items()

@@ -68,7 +68,7 @@ def write_coco(data: LabelledImages, stem: Path, *, overwrite: bool = False) -> 
         contents[split], found = _to_coco(data, items, images, split)
         findings += found
         if not any(not box['iscrowd'] for box in contents[split]['annotations']):
-            findings.append(_find_nothing(split, len(items)))
+            findings.append(_find_nothing(split, len(items), len(contents[split]['annotations'])))
     if 'test' in contents and not contents['test']['annotations']:
         del contents['test'], paths['test']
     notes = [*data.notes, *notes_unless_error(findings)]
@@ -82,7 +82,13 @@ def write_coco(data: LabelledImages, stem: Path, *, overwrite: bool = False) -> 
     return CocoPaths(paths, images, notes)
 
 
-def _find_nothing(split: str, number: int) -> Finding:
+def _find_nothing(split: str, number: int, ignored: int) -> Finding:
+    if ignored and split != 'test':
+        text = (
+            f'all {ignored} objects in its {number} images are marked as ones that are not trained '
+            'on (difficult or crowds). If they are single objects, correct the marks'
+        )
+        return Finding('no box to train on', split, text)
     text = f'none of its {number} images shows an object'
     if split == 'test':  # of many data sets, its labels are not published
         return Finding('image without annotation', split, f'{text}, so it is left out')
