@@ -89,6 +89,7 @@ FILES = {
     'kitti.txt': ('Car 0.00 0 -1.5 1 2 3 4 1 1 1 1 1 1 1\n', 'KITTI'),
     'dota.txt': ('gsd:0.1\n1 2 3 2 3 4 1 4 plane 0\n', 'DOTA'),
     'cvat.xml': ('<annotations></annotations>', 'CVAT'),
+    'old.xml': ('<annotation><object><polygon/></object></annotation>', 'LabelMe (XML)'),
     'train.tfrecord': ('x', 'TFRecord'),
     'train.tfrecord-00000-of-00010': ('x', 'TFRecord'),
     'a.geojson': ('{"type": "FeatureCollection", "features": []}', 'GeoJSON'),

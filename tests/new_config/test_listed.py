@@ -241,6 +241,29 @@ def dota(folder, truth):
     ))  # fmt: skip
 
 
+def labelme_xml(folder, truth, kind=''):
+    """Of LabelMe's web tool; with the type of CVAT's boxes if ``kind`` is one."""
+    (folder / 'Images/users/me').mkdir(parents=True)
+    (folder / 'Annotations/users/me').mkdir(parents=True)
+    for name, things in truth.items():
+        (folder / name).rename(folder / 'Images/users/me' / name)
+        objects = ''.join(
+            f'<object><name>\n{thing.name}\n</name><deleted>{deleted}</deleted>{kind}<polygon>'
+            + ''.join(f'<pt><x>{x}</x><y>{y}</y></pt>' for x, y in corners(thing))
+            + '</polygon></object>'
+            for thing in things
+            for deleted in (1, 0)
+        )
+        (folder / 'Annotations/users/me' / f'{name[:-4]}.xml').write_text(
+            f'<annotation><filename>{name}</filename><folder>users/me</folder>{objects}'
+            f'<imagesize><nrows>{SIZE[1]}</nrows><ncols>{SIZE[0]}</ncols></imagesize></annotation>'
+        )
+
+
+def labelme_xml_of_cvat(folder, truth):
+    labelme_xml(folder, truth, '<type>bounding_box</type>')
+
+
 def _texts(folder, truth, images, labels, head, to_row):
     (folder / images).mkdir()
     (folder / labels).mkdir()
@@ -271,6 +294,8 @@ WRITERS = {
     'supervisely': (supervisely, ('dog', 'cat', 'fox'), True),
     'kitti': (kitti, ('cat', 'dog'), True),
     'dota': (dota, ('cat', 'dog'), True),
+    'labelme_xml': (labelme_xml, ('cat', 'dog'), True),
+    'labelme_xml cvat': (labelme_xml_of_cvat, ('cat', 'dog'), True),
 }
 
 
@@ -462,6 +487,19 @@ def test_shapes_of_cvat(tmp_path):
     assert_equal(datasets['train'], truth)
     assert_masks_fit(tmp_path / 'own_coco.json', tmp_path / 'own', 4)
     assert '2 labels are left out, each a shape of type points' in said
+
+
+def test_outlines_of_labelme_xml(tmp_path):
+    root = tmp_path / 'own'
+    make(root, 'labelme_xml', range(2))
+    file = root / 'Annotations/users/me/0.xml'
+    mask = '<object><name>cat</name><segm><mask>0_mask_0.png</mask></segm></object>'
+    point = '<object><name>cat</name><polygon><pt><x>1</x><y>2</y></pt></polygon></object>'
+    file.write_text(file.read_text().replace('<imagesize>', f'{mask}{point}<imagesize>'))
+    _, said = read('labelme_xml', root)
+    assert_masks_fit(tmp_path / 'own_coco.json', root / 'Images/users/me', 4)
+    assert '1 labels are left out, each a mask in another file' in said
+    assert '1 labels are left out, each a point or line' in said
 
 
 def test_equal_to_labelformat(tmp_path):

@@ -95,6 +95,21 @@ def root_tag(file: Path) -> str:
         return ''
 
 
+def is_labelme_xml(file: Path) -> bool:
+    """Return whether an XML file is of LabelMe's web tool; Pascal VOC has the same outermost tag.
+
+    What tells the two apart is the first of their own elements.
+    """
+    if root_tag(file) != 'annotation':
+        return False
+    own = {'imagesize': True, 'polygon': True, 'segm': True, 'size': False, 'bndbox': False}
+    try:
+        parsed = ElementTree.iterparse(file, ['start'])
+        return next((own[node.tag] for _, node in parsed if node.tag in own), False)
+    except (ElementTree.ParseError, OSError, ValueError, LookupError):
+        return False
+
+
 def encoding_of(file: Path) -> str:
     """Return the encoding of a text file: UTF-16 if it has its mark, as of Excel, else UTF-8."""
     with file.open('rb') as opened:
@@ -442,6 +457,8 @@ def name_file(path: Path) -> Known | None:
         return OF_ENDING.get(ending)
     if ending == '.xml' and root_tag(path) == 'annotations':
         return Known('CVAT (XML)', READ_HERE)
+    if ending == '.xml' and is_labelme_xml(path):
+        return Known('LabelMe (XML)', READ_HERE)
     if ending in LINES:
         try:
             return name_content([json.loads(_head(path).partition('\n')[0])])

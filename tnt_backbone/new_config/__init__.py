@@ -4,8 +4,8 @@
 FORMATS = {
     'mmdet': (
         *('coco', 'yolo', 'voc', 'labelme', 'cvat', 'csv', 'createml', 'huggingface', 'via'),
-        *('supervisely', 'kitti', 'dota', 'visdrone'),
+        *('supervisely', 'kitti', 'dota', 'visdrone', 'labelme_xml'),
     ),
-    'mmseg': ('masks', 'coco', 'yolo', 'labelme', 'cvat', 'via', 'supervisely'),
+    'mmseg': ('masks', 'coco', 'yolo', 'labelme', 'cvat', 'via', 'supervisely', 'labelme_xml'),
     'mmpretrain': ('folders',),
 }

@@ -13,6 +13,7 @@ from .cvat import find_cvat
 from .data_folder import SAMPLED, composed, is_image, list_files, some_of_each_folder
 from .hugging_face import find_hugging_face
 from .labelme import is_labelme
+from .labelme_xml import find_labelme_xml
 from .named_rows import find_dota, find_kitti, find_visdrone
 from .supervisely import find_supervisely
 from .tables import find_tables
@@ -177,6 +178,7 @@ SIGNS: dict[str, Look] = {
     'kitti': _listing(find_kitti, "KITTI's text files"),
     'dota': _listing(find_dota, "DOTA's text files"),
     'visdrone': _listing(find_visdrone, "VisDrone's text files"),
+    'labelme_xml': _listing(find_labelme_xml, "LabelMe's XML files"),
 }
 FIRST = ('coco', 'yolo', 'voc', 'labelme')
 LOOKED_FOR = {
@@ -191,4 +193,5 @@ LOOKED_FOR = {
     'via': "VIA's projects and exports (via)",
     'supervisely': "Supervisely's projects (supervisely)",
     'kitti': 'text files of KITTI, DOTA and VisDrone (kitti, dota, visdrone)',
+    'labelme_xml': "XML files of LabelMe's web tool (labelme_xml)",
 }

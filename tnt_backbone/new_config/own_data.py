@@ -26,6 +26,7 @@ from .file_names import match_file_names
 from .formats import find_known, find_signs, recognise
 from .hugging_face import read_hugging_face
 from .labelme import read_labelme
+from .labelme_xml import read_labelme_xml
 from .mask_layouts import has_label_maps
 from .masks import set_mask_data
 from .named_rows import read_dota, read_kitti, read_visdrone
@@ -54,6 +55,7 @@ READERS = {
     'supervisely': read_supervisely,
     'kitti': read_kitti,
     'dota': read_dota,
+    'labelme_xml': read_labelme_xml,
     'visdrone': read_visdrone,
 }
 DESCRIPTIONS = (*YAML, '.data')  # files that stand for a folder in YOLO's format

@@ -17,7 +17,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ..data_checks.findings import Finding, shorten
-from ..data_checks.foreign_formats import root_tag
+from ..data_checks.foreign_formats import is_labelme_xml, root_tag
 from ..errors import InputError
 from .class_names import choose_classes
 from .data_folder import (
@@ -46,7 +46,7 @@ CLASS_FILES = ('classes.txt', 'labels.txt', 'predefined_classes.txt')
 
 def is_voc(path: Path) -> bool:
     """Return whether an XML file is an annotation of Pascal VOC."""
-    return root_tag(path) == 'annotation'
+    return root_tag(path) == 'annotation' and not is_labelme_xml(path)
 
 
 def read_voc(root: Path) -> LabelledImages:
