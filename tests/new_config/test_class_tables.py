@@ -88,6 +88,16 @@ def of(numbers, suffix='.png'):
 # ------------------------------------------------------------------ layouts
 
 
+def test_lists_of_pascal_voc_are_refused(tmp_path):
+    draw_all(tmp_path / 'JPEGImages', range(6))
+    for name in NAMES:
+        rows = [f'{i} {1 if NAMES[i % 3] == name else -1}' for i in range(6)]
+        place = tmp_path / 'ImageSets/Main' / f'{name}_train.txt'
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text('\n'.join(rows))
+    refused(tmp_path, r"Main has Pascal VOC's lists .*such as bird_train\.txt.*filename,label")
+
+
 def kaggle(root):
     """Names without endings; test images without classes."""
     rows = draw_all(root / 'train', range(9)) + draw_all(root / 'val', range(9, 12))

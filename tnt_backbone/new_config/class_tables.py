@@ -30,7 +30,7 @@ from .class_columns import (
     understand,
 )
 from .coco_folder import split_of
-from .data_folder import SPLITS, list_files, some_of_each_folder
+from .data_folder import SPLITS, list_files, read_text, some_of_each_folder
 from .pairs import nearest
 from .tables import ENDINGS
 
@@ -60,6 +60,7 @@ def read_class_tables(root: Path) -> Tables:
     texts = [file for file in files if file.suffix.lower() in (*ENDINGS, *JSON_LINES)]
     if not texts:
         return Tables({}, [], [])
+    _check_no_lists_of_voc(texts)
     images = Images(files, root)
     tables: list[Table] = []
     skipped: list[str] = []
@@ -97,6 +98,19 @@ def read_class_tables(root: Path) -> Tables:
     if bare := [i for i in images.all if i.parent in folders and i not in found and i not in known]:
         notes.append(f'{len(bare)} images are in no table and are left out ({shorten(bare)})')
     return Tables(_split(root, found, images), notes, skipped)
+
+
+def _check_no_lists_of_voc(texts: list[Path]) -> None:
+    """Refuse Pascal VOC's lists of images, one per class: ``000012 -1`` in ``cat_train.txt``."""
+    for file in texts:
+        if file.parts[-3:-1] != ('ImageSets', 'Main') or '_' not in file.stem:
+            continue
+        rows = [line.split() for line in read_text(file).splitlines() if line.strip()]
+        if rows and all(len(row) == 2 and row[1] in ('-1', '0', '1') for row in rows):
+            raise InputError(
+                f"{file.parent} has Pascal VOC's lists of images, one for each class, such as "
+                f'{file.name}. So an image may have several classes. {ONLY_ONE}'
+            )
 
 
 def _leave_out_doubtful(tables: list[Table]) -> list[Table]:
