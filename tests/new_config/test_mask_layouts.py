@@ -158,6 +158,78 @@ def test_layouts(tmp_path, make):
     assert_fits(cfg, 'test', [5])
 
 
+@pytest.mark.parametrize('name', ['Void', 'unlabeled'])
+def test_colours_of_no_class_are_ignored(tmp_path, name):
+    """CamVid's table has Void, and the Semantic Drone Dataset's has unlabeled."""
+    root = tmp_path / 'own'
+    inside(root, kind='colours')
+    (root / 'classes.txt').unlink()
+    rows = ['cat,250,50,83', f'{name},0,0,0', 'dog,51,221,255']
+    (root / 'class_dict.csv').write_text('\n'.join(['name,r,g,b', *rows]))
+    cfg, said = configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+    assert f'{name} of {root / "class_dict.csv"} is 255' in said
+    metainfo = cfg.train_dataloader.dataset.metainfo
+    assert metainfo.classes == ('cat', 'dog')
+    assert metainfo.palette == [[250, 50, 83], [51, 221, 255]]
+    for number in range(3):
+        found = read_label_map(tmp_path / f'own_label_maps/Train/masks/{number}.png')
+        pixels = np.asarray(Image.open(root / f'Train/images/{number}.png')).astype(int)
+        truth = np.full(found.shape, 255)
+        for label, kind in enumerate(('cat', 'dog')):
+            truth[(abs(pixels - COLOURS[kind]) < 20).all(axis=-1)] = label
+        np.testing.assert_array_equal(found, truth)
+
+
+def test_a_list_of_classes_decides_what_is_one(tmp_path):
+    root = tmp_path / 'own'
+    inside(root, kind='colours')
+    rows = ['Void,0,0,0', 'cat,250,50,83', 'dog,51,221,255']
+    (root / 'class_dict.csv').write_text('\n'.join(['name,r,g,b', *rows]))
+    cfg, _ = configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+    assert_fits(cfg, 'train', range(3))
+
+
+def test_numbers_of_no_class_are_said(tmp_path):
+    """In maps of numbers, each name of a list counts."""
+    root = tmp_path / 'own'
+    inside(root)
+    (root / 'classes.txt').write_text('cat\nvoid\ndog\n')
+    cfg, said = configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+    assert cfg.train_dataloader.dataset.metainfo.classes == ('cat', 'void', 'dog')
+    assert 'label 1 is a class like the others' in said
+    assert '--label-map 1=255 2=1' in said
+    (root / 'classes.txt').write_text('cat\ndog\n')
+    options = ('--backbone', 'tnt_ti', '--label-map', '1=255', '2=1')
+    configure(root, *options, config=UPERNET)
+
+
+def test_label_0_of_ade20k_is_no_class(tmp_path):
+    root = tmp_path / 'own'
+    for split, short in (('training', 'train'), ('validation', 'val')):
+        for number in range(2):
+            folders = root / 'images' / split, root / 'annotations' / split
+            draw(*folders, number)
+            for folder in folders:
+                file = folder / f'{number}.png'
+                file.rename(folder / f'ADE_{short}_{number:08d}.png')
+    with pytest.raises(ValueError, match=r'ADE_train_00000000\.png.*without --data.*data/ade'):
+        configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+    write_names(root / 'classes.txt')
+    configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+
+
+def test_labels_from_1_on_are_refused_with_the_option_that_moves_them(tmp_path):
+    root = tmp_path / 'own'
+    inside(root)
+    (root / 'classes.txt').unlink()
+    for path in root.rglob('masks/*.png'):
+        Image.fromarray(np.array(Image.open(path)) + 1).save(path)
+    with pytest.raises(ValueError, match=r'hold 1 to 3, .*--label-map 1=0 2=1 3=2\.'):
+        configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+    options = ('--backbone', 'tnt_ti', '--label-map', '1=0', '2=1', '3=2')
+    configure(root, *options, config=UPERNET)
+
+
 def test_json_files_that_name_classes_in_different_ways(tmp_path):
     root = tmp_path / 'own'
     hugging_face(root)

@@ -29,6 +29,8 @@ BY_NAME = re.compile(r'\s*([^:#]+):(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*(:.*)?$')
 BY_CELLS = re.compile(r'\s*"?([^",]+)"?\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*$')
 BY_COLOUR = re.compile(r'\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S.*)$')
 VOID = (224, 224, 192)  # Pascal VOC's edges, which are ignored
+# Names of what is no class, in small letters: CamVid's table has "Void"
+NO_CLASS = ('void', 'ignore', 'ignored', 'dontcare', "don't care", 'unlabeled', 'unlabelled')
 MOST = 0.01  # share of pixels of other colours, as edges have, that are ignored
 Colour = tuple[int, int, int]
 
@@ -39,10 +41,12 @@ class Colours(NamedTuple):
     Attributes:
         place: The file.
         classes: The names of the classes, in its order, and the colour of each.
+        ignored: Likewise, of what is no class.
     """
 
     place: Path
     classes: dict[str, Colour]
+    ignored: dict[str, Colour]
 
 
 def find_colours(root: Path) -> Colours | None:
@@ -72,7 +76,21 @@ def find_colours(root: Path) -> Colours | None:
         raise InputError(f'{place} has the colour {wrong[0]}. Numbers are 0 to 255')
     if twice := [colour for colour in colours if colours.count(colour) > 1]:
         raise InputError(f'{place} gives the colour {twice[0]} to several classes. Correct it')
-    return Colours(place, dict(pairs))
+    return Colours(place, dict(pairs), {})
+
+
+def without_void(colours: Colours) -> Colours:
+    """Return a table in which names such as "Void" are no classes.
+
+    This is for maps of colours without a ``classes.txt``. In maps of numbers, each row counts.
+    """
+    kept = {n: c for n, c in colours.classes.items() if not is_void(n)}
+    return Colours(colours.place, kept, {n: c for n, c in colours.classes.items() if is_void(n)})
+
+
+def is_void(name: str) -> bool:
+    """Return whether a name says that pixels are of no class."""
+    return name.strip().lower() in NO_CLASS
 
 
 def is_coloured(path: Path, colours: Colours) -> bool:
@@ -109,6 +127,7 @@ def convert_colours(
         ValueError: If a map has many pixels of another colour.
     """
     table = {_to_number(VOID): IGNORED}
+    table |= {_to_number(colour): IGNORED for colour in colours.ignored.values()}
     table |= {_to_number(colour): i for i, colour in enumerate(colours.classes.values())}
     known = np.array(sorted(table), np.int64)
     labels = np.array([table[number] for number in known.tolist()], np.uint8)
@@ -136,6 +155,11 @@ def convert_colours(
         Image.fromarray(np.where(is_known, labels[place], IGNORED).astype(np.uint8)).save(file)
         written.append(file)
     notes = [f'colours became numbers by {colours.place}: label maps in {target}']
+    if colours.ignored:
+        notes.append(
+            f'{shorten(colours.ignored, 8)} of {colours.place} is {IGNORED}, which is ignored, as '
+            'its name says. If it is a class, rename it'
+        )
     if other:
         notes.append(
             f'{other} of {total} pixels have colours that {colours.place} does not have, as at '

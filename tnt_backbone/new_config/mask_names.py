@@ -1,7 +1,7 @@
 """Names of the classes of label maps, and the colours to draw them in."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,8 +14,9 @@ from ..errors import InputError
 from .class_names import check_class_names
 from .coco_folder import read_json
 from .data_folder import SAMPLED, is_image, read_text
-from .mask_colours import Colours
+from .mask_colours import Colours, is_void
 
+ADE20K = re.compile(r'ADE_(train|val|test|frame)_\d+')
 LARGEST = 1_000_000  # bytes of a JSON file that names classes
 COUNTS = 3  # different numbers of objects, from which on labels seem to count them
 
@@ -74,11 +75,19 @@ def name_labels(
         notes.append("classes: Pascal VOC's, as the objects in Annotations are of these")
     else:
         names = tuple(f'class {label}' for label in range(max(used) + 1))
+        if used == set(range(1, len(used) + 1)):
+            moved = ' '.join(f'{label}={label - 1}' for label in sorted(used))
+            raise InputError(
+                f'The label maps hold 1 to {len(used)}, and labels begin at 0. Pass --label-map '
+                f'{moved}. If 0 is a class that no image shows, name all classes, one per line, in '
+                f'{listed}'
+            )
         if absent := sorted(set(range(max(used))) - used):
             raise InputError(
                 f'The label maps hold {shorten(sorted(used), 8)}, but no {shorten(absent)}. Name '
                 f'all classes, one per line, in {listed}. {HOW_TO_RELABEL}'
             )
+    notes += _note_of_void(names, used)
     if len(names) < 2:
         raise InputError(
             f'The label maps know one class, {names[0]!r}, so there is nothing to tell apart. '
@@ -102,6 +111,21 @@ def _names_of_voc(root: Path, used: set[int]) -> tuple[str, ...]:
         drawn |= {(node.text or '').strip() for node in objects}
     is_voc = drawn and drawn <= set(names) and used == set(range(len(names)))
     return names if is_voc and (root / 'ImageSets/Segmentation').is_dir() else ()
+
+
+def _note_of_void(names: tuple[str, ...], used: set[int]) -> list[str]:
+    void = [label for label, name in enumerate(names) if is_void(name) and label in used]
+    if not void:
+        return []
+    left = [label for label in range(len(names)) if label not in void]
+    moves = [(label, IGNORED) for label in void]
+    moves += [(old, new) for new, old in enumerate(left) if old != new]
+    text = ' '.join(f'{old}={new}' for old, new in moves)
+    return [
+        f'label {shorten(void)} is a class like the others, although it is called '
+        f'{shorten(names[label] for label in void)}. To ignore its pixels, take the name out of '
+        f'the list, and pass --label-map {text}'
+    ]
 
 
 def check_objects(root: Path, files: Mapping[int, list[str]]) -> None:
@@ -135,6 +159,29 @@ def check_objects(root: Path, files: Mapping[int, list[str]]) -> None:
             "objects, make annotations in COCO's format and start --from a config of Mask R-CNN. "
             f'If they are classes, name them in {root / "classes.txt"}, one per line'
         )
+
+
+def check_ade20k(root: Path, images: Sequence[Path]) -> None:
+    """Check that data are not ADE20K's, whose label 0 is no class, but what has no label.
+
+    Args:
+        root: The folder of the data; names in its ``classes.txt`` say what the numbers are.
+        images: The images to train on.
+
+    Raises:
+        ValueError: If all images have names of ADE20K.
+    """
+    if (root / 'classes.txt').is_file() or not all(ADE20K.fullmatch(path.stem) for path in images):
+        return
+    raise InputError(
+        f'{root} has images of ADE20K ({shorten(path.name for path in images)}). In its label maps '
+        '0 is no class, and 1 is the first one. Start --from a config of ADE20K without --data, '
+        'such as configs/upernet_tnt_s_ade20k.py, and link the folder to '
+        'data/ade/ADEChallengeData2016 (docs/datasets.md). If these label maps are others, '
+        'name the classes in '
+        f'{root / "classes.txt"}, one per line, label 0 first. To ignore label 0 of them, also '
+        'pass --label-map 0=255 1=0 2=1 ...'
+    )
 
 
 def _names_in_tables(tables: list[Path]) -> tuple[str, ...]:

@@ -31,9 +31,9 @@ from ..data_checks.label_maps import (
 )
 from ..datasets import paired_seg
 from .data_folder import SAMPLED, write_list
-from .mask_colours import convert_colours, find_colours, is_coloured
+from .mask_colours import convert_colours, find_colours, is_coloured, without_void
 from .mask_layouts import Place, find_other_labels, find_places
-from .mask_names import check_objects, name_labels, read_palette
+from .mask_names import check_ade20k, check_objects, name_labels, read_palette
 from .rare_classes import describe_rare
 from .shared import dicts, evaluators, finish, replace_leaf, set_class_count
 from .write_coco import find_shared
@@ -89,6 +89,8 @@ def set_mask_data(
     first = pairs[places['train']].labels[:SAMPLED]
     if colours and not new_labels and all(is_coloured(path, colours) for path in first):
         target = stem.with_name(f'{stem.name}_label_maps')
+        if not (root / 'classes.txt').is_file():
+            colours = without_void(colours)
         for place, found in pairs.items():
             converted, more = convert_colours(colours, found.labels, root, target)
             notes += [note for note in more if note not in notes]
@@ -100,6 +102,7 @@ def set_mask_data(
     used = {place: _used_labels(found, new_labels, headers) for place, found in pairs.items()}
     trained = places['train']
     if not new_labels:
+        check_ade20k(root, pairs[trained].images)
         check_objects(root, used[trained])
     classes, more = name_labels(root, used[trained], colours)
     notes += more
