@@ -3,6 +3,7 @@
 import copy
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -85,7 +86,31 @@ def lip(root):
             draw(images, root / f'TrainVal_parsing/{split}_segmentations', number)
 
 
-@pytest.mark.parametrize('layout', [isic, nested, satellite, voc, lip])
+def coco_stuff(root):
+    for split, numbers in (('train2017', range(3)), ('val2017', [5]), ('test2017', [])):
+        (root / 'images' / split).mkdir(parents=True)
+        for number in numbers:
+            draw(root / 'images' / split, root / 'annotations' / split, number)
+
+
+def bdd100k(root):
+    for split, numbers in (('train', range(3)), ('val', [5])):
+        for number in numbers:
+            draw(root / 'images/10k' / split, root / 'labels/sem_seg/masks' / split, number)
+
+
+def oxford_pets(root):
+    """Lists beside the folder of label maps, with numbers behind the names."""
+    for number in (0, 1, 2, 5):
+        draw(root / 'images', root / 'annotations/trimaps', number)
+    for name, numbers in (('trainval', range(3)), ('test', [5])):
+        lines = (f'{number} 1 1 {number}' for number in numbers)
+        (root / f'annotations/{name}.txt').write_text('\n'.join(lines))
+
+
+@pytest.mark.parametrize(
+    'layout', [isic, nested, satellite, voc, lip, coco_stuff, bdd100k, oxford_pets]
+)
 def test_folders_of_other_names(layout, tmp_path, make):
     layout(tmp_path / 'data')
     write_names(tmp_path / 'data/classes.txt')
@@ -101,6 +126,27 @@ def test_folders_that_cannot_be_told_apart_are_listed(tmp_path, make):
     with pytest.raises(ValueError, match='Urban') as raised:
         make(tmp_path)
     assert 'Rural' in str(raised.value)
+
+
+@pytest.mark.parametrize('share', [None, SHARE])
+def test_several_folders_of_label_maps_are_named(tmp_path, make, share):
+    """Masks and colours of BDD100K: with a share, the splits would be mixed."""
+    bdd100k(tmp_path)
+    masks = tmp_path / 'labels/sem_seg/masks'
+    shutil.copytree(masks, masks.with_name('colormaps'))
+    with pytest.raises(FileNotFoundError) as raised:
+        make(tmp_path, share)
+    assert (
+        f'{masks.with_name("colormaps")}/train, {masks}/train could all be the label maps of '
+        f'{tmp_path}/images/10k/train'
+    ) in str(raised.value)
+
+
+def test_several_years_of_a_split(tmp_path, make):
+    coco_stuff(tmp_path)
+    (tmp_path / 'images/train2014').mkdir()
+    with pytest.raises(ValueError, match='train2014, train2017'):
+        make(tmp_path)
 
 
 def test_an_inner_folder_of_label_maps_is_found(tmp_path, make):

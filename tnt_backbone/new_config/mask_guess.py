@@ -26,12 +26,21 @@ Folders = tuple[Path, Path]  # of images and of label maps
 
 def guess_folders(root: Path) -> dict[str, list[Folders]]:
     """Return pairs of folders by their split; an empty text is that of folders without one."""
+    found: dict[str, list[Folders]] = {}
+    for images, partners in find_partners(root).items():
+        if len(partners) == 1:
+            found.setdefault(split_of(images / '_', root), []).append((images, partners[0]))
+    return found
+
+
+def find_partners(root: Path) -> dict[Path, list[Path]]:
+    """Return the folders of images, and the nearest ones that could hold their label maps."""
     files: dict[Path, dict[str, Path]] = {}
     for file in list_files(root):
         if is_image(file):
             files.setdefault(file.parent, {})[file.stem] = file
     maps = {folder: stems for folder, stems in files.items() if are_maps(stems)}
-    found: dict[str, list[Folders]] = {}
+    found: dict[Path, list[Path]] = {}
     for images, stems in files.items():
         if images in maps:
             continue
@@ -39,8 +48,8 @@ def guess_folders(root: Path) -> dict[str, list[Folders]]:
         if len(partners) > 1:  # the nearest
             near = [len(os.path.commonpath([images, labels])) for labels in partners]
             partners = [p for p, n in zip(partners, near, strict=True) if n == max(near)]
-        if len(partners) == 1:
-            found.setdefault(split_of(images / '_', root), []).append((images, partners[0]))
+        if partners:
+            found[images] = partners
     return found
 
 

@@ -11,12 +11,14 @@
     DIR/JPEGImages/a.jpg       DIR/SegmentationClass/a.png   ImageSets/Segmentation/train.txt
     DIR/images/a.jpg           DIR/masks/a.png           train.txt      PaddleSeg
     DIR/images/a.jpg           DIR/masks/a.png                          with --val-share
+    DIR/images/train2017/a.jpg DIR/annotations/train2017/a.png          COCO-Stuff
 
 Names of folders are compared without regard to capital letters.
 """
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,10 +27,11 @@ import numpy as np
 from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import name_file
 from ..errors import InputError, MissingFileError
+from .coco_folder import split_of
 from .data_folder import IMAGES as PICTURES
 from .data_folder import find_folder, hint_of_deeper, is_image, list_files, read_text
 from .held_out import ONE_PICTURE, draw_held_out
-from .mask_guess import are_maps, guess_folders, pictures_in
+from .mask_guess import are_maps, find_partners, guess_folders, pictures_in
 
 IMAGES = ('images', 'img_dir', 'JPEGImages', 'image', 'imgs', 'img')
 LABELS = (
@@ -39,7 +42,7 @@ LABELS = (
 VAL = ('val', 'validation', 'valid')
 TEST = ('test', 'testing')
 SPLITS = {'train': ('train', 'training'), 'val': VAL, 'test': TEST}
-LISTS = {'train': ('train',), 'val': VAL, 'test': ('test',)}
+LISTS = {'train': ('train', 'trainval'), 'val': VAL, 'test': ('test',)}
 MASK = '_mask'  # end of the names of label maps that lie beside the images
 ENDS = ('', '_sat', '_image', '_img')  # of the names of images there
 LAYOUT = (
@@ -85,7 +88,7 @@ def find_places(root: Path, share: float | None = None) -> dict[str, Place]:
     """
     images, labels = find_folder(root, IMAGES), _find_labels(root)
     if images and labels:
-        if find_folder(images, SPLITS['train']):
+        if _find_split(images, SPLITS['train']):
             found = {
                 phase: Place(_folder(images, names), _folder(labels, names))
                 for phase, names in SPLITS.items()
@@ -94,6 +97,10 @@ def find_places(root: Path, share: float | None = None) -> dict[str, Place]:
             return _whole(root, found, share)
         if listed := _listed(root, images, labels):
             return _whole(root, listed, share)
+        if _has_inner_splits(images):  # BDD100K's images/10k/train
+            if guessed := _guessed(root, share):
+                return guessed
+            raise MissingFileError(_explain(root, images, labels))
         return _parted(root, Place(images, labels), share)
     found = {}
     for phase, names in SPLITS.items():
@@ -162,7 +169,7 @@ def _is_called_labels(name: str) -> bool:
 
 def _is_split(images: Path, labels: Path, phase: str) -> bool:
     """Return whether a split is there; label maps of many test splits are not published."""
-    there = [find_folder(folder, SPLITS[phase]) for folder in (images, labels)]
+    there = [_find_split(folder, SPLITS[phase]) for folder in (images, labels)]
     return all(there) if phase == 'test' else any(there)
 
 
@@ -192,9 +199,35 @@ def _whole(root: Path, found: dict[str, Place], share: float | None) -> dict[str
 
 
 def _folder(parent: Path, names: tuple[str, ...]) -> Path:
-    if found := find_folder(parent, names):
+    if found := _find_split(parent, names):
         return found
     raise MissingFileError(f'{parent} has no folder {" or ".join(names[:3])}. {LAYOUT}')
+
+
+def _find_split(parent: Path, names: Iterable[str]) -> Path | None:
+    """Return the folder of a split; its name may have a year, as COCO's ``train2017``.
+
+    Raises:
+        ValueError: If there are several years.
+    """
+    names = list(names)
+    if found := find_folder(parent, names):
+        return found
+    years = re.compile(rf'({"|".join(names)})[_-]?\d{{4}}', re.IGNORECASE)
+    there = [path for path in parent.iterdir() if path.is_dir() and years.fullmatch(path.name)]
+    if len(there) > 1:
+        raise InputError(
+            f'{parent} has {shorten(sorted(path.name for path in there))}. Keep one, or put the '
+            f'files together into {parent / names[0]}'
+        )
+    return there[0] if there else None
+
+
+def _has_inner_splits(images: Path) -> bool:
+    """Return whether the folders in a folder of images name splits."""
+    files = filter(is_image, list_files(images))
+    found = {split_of(folder / '_', images) for folder in {file.parent for file in files}}
+    return 'train' in found and len(found - {''}) > 1
 
 
 def _inside(folder: Path) -> Place | None:
@@ -249,6 +282,7 @@ def _listed(root: Path, images: Path, labels: Path) -> dict[str, Place]:
     """Return the splits in the lists of Pascal VOC, CVAT and PaddleSeg."""
     known = {_stem(file.relative_to(images)) for file in list_files(images) if is_image(file)}
     places = [root / 'ImageSets/Segmentation', *sorted(root.glob('ImageSets/Seg*')), root]
+    places += [labels.parent] if labels.parent.parent == root else []  # Oxford's annotations/
     for lists in places:
         found = {}
         for phase, names in LISTS.items():
@@ -267,10 +301,12 @@ def _stem(path: Path) -> str:
 
 
 def _listed_name(line: str, images: Path, known: set[str]) -> str:
-    """Return the image in a line: ``a``, ``images/a.jpg``, or ``images/a.jpg labels/a.png``."""
+    """Return the image in a line: ``a``, ``a 1 2``, or ``images/a.jpg labels/a.png``."""
     if line in known:
         return line
     name = line.replace('\\', '/').split()[0]
+    if name in known:
+        return name
     parts = name.rpartition(f'{images.name}/')
     return _stem(Path(parts[2])) if Path(name).suffix.lower() in PICTURES else line
 
@@ -332,6 +368,21 @@ def _has_one_per_object(folder: Path) -> bool:
     )
 
 
+def _name_doubtful(root: Path) -> str:
+    """Return which folders could be the label maps of the same images, as a sentence, or nothing.
+
+    KITTI has ``instance`` beside ``semantic``, and iSAID ``Instance_masks``.
+    """
+    found = {images: maps for images, maps in find_partners(root).items() if len(maps) > 1}
+    if not found:
+        return ''
+    images, maps = next(iter(found.items()))
+    return (
+        f'. {shorten(maps, 8)} could all be the label maps of {images}. Move those away whose '
+        'pixels are not the numbers of the classes'
+    )
+
+
 def _explain(root: Path, images: Path | None, labels: Path | None) -> str:
     """Return what is missing, and what else the folder looks like."""
     folders = {path.name for path in root.iterdir() if path.is_dir()}
@@ -368,5 +419,10 @@ def _explain(root: Path, images: Path | None, labels: Path | None) -> str:
             'segmentor, draw them into one label map. For masks of single objects, make '
             "annotations in COCO's format and start --from a config of Mask R-CNN"
         )
+    deeper += _name_doubtful(root)
     lying = f'. Folders with pictures: {shorten(there, 8)}' if there else ''
-    return f'{place} has no folder {" or ".join(missing[:3])}{deeper}{lying}. {LAYOUT}'
+    if images and labels:
+        missed = f'{labels} has not the folders that {images} has'
+    else:
+        missed = f'{place} has no folder {" or ".join(missing[:3])}'
+    return f'{missed}{deeper}{lying}. {LAYOUT}'
