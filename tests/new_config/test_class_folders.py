@@ -159,3 +159,21 @@ def test_a_config_that_reads_grey_arrays_is_refused(tmp_path):
         cfg[f'{phase}_dataloader'].dataset.type = 'MNIST'
     with pytest.raises(InputError, match='MNIST'):
         set_class_folders(cfg, tmp_path / 'own')
+
+
+def test_versions_of_a_data_set_are_no_classes(tmp_path):
+    """PlantVillage has its classes in color, grayscale and segmented."""
+    root = tmp_path / 'own'
+    for name in ('color', 'grayscale', 'segmented'):
+        make(root / name, range(3))
+
+    def configured(folder):
+        options = ('--backbone', 'tnt_ti', '--val-share', '0.4', '--force')
+        return configure(folder, *options, config=RESNET, out=tmp_path / 'out.py')[0]
+
+    with pytest.raises(InputError, match=r'color, grayscale, segmented, .*Maine Coon.*--data'):
+        configured(root)
+    assert set(shown(configured(root / 'color'), 'train')) == set(CLASSES)
+    for name in ('grayscale', 'segmented'):
+        (root / name).rename(root / f'my {name}')
+    configured(root)

@@ -27,6 +27,11 @@ NO_CLASSES = (
     *(*PARTS, 'jpegimages', 'annotations', 'annotation', 'labels', 'masks', 'trimaps'),
     *('groundtruth', 'ground', 'truth', 'gt', 'segmentation', 'segmentations', 'data'),
 )
+# Folders that hold the same classes in several versions: PlantVillage
+VERSIONS = (
+    *('color', 'colour', 'gray', 'grey', 'grayscale', 'greyscale', 'segmented', 'rgb', 'depth'),
+    *('original', 'raw', 'augmented', 'cropped', 'resized', 'with', 'without', 'augmentation'),
+)
 MASK = re.compile(r'(.+)[ _-](mask|segmentation|groundtruth)([ _-]?\d+)?', re.IGNORECASE)
 # Moves cat.0.jpg of the folders that follow to cat/cat.0.jpg
 SORT = (
@@ -107,6 +112,16 @@ def _check_classes(folder: Path, names: Sequence[str]) -> None:
             'label (docs/tutorial.md). If they are the classes, rename them'
             + hint_of_inner(folder)
             + hint_of_names(folder, ())
+        )
+    inside = [class_names(folder / name) for name in names]
+    have_classes = len(names) > 1 and len(inside[0]) > 1 and all(i == inside[0] for i in inside)
+    known = {*NO_CLASSES, *VERSIONS}
+    if have_classes and all(some and {*some} <= known for some in words.values()):
+        raise InputError(
+            f'{folder} has the folders {shorten(names, 8)}, each with the folders '
+            f'{shorten(sorted(inside[0]), 8)}. They seem to be versions of one data set, and no '
+            f'classes. Pass one of them as --data, such as {folder / names[0]}. If they are the '
+            'classes, rename them'
         )
     for name in names:
         inner = class_names(folder / name)
