@@ -73,6 +73,18 @@ def hugging_face(folder, truth, key='category', names=None):
     (folder / 'metadata.jsonl').write_text('\n'.join(map(json.dumps, records)))
 
 
+def hugging_face_list(folder, truth):
+    """Of a list of features: an object is a dict, and an image without one has an empty list."""
+    hugging_face(folder, truth)
+    file = folder / 'metadata.jsonl'
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    for record in records:
+        objects = record['objects']
+        pairs = zip(objects['bbox'], objects['category'], strict=True)
+        record['objects'] = [{'bbox': box, 'category': name} for box, name in pairs]
+    file.write_text('\n'.join(map(json.dumps, records)))
+
+
 def hugging_face_numbers(folder, truth):
     names = ['dog', 'cat', 'fox']
     hugging_face(folder, truth, 'categories', names)
@@ -121,6 +133,20 @@ def via_regions(truth, *, as_dict=False, attribute='class'):
 
 def via(folder, truth):
     content = {'_via_settings': {}, '_via_img_metadata': via_regions(truth), '_via_attributes': {}}
+    (folder / 'via_project.json').write_text(json.dumps(content))
+
+
+def via_numbers(folder, truth):
+    """A dropdown stores numbers, and the project names them."""
+    names = ['dog', 'cat', 'fox']
+    images = via_regions(truth)
+    for image in images.values():
+        for region in image['regions']:
+            name = region['region_attributes'].pop('class')
+            region['region_attributes']['kind'] = str(names.index(name))
+    options = {str(i): name for i, name in enumerate(names)}
+    attributes = {'region': {'kind': {'type': 'dropdown', 'options': options}}, 'file': {}}
+    content = {'_via_img_metadata': images, '_via_attributes': attributes}
     (folder / 'via_project.json').write_text(json.dumps(content))
 
 
@@ -278,8 +304,10 @@ WRITERS = {
     'createml': (createml, ('cat', 'dog'), True),
     'cvat': (cvat, ('dog', 'cat', 'fox'), True),
     'huggingface': (hugging_face, ('cat', 'dog'), True),
+    'huggingface list': (hugging_face_list, ('cat', 'dog'), True),
     'huggingface numbers': (hugging_face_numbers, ('dog', 'cat', 'fox'), True),
     'via': (via, ('cat', 'dog'), True),
+    'via numbers': (via_numbers, ('dog', 'cat', 'fox'), True),
     'via 1': (via_1, ('cat', 'dog'), True),
     'via table': (via_table, ('cat', 'dog'), False),
     'csv tensorflow': (tensorflow, ('cat', 'dog'), False),

@@ -63,7 +63,7 @@ def _check_areas(file: Path, records: list[dict[str, Any]]) -> None:
     """Check that the areas in a file, if it has some, are not those of corners."""
     pairs = [
         (box, area)
-        for objects in (record['objects'] for record in records if _is_known(record))
+        for objects in (_columns(record['objects']) for record in records if _is_known(record))
         for box, area in zip(
             next(objects[key] for key in BOXES if key in objects) or (),
             objects.get('area') or (),
@@ -101,9 +101,20 @@ def _is_known(record: Any) -> bool:
     return (
         isinstance(record, dict)
         and isinstance(record.get('file_name'), str)
-        and isinstance(record.get('objects'), dict)
-        and any(key in record['objects'] for key in BOXES)
+        and isinstance(objects := _columns(record.get('objects')), dict)
+        and any(key in objects for key in BOXES)
     )
+
+
+def _columns(objects: Any) -> Any:
+    """Return a list for each key of a list of objects; what is no such list stays.
+
+    Of ``datasets``, a list of features becomes ``[{"bbox": ..., "category": ...}, ...]``.
+    """
+    if not isinstance(objects, list) or not all(isinstance(one, dict) for one in objects):
+        return objects
+    keys = list(dict.fromkeys(key for one in objects for key in one))
+    return {key: [one.get(key) for one in objects] for key in keys or BOXES[:1]}
 
 
 def titles_in_card(readme: Path) -> dict[str, str]:
@@ -130,9 +141,9 @@ def _names_in(card: Any) -> Any:
 def _entry(file: Path, record: Any, titles: dict[str, str]) -> Listed:
     if not _is_known(record):
         raise InputError(f'{file}: no file_name, or no objects with a bbox, in {str(record)[:120]}')
-    objects = record['objects']
+    objects = _columns(record['objects'])
     boxes = next(objects[key] for key in BOXES if key in objects) or []
-    classes = next((objects[key] for key in CLASSES if key in objects), None)
+    classes: Any = next((objects[key] for key in CLASSES if key in objects), None if boxes else [])
     if not isinstance(classes, list) or len(classes) != len(boxes):
         raise InputError(
             f'{file}: objects of {record["file_name"]} have {len(boxes)} boxes, and not as many '

@@ -20,6 +20,7 @@ from ..data_checks.coco_values import is_finite
 from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import first_row, is_via, is_via_table
 from ..errors import InputError
+from .class_names import check_class_names
 from .coco_folder import read_json
 from .data_folder import list_files, read_text
 from .labelled import LabelledImages, Labels, Shape, Size
@@ -58,8 +59,11 @@ def read_via(root: Path) -> LabelledImages:
         note = f'classes: the attribute {attribute!r} of the regions'
     else:
         note = f'the regions have no attribute with a class: all are of one class, {ONLY_CLASS!r}'
-    entries = [_entry(file, name, found, attribute) for (file, name), found in regions.items()]
-    return gather(root, entries, notes=[note])
+    titles = _titles(root, regions, attribute)
+    entries = [
+        _entry(file, name, found, attribute, titles) for (file, name), found in regions.items()
+    ]
+    return gather(root, entries, classes=list(titles.values()), notes=[note])
 
 
 def _from_json(file: Path) -> list[tuple[str, list[Region]]]:
@@ -117,6 +121,34 @@ def _class_attribute(root: Path, regions: dict[tuple[Path, str], list[Region]]) 
     )
 
 
+def _titles(
+    root: Path, regions: dict[tuple[Path, str], list[Region]], attribute: str | None
+) -> dict[str, str]:
+    """Return the names that projects give to classes which are numbers: the options of a dropdown.
+
+    Raises:
+        ValueError: If projects name them in different ways.
+    """
+    values = {_text(a.get(attribute or '')) for found in regions.values() for _, a in found} - {''}
+    found: dict[Path, dict[str, str]] = {}
+    for file in {file for file, _ in regions if file.suffix.lower() == '.json'}:
+        options: Any = read_json(file)
+        for key in ('_via_attributes', 'region', attribute or '', 'options'):
+            options = options.get(key) if isinstance(options, dict) else None
+        if isinstance(options, dict) and values <= options.keys() and all(options.values()):
+            found[file] = {str(number): str(name).strip() for number, name in options.items()}
+    titles = next(iter(found.values()), {})
+    if not values or not titles or not all(map(str.isdecimal, values)):
+        return {}
+    if any(named != titles for named in found.values()):
+        raise InputError(
+            f'The options of {attribute!r} differ in {shorten(found, 8)} of --data {root}. Make '
+            'them equal'
+        )
+    check_class_names(list(titles.values()), next(iter(found)))
+    return titles
+
+
 def _text(value: Any) -> str:
     """Return an attribute's value; of a checkbox, the only box that is marked."""
     if isinstance(value, dict):
@@ -125,12 +157,15 @@ def _text(value: Any) -> str:
     return str(value).strip() if isinstance(value, str | int) else ''
 
 
-def _entry(file: Path, name: str, found: list[Region], attribute: str | None) -> Listed:
+def _entry(
+    file: Path, name: str, found: list[Region], attribute: str | None, titles: dict[str, str]
+) -> Listed:
     areas = [region for region in found if region[0].get('name') not in LEFT_OUT]
     left_out = [
         f'region of type {shape.get("name")}' for shape, _ in found if shape.get('name') in LEFT_OUT
     ]
     names = [_text(a.get(attribute)) if attribute else ONLY_CLASS for _, a in areas]
+    names = [titles.get(name, name) for name in names]
 
     def read(_size: Size) -> Labels:
         if '' in names:
