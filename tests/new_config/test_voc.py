@@ -57,6 +57,18 @@ def write_lists(root, **splits):
         (folder / f'{split}.txt').write_bytes(''.join(f'{name}\r\n' for name in names).encode())
 
 
+def test_label_studio_counts_from_0(tmp_path):
+    root = tmp_path / 'own'
+    truth = make(root, range(3), first=0)
+    for path in root.rglob('*.xml'):
+        owner = '<owner><flickrid>NULL</flickrid><name>Label Studio</name></owner><object>'
+        path.write_text(path.read_text().replace('<object>', owner, 1))
+    datasets, said = convert_folder(read_voc, root)
+    assert_equal(datasets['train'], truth)
+    assert_fits(datasets['train'], boxes=6)
+    assert 'count from 0, as those of Label Studio' in said
+
+
 def test_vocs_own_layout(tmp_path):
     truth = make(tmp_path / 'voc', range(6))
     write_lists(tmp_path / 'voc', train=[0, 1, 2], val=['3  1', 4], test=[5], trainval=[0, 1, 2, 3])

@@ -41,6 +41,7 @@ from .pairs import find_without_partner, nearest
 from .shapes import around, turn_box
 
 LISTS = {'train': ('train', 'trainval'), 'val': ('val',), 'test': ('test',)}  # in ImageSets/Main
+FROM_0 = ('Label Studio',)  # <owner> of files whose coordinates count from 0
 CLASS_FILES = ('classes.txt', 'labels.txt', 'predefined_classes.txt')
 
 
@@ -58,6 +59,7 @@ def read_voc(root: Path) -> LabelledImages:
     files = list_files(root)
     labels: dict[Path, Labels | UnusableError] = {}
     names_in: dict[Path, str] = {}  # <filename>
+    owners: set[str] = set()
     for path in (file for file in files if file.suffix.lower() == '.xml'):
         try:
             tree = ElementTree.parse(path).getroot()
@@ -67,6 +69,7 @@ def read_voc(root: Path) -> LabelledImages:
         if tree.tag != 'annotation':
             continue
         names_in[path] = (tree.findtext('filename') or '').strip().replace('\\', '/')
+        owners.add((tree.findtext('owner/name') or '').strip())
         try:
             labels[path] = _read_xml(tree)
         except UnusableError as error:
@@ -79,7 +82,7 @@ def read_voc(root: Path) -> LabelledImages:
         )
     images = [file for file in files if is_image(file)]
     items, findings, notes = _pair(labels, names_in, images)
-    shift, note = _count_from(labels)
+    shift, note = _count_from(labels, owners)
     classes, more = _classes(root, labels)
 
     def read(path: Path, _image: Path, size: Size) -> Labels:
@@ -129,8 +132,13 @@ def _read_xml(tree: ElementTree.Element) -> Labels:
     return Labels(shapes, (width, height) if width > 0 and height > 0 else None)
 
 
-def _count_from(labels: dict[Path, Labels | UnusableError]) -> tuple[int, str]:
+def _count_from(labels: dict[Path, Labels | UnusableError], owners: set[str]) -> tuple[int, str]:
     """Return 1 if coordinates count from 1, as VOC's do, else 0; and a note."""
+    if owners and owners <= {*FROM_0}:
+        return 0, (
+            f'coordinates count from 0, as those of {shorten(owners)} do: nothing was subtracted, '
+            "other than in MMDetection's XMLDataset"
+        )
     # below 0 is no pixel, whatever counts
     lowest = [
         (value, path)
