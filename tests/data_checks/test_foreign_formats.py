@@ -24,6 +24,9 @@ CONTENTS = {
         {'image': '/data/upload/1/a.jpg', 'label': [], 'annotation_id': 1, 'lead_time': 1.5}
     ],
     'FiftyOne': {'classes': ['cat'], 'labels': {'a': [{'label': 0, 'bounding_box': [0, 0, 1, 1]}]}},
+    'FiftyOne (manifest)': {'labels': [{'data': 'data/a.jpg', 'labels': 'labels/a.json'}]},
+    'FiftyOne (labels of an image)': {'filename': 'a.jpg', 'labels': {'attrs': [], 'objects': []}},
+    'DeepFashion2': {'source': 'shop', 'pair_id': 1, 'item1': {'bounding_box': [1, 2, 3, 4]}},
     'PaliGemma': [{'image': 'a.jpg', 'prefix': 'detect cat', 'suffix': '<loc0001> cat'}],
     'OpenAI': [{'messages': []}],
     'Hasty': {'project_name': 'x', 'label_classes': [], 'images': []},
@@ -98,6 +101,8 @@ FILES = {
     'a.dcm': ('x', 'DICOM'),
     'data_batch_1': ('x', 'CIFAR'),
     'train-images-idx3-ubyte': ('x', 'MNIST'),
+    'metadata.parquet': ('x', "to_json('metadata.jsonl', orient='records', lines=True)"),
+    'azure.jsonl': ('{"image_url": "AmlDatastore://x/a.jpg", "label": []}\n', 'Azure'),
     'train.parquet': ('x', 'Parquet'),
     'all.json.gz': ('x', 'gunzip'),
     'maps.npy': ('x', 'as PNG files'),

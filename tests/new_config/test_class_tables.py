@@ -88,6 +88,19 @@ def of(numbers, suffix='.png'):
 # ------------------------------------------------------------------ layouts
 
 
+@pytest.mark.parametrize(
+    ('name', 'text', 'form'),
+    [
+        ('annotations.xml', '<annotations><image><tag label="cat"/></image></annotations>', 'CVAT'),
+        ('a.json', '{"a.png1": {"filename": "a.png", "regions": [], "size": 1}}', 'VIA'),
+    ],
+)
+def test_formats_of_boxes_are_not_called_readable(tmp_path, name, text, form):
+    draw_all(tmp_path / 'images', range(6))
+    (tmp_path / name).write_text(text)
+    refused(tmp_path, rf'is of {form} .*MMDetection read\. For a classifier, export', share=0.2)
+
+
 def test_lists_of_pascal_voc_are_refused(tmp_path):
     draw_all(tmp_path / 'JPEGImages', range(6))
     for name in NAMES:

@@ -210,6 +210,28 @@ OF_CONTENT: tuple[tuple[Callable[[Any], Any], Known], ...] = (
         Known('FiftyOne', FIFTYONE),
     ),
     (
+        lambda c: _has(c, 'labels') and _has(_first(c['labels']), 'data', 'labels'),
+        Known('FiftyOne (manifest)', FIFTYONE),
+    ),
+    (
+        lambda c: _has(c, 'filename', 'labels') and _has(c['labels'], 'objects'),
+        Known('FiftyOne (labels of an image)', FIFTYONE),
+    ),
+    (
+        lambda c: _has(_first(c), 'image_url', 'label'),
+        Known(
+            'Azure Machine Learning (JSON in lines)',
+            f'Its boxes (topX, topY, bottomX, bottomY) are shares of the image: {TABLE}',
+        ),
+    ),
+    (
+        lambda c: _has(c, 'item1') and _has(c['item1'], 'bounding_box'),
+        Known(
+            'DeepFashion2',
+            "Convert it with deepfashion2_to_coco.py of its repository, which writes COCO's format",
+        ),
+    ),
+    (
         lambda c: _has(_first(c), 'image', 'prefix', 'suffix'),
         Known('PaliGemma or Florence-2 (JSON in lines)', EXPORT),
     ),
@@ -372,6 +394,15 @@ OF_NAME = (
             'CIFAR or MNIST',
             'Start --from a config of that data set without --data (docs/datasets.md). Or write '
             'the pictures into a folder per class',
+        ),
+    ),
+    (
+        r'metadata\.parquet',
+        Known(
+            'Hugging Face (metadata.parquet)',
+            'Write it as metadata.jsonl, which is read: python -c "import pandas; pandas.'
+            "read_parquet('metadata.parquet').to_json('metadata.jsonl', orient='records', "
+            'lines=True)", with pip install pandas pyarrow',
         ),
     ),
     (r'.*_bbx_gt\.txt', Known('WIDER FACE', DATUMARO.format('wider_face'))),

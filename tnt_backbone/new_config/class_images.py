@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..data_checks.findings import notes_unless_error, shorten
-from ..data_checks.foreign_formats import LINES, OF_ENDING
+from ..data_checks.foreign_formats import LINES, OF_ENDING, READ_HERE
 from ..data_checks.image_headers import find_unusual, read_header
 from ..datasets.load_image import LoadImageOrSkip
 from ..errors import InputError
@@ -235,9 +235,18 @@ def hint_of_flat(folder: Path, root: Path) -> str:
 
 def hint_of_format(root: Path) -> str:
     """Return which format a folder has, if its JSON or packed files are of one, else nothing."""
-    endings = ('.json', '.csv', *LINES, *OF_ENDING)
+    endings = ('.json', '.csv', '.xml', *LINES, *OF_ENDING)
     known = find_known([file for file in list_files(root) if file.suffix.lower() in endings])
-    return f'. {known[0]} is of {known[1]}' if known else ''
+    if not known:
+        return ''
+    file, form = known
+    if form.advice != READ_HERE:
+        return f'. {file} is of {form}'
+    return (
+        f'. {file} is of {form.name}, whose boxes configs of MMDetection read. For a classifier, '
+        'export the images into class folders (ImageNet), or write a table with the columns '
+        'filename and label'
+    )
 
 
 def hint_of_names(root: Path, folders: Iterable[Path | None]) -> str:
