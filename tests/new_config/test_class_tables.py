@@ -101,6 +101,22 @@ def test_formats_of_boxes_are_not_called_readable(tmp_path, name, text, form):
     refused(tmp_path, rf'is of {form} .*MMDetection read\. For a classifier, export', share=0.2)
 
 
+def test_a_table_that_parts_the_images_names_no_classes(tmp_path):
+    """CelebA's list_eval_partition.txt, and a column of folds."""
+    draw_all(tmp_path / 'own', range(9))
+    rows = [(f'{i}.png', NAMES[i % 3], i // 4) for i in range(9)]
+    partition = tmp_path / 'own/list_eval_partition.txt'
+    partition.write_text('\n'.join(f'{name} {part}' for name, _, part in rows))
+    refused(tmp_path / 'own', 'its name says that it parts the images', share=0.34)
+    write(tmp_path / 'own/folds.csv', ('id', 'fold'), *((name, part) for name, _, part in rows))
+    write(tmp_path / 'own/k.csv', ('id', 'kfold'), *((name, part) for name, _, part in rows))
+    refused(tmp_path / 'own', r'k\.csv is passed over, since no column', share=0.34)
+    write(tmp_path / 'own/all_splits.csv', ('id', 'label'), *(row[:2] for row in rows))
+    cfg, said = run(tmp_path / 'own', 0.34)
+    assert shown(cfg, 'train') | shown(cfg, 'val') == of(range(9))
+    assert 'list_eval_partition.txt is passed over' in said
+
+
 def test_lists_of_pascal_voc_are_refused(tmp_path):
     draw_all(tmp_path / 'JPEGImages', range(6))
     for name in NAMES:

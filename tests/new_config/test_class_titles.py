@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 from tnt_backbone.new_config.class_titles import names_of_codes
 
@@ -10,6 +11,8 @@ NUMBERS = ('0', '1', '2')
 SYNSETS = ('n02085620', 'n02119022', 'n02123045')
 ANIMALS = ('dog', 'red fox', 'cat')
 WORDS = list(zip(SYNSETS, ANIMALS, strict=True))
+MACHINE_IDS = ('/m/0bt9lr', '/m/0306r', '/g/01yrx_')
+OPEN_IMAGES = ''.join(f'{m},{n}\n' for m, n in zip(MACHINE_IDS, ANIMALS, strict=True)) + '/m/0,x\n'
 CARD = '---\nfeatures:\n  - name: label\n    dtype:\n      class_label: {{names: {}}}\n---\n'
 CSV = '0,dog\n1,red fox\n2,cat\n'
 
@@ -25,6 +28,7 @@ CSV = '0,dog\n1,red fox\n2,cat\n'
         (NUMBERS, 'synsets.txt', 'dog\nred fox\ncat\n'),  # Datumaro
         (NUMBERS, 'README.md', CARD.format("{'0': dog, '1': red fox, '2': cat}")),
         (NUMBERS, 'README.md', CARD.format('[dog, red fox, cat]')),
+        (MACHINE_IDS, 'class-descriptions-boxable.csv', 'LabelName,DisplayName\n' + OPEN_IMAGES),
         (SYNSETS, 'words.txt', '\n'.join(f'{c}\t{n}, x' for c, n in WORDS)),
         (SYNSETS, 'a.txt', '\n'.join(f'{c} {n}' for c, n in [('n99999999', 'bird'), *WORDS])),
     ],
@@ -63,6 +67,14 @@ def test_synonyms_that_others_have_are_kept(tmp_path):
 )
 def test_what_names_no_classes_is_passed_over(tmp_path, name, text):
     (tmp_path / name).write_text(text)
+    assert names_of_codes(tmp_path, NUMBERS) == (NUMBERS, [])
+
+
+def test_a_short_table_of_images_names_no_classes(tmp_path):
+    """Of a validation split with one image per class; the names have no endings."""
+    for i in range(3):
+        Image.new('RGB', (2, 2)).save(tmp_path / f'val{i}.png')
+    (tmp_path / 'val_1.csv').write_text('id_code,diagnosis\nval0,0\nval1,1\nval2,2\n')
     assert names_of_codes(tmp_path, NUMBERS) == (NUMBERS, [])
 
 

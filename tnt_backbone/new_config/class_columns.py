@@ -7,6 +7,7 @@ name, the images that are there tell which column names them.
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from .class_cells import (
     without_boxes,
 )
 from .coco_folder import split_of
-from .data_folder import IMAGES, composed, is_image, read_text
+from .data_folder import IMAGES, SPLITS, composed, is_image, read_text
 from .tables import find_tables
 
 # Names of columns, small letters and digits only, the likeliest first
@@ -50,6 +51,9 @@ SPLIT_FLAGS = {
 }
 SPLIT = ('split', 'subset', 'set', 'dataset', 'partition', *SPLIT_FLAGS)
 ROWS = ('', 'index', 'unnamed0')  # columns that count the rows
+FOLDS = ('fold', 'folds', 'kfold', 'foldid', 'foldno')  # columns of parts, which are no classes
+# Words in the name of a file that parts the images, such as CelebA's list_eval_partition.txt
+PARTITION = ('partition', 'partitions', 'split', 'splits', 'fold', 'folds')
 JSON_LINES = ('.jsonl', '.ndjson')
 MOST = 0.5  # share of the rows of a table whose images are there, at least
 TINY = 6  # columns of Tiny ImageNet: image, class, and four numbers of a box
@@ -136,6 +140,8 @@ def understand(file: Path, images: Images) -> Table | str | None:
             f'{file} has a row of {len(odd)} cells ({shorten(odd, 8)}), and its first row has '
             f'{width}. Correct it, or move the file out of {images.root}'
         )
+    if not (has_header and labels) and _parts_images(file):
+        return 'is passed over, since its name says that it parts the images'
     split = next((names.index(name) for name in SPLIT if has_header and name in names), None)
     if find_tables([file]) and len({*column(body, image)}) < len(body):
         return 'has several boxes for an image'
@@ -159,6 +165,13 @@ def understand(file: Path, images: Images) -> Table | str | None:
         body = [[*row[:label], without_boxes(row[label]), *row[label + 1 :]] for row in body]
     confidence = names.index(CONFIDENCE) if has_header and CONFIDENCE in names else None
     return Table(file, body, image, label, split, header, confidence)
+
+
+def _parts_images(file: Path) -> bool:
+    """Return whether the name of a file says that it parts images, and is no list of one part."""
+    words = {*re.findall('[a-z]+', file.stem.lower())}
+    named = [split for split, known in SPLITS.items() if words & {*known}]
+    return bool(words & {*PARTITION}) and len(named) != 1
 
 
 def _read(file: Path, images: Images) -> list[list[str]]:
@@ -239,7 +252,7 @@ def _label(
             )
         return next((i for i in named if not all(map(is_number, cells[i]))), named[0])
     has_header = any(header)
-    others = [i for i in others if not has_header or plain(header[i]) not in ROWS]
+    others = [i for i in others if not has_header or plain(header[i]) not in (*ROWS, *FOLDS)]
     if len(others) == 1:
         return others[0]
     if not has_header:

@@ -1,8 +1,9 @@
-"""Names that a file gives to classes which are numbers or ImageNet's codes.
+"""Names that a file gives to classes which are numbers, or codes of ImageNet or Open Images.
 
 ::
 
     words.txt, LOC_synset_mapping.txt      n02123045 tabby, tabby cat
+    class-descriptions.csv                 /m/01yrx,Cat
     label_map.json                         {"0": "cat"} or {"cat": 0}
     names.csv, categories.txt              0,cat        /c/cat 0
     classes.txt, labels.txt                a name per line, the first is that of class 0
@@ -16,10 +17,10 @@ from pathlib import Path
 
 from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import encoding_of
-from .data_folder import is_image
+from .data_folder import is_image, list_files
 from .hugging_face import titles_in_card
 
-CODE = r'n\d{8}|\d+'
+CODE = r'n\d{8}|\d+|/[mg]/\w+'
 LINE = re.compile(rf'(?P<first>{CODE})(?:[\s:]+(?P<name>\S.*)|,(?P<cell>[^,]+))')
 CODE_LAST = re.compile(rf'(?P<name>\S.*?)[\s,]+(?P<first>{CODE})')
 CARD = 'README.md'
@@ -42,7 +43,7 @@ def names_of_codes(root: Path, codes: Sequence[str]) -> tuple[tuple[str, ...], l
         codes: The classes in their order.
 
     Returns:
-        The codes themselves, unless each is a number or one of ImageNet's, and one file names all
+        The codes themselves, unless each is a number or such a code, and one file names all
         of them.
     """
     codes = tuple(codes)
@@ -56,6 +57,9 @@ def names_of_codes(root: Path, codes: Sequence[str]) -> tuple[tuple[str, ...], l
             is_of_classes = len(table) == len(codes) or not codes[0].isdecimal()
             if all(names) and len(set(names)) == len(names) and is_of_classes:
                 found.setdefault(names, file)
+    if found:  # a short table of images and their classes names none
+        stems = {image.stem for image in filter(is_image, list_files(root))}
+        found = {names: file for names, file in found.items() if not {*names} <= stems}
     if len(found) > 1:
         listed = shorten(found.values(), 8)
         return codes, [f'{listed} name the classes in different ways. They keep their codes']
