@@ -117,6 +117,24 @@ def test_a_table_that_parts_the_images_names_no_classes(tmp_path):
     assert 'list_eval_partition.txt is passed over' in said
 
 
+def test_numbers_get_the_names_of_the_folders_of_their_images(tmp_path):
+    """ImageNet's meta/train.txt, whose validation images lie in one folder."""
+    root = tmp_path / 'own'
+    for i in range(9):
+        draw(root / 'train' / NAMES[i % 3] / f'{i}.png', NAMES[i % 3])
+    for i in range(9, 12):
+        draw(root / 'val' / f'{i}.png', NAMES[i % 3])
+    (root / 'meta').mkdir()
+    lines = [f'{NAMES[i % 3]}/{i}.png {(i + 1) % 3}' for i in range(9)]
+    (root / 'meta/train.txt').write_text('\n'.join(lines))
+    lines = [f'{i}.png {(i + 1) % 3}' for i in range(9, 12)]
+    (root / 'meta/val.txt').write_text('\n'.join(lines))
+    cfg, said = run(root)
+    assert shown(cfg, 'train') == of(range(9))
+    assert shown(cfg, 'val') == of(range(9, 12))
+    assert 'those of their folders: 0 is dog' in said
+
+
 def test_lists_of_pascal_voc_are_refused(tmp_path):
     draw_all(tmp_path / 'JPEGImages', range(6))
     for name in NAMES:

@@ -70,12 +70,14 @@ def find_listed(root: Path, splits: dict[str, Path | None], share: float | None)
             )
         return Listed({}, notes=tables.skipped)
     parts = {split or 'train': images for split, images in named.items()}
+    titles, notes = _names_of_folders(root, places, parts.get('train', {}))
+    parts = {s: {p: titles.get(n, n) for p, n in images.items()} for s, images in parts.items()}
     for split, folder in splits.items():
         inner = class_names(folder) if folder and split not in parts else set()
         known = inner if split == 'train' else set(parts.get('train', {}).values())
         if folder and len(inner) > 1 and inner <= known:
             parts[split] = images_of(folder, sorted(inner))
-    return _whole(root, parts, tables.notes, share)
+    return _whole(root, parts, [*tables.notes, *notes], share)
 
 
 def images_of(folder: Path, classes: Iterable[str]) -> dict[Path, str]:
@@ -132,6 +134,29 @@ def _agree(root: Path, places: list[Path], tables: Tables) -> bool:
             f'{odd[0]}, which the table calls {found[odd[0]]}'
         )
     return False
+
+
+def _names_of_folders(
+    root: Path, places: list[Path], images: dict[Path, str]
+) -> tuple[dict[str, str], list[str]]:
+    """Return the folder of each class that is a number, and a note: ``n02123045/1.jpg 281``.
+
+    Args:
+        root: The folder of the data.
+        places: The folders of the splits.
+        images: The class of each image to train on, by a table.
+
+    Returns:
+        Nothing, unless all classes are numbers, and each is the only one in a folder of its own.
+    """
+    pairs = {(_class_folder(path, root, places), name) for path, name in images.items()}
+    titles = {name: folder for folder, name in pairs}
+    is_one_to_one = len(pairs) == len(titles) == len({*titles.values()}) > 1
+    are_numbers = all(name.isdecimal() and not titles[name].isdecimal() for name in titles)
+    if not is_one_to_one or not are_numbers or '' in titles.values():
+        return {}, []
+    number, folder = min(titles.items())
+    return titles, [f'the names of the classes are those of their folders: {number} is {folder}']
 
 
 def _class_folder(path: Path, root: Path, places: list[Path]) -> str:
