@@ -66,6 +66,18 @@ def test_what_is_not_sure_is_not_changed(tmp_path, names, size):
     assert not list(tmp_path.glob('*_corrected*'))
 
 
+def test_folders_before_a_folder_that_the_user_named(tmp_path):
+    """Objects365 says images/v1/patch0/a.jpg, and its archives hold patch0/a.jpg."""
+    names = tuple(f'images/v{i + 1}/{file}' for i, file in enumerate(FILES[:3]))
+    path = write(tmp_path, names)
+    assert match_file_names(path, path, None) == (path, [])
+    corrected, _ = match_file_names(path, path, tmp_path)
+    found = [image['file_name'] for image in read_coco(corrected).images.values()]
+    assert found == list(FILES[:3])
+    path = write(tmp_path, ('images/my 0.png',))  # two files have this name
+    assert match_file_names(path, path, tmp_path) == (path, [])
+
+
 def test_names_that_are_there_stay(tmp_path):
     path = write(tmp_path, FILES[:2])
     assert match_file_names(path, path, None) == (path, [])

@@ -22,8 +22,8 @@ def match_file_names(path: Path, original: Path, images: Path | None) -> tuple[P
     Names may be whole paths of another computer, addresses, written with ``%20`` for a space, in
     other capital letters, with accents stored in the other way, or without an ending. Each must
     mean one file, and the files must have the sizes that the COCO file says. Folders in a relative
-    name must be there. Otherwise nothing is changed: whoever looks for the images names what is
-    missing.
+    name must be there, unless the user named the folder of the images. Otherwise nothing is
+    changed: whoever looks for the images names what is missing.
 
     Args:
         path: The COCO file.
@@ -44,7 +44,8 @@ def match_file_names(path: Path, original: Path, images: Path | None) -> tuple[P
         if not any(map(os.path.isabs, names)):
             raise
     for root in (images,) if images else (original.parent, original.parent.parent):
-        found = _match(names, _images_in(root)) if root.is_dir() else None
+        there = _images_in(root) if root.is_dir() else []
+        found = _match(names, there, is_given=root == images) if there else None
         renamed = [i | {'file_name': found[i['file_name']]} for i in file.images.values() if found]
         if found and sizes_fit(root, renamed):
             target = original.with_name(f'{original.stem}_corrected.json')
@@ -75,8 +76,14 @@ def _plain(name: str) -> str:
     return unicodedata.normalize('NFC', name).casefold()
 
 
-def _match(names: Iterable[str], there: Sequence[str]) -> dict[str, str] | None:
-    """Return the file of each name, or ``None`` if one has none, several, or that of another."""
+def _match(names: Iterable[str], there: Sequence[str], *, is_given: bool) -> dict[str, str] | None:
+    """Return the file of each name, or ``None`` if one has none, several, or that of another.
+
+    Args:
+        names: The names in a COCO file.
+        there: The images, relative to their folder.
+        is_given: Whether the user named that folder; then names may have more folders before.
+    """
     ways: tuple[Callable[[str], str], ...] = (os.path.basename, _stem)
     tables: list[dict[str, list[str]]] = [{} for _ in ways]
     for file in there:
@@ -91,7 +98,7 @@ def _match(names: Iterable[str], there: Sequence[str]) -> dict[str, str] | None:
             candidates = tables[1].get(os.path.basename(plain), [])
         alike = [_common_end(plain, _plain(file)) for file in candidates]
         is_elsewhere = '://' in plain or PureWindowsPath(plain).root
-        needed = 0 if is_elsewhere else plain.count('/')
+        needed = 0 if is_elsewhere or is_given else plain.count('/')
         least = max(needed, *alike, 0)
         best = [file for file, n in zip(candidates, alike, strict=True) if n >= least]
         if len(best) != 1:
