@@ -142,6 +142,36 @@ def test_several_folders_of_label_maps_are_named(tmp_path, make, share):
     ) in str(raised.value)
 
 
+def rename_images(folder, end):
+    for path in list(folder.rglob('*.png')):
+        path.rename(path.with_name(f'{path.stem}_{end}.png'))
+
+
+def test_images_with_an_end_of_their_own(tmp_path, make):
+    """Potsdam's 2_Ortho_RGB/a_RGB.tif and 5_Labels_all/a_label.tif."""
+    for number in range(8):
+        draw(tmp_path / '2_Ortho_RGB', tmp_path / '5_Labels', number, ending='_label.png')
+    rename_images(tmp_path / '2_Ortho_RGB', 'RGB')
+    write_names(tmp_path / 'classes.txt')
+    cfg = make(tmp_path, SHARE)
+    parts = [(tmp_path.parent / f'out_{s}.txt').read_text().split() for s in ('train', 'val')]
+    assert sorted(parts[0] + parts[1]) == list('01234567')
+    for phase, part in zip(('train', 'val'), parts, strict=True):
+        assert_fits(cfg, phase, [f'{number}_RGB' for number in part])
+
+
+def test_cityscapes_in_folders_of_our_names(tmp_path, make):
+    for split, numbers in (('train', range(3)), ('val', [5])):
+        for number in numbers:
+            labels = tmp_path / 'labels' / split / 'aachen'
+            draw(tmp_path / 'images' / split / 'aachen', labels, number, ending='_gtFine_x.png')
+    rename_images(tmp_path / 'images', 'leftImg8bit')
+    write_names(tmp_path / 'classes.txt')
+    cfg = make(tmp_path)
+    assert_fits(cfg, 'train', [f'{number}_leftImg8bit' for number in range(3)])
+    assert_fits(cfg, 'val', ['5_leftImg8bit'])
+
+
 def test_several_years_of_a_split(tmp_path, make):
     coco_stuff(tmp_path)
     (tmp_path / 'images/train2014').mkdir()
@@ -337,7 +367,7 @@ def test_several_folders_of_label_maps(tmp_path, make, upernet, others):
 
 @pytest.mark.parametrize(
     ('image', 'label_map', 'said'),
-    [('{}_rgb.png', '{}.png', r'has 0\.png, 1\.png'), ('{}.png', '{}_gt.gif', r'has 0_gt\.gif')],
+    [('rgb-{}.png', '{}.png', r'has 0\.png, 1\.png'), ('{}.png', '{}_gt.gif', r'has 0_gt\.gif')],
 )
 def test_files_of_other_names_are_told(tmp_path, make, image, label_map, said):
     for split, numbers in (('train', range(2)), ('val', [5])):

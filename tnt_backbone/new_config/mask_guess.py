@@ -4,13 +4,15 @@
 
     DIR/PNGImages/a.png                  DIR/PedMasks/a_mask.png
     DIR/Task1_Training_Input/a.jpg       DIR/Task1_Training_GroundTruth/a_segmentation.png
+    DIR/2_Ortho_RGB/a_RGB.tif            DIR/5_Labels_all/a_label.tif
     DIR/Train/Urban/images_png/1.png     DIR/Train/Urban/masks_png/1.png
 
 Two folders belong together if each image has one file in the other whose name begins with its own,
-and if those files look like label maps.
+which may have an end that all images have, and if those files look like label maps.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -44,13 +46,27 @@ def find_partners(root: Path) -> dict[Path, list[Path]]:
     for images, stems in files.items():
         if images in maps:
             continue
-        partners = [labels for labels, others in maps.items() if _ends_alike(stems, others)]
+        end = common_end(list(stems))
+        bare = {stem.removesuffix(end): file for stem, file in stems.items()}
+        partners = [
+            labels
+            for labels, others in maps.items()
+            if _ends_alike(stems, others) or (end and _ends_alike(bare, others))
+        ]
         if len(partners) > 1:  # the nearest
             near = [len(os.path.commonpath([images, labels])) for labels in partners]
             partners = [p for p, n in zip(partners, near, strict=True) if n == max(near)]
         if partners:
             found[images] = partners
     return found
+
+
+def common_end(stems: Sequence[str]) -> str:
+    """Return what stands behind the last ``_`` of all names, with it; numbers are no end."""
+    ends = {stem.rpartition('_')[2] for stem in stems if '_' in stem}
+    end = next(iter(ends), '')
+    is_common = len(ends) == 1 and all('_' in stem for stem in stems) and not end.isdecimal()
+    return f'_{end}' if is_common and end else ''
 
 
 def pictures_in(folder: Path) -> dict[str, Path]:

@@ -31,7 +31,7 @@ from .coco_folder import split_of
 from .data_folder import IMAGES as PICTURES
 from .data_folder import find_folder, hint_of_deeper, is_image, list_files, read_text
 from .held_out import ONE_PICTURE, draw_held_out
-from .mask_guess import are_maps, find_partners, guess_folders, pictures_in
+from .mask_guess import are_maps, common_end, find_partners, guess_folders, pictures_in
 
 IMAGES = ('images', 'img_dir', 'JPEGImages', 'image', 'imgs', 'img')
 LABELS = (
@@ -110,7 +110,8 @@ def find_places(root: Path, share: float | None = None) -> dict[str, Place]:
                 found.setdefault(phase, place)
     if 'train' in found:
         return _whole(root, found, share)
-    if guessed := _guessed(root, share):
+    is_cityscapes = {'leftImg8bit', 'gtFine'} <= {path.name for path in root.iterdir()}
+    if not is_cityscapes and (guessed := _guessed(root, share)):
         return guessed
     if not found and not images and (place := _inside(root)):
         return _parted(root, place, share)
@@ -180,6 +181,7 @@ def _whole(root: Path, found: dict[str, Place], share: float | None) -> dict[str
         FileNotFoundError: If there is nothing to judge with, and no share.
         ValueError: If there is a share and a validation split.
     """
+    found = {phase: _with_end(place) for phase, place in found.items()}
     if share and 'val' in found:
         raise InputError(
             f'--data {root} has a validation split already ({found["val"].images}). Leave out '
@@ -202,6 +204,19 @@ def _folder(parent: Path, names: tuple[str, ...]) -> Path:
     if found := _find_split(parent, names):
         return found
     raise MissingFileError(f'{parent} has no folder {" or ".join(names[:3])}. {LAYOUT}')
+
+
+def _with_end(place: Place) -> Place:
+    """Return a place whose images may have an end of their own: ``a_RGB`` and ``a_label``."""
+    if place.end or place.names is not None or place.images == place.labels:
+        return place
+    stems = [file.stem for file in list_files(place.images) if is_image(file)]
+    maps = [file.stem for file in list_files(place.labels) if is_image(file)]
+    end = common_end(stems)
+    if not end or any(name.startswith(stems[0]) for name in maps):
+        return place
+    bare = stems[0].removesuffix(end)
+    return place._replace(end=end) if any(name.startswith(bare) for name in maps) else place
 
 
 def _find_split(parent: Path, names: Iterable[str]) -> Path | None:
@@ -313,11 +328,12 @@ def _listed_name(line: str, images: Path, known: set[str]) -> str:
 
 def _parted(root: Path, place: Place, share: float | None) -> dict[str, Place]:
     """Part images that lie in one folder, always in the same way."""
+    place = _with_end(place)
     images = place.images
     stems = sorted(
         place.names
         or (
-            str(file.relative_to(images).with_suffix(''))
+            str(file.relative_to(images).with_suffix('')).removesuffix(place.end)
             for file in list_files(images)
             if is_image(file)
         )
