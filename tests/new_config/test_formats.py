@@ -134,7 +134,18 @@ def test_boxes_for_another_library_are_named(tmp_path, config):
     said = r'no outline .*MMDetection' if config == UPERNET else r'looks like yolo, .*MMDetection'
     with pytest.raises((FileNotFoundError, ValueError), match=said):
         configure(tmp_path / 'own', '--backbone', 'tnt_ti', config=config)
+    if config == RESNET:
+        with pytest.raises((FileNotFoundError, ValueError), match='columns filename and label'):
+            configure(tmp_path / 'own', '--backbone', 'tnt_ti', config=config)
     (tmp_path / 'empty').mkdir()
     with pytest.raises(FileNotFoundError) as refused:
         configure(tmp_path / 'empty', '--backbone', 'tnt_ti', config=config)
     assert 'looks like' not in str(refused.value)
+
+
+def test_a_table_of_colours_is_not_called_one_of_boxes(tmp_path):
+    draw(tmp_path / 'own/pictures/0.png')
+    (tmp_path / 'own/class_dict.csv').write_text('name,r,g,b\ncat,1,2,3\n')
+    with pytest.raises(FileNotFoundError, match='no folder images') as refused:
+        configure(tmp_path / 'own', '--backbone', 'tnt_ti', config=UPERNET)
+    assert 'class_dict.csv is of' not in str(refused.value)

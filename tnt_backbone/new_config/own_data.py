@@ -14,6 +14,7 @@ from ..predict.pictures import describe_others
 from . import FORMATS
 from .backbone import find_misfit
 from .class_folders import set_class_folders
+from .class_images import hint_of_format
 from .coco import find_images, set_coco_data, split_coco
 from .coco_folder import assign_splits, find_coco
 from .correct_coco import correct_coco
@@ -33,7 +34,7 @@ from .named_rows import read_dota, read_kitti, read_visdrone
 from .rare_classes import balance_classes
 from .slices import slice_data
 from .supervisely import read_supervisely
-from .tables import read_tables
+from .tables import ENDINGS, read_tables
 from .via import read_via
 from .voc import read_voc
 from .write_coco import find_shared, require_own, write_coco
@@ -42,6 +43,10 @@ from .yolo_splits import YAML
 
 NOT_CORRECTED = (
     'Export the file again, or correct it: it could be meant in several ways (docs/datasets.md)'
+)
+FOR_CLASSES = (
+    'If its annotations are classes of whole images, as those of iNaturalist, write a table with '
+    'the columns filename and label'
 )
 TESTED = 'evaluation is on the test split: there is no validation split'
 READERS = {
@@ -114,14 +119,21 @@ def _set_pictures(cfg: Config, args: argparse.Namespace, scope: str) -> list[str
     except FileNotFoundError as error:
         files = list_files(args.data)
         signs = find_signs(args.data, files)
-        if not signs and (known := find_known(files)):
-            raise MissingFileError(f'{error}. {known[0]} is of {known[1]}') from error
-        if not signs:
+        if signs:
+            text = (
+                f'. --data {args.data} looks like {" or ".join(signs)}, which configs of '
+                'MMDetection read: start --from one of these'
+            )
+            if scope == 'mmpretrain':
+                text += f'. {FOR_CLASSES}'
+        elif scope == 'mmpretrain':
+            text = hint_of_format(args.data)
+        else:  # a table is one of colours, or of another task
+            known = find_known([file for file in files if file.suffix.lower() not in ENDINGS])
+            text = f'. {known[0]} is of {known[1]}' if known else ''
+        if not text:
             raise
-        raise MissingFileError(
-            f'{error}. --data {args.data} looks like {" or ".join(signs)}, which configs of '
-            'MMDetection read: start --from one of these'
-        ) from error
+        raise MissingFileError(f'{error}{text}') from error
 
 
 def _has_outlines(args: argparse.Namespace) -> bool:
