@@ -25,6 +25,8 @@ CSV = '0,dog\n1,red fox\n2,cat\n'
         (NUMBERS, 'a.csv', 'id,name\n' + CSV),
         (NUMBERS, 'meta/a.txt', 'dog 0\nred fox 1\ncat 2\n'),
         (NUMBERS, 'classes.txt', 'dog\nred fox\ncat\n'),
+        (NUMBERS, 'labels.txt', '0: dog\n1: red fox\n2: cat\n'),
+        (NUMBERS, 'classes.txt', '0 dog\n1 red fox\n2 cat\n'),
         (NUMBERS, 'synsets.txt', 'dog\nred fox\ncat\n'),  # Datumaro
         (NUMBERS, 'README.md', CARD.format("{'0': dog, '1': red fox, '2': cat}")),
         (NUMBERS, 'README.md', CARD.format('[dog, red fox, cat]')),

@@ -416,6 +416,17 @@ def test_a_column_says_which_objects_are_ignored(tmp_path, column, values):
         read('csv', root)
 
 
+@pytest.mark.parametrize('column', ['split', 'Usage'])
+def test_a_split_of_another_name_is_refused(tmp_path, column):
+    root = tmp_path / 'own'
+    truth = {f'{i}.png': draw(root / f'{i}.png', seed=i) for i in range(3)}
+    header = ['filename', 'xmin', 'ymin', 'xmax', 'ymax', 'class', column]
+    rows = [(*row, 'dev' if row[0] == '0.png' else 'holdout') for row in rows_of(truth)]
+    write_table(root / 'labels.csv', header, rows)
+    with pytest.raises(ValueError, match=r"labels\.csv has a row of the split 'dev'.*train, val"):
+        read('csv', root)
+
+
 @pytest.mark.parametrize('kind', ['csv tensorflow', 'createml', 'cvat', 'kitti'])
 def test_accents_that_are_stored_in_another_way(tmp_path, kind):
     """On macOS, they are characters of their own, and in files of annotations they are not."""
@@ -541,6 +552,23 @@ def test_equal_to_labelformat(tmp_path):
     CVATObjectDetectionOutput(tmp_path / 'own', 'project').save(theirs)
     datasets, _ = convert_folder(READERS['cvat'], tmp_path / 'own')
     assert_equal(datasets['train'], truth)
+
+
+def test_tags_of_supervisely_name_the_splits(tmp_path):
+    root = tmp_path / 'own'
+    truth = make(root, 'supervisely', range(4))
+    files = sorted((root / 'ds/ann').iterdir())
+    for file, tag in zip(files, ('train', 'train', 'train', 'val', 'train'), strict=True):
+        content = json.loads(file.read_text())
+        content['tags'] = [{'name': 'night', 'value': None}, {'name': tag, 'value': None}]
+        file.write_text(json.dumps(content))
+    datasets, _ = read('supervisely', root)
+    assert_equal(datasets['val'], {'3.png': truth.pop('3.png')})
+    assert_equal(datasets['train'], truth)
+    for file in files[:2]:  # a picture of a train
+        file.write_text(file.read_text().replace('"train"', '"bus"'))
+    datasets, _ = read('supervisely', root)
+    assert set(datasets) == {'train'}
 
 
 def test_masks_of_supervisely(tmp_path):

@@ -49,7 +49,7 @@ SPLIT_FLAGS = {
     'istest': ('train', 'test'),
     'istrain': ('val', 'train'),
 }
-SPLIT = ('split', 'subset', 'set', 'dataset', 'partition', *SPLIT_FLAGS)
+SPLIT = ('split', 'subset', 'set', 'dataset', 'partition', 'usage', 'phase', *SPLIT_FLAGS)
 ROWS = ('', 'index', 'unnamed0')  # columns that count the rows
 FOLDS = ('fold', 'folds', 'kfold', 'foldid', 'foldno')  # columns of parts, which are no classes
 # Words in the name of a file that parts the images, such as CelebA's list_eval_partition.txt

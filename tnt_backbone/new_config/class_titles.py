@@ -94,6 +94,8 @@ def _tables(file: Path, codes: Sequence[str]) -> Iterator[dict[str, str]]:
         names = [match.groupdict() for match in matches]
         pairs = [(one['first'], one['name'] or one.get('cell') or '') for one in names]
         yield _unique(pairs)
+        if len(pairs) == len(lines):  # "0: cat" is no name of a class
+            return
     if file.name.lower() in BY_LINE and {*codes} == {str(i) for i in range(len(lines))}:
         yield {str(i): line for i, line in enumerate(lines)}
 

@@ -22,7 +22,7 @@ from ..data_checks.foreign_formats import is_supervisely, is_supervisely_meta
 from ..data_checks.label_maps import UNREADABLE
 from ..errors import InputError
 from .coco_folder import read_json
-from .data_folder import list_files
+from .data_folder import SPLITS, list_files
 from .labelled import LabelledImages, Labels, Shape, Size
 from .listed import Listed, gather
 from .shapes import around, rle_to_text
@@ -53,6 +53,9 @@ def read_supervisely(root: Path) -> LabelledImages:
         if entry['shape'] in (*READ, 'any')
     ]
     entries = [_entry(file, read_json(file)) for file in find_supervisely(files)]
+    splits = {entry.split for entry in entries}
+    if '' in splits or len(splits) < 2:  # a tag may also say that a picture shows a train
+        entries = [entry._replace(split='') for entry in entries]
     used = {name for entry in entries for name in entry.names}
     classes = list(dict.fromkeys(listed)) if used <= set(listed) else ()
     return gather(root, entries, classes=classes, per_image=True)
@@ -73,7 +76,16 @@ def _entry(file: Path, content: dict[str, Any]) -> Listed:
             raise InputError(f'an object is not as Supervisely writes it ({error})') from error
         return Labels(shapes, size, left_out)
 
-    return Listed(file, place, read, [name for name in names if name])
+    return Listed(file, place, read, [name for name in names if name], _split_in_tags(content))
+
+
+def _split_in_tags(content: dict[str, Any]) -> str:
+    """Return the split that a tag of an image names, if exactly one does."""
+    tags = content.get('tags')
+    listed = [tag for tag in tags if isinstance(tag, dict)] if isinstance(tags, list) else []
+    named = {str(tag.get('name')).lower() for tag in listed}
+    found = [split for split, known in SPLITS.items() if named & {*known}]
+    return found[0] if len(found) == 1 else ''
 
 
 def _shape(entry: dict[str, Any], name: str, size: Size) -> Shape:

@@ -40,7 +40,7 @@ COLUMNS = {
     ),
     'width': ('width', 'imagewidth', 'imgwidth'),
     'height': ('height', 'imageheight', 'imgheight'),
-    'split': ('split', 'subset', 'set'),
+    'split': ('split', 'subset', 'set', 'usage', 'phase', 'partition'),
     'crowd': ('isgroupof', 'iscrowd'),
     'difficult': ('difficult', 'isdifficult'),  # as of Pascal VOC
 }
@@ -176,8 +176,13 @@ def _entry(
         return titles.get(text, text)
 
     boxes = [row for row in rows if any(cell(row, key) for key in HEADLESS[1:5])]
-    said = cell(rows[0], 'split').lower()
-    split = next((split for split, words in SPLITS.items() if said in words), '')
+    said = cell(rows[0], 'split')
+    split = next((split for split, words in SPLITS.items() if said.lower() in words), '')
+    if said and not split:
+        raise InputError(
+            f'{file} has a row of the split {said!r}: {shorten(rows[0], 8)}. Write one of '
+            f'{", ".join(SPLITS)}. If this column names no split, delete it'
+        )
 
     def read(size: Size) -> Labels:
         width, height = size if is_share else (1, 1)
