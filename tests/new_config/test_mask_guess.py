@@ -108,8 +108,17 @@ def oxford_pets(root):
         (root / f'annotations/{name}.txt').write_text('\n'.join(lines))
 
 
+def lists_in_a_folder(root):
+    for number in (0, 1, 2, 5, 7):  # 7 is in no list
+        draw(root / 'images', root / 'masks', number)
+    (root / 'splits').mkdir()
+    for name, numbers in (('train', range(3)), ('val', [5])):
+        (root / f'splits/{name}.txt').write_text('\n'.join(f'{n}.png' for n in numbers))
+
+
 @pytest.mark.parametrize(
-    'layout', [isic, nested, satellite, voc, lip, coco_stuff, bdd100k, oxford_pets]
+    'layout',
+    [isic, nested, satellite, voc, lip, coco_stuff, bdd100k, oxford_pets, lists_in_a_folder],
 )
 def test_folders_of_other_names(layout, tmp_path, make):
     layout(tmp_path / 'data')

@@ -11,6 +11,7 @@ from ..data_checks.foreign_formats import encoding_of
 from ..errors import ExistingFileError, InputError
 from ..predict.pictures import PICTURES as IMAGES
 from ..whole_file import write_whole
+from .listed_splits import split_by_lists
 
 SAMPLED = 20  # files of an ending in a folder
 SPLITS = {
@@ -78,21 +79,24 @@ def is_image(path: Path) -> bool:
 
 
 def split_by_folders(images: Iterable[Path], root: Path) -> dict[str, list[Path]]:
-    """Return the images of the splits that folders name; without them, all are to train on.
+    """Return the images of the splits that folders name, else lists; else all are to train on.
 
     Args:
         images: Images below ``root``.
         root: Folders above it do not count.
 
     Raises:
-        ValueError: If only some images are in such folders, or none is to train on.
+        ValueError: If only some images are in such folders or lists, or none is to train on.
     """
     splits: dict[str, list[Path]] = defaultdict(list)
     for image in images:
         splits[_split_of(image, root)].append(image)
     loose = splits.pop('', [])
+    if not loose and set(splits) == {'train'}:  # KITTI's training/, and ImageSets/val.txt
+        loose = splits.pop('train')
     if not splits:
-        return {'train': loose}
+        texts = [file for file in list_files(root) if file.suffix.lower() == '.txt']
+        return split_by_lists(loose, texts) or {'train': loose}
     if loose:
         raise InputError(
             f'{root} has folders for splits ({", ".join(splits)}), and {len(loose)} images that '

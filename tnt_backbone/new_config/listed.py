@@ -190,6 +190,8 @@ def _split(
         place = file.with_name('_') if per_image else file
         split = entry.split or (split_of(place, root) if len(files) > 1 else '')
         items.setdefault(split, []).append(by_image[image])
+    if per_image and set(items) == {'train'}:  # KITTI's training/: lists may part it
+        items = {'': items['train']}
     if 'train' in items and '' not in items:
         return items
     if named := {split: listed for split, listed in items.items() if split}:

@@ -31,6 +31,7 @@ from .coco_folder import split_of
 from .data_folder import IMAGES as PICTURES
 from .data_folder import find_folder, hint_of_deeper, is_image, list_files, read_text
 from .held_out import ONE_PICTURE, draw_held_out
+from .listed_splits import split_by_lists
 from .mask_guess import are_maps, common_end, find_partners, guess_folders, pictures_in
 
 IMAGES = ('images', 'img_dir', 'JPEGImages', 'image', 'imgs', 'img')
@@ -294,7 +295,7 @@ def _beside(root: Path, split: str) -> Place | None:
 
 
 def _listed(root: Path, images: Path, labels: Path) -> dict[str, Place]:
-    """Return the splits in the lists of Pascal VOC, CVAT and PaddleSeg."""
+    """Return the splits in the lists of Pascal VOC, CVAT and PaddleSeg, and in other folders."""
     known = {_stem(file.relative_to(images)) for file in list_files(images) if is_image(file)}
     places = [root / 'ImageSets/Segmentation', *sorted(root.glob('ImageSets/Seg*')), root]
     places += [labels.parent] if labels.parent.parent == root else []  # Oxford's annotations/
@@ -308,7 +309,14 @@ def _listed(root: Path, images: Path, labels: Path) -> dict[str, Place]:
         is_voc = lists.name == 'Segmentation'  # of which missing images are told
         if 'train' in found and (is_voc or known.issuperset(found['train'].names or ())):
             return found
-    return {}  # CVAT's default.txt
+    files = list_files(root)
+    pictures = [file for file in files if is_image(file) and file.is_relative_to(images)]
+    texts = [file for file in files if file.suffix.lower() == '.txt']
+    parts = split_by_lists(pictures, texts, every=False)  # splits/train.txt
+    return {
+        phase: Place(images, labels, tuple(_stem(file.relative_to(images)) for file in listed))
+        for phase, listed in parts.items()
+    }  # nothing for CVAT's default.txt
 
 
 def _stem(path: Path) -> str:
