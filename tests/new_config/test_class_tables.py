@@ -135,6 +135,24 @@ def test_numbers_get_the_names_of_the_folders_of_their_images(tmp_path):
     assert 'those of their folders: 0 is dog' in said
 
 
+@pytest.mark.parametrize(
+    ('header', 'values'),
+    [(('filename', 'split'), ('train', 'test')), (('id', 'is_valid'), ('False', 'True'))],
+)
+def test_a_table_parts_class_folders(tmp_path, header, values):
+    root = tmp_path / 'own'
+    for i in range(9):
+        draw(root / NAMES[i % 3] / f'{i}.png', NAMES[i % 3])
+    rows = [(f'{NAMES[i % 3]}/{i}.png', values[i > 5]) for i in range(9)]
+    write(root / 'split.csv', header, *rows)
+    cfg, said = run(root)
+    assert shown(cfg, 'train') == of(range(6))
+    assert shown(cfg, 'val') == of(range(6, 9))
+    assert 'the splits are those of a table' in said
+    write(root / 'split.csv', header, *rows[1:])
+    refused(root, r'1 of 9 are in no row')
+
+
 def test_lists_of_pascal_voc_are_refused(tmp_path):
     draw_all(tmp_path / 'JPEGImages', range(6))
     for name in NAMES:

@@ -140,9 +140,9 @@ def understand(file: Path, images: Images) -> Table | str | None:
             f'{file} has a row of {len(odd)} cells ({shorten(odd, 8)}), and its first row has '
             f'{width}. Correct it, or move the file out of {images.root}'
         )
-    if not (has_header and labels) and _parts_images(file):
-        return 'is passed over, since its name says that it parts the images'
     split = next((names.index(name) for name in SPLIT if has_header and name in names), None)
+    if split is None and not (has_header and labels) and _parts_images(file):
+        return 'is passed over, since its name says that it parts the images'
     if find_tables([file]) and len({*column(body, image)}) < len(body):
         return 'has several boxes for an image'
     header = rows[0] if has_header else [''] * width

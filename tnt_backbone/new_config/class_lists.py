@@ -1,7 +1,7 @@
 """Which images a classifier trains on and is judged by, where tables name the classes."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,6 +61,8 @@ def find_listed(root: Path, splits: dict[str, Path | None], share: float | None)
         listed, notes = read_split_lists(root)
         if listed:
             return _whole(root, listed, notes, share)
+    if not named and has_folders and not splits['train'] and tables.parted:
+        return _of_folders(root, tables.parted, share)
     if not named:
         if tables.skipped and not has_folders:
             raise InputError(
@@ -134,6 +136,23 @@ def _agree(root: Path, places: list[Path], tables: Tables) -> bool:
             f'{odd[0]}, which the table calls {found[odd[0]]}'
         )
     return False
+
+
+def _of_folders(root: Path, parted: Mapping[Path, str], share: float | None) -> Listed:
+    """Return the images of class folders by the splits that a table names."""
+    folders = {image: _class_folder(image, root, [root]) for image in parted}
+    classes = sorted({name for name in folders.values() if name})
+    images = images_of(root, classes)
+    if bare := sorted(images.keys() ^ parted.keys()):
+        raise InputError(
+            f'A table parts the images of {root}, and {len(bare)} of {len(images)} are in no row '
+            f'or no class folder, such as {bare[0]}. Correct the table, or move it away'
+        )
+    parts: dict[str, dict[Path, str]] = {}
+    for image, split in parted.items():
+        parts.setdefault(split, {})[image] = folders[image]
+    notes = ['the splits are those of a table; the classes are the folders of images']
+    return _whole(root, parts, notes, share)
 
 
 def _names_of_folders(

@@ -11,8 +11,9 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ..data_checks.findings import shorten
@@ -42,11 +43,13 @@ class Tables(NamedTuple):
         splits: The class of each image, by split; an empty text is that of tables without one.
         notes: What the user should know.
         skipped: Why other tables are not read.
+        parted: The split of each image in tables that name splits and no classes.
     """
 
     splits: dict[str, dict[Path, str]]
     notes: list[str]
     skipped: list[str]
+    parted: Mapping[Path, str] = MappingProxyType({})
 
 
 def read_class_tables(root: Path) -> Tables:
@@ -65,12 +68,15 @@ def read_class_tables(root: Path) -> Tables:
     tables: list[Table] = []
     skipped: list[str] = []
     known: set[Path] = set()  # images that tables without classes name
+    parted: dict[Path, str] = {}
     for file in some_of_each_folder(texts):
         table = understand(file, images)
         if isinstance(table, str):
             skipped.append(f'{file} {table}')
         elif table and table.label is None:
             skipped.append(f'{file} is passed over, since no column of it names classes')
+            if table.split is not None:
+                parted |= _parts_in(table, images)
             known.update(i for name in column(table.rows, table.image) for i in images.called(name))
         elif table:
             tables.append(table)
@@ -97,7 +103,17 @@ def read_class_tables(root: Path) -> Tables:
     folders = {image.parent for image in found}
     if bare := [i for i in images.all if i.parent in folders and i not in found and i not in known]:
         notes.append(f'{len(bare)} images are in no table and are left out ({shorten(bare)})')
-    return Tables(_split(root, found, images), notes, skipped)
+    return Tables(_split(root, found, images), notes, skipped, parted)
+
+
+def _parts_in(table: Table, images: Images) -> dict[Path, str]:
+    """Return the split of each image of a table that is there."""
+    rows = [(row, images.called(row[table.image])) for row in table.rows]
+    return {
+        image: _split_of(table, row, images.root)
+        for row, some in rows
+        if (image := nearest(some, table.file, row[table.image]))
+    }
 
 
 def _check_no_lists_of_voc(texts: list[Path]) -> None:
