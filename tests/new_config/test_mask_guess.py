@@ -17,6 +17,7 @@ from tests.new_config.test_mask_layouts import assert_fits, write_names
 from tests.new_config.test_mask_layouts import draw as draw_flat
 from tests.new_config.test_rare_classes import UPERNET
 from tnt_backbone.data_checks.label_maps import read_label_map
+from tnt_backbone.new_config.formats import recognise
 from tnt_backbone.new_config.masks import set_mask_data
 from tnt_backbone.run.find_config import find_config
 
@@ -179,6 +180,17 @@ def test_cityscapes_in_folders_of_our_names(tmp_path, make):
     cfg = make(tmp_path)
     assert_fits(cfg, 'train', [f'{number}_leftImg8bit' for number in range(3)])
     assert_fits(cfg, 'val', ['5_leftImg8bit'])
+
+
+@pytest.mark.parametrize('look', ['segmentor', 'detector'])
+def test_masks_of_objects_in_16_bits_are_named(tmp_path, make, look):
+    """KITTI's instance: the number of the class times 256, plus that of the object."""
+    for number in range(3):
+        draw(tmp_path / 'training/image_2', tmp_path / 'training/instance', number)
+        path = tmp_path / f'training/instance/{number}.png'
+        Image.fromarray(np.asarray(Image.open(path)).astype(np.uint16) * 256 + 1).save(path)
+    with pytest.raises((ValueError, FileNotFoundError), match=r'instance has pictures of 16 bits'):
+        make(tmp_path, SHARE) if look == 'segmentor' else recognise(tmp_path)
 
 
 def test_several_years_of_a_split(tmp_path, make):

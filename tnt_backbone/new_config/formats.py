@@ -14,6 +14,7 @@ from .data_folder import SAMPLED, composed, is_image, list_files, some_of_each_f
 from .hugging_face import find_hugging_face
 from .labelme import is_labelme
 from .labelme_xml import find_labelme_xml
+from .mask_guess import name_deep_masks
 from .named_rows import find_dota, find_kitti, find_visdrone
 from .supervisely import find_supervisely
 from .tables import find_tables
@@ -61,7 +62,7 @@ def recognise(root: Path, given: str | None = None, notes: list[str] | None = No
     raise InputError(
         f'--data {root} fits none of the formats that a config of MMDetection can have here. '
         f'Looked for: {"; ".join(LOOKED_FOR.values())}. Found: {_describe(files)}'
-        f'{_hint_of_texts(files)}. '
+        f'{_hint_of_texts(files)}{name_deep_masks(root)}. '
         'Label maps need a config of MMSegmentation, class folders one of MMPretrain '
         '(docs/tutorial.md)'
     )

@@ -61,6 +61,34 @@ def find_partners(root: Path) -> dict[Path, list[Path]]:
     return found
 
 
+def name_deep_masks(root: Path) -> str:
+    """Return which folder has masks of objects in 16 bits, as a sentence, or nothing."""
+    files: dict[Path, dict[str, Path]] = {}
+    for file in list_files(root):
+        if is_image(file):
+            files.setdefault(file.parent, {})[file.stem] = file
+    for folder, stems in files.items():
+        if not _is_deep(stems[min(stems)]):
+            continue
+        images = [f for f, others in files.items() if f != folder and others.keys() == stems.keys()]
+        if images and not _is_deep(files[images[0]][min(stems)]):
+            return (
+                f'. {folder} has pictures of 16 bits of the same names as {images[0]}. If these '
+                "are masks of single objects, as KITTI's instance, make label maps of them (the "
+                'class is the number divided by 256 there, or by 1000 in Cityscapes), or '
+                "annotations in COCO's format for Mask R-CNN"
+            )
+    return ''
+
+
+def _is_deep(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            return image.mode.startswith('I')
+    except UNREADABLE:
+        return False
+
+
 def common_end(stems: Sequence[str]) -> str:
     """Return what stands behind the last ``_`` of all names, with it; numbers are no end."""
     ends = {stem.rpartition('_')[2] for stem in stems if '_' in stem}

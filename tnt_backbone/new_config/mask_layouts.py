@@ -32,7 +32,14 @@ from .data_folder import IMAGES as PICTURES
 from .data_folder import find_folder, hint_of_deeper, is_image, list_files, read_text
 from .held_out import ONE_PICTURE, draw_held_out
 from .listed_splits import split_by_lists
-from .mask_guess import are_maps, common_end, find_partners, guess_folders, pictures_in
+from .mask_guess import (
+    are_maps,
+    common_end,
+    find_partners,
+    guess_folders,
+    name_deep_masks,
+    pictures_in,
+)
 
 IMAGES = ('images', 'img_dir', 'JPEGImages', 'image', 'imgs', 'img')
 LABELS = (
@@ -443,7 +450,7 @@ def _explain(root: Path, images: Path | None, labels: Path | None) -> str:
             'segmentor, draw them into one label map. For masks of single objects, make '
             "annotations in COCO's format and start --from a config of Mask R-CNN"
         )
-    deeper += _name_doubtful(root)
+    deeper += _name_doubtful(root) or name_deep_masks(root)
     lying = f'. Folders with pictures: {shorten(there, 8)}' if there else ''
     if images and labels:
         missed = f'{labels} has not the folders that {images} has'
