@@ -131,6 +131,22 @@ def hugging_face(root):
     (root / 'id2label.json').write_text(json.dumps(dict(enumerate(NAMES))))
 
 
+def labelme2voc(root):
+    """LabelMe's example: arrays and drawings beside the label maps."""
+    voc(root)
+    (root / 'classes.txt').unlink()
+    (root / 'SegmentationClass').rename(root / 'SegmentationClassPNG')
+    names = ('_background_', *NAMES[1:])
+    (root / 'class_names.txt').write_text('\n'.join(names))
+    (root / 'labels.txt').write_text('\n'.join(('__ignore__', *names)))
+
+
+def numbered_list(root):
+    inside(root)
+    lines = (f'{i}: {name}' for i, name in enumerate(NAMES))
+    (root / 'classes.txt').rename(root / 'labels.txt').write_text('\n'.join(lines))
+
+
 def kaggle_colours(root):
     inside(root, kind='colours')
     (root / 'classes.txt').unlink()
@@ -143,7 +159,7 @@ def kaggle_colours(root):
     'make',
     [
         *(inside, camvid, segnet, capitals, roboflow, voc, cvat, kaggle_colours, labelformat),
-        hugging_face,
+        *(hugging_face, numbered_list),
     ],
 )
 def test_layouts(tmp_path, make):
@@ -228,6 +244,34 @@ def test_labels_from_1_on_are_refused_with_the_option_that_moves_them(tmp_path):
         configure(root, '--backbone', 'tnt_ti', config=UPERNET)
     options = ('--backbone', 'tnt_ti', '--label-map', '1=0', '2=1', '3=2')
     configure(root, *options, config=UPERNET)
+
+
+def test_labelme2voc(tmp_path):
+    root = tmp_path / 'own'
+    labelme2voc(root)
+    cfg, said = configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+    assert cfg.train_dataloader.dataset.metainfo.classes == ('_background_', 'cat', 'dog')
+    assert f'classes in the order of {root / "class_names.txt"}' in said
+    (root / 'class_names.txt').unlink()
+    cfg, said = configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+    assert cfg.train_dataloader.dataset.metainfo.classes == ('_background_', 'cat', 'dog')
+
+
+def test_a_table_of_colours_is_taken_before_other_lists(tmp_path):
+    root = tmp_path / 'own'
+    camvid(root)
+    (root / 'labels.txt').write_text('dog\ncat\nbackground\n')
+    cfg, _ = configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+    assert_fits(cfg, 'train', range(3))
+
+
+def test_the_list_of_coco_stuff_does_not_name_its_label_maps(tmp_path):
+    root = tmp_path / 'own'
+    inside(root)
+    (root / 'classes.txt').unlink()
+    (root / 'labels.txt').write_text('0: unlabeled\n1: person\n2: bicycle\n3: car\n')
+    cfg, _ = configure(root, '--backbone', 'tnt_ti', config=UPERNET)
+    assert cfg.train_dataloader.dataset.metainfo.classes == ('class 0', 'class 1', 'class 2')
 
 
 def test_json_files_that_name_classes_in_different_ways(tmp_path):

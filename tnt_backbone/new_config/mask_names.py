@@ -18,6 +18,7 @@ from .mask_colours import Colours, is_void
 
 ADE20K = re.compile(r'ADE_(train|val|test|frame)_\d+')
 LARGEST = 1_000_000  # bytes of a JSON file that names classes
+LISTS = ('classes.txt', 'class_names.txt', 'labels.txt')  # the second is of labelme2voc
 COUNTS = 3  # different numbers of objects, from which on labels seem to count them
 
 
@@ -26,9 +27,11 @@ def name_labels(
 ) -> tuple[tuple[str, ...], list[str]]:
     """Return the names that a file gives, else numbers of the labels; and notes."""
     used = set(files) - {IGNORED}
-    listed = root / 'classes.txt'
+    listed = root / LISTS[0]
     notes = []
     tables = sorted(root.glob('*/_classes.csv'))
+    if not colours and not tables:  # the numbers are those of a table, if there is one
+        listed = find_list(root) or listed
     if not used:
         raise InputError(
             f'The label maps hold nothing but {IGNORED}, which is ignored. {HOW_TO_RELABEL}'
@@ -49,8 +52,9 @@ def name_labels(
                 f'maps have {max(used)} too ({shorten(files[max(used)])}). {HOW_TO_RELABEL}'
             )
     elif listed.is_file():
-        lines = read_text(listed).splitlines()
-        names = tuple(filter(None, map(str.strip, lines)))
+        names = _lines(listed)
+        if listed.name != LISTS[0]:
+            notes.append(f'classes in the order of {listed}')
         numbered = [re.fullmatch(r'(\d+)\s*[:;,.\t]\s*(.+)', name) for name in names]
         matches = [match for match in numbered if match]
         if len(matches) == len(names) and [int(m[1]) for m in matches] == list(range(len(names))):
@@ -95,6 +99,27 @@ def name_labels(
             f'{HOW_TO_RELABEL}'
         )
     return names, notes
+
+
+def find_list(root: Path) -> Path | None:
+    """Return the file with one name of a class per line, if there is one.
+
+    COCO-Stuff's ``labels.txt`` is none: it begins with what its label maps have as 255.
+    """
+    for name in LISTS:
+        file = root / name
+        if not file.is_file():
+            continue
+        names = _lines(file)
+        if name == LISTS[0] or (names and not is_void(names[0].lstrip('0123456789:;,. \t'))):
+            return file
+    return None
+
+
+def _lines(file: Path) -> tuple[str, ...]:
+    """Return the lines that are not empty, without LabelMe's mark of no class."""
+    lines = map(str.strip, read_text(file).splitlines())
+    return tuple(line for line in lines if line and line != '__ignore__')
 
 
 def _names_of_voc(root: Path, used: set[int]) -> tuple[str, ...]:
@@ -150,7 +175,7 @@ def check_objects(root: Path, files: Mapping[int, list[str]]) -> None:
         found - {0, IGNORED} == set(range(1, n + 1))
         for found, n in zip(labels.values(), most, strict=True)
     )
-    if counts and len(set(most)) >= COUNTS and not (root / 'classes.txt').is_file():
+    if counts and len(set(most)) >= COUNTS and not find_list(root):
         numbers = ' '.join(f'{label}=1' for label in range(2, max(most) + 1))
         raise InputError(
             f'The label maps of {root} hold 1 to n, and n is from {min(most)} to {max(most)}. So '
@@ -171,7 +196,7 @@ def check_ade20k(root: Path, images: Sequence[Path]) -> None:
     Raises:
         ValueError: If all images have names of ADE20K.
     """
-    if (root / 'classes.txt').is_file() or not all(ADE20K.fullmatch(path.stem) for path in images):
+    if find_list(root) or not all(ADE20K.fullmatch(path.stem) for path in images):
         return
     raise InputError(
         f'{root} has images of ADE20K ({shorten(path.name for path in images)}). In its label maps '
