@@ -416,6 +416,49 @@ def test_a_column_says_which_objects_are_ignored(tmp_path, column, values):
         read('csv', root)
 
 
+CARDS = {
+    'label_map.json': json.dumps({'0': 'dog', '1': 'cat', '2': 'fox'}),
+    'classes.txt': 'dog\ncat\nfox\n',
+    'names.csv': '0,dog\n1,cat\n2,fox\n',
+}
+
+
+@pytest.mark.parametrize('kind', ['csv', 'createml', 'huggingface'])
+@pytest.mark.parametrize('file', CARDS)
+def test_numbers_of_classes_get_their_names(tmp_path, kind, file):
+    root = tmp_path / 'own'
+    truth = {f'{i}.png': draw(root / f'{i}.png', seed=i) for i in range(3)}
+    truth['3.png'] = draw(root / '3.png', seed=3, names=('fox',), number=0)
+    ids = {'dog': '0', 'cat': '1'}
+    numbered = {n: [t._replace(name=ids[t.name]) for t in things] for n, things in truth.items()}
+    box = numbered['0.png'][0]._replace(name='2', box=(1, 1, 5, 5))
+    numbered['0.png'].append(box)  # the last class
+    {'csv': tensorflow, 'createml': createml, 'huggingface': hugging_face}[kind](root, numbered)
+    (root / file).write_text(CARDS[file])
+    datasets, said = read(kind, root)
+    assert datasets['train'].metainfo['classes'] == ('dog', 'cat', 'fox')
+    boxes = boxes_of(datasets['train'])
+    assert boxes['0.png'].pop()[0] == 'fox'
+    for name, things in truth.items():
+        found = [(kind, tuple(map(round, box))) for kind, box, _ in boxes.get(name, ())]
+        assert found == [(thing.name, thing.box) for thing in things]
+    assert 'the names of the classes are those of' in said
+
+
+def test_a_column_of_names_beside_one_of_numbers(tmp_path):
+    root = tmp_path / 'own'
+    truth = {f'{i}.png': draw(root / f'{i}.png', seed=i) for i in range(3)}
+    header = ['filename', 'xmin', 'ymin', 'xmax', 'ymax', 'class', 'class_name']
+    ids = {'dog': 7, 'cat': 12}
+    rows = [(*row[:5], ids[row[5]], row[5]) for row in rows_of(truth)]
+    write_table(root / 'labels.csv', header, rows)
+    datasets, _ = read('csv', root)
+    assert_equal(datasets['train'], truth)
+    write_table(root / 'labels.csv', header, [(*row[:6], f'{i}th') for i, row in enumerate(rows)])
+    datasets, _ = read('csv', root)
+    assert datasets['train'].metainfo['classes'] == ('12', '7')
+
+
 @pytest.mark.parametrize('column', ['split', 'Usage'])
 def test_a_split_of_another_name_is_refused(tmp_path, column):
     root = tmp_path / 'own'

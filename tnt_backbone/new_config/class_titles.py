@@ -17,8 +17,8 @@ from pathlib import Path
 
 from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import encoding_of
+from .data_card import titles_in_card
 from .data_folder import is_image, list_files
-from .hugging_face import titles_in_card
 
 CODE = r'n\d{8}|\d+|/[mg]/\w+'
 LINE = re.compile(rf'(?P<first>{CODE})(?:[\s:]+(?P<name>\S.*)|,(?P<cell>[^,]+))')

@@ -15,12 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..data_checks.coco import has_area_of_corners
 from ..data_checks.coco_file import to_box
 from ..data_checks.coco_values import is_finite
 from ..errors import InputError
+from .data_card import titles_in_card
 from .data_folder import list_files, read_text
 from .labelled import LabelledImages, Labels, Shape, Size
 from .listed import Listed, gather
@@ -115,27 +114,6 @@ def _columns(objects: Any) -> Any:
         return objects
     keys = list(dict.fromkeys(key for one in objects for key in one))
     return {key: [one.get(key) for one in objects] for key in keys or BOXES[:1]}
-
-
-def titles_in_card(readme: Path) -> dict[str, str]:
-    """Return the names that the head of a data card gives to numbers, which are texts here."""
-    parts = read_text(readme).split('---') if readme.is_file() else []
-    try:
-        names = _names_in(yaml.safe_load(parts[1])) if len(parts) > 2 else None
-    except yaml.YAMLError:
-        return {}
-    pairs = names.items() if isinstance(names, dict) else enumerate(names or ())
-    return {str(number): str(name) for number, name in pairs}
-
-
-def _names_in(card: Any) -> Any:
-    """Return the first names of classes in a part of a data card, if there are any."""
-    if not isinstance(card, dict | list):
-        return None
-    if isinstance(card, dict) and isinstance(label := card.get('class_label'), dict):
-        return label.get('names')
-    parts = card.values() if isinstance(card, dict) else card
-    return next((names for part in parts if (names := _names_in(part))), None)
 
 
 def _entry(file: Path, record: Any, titles: dict[str, str]) -> Listed:

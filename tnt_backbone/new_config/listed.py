@@ -14,6 +14,7 @@ from ..data_checks.coco_masks import FARTHEST
 from ..data_checks.findings import Finding, shorten
 from ..errors import InputError
 from .class_names import choose_classes
+from .class_titles import names_of_codes
 from .coco_folder import split_of
 from .data_folder import by_stem, composed, is_image, list_files, split_by_folders
 from .labelled import (
@@ -27,6 +28,7 @@ from .labelled import (
 )
 from .pairs import find_without_partner, nearest
 
+DIGITS = 6  # of a number of a class
 CLASS_FILES = ('classes.txt', 'labels.txt', '_darknet.labels')
 ADVICE = 'If they show none of the classes, put them into a file of annotations without an object'
 
@@ -102,7 +104,11 @@ def gather(
             f'{shorten([f"{entry.name} in {entry.file}" for entry in listed])}. Keep one for each'
         )
     times = Counter(name for entry in found.values() for name in entry.names)
-    if classes:
+    titles, titled = _titles(root, times, classes)
+    if titles:
+        times = Counter({titles[number]: many for number, many in times.items()})
+        names, more = list(titles.values()), titled
+    elif classes:
         if unknown := sorted(set(times) - set(classes)):
             raise InputError(
                 f'--data {root}: the list of classes ({shorten(classes, 8)}) lacks '
@@ -127,6 +133,8 @@ def gather(
     def read(file: Path, image: Path, size: Size) -> Labels:
         try:
             labels = found[file, image].read(size)
+            named = [s._replace(name=titles.get(s.name, s.name)) for s in labels.shapes]
+            labels = labels._replace(shapes=named)
             for shape in labels.shapes:
                 _check(shape, size)
         except InputError as error:
@@ -135,6 +143,25 @@ def gather(
 
     splits = _split(root, found, per_image=per_image)
     return LabelledImages(root, splits, read, names, [*more, *notes], findings)
+
+
+def _titles(
+    root: Path, times: Counter[str], classes: Sequence[str]
+) -> tuple[dict[str, str], list[str]]:
+    """Return the names that a file gives to classes which are numbers, in their order; and notes.
+
+    Args:
+        root: The folder of the data.
+        times: How often each class occurs.
+        classes: The list of classes, if there is one; names in it decide.
+    """
+    numbers = {*times, *classes}
+    if not numbers or not all(name.isdecimal() and len(name) < DIGITS for name in numbers):
+        return {}, []
+    from_0 = map(str, range(max(map(int, numbers)) + 1))
+    codes = tuple(from_0 if '0' in numbers else sorted(numbers, key=int))
+    names, notes = names_of_codes(root, codes)
+    return ({}, []) if names == codes else (dict(zip(codes, names, strict=True)), notes)
 
 
 def _check(shape: Shape, size: Size) -> None:

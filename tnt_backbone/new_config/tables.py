@@ -17,6 +17,7 @@ from typing import NamedTuple
 from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import delimiter, first_row, is_number
 from ..errors import InputError
+from .class_cells import column, plain, same_parts
 from .class_names import check_class_names
 from .data_folder import IMAGES, SPLITS, list_files, read_text
 from .labelled import LabelledImages, Labels, Shape, Size
@@ -145,11 +146,28 @@ def _read(file: Path) -> Table:
     has_header = not rows[0][columns['image']].strip().lower().endswith(IMAGES)
     if short := [row for row in rows if len(row) <= max(columns.values())]:
         raise InputError(f'{file} has a row of {len(short[0])} cells: {short[0]}. Complete it')
+    body = rows[1:] if has_header else rows
+    if has_header and 'class' in columns:
+        columns['class'] = _named_class(rows[0], body, columns['class'])
     used = set(columns.values())
     other = [cell for i, cell in enumerate(rows[0]) if has_header and i not in used]
     names = {cell: ''.join(filter(str.isalnum, cell.lower())) for cell in other}
     other = [cell for cell, name in names.items() if name not in SAYS_NOTHING]
-    return Table(columns, rows[1:] if has_header else rows, other)
+    return Table(columns, body, other)
+
+
+def _named_class(header: list[str], rows: list[list[str]], place: int) -> int:
+    """Return the column of classes: of numbers beside names of the same classes, the names."""
+    names = [plain(cell) for cell in header]
+    cells = column(rows, place)
+    if not all(map(is_number, cells)):
+        return place
+    others = [names.index(name) for name in COLUMNS['class'] if name in names]
+    for other in others:
+        titles = column(rows, other)
+        if not any(map(is_number, titles)) and all(titles) and same_parts(cells, titles):
+            return other
+    return place
 
 
 def _is_share(table: Table, whole: float = 1) -> bool:
