@@ -117,9 +117,28 @@ def lists_in_a_folder(root):
         (root / f'splits/{name}.txt').write_text('\n'.join(f'{n}.png' for n in numbers))
 
 
+def table_of_splits(root):
+    rows = ['image,mask,split']
+    for number, split in ((0, 'train'), (1, 'train'), (2, 'train'), (5, 'val')):
+        draw(root / 'images', root / 'masks', number)
+        rows.append(f'images/{number}.png,masks/{number}.png,{split}')
+    (root / 'metadata.csv').write_text('\n'.join(rows))
+
+
 @pytest.mark.parametrize(
     'layout',
-    [isic, nested, satellite, voc, lip, coco_stuff, bdd100k, oxford_pets, lists_in_a_folder],
+    [
+        isic,
+        nested,
+        satellite,
+        voc,
+        lip,
+        coco_stuff,
+        bdd100k,
+        oxford_pets,
+        lists_in_a_folder,
+        table_of_splits,
+    ],
 )
 def test_folders_of_other_names(layout, tmp_path, make):
     layout(tmp_path / 'data')

@@ -106,6 +106,26 @@ def read_class_tables(root: Path) -> Tables:
     return Tables(_split(root, found, images), notes, skipped, parted)
 
 
+def read_parts(root: Path, pictures: list[Path], tables: list[Path]) -> dict[Path, str]:
+    """Return the split of each picture that a table with a column of splits names.
+
+    Args:
+        root: The folder of the data.
+        pictures: Those that count.
+        tables: Files that may be such tables.
+
+    Raises:
+        ValueError: If a split has an unknown name, or a table is damaged.
+    """
+    images = Images(pictures, root)
+    parted: dict[Path, str] = {}
+    for file in tables:
+        table = understand(file, images)
+        if isinstance(table, Table) and table.split is not None:
+            parted |= _parts_in(table, images)
+    return parted
+
+
 def _parts_in(table: Table, images: Images) -> dict[Path, str]:
     """Return the split of each image of a table that is there."""
     rows = [(row, images.called(row[table.image])) for row in table.rows]

@@ -27,6 +27,7 @@ import numpy as np
 from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import name_file
 from ..errors import InputError, MissingFileError
+from .class_tables import read_parts
 from .coco_folder import split_of
 from .data_folder import IMAGES as PICTURES
 from .data_folder import find_folder, hint_of_deeper, is_image, list_files, read_text
@@ -320,6 +321,12 @@ def _listed(root: Path, images: Path, labels: Path) -> dict[str, Place]:
     pictures = [file for file in files if is_image(file) and file.is_relative_to(images)]
     texts = [file for file in files if file.suffix.lower() == '.txt']
     parts = split_by_lists(pictures, texts, every=False)  # splits/train.txt
+    if not parts:
+        tables = [file for file in files if file.suffix.lower() in ('.csv', '.tsv')]
+        for image, split in read_parts(root, pictures, tables).items():
+            parts.setdefault(split, []).append(image)
+    if 'train' not in parts or len(parts) < 2:
+        return {}
     return {
         phase: Place(images, labels, tuple(_stem(file.relative_to(images)) for file in listed))
         for phase, listed in parts.items()
