@@ -177,3 +177,12 @@ def test_versions_of_a_data_set_are_no_classes(tmp_path):
     for name in ('grayscale', 'segmented'):
         (root / name).rename(root / f'my {name}')
     configured(root)
+
+
+@pytest.mark.parametrize('name', ['unlabeled', 'Ignored'])
+def test_images_without_a_class_are_no_class(tmp_path, name):
+    root = tmp_path / 'own'
+    for split in ('train', 'val'):
+        make(root / split, range(2), (*CLASSES, name))
+    with pytest.raises(InputError, match=f'{name} seems to hold images without a class'):
+        run(root)

@@ -5,7 +5,9 @@ import pytest
 from tests.new_config import test_labelme as labelme
 from tests.new_config import test_listed as listed
 from tests.new_config import test_voc as voc
-from tests.new_config.scenes import assert_fits, boxes_of, convert_folder
+from tests.new_config.scenes import assert_fits, boxes_of, configure, convert_folder
+from tests.new_config.test_correct_coco import make as make_coco
+from tests.new_config.test_correct_coco import write as write_coco
 from tnt_backbone.new_config.labelme import read_labelme
 from tnt_backbone.new_config.listed_splits import split_by_lists
 from tnt_backbone.new_config.own_data import READERS
@@ -75,6 +77,15 @@ def test_lists_of_labelme(tmp_path):
     write_lists(root, '{}.json', train=('0', '1'), val=('2',))
     datasets, _ = convert_folder(lambda r: read_labelme(r, tmp_path / 'more'), root)
     assert {s: len(d) for s, d in datasets.items()} == {'train': 2, 'val': 1}
+
+
+def test_lists_beside_a_coco_file_are_said(tmp_path):
+    root = tmp_path / 'own'
+    write_coco(root / 'all.json', make_coco(root))
+    names = [path.name for path in root.rglob('*.png')]
+    assert 'list the images' not in configure(root)[1]
+    write_lists(root, '{}', train=names[:-1], val=names[-1:])
+    assert 'list the images of train, val, and are not read' in configure(root)[1]
 
 
 @pytest.mark.parametrize(

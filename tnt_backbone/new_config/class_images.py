@@ -32,6 +32,8 @@ VERSIONS = (
     *('color', 'colour', 'gray', 'grey', 'grayscale', 'greyscale', 'segmented', 'rgb', 'depth'),
     *('original', 'raw', 'augmented', 'cropped', 'resized', 'with', 'without', 'augmentation'),
 )
+# Folders of images that nobody labelled, such as STL-10's
+WITHOUT_CLASS = ('unlabeled', 'unlabelled', 'unsup', 'void', 'ignore', 'ignored')
 MASK = re.compile(r'(.+)[ _-](mask|segmentation|groundtruth)([ _-]?\d+)?', re.IGNORECASE)
 # Moves cat.0.jpg of the folders that follow to cat/cat.0.jpg
 SORT = (
@@ -122,6 +124,11 @@ def _check_classes(folder: Path, names: Sequence[str]) -> None:
             f'{shorten(sorted(inside[0]), 8)}. They seem to be versions of one data set, and no '
             f'classes. Pass one of them as --data, such as {folder / names[0]}. If they are the '
             'classes, rename them'
+        )
+    if len(names) > 2 and (without := [n for n in names if n.lower() in WITHOUT_CLASS]):
+        raise InputError(
+            f'{folder / without[0]} seems to hold images without a class, which would be learned '
+            'as one. Move it away. If it is a class, rename it'
         )
     for name in names:
         inner = class_names(folder / name)

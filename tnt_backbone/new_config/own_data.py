@@ -1,6 +1,7 @@
 """A user's own data, put into a config: which format it has, and who reads it."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,13 +22,14 @@ from .correct_coco import correct_coco
 from .correct_sizes import turn_with_exif
 from .createml import read_createml
 from .cvat import read_cvat
-from .data_folder import list_files
+from .data_folder import is_image, list_files
 from .drawn_masks import draw_label_maps
 from .file_names import match_file_names
 from .formats import find_known, find_signs, recognise
 from .hugging_face import read_hugging_face
 from .labelme import read_labelme
 from .labelme_xml import read_labelme_xml
+from .listed_splits import split_by_lists
 from .mask_layouts import has_label_maps
 from .masks import set_mask_data
 from .named_rows import read_dota, read_kitti, read_visdrone
@@ -316,8 +318,27 @@ def _files_in_folder(args: argparse.Namespace, changes: list[str]) -> CocoFiles:
             f'--data {args.data} has a validation split already ({splits["val"]}). Leave out '
             '--val-share'
         )
-    changes = ['format: coco', *changes]
+    changes = ['format: coco', *changes, *_find_lists(args.data, splits)]
     return _corrected(args, splits['train'], splits.get('val'), splits.get('test'), changes)
+
+
+def _find_lists(root: Path, splits: Mapping[str, Path]) -> list[str]:
+    """Return a note about lists of splits beside a single COCO file, which are not read."""
+    if len(splits) > 1:
+        return []
+    files = list_files(root)
+    images = [file for file in files if is_image(file)]
+    texts = [file for file in files if file.suffix.lower() == '.txt']
+    try:
+        parts = split_by_lists(images, texts, every=False)
+    except InputError:  # such as the lists of several folds
+        return []
+    if not parts:
+        return []
+    return [
+        f'note: text files in {root} list the images of {", ".join(parts)}, and are not read, '
+        f'since {splits["train"]} has all images. Write a COCO file for each split'
+    ]
 
 
 def _corrected(
