@@ -101,6 +101,7 @@ def segmentor(data: Path, *, seed: int, steps: int) -> Config:
             metainfo=dict(classes=('background', 'pedestrian'), palette=[[0, 0, 0], [255, 0, 0]]),
             pipeline=steps_of,
         )
+    cfg.val_dataloader.batch_size = 1  # pictures of other sizes do not fit
     return _with_schedule(cfg, seed, steps)
 
 

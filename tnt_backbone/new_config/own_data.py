@@ -34,6 +34,7 @@ from .mask_layouts import has_label_maps
 from .masks import set_mask_data
 from .named_rows import read_dota, read_kitti, read_visdrone
 from .rare_classes import balance_classes
+from .shared import set_one_picture_a_batch
 from .slices import slice_data
 from .supervisely import read_supervisely
 from .tables import ENDINGS, read_tables
@@ -102,6 +103,7 @@ def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
         changes += slice_data(cfg, args.slice, folder, overwrite=args.force)
     if scope != 'mmseg':
         changes += balance_classes(cfg, repeat=args.balance)
+    changes += set_one_picture_a_batch(cfg)
     if misfit := find_misfit(cfg):
         raise InputError(
             f'The model does not run with the number of classes in --data {args.data} ({misfit}). '

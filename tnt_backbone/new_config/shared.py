@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..data_checks.batch_shapes import find_batch_shapes
 from ..data_checks.datasets import build_leaf_datasets
 from ..errors import InputError
 from ..type_names import type_name
@@ -44,6 +45,20 @@ def replace_leaf(cfg: Config, phase: str, **options: Any) -> dict[str, Any]:
     leaf.clear()
     leaf.update(options, pipeline=pipeline)
     return leaf
+
+
+def set_one_picture_a_batch(cfg: Config) -> list[str]:
+    """Test one picture at a time where those of several sizes would not fit into a batch."""
+    changes = []
+    for phase, leaves in build_leaf_datasets(cfg, PHASES[1:]).items():
+        if find_batch_shapes(cfg, phase, leaves):
+            loader = cfg[f'{phase}_dataloader']
+            changes.append(
+                f'{phase}_dataloader.batch_size: {loader["batch_size"]} -> 1, as the pictures have '
+                'several sizes'
+            )
+            loader['batch_size'] = 1
+    return changes
 
 
 def evaluators(cfg: Config, phase: str) -> list[dict[str, Any]]:

@@ -5,7 +5,9 @@ import itertools
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS, init_default_scope
 
+from ..data_checks.batch_shapes import find_batch_shapes
 from ..data_checks.datasets import build_leaf_datasets, check_files, check_num_classes
+from ..data_checks.findings import notes_unless_error
 from ..errors import InputError
 from ..near_names import did_you_mean
 from .checkpoint_file import check_checkpoint
@@ -129,11 +131,12 @@ def check_data(cfg: Config, phases: tuple[str, ...]) -> list[str]:
     if cfg.get('default_scope') == 'mmdet':
         from ..data_checks.coco import check_coco, find_in_orders, is_plain_coco, read_file
         from ..data_checks.coco_file import forget_coco_files
-        from ..data_checks.findings import notes_unless_error
 
         leaves = [*filter(is_plain_coco, itertools.chain.from_iterable(datasets.values()))]
         for leaf in leaves:
             notes += check_coco(leaf)
         notes_unless_error(find_in_orders((leaf, read_file(leaf)) for leaf in leaves))
         forget_coco_files()
+    for phase in datasets.keys() - {'train'}:
+        notes_unless_error(find_batch_shapes(cfg, phase, datasets[phase]))
     return list(dict.fromkeys(notes))  # train and val say the same of the heads
