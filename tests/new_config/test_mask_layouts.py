@@ -446,7 +446,19 @@ def cityscapes_of_cvat(root):
         draw(root / folder / 'default', root / folder / 'default', 1)
 
 
+def full_ade20k(root):
+    for path in list(root.iterdir()):
+        path.rename(root.parent / f'old_{path.name}')
+    for split, number in (('training', 1), ('validation', 2)):
+        folder = root / 'images/ADE' / split / 'urban/street'
+        draw(folder, root.parent / 'maps', number, kind='colours')
+        name = f'ADE_{split.removesuffix("ing").removesuffix("idation")}_{number:08d}'
+        (folder / f'{number}.png').rename(folder / f'{name}.jpg')
+        (root.parent / 'maps' / f'{number}.png').rename(folder / f'{name}_seg.png')
+
+
 SPOILED = {
+    full_ade20k: 'full ADE20K.*ADEChallengeData2016',
     cityscapes_of_cvat: "Cityscapes of CVAT.*'Segmentation mask 1.1'",
     two_folders_deeper: 'VOCdevkit/VOC2012 has one: pass it as --data',
     spoil_colour: r'0\.png has 128 of 768 pixels of colours.*\(1, 2, 3\)',

@@ -54,6 +54,7 @@ SPLITS = {'train': ('train', 'training'), 'val': VAL, 'test': TEST}
 LISTS = {'train': ('train', 'trainval'), 'val': VAL, 'test': ('test',)}
 MASK = '_mask'  # end of the names of label maps that lie beside the images
 ENDS = ('', '_sat', '_image', '_img')  # of the names of images there
+FULL_ADE20K = re.compile(r'ADE_(train|val)_\d+_seg\.png')
 LAYOUT = (
     'What is wanted: DIR/images/{train,val} and DIR/labels/{train,val} with label maps of the same '
     'names as .png, and the names of the classes in DIR/classes.txt (docs/tutorial.md)'
@@ -437,6 +438,13 @@ def _explain(root: Path, images: Path | None, labels: Path | None) -> str:
             'it, export it again with "Save images", or put the images there'
         )
     files = list_files(root)
+    if full := [file for file in files if FULL_ADE20K.fullmatch(file.name)]:
+        return (
+            f'{root} seems to be the full ADE20K, with {full[0]}. In it, red // 10 * 256 + green is '
+            'the number of one of some thousand names. Take the 150 classes of its benchmark, '
+            'ADEChallengeData2016 (docs/datasets.md), or write label maps of the classes that you '
+            f'want. {LAYOUT}'
+        )
     arrays = [file for file in files if file.suffix.lower() in ('.npy', '.npz')]
     if arrays and (known := name_file(arrays[0])):
         return f'{root} has arrays, such as {arrays[0]}: {known}. {LAYOUT}'
