@@ -12,6 +12,7 @@ from ..errors import InputError
 from .class_cells import sort_classes
 from .class_images import class_names, is_read
 from .class_tables import Tables, read_class_tables
+from .cub import read_cub
 from .data_folder import list_files
 from .held_out import draw_held_out
 from .shared import PHASES
@@ -43,6 +44,9 @@ def find_listed(root: Path, splits: dict[str, Path | None], share: float | None)
     Raises:
         ValueError: If tables and folders disagree, a split is missing, or one has other classes.
     """
+    parts, notes = read_cub(root)
+    if parts:
+        return _whole(root, parts, notes, share)
     places = [place for place in splits.values() if place] or [root]
     has_folders = len(class_names(places[0])) > 1
     try:

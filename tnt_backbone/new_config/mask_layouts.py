@@ -440,8 +440,8 @@ def _explain(root: Path, images: Path | None, labels: Path | None) -> str:
     files = list_files(root)
     if full := [file for file in files if FULL_ADE20K.fullmatch(file.name)]:
         return (
-            f'{root} seems to be the full ADE20K, with {full[0]}. In it, red // 10 * 256 + green is '
-            'the number of one of some thousand names. Take the 150 classes of its benchmark, '
+            f'{root} seems to be the full ADE20K, with {full[0]}. In it, red // 10 * 256 + green '
+            'is the number of one of some thousand names. Take the 150 classes of its benchmark, '
             'ADEChallengeData2016 (docs/datasets.md), or write label maps of the classes that you '
             f'want. {LAYOUT}'
         )
