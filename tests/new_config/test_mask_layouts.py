@@ -147,6 +147,12 @@ def numbered_list(root):
     (root / 'classes.txt').rename(root / 'labels.txt').write_text('\n'.join(lines))
 
 
+def numbered_backwards(root):
+    inside(root)
+    lines = [f'{i}: {name}' for i, name in enumerate(NAMES)]
+    (root / 'classes.txt').write_text('\n'.join(reversed(lines)))
+
+
 def kaggle_colours(root):
     inside(root, kind='colours')
     (root / 'classes.txt').unlink()
@@ -159,7 +165,7 @@ def kaggle_colours(root):
     'make',
     [
         *(inside, camvid, segnet, capitals, roboflow, voc, cvat, kaggle_colours, labelformat),
-        *(hugging_face, numbered_list),
+        *(hugging_face, numbered_list, numbered_backwards),
     ],
 )
 def test_layouts(tmp_path, make):
@@ -493,12 +499,28 @@ def test_blurred_edges_are_ignored(tmp_path):
 
 @pytest.mark.parametrize(
     'text',
-    ['0 0 0 sky\n128 0 0\tthe road\n', 'name,r,g,b\n"sky",0,0,0\nthe road, 128,0,0\n'],
+    [
+        '0 0 0 sky\n128 0 0\tthe road\n',
+        'name,r,g,b\n"sky",0,0,0\nthe road, 128,0,0\n',
+        '\ufeffname,b,g,r\nsky,0,0,0\nthe road,0,0,128\n',
+        'id;name;red;green;blue\r\n0;sky;0;0;0\r\n1;the road;128;0;0\r\n',
+        'R,G,B,class\n0,0,0,sky\n128,0,0,the road\n',
+    ],
 )
 def test_tables_of_colours(tmp_path, text):
-    name = 'class_dict.csv' if ',' in text else 'label_colors.txt'
+    name = 'class_dict.csv' if {*text} & {*',;'} else 'label_colors.txt'
     (tmp_path / name).write_text(text)
     assert find_colours(tmp_path).classes == {'sky': (0, 0, 0), 'the road': (128, 0, 0)}
+
+
+@pytest.mark.parametrize('row', ['road,#800000', 'road,0.5,0,0'])
+def test_a_table_of_colours_that_is_not_understood_is_shown(tmp_path, row):
+    (tmp_path / 'class_dict.csv').write_text(f'name,color\n{row}\n')
+    with pytest.raises(ValueError, match='such as road,255,255,255'):
+        find_colours(tmp_path)
+    (tmp_path / 'class_dict.csv').write_text(f'name,r,g,b\nsky,0,0,0\n{row}\n')
+    with pytest.raises(ValueError, match=rf'the row {row}.*are no whole numbers'):
+        find_colours(tmp_path)
 
 
 @pytest.mark.parametrize(

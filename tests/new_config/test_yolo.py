@@ -21,6 +21,7 @@ from tests.new_config.scenes import (
     dataset_of,
     draw,
 )
+from tnt_backbone.new_config.class_names import read_class_names
 from tnt_backbone.new_config.yolo import read_yolo
 
 NAMES = ('cat', 'dog')
@@ -166,6 +167,20 @@ def test_folders_of_roboflow(tmp_path):
     make(tmp_path / 'train/images', tmp_path / 'train/labels', range(5))
     with pytest.raises(ValueError, match=r'train: ../train/images could be .* or .*own/train'):
         read_yolo(root)
+
+
+def test_numbers_before_the_names_give_the_order(tmp_path):
+    """``1: dog`` above ``0: cat``; 0.5 is a part of a name."""
+    file = tmp_path / 'classes.txt'
+    for text, names in (
+        ('2: c\n0: a\n1: b\n', ['a', 'b', 'c']),
+        ('0. a\n1. b\n', ['a', 'b']),
+        ('1: a\n2: b\n', ['1: a', '2: b']),
+        ('0.5 l\n1.5 l\n', ['0.5 l', '1.5 l']),
+        ('0: a\n1: a\n', ['0: a', '1: a']),
+    ):
+        file.write_text(text)
+        assert read_class_names(file) == names
 
 
 @pytest.mark.parametrize('names', ['classes.txt', 'obj.names'])

@@ -9,6 +9,8 @@ from ..data_checks.findings import shorten
 from ..errors import InputError
 from .data_folder import read_text
 
+NUMBERED = re.compile(r'(\d{1,6})(?:\s*[:;,\t]\s*|\.\s+)(\S.*)')  # but 0.5 is no number of a class
+
 
 def read_class_names(path: Path) -> list[str]:
     """Return the names in a file with one class name per line; its first line is class 0.
@@ -17,8 +19,22 @@ def read_class_names(path: Path) -> list[str]:
         ValueError: If a line between names is empty, a name occurs twice, or there is none.
     """
     names = [line.strip() for line in read_text(path).rstrip().splitlines()]
+    names = in_order_of_numbers(names) or names
     check_class_names(names, path)
     return names
+
+
+def in_order_of_numbers(lines: Sequence[str]) -> list[str]:
+    """Return the names in lines such as ``1: cat``, in the order of their numbers.
+
+    Returns:
+        Nothing, unless the lines have the numbers 0, 1, 2, ..., in any order.
+    """
+    matches = [NUMBERED.fullmatch(line) for line in lines]
+    named = {int(match[1]): match[2] for match in matches if match}
+    is_complete = bool(lines) and sorted(named) == list(range(len(lines)))
+    are_names = len({*named.values()}) == len(named)
+    return [named[number] for number in sorted(named)] if is_complete and are_names else []
 
 
 def check_class_names(names: list[str], place: Path) -> None:

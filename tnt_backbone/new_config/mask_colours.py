@@ -7,8 +7,9 @@
     label_colors.txt   250 50 83 cat                                       CamVid
 """
 
+import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +17,10 @@ import numpy as np
 from PIL import Image
 
 from ..data_checks.findings import shorten
+from ..data_checks.foreign_formats import delimiter
 from ..data_checks.label_maps import IGNORED, UNREADABLE
 from ..errors import InputError
+from .class_cells import column, plain
 from .class_names import check_class_names
 from .data_folder import read_text
 
@@ -28,6 +31,9 @@ TABLES = (
 BY_NAME = re.compile(r'\s*([^:#]+):(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*(:.*)?$')
 BY_CELLS = re.compile(r'\s*"?([^",]+)"?\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*$')
 BY_COLOUR = re.compile(r'\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S.*)$')
+# Columns of a table with a header, in small letters
+NAME = ('name', 'class', 'classname', 'label', 'labelname', 'category')
+CHANNELS = (('r', 'red'), ('g', 'green'), ('b', 'blue'))
 VOID = (224, 224, 192)  # Pascal VOC's edges, which are ignored
 # Names of what is no class, in small letters: CamVid's table has "Void"
 NO_CLASS = ('void', 'ignore', 'ignored', 'dontcare', "don't care", 'unlabeled', 'unlabelled')
@@ -58,18 +64,16 @@ def find_colours(root: Path) -> Colours | None:
     place = next((root / name for name in TABLES if (root / name).is_file()), None)
     if place is None:
         return None
+    lines = [line for line in read_text(place).splitlines() if not line.lstrip().startswith('#')]
     pairs: list[tuple[str, Colour]] = []
-    for line in read_text(place).splitlines():
-        if line.lstrip().startswith('#'):
-            continue
-        if match := BY_NAME.match(line) or BY_CELLS.match(line):
-            name, numbers = match[1], (match[2], match[3], match[4])
-        elif match := BY_COLOUR.match(line):
-            name, numbers = match[4], (match[1], match[2], match[3])
-        else:
-            continue  # a header
+    for name, *numbers in _below_header(lines, place) or _rows(lines):
         red, green, blue = (min(int(number[:4]), 256) for number in numbers)
         pairs.append((name.strip(), (red, green, blue)))
+    if not pairs:
+        raise InputError(
+            f'{place} has no line with a class and its colour. Write a line name,r,g,b, then a '
+            'line per class, such as road,255,255,255'
+        )
     check_class_names([name for name, _ in pairs], place)
     colours = [colour for _, colour in pairs]
     if wrong := [colour for colour in colours if max(colour) > 255]:
@@ -77,6 +81,43 @@ def find_colours(root: Path) -> Colours | None:
     if twice := [colour for colour in colours if colours.count(colour) > 1]:
         raise InputError(f'{place} gives the colour {twice[0]} to several classes. Correct it')
     return Colours(place, dict(pairs), {})
+
+
+def _rows(lines: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the name of each class, and the texts of red, green and blue."""
+    for line in lines:
+        if match := BY_NAME.match(line) or BY_CELLS.match(line):
+            yield match[1], match[2], match[3], match[4]
+        elif match := BY_COLOUR.match(line):
+            yield match[4], match[1], match[2], match[3]
+
+
+def _below_header(lines: Sequence[str], file: Path) -> list[tuple[str, ...]]:
+    """Return what ``_rows`` yields, if the first line names the columns, in any order.
+
+    A table may begin with ``name,b,g,r`` or ``id;name;red;green;blue``.
+
+    Raises:
+        ValueError: If a row has no three numbers.
+    """
+    filled = [line for line in lines if line.strip()]
+    rows = list(csv.reader(filled, delimiter=delimiter(filled[0]))) if filled else []
+    header = [plain(cell) for cell in rows[0]] if rows else []
+    found = [
+        next((header.index(name) for name in known if name in header), None)
+        for known in (NAME, *CHANNELS)
+    ]
+    places = [place for place in found if place is not None]
+    if len(places) < len(found):
+        return []
+    cells = [column(rows[1:], place) for place in places]
+    named = [tuple(map(str.strip, row)) for row in zip(*cells, strict=True)]
+    if wrong := [row for row in named if not all(map(str.isdecimal, row[1:]))]:
+        raise InputError(
+            f'{file} has the row {",".join(wrong[0])}, whose red, green and blue are no whole '
+            'numbers. Correct it'
+        )
+    return named
 
 
 def without_void(colours: Colours) -> Colours:

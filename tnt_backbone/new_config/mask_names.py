@@ -11,7 +11,7 @@ from PIL import Image
 from ..data_checks.findings import shorten
 from ..data_checks.label_maps import HOW_TO_RELABEL, IGNORED
 from ..errors import InputError
-from .class_names import check_class_names
+from .class_names import check_class_names, in_order_of_numbers
 from .coco_folder import read_json
 from .data_folder import SAMPLED, is_image, read_text
 from .mask_colours import Colours, is_void
@@ -55,11 +55,9 @@ def name_labels(
         names = _lines(listed)
         if listed.name != LISTS[0]:
             notes.append(f'classes in the order of {listed}')
-        numbered = [re.fullmatch(r'(\d+)\s*[:;,.\t]\s*(.+)', name) for name in names]
-        matches = [match for match in numbered if match]
-        if len(matches) == len(names) and [int(m[1]) for m in matches] == list(range(len(names))):
-            names = tuple(match[2] for match in matches)
-            notes.append(f'{listed}: the numbers before the names were left out')
+        if in_order := in_order_of_numbers(names):
+            names = tuple(in_order)
+            notes.append(f'{listed}: the numbers before the names give the order, and are left out')
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f'{listed} names {shorten(twice)} twice. Give each class its own name')
         if used == set(range(1, len(names) + 1)):
