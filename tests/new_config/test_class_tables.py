@@ -645,3 +645,38 @@ def test_columns_that_flag_a_split(tmp_path, name, yes):
     cfg, _ = run(tmp_path / 'own')
     assert shown(cfg, 'train') == of(range(9))
     assert shown(cfg, 'val') == of(range(9, 12))
+
+
+@pytest.mark.parametrize(
+    'columns',
+    [
+        {'is_valid': 'val', 'is_test': 'test'},
+        {'train': 'train', 'val': 'val', 'test': 'test'},
+        {'is_train': 'train', 'validation': 'val'},
+    ],
+    ids=lambda columns: ' '.join(columns),
+)
+def test_several_columns_that_flag_splits(tmp_path, columns):
+    """Images of a second column were trained on."""
+    rows = draw_all(tmp_path / 'own', range(12))
+    splits = ['train'] * 6 + ['val'] * 3 + ['test'] * 3
+    flags = [[f'{split == of_column:.1f}' for of_column in columns.values()] for split in splits]
+    lines = [(*row, *flag) for row, flag in zip(rows, flags, strict=True)]
+    write(tmp_path / 'own/labels.csv', ('filename', 'label', *columns), *lines)
+    cfg, _ = run(tmp_path / 'own')
+    assert shown(cfg, 'train') == of(range(6))
+    assert shown(cfg, 'val') == of(range(6, 9))
+    assert shown(cfg, 'test') == of(range(9, 12))
+    lines[0] = (*lines[0][:2], *['1'] * len(columns))
+    write(tmp_path / 'own/labels.csv', ('filename', 'label', *columns), *lines)
+    refused(tmp_path / 'own', r'labels\.csv has a row in .* and .* by the columns')
+
+
+def test_a_class_that_is_called_train_is_no_split(tmp_path):
+    rows = draw_all(tmp_path / 'own', range(12))
+    header = ('filename', 'bird', 'train', 'dog')
+    lines = [(image, *(int(name == other) for other in NAMES)) for image, name in rows]
+    write(tmp_path / 'own/labels.csv', header, *lines)
+    cfg, _ = run(tmp_path / 'own', 0.25)
+    names = dict(zip(('bird', 'dog', 'train'), ('bird', 'dog', 'cat'), strict=True))
+    assert shown(cfg, 'train', names) | shown(cfg, 'val', names) == of(range(12))

@@ -470,6 +470,25 @@ def test_a_split_of_another_name_is_refused(tmp_path, column):
         read('csv', root)
 
 
+@pytest.mark.parametrize(
+    'columns', [{'is_valid': 'val', 'is_test': 'test'}, {'train': 'train', 'val': 'val'}], ids=str
+)
+def test_columns_of_yes_and_no_tell_the_splits_of_boxes(tmp_path, columns):
+    root = tmp_path / 'own'
+    truth = {f'{i}.png': draw(root / f'{i}.png', seed=i) for i in range(6)}
+    names = list(truth)
+    parts = {'train': names[:3], 'val': names[3:5], 'test': names[5:]}
+    rows = [
+        (*row, *(int(row[0] in parts[split]) for split in columns.values()))
+        for row in rows_of(truth)
+    ]
+    header = ['filename', 'xmin', 'ymin', 'xmax', 'ymax', 'class', *columns]
+    write_table(root / 'labels.csv', header, rows)
+    datasets, _ = read('csv', root)
+    for split, part in parts.items():
+        assert_equal(datasets[split], {name: truth[name] for name in part})
+
+
 @pytest.mark.parametrize('kind', ['csv tensorflow', 'createml', 'cvat', 'kitti'])
 def test_accents_that_are_stored_in_another_way(tmp_path, kind):
     """On macOS, they are characters of their own, and in files of annotations they are not."""

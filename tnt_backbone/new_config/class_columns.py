@@ -25,6 +25,7 @@ from .class_cells import (
 )
 from .coco_folder import split_of
 from .data_folder import IMAGES, SPLITS, composed, is_image, read_text
+from .split_columns import read_flags
 from .tables import find_tables
 
 # Names of columns, small letters and digits only, the likeliest first
@@ -42,14 +43,7 @@ CLASS = (
     BOXED,
 )
 CONFIDENCE = 'confidence'  # 0 in Open Images: the image was looked at, and is not of the class
-# Columns of 0 and 1, and what these mean; isvalid is of fastai
-SPLIT_FLAGS = {
-    'isvalid': ('train', 'val'),
-    'isval': ('train', 'val'),
-    'istest': ('train', 'test'),
-    'istrain': ('val', 'train'),
-}
-SPLIT = ('split', 'subset', 'set', 'dataset', 'partition', 'usage', 'phase', *SPLIT_FLAGS)
+SPLIT = ('split', 'subset', 'set', 'dataset', 'partition', 'usage', 'phase')
 ROWS = ('', 'index', 'unnamed0')  # columns that count the rows
 FOLDS = ('fold', 'folds', 'kfold', 'foldid', 'foldno')  # columns of parts, which are no classes
 # Words in the name of a file that parts the images, such as CelebA's list_eval_partition.txt
@@ -141,6 +135,14 @@ def understand(file: Path, images: Images) -> Table | str | None:
             f'{width}. Correct it, or move the file out of {images.root}'
         )
     split = next((names.index(name) for name in SPLIT if has_header and name in names), None)
+    flagged: list[int] = []
+    if has_header and split is None:
+        flagged, splits = read_flags(file, rows[0], body, has_class=bool(labels))
+        if splits:
+            body = [[*row, word] for row, word in zip(body, splits, strict=True)]
+            rows = [[*rows[0], 'split'], *body]
+            split, width = width, width + 1
+            names.append('split')
     if split is None and not (has_header and labels) and _parts_images(file):
         return 'is passed over, since its name says that it parts the images'
     if find_tables([file]) and len({*column(body, image)}) < len(body):
@@ -150,7 +152,7 @@ def understand(file: Path, images: Images) -> Table | str | None:
     if 'submission' not in file.stem.lower():
         read_text(file)  # refuses other encodings
         labels = [i for i in labels if has_header and i != image]
-        others = [i for i in range(width) if i not in (image, split)]
+        others = [i for i in range(width) if i not in (image, split, *flagged)]
         flags = [i for i in others if has_header and names[i] not in ROWS]
         if not labels and (yes := only_yes(body, flags)):
             body = [[*row, header[i]] for row, i in zip(body, yes, strict=True)]

@@ -24,7 +24,6 @@ from .class_columns import (
     CLASS,
     JSON_LINES,
     MOST,
-    SPLIT_FLAGS,
     TINY,
     Images,
     Table,
@@ -226,8 +225,6 @@ def _split_of(table: Table, row: list[str], root: Path) -> str:
         name = re.sub('(?<=[a-z])(?=[A-Z])', '_', table.file.name)
         return split_of(table.file.with_name(name), root)
     said = row[table.split].lower()
-    if flags := SPLIT_FLAGS.get(plain(table.header[table.split])):
-        said = {'0': flags[0], 'false': flags[0], '1': flags[1], 'true': flags[1]}.get(said, said)
     for split, words in SPLITS.items():
         if said in words:
             return split

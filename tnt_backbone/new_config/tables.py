@@ -22,6 +22,7 @@ from .class_names import check_class_names
 from .data_folder import IMAGES, SPLITS, list_files, read_text
 from .labelled import LabelledImages, Labels, Shape, Size
 from .listed import Listed, gather
+from .split_columns import read_flags
 
 # What a column means: its names, small letters and digits only, the likeliest first
 COLUMNS = {
@@ -149,7 +150,14 @@ def _read(file: Path) -> Table:
     body = rows[1:] if has_header else rows
     if has_header and 'class' in columns:
         columns['class'] = _named_class(rows[0], body, columns['class'])
-    used = set(columns.values())
+    flagged: list[int] = []
+    if has_header and 'split' not in columns:
+        flagged, splits = read_flags(file, rows[0], body, has_class='class' in columns)
+        if splits:
+            columns['split'] = len(rows[0])
+            cells = [[*row, *[''] * len(rows[0])][: len(rows[0])] for row in body]
+            body = [[*row, word] for row, word in zip(cells, splits, strict=True)]
+    used = {*columns.values(), *flagged}
     other = [cell for i, cell in enumerate(rows[0]) if has_header and i not in used]
     names = {cell: ''.join(filter(str.isalnum, cell.lower())) for cell in other}
     other = [cell for cell, name in names.items() if name not in SAYS_NOTHING]
