@@ -20,6 +20,7 @@ from tests.conftest import ROOT
 from tests.new_config.scenes import COLOURS
 from tnt_backbone.data_checks.files import plan_check
 from tnt_backbone.new_config.class_folders import set_class_folders
+from tnt_backbone.new_config.class_names import find_alike
 
 TNT = ROOT / 'configs' / 'tnt_s_imagenet.py'
 NAMES = ('bird', 'cat', 'dog')
@@ -630,9 +631,50 @@ def test_names_that_look_alike_are_said(tmp_path):
     write(root / 'labels.csv', ('filename', 'label'), *rows)
     cfg, said = run(root, 0.25)
     assert cfg.train_dataloader.dataset.metainfo.classes == ('CAT', 'Cat', 'cat', 'dog')
-    assert 'capital letters or blanks are counted apart: CAT, Cat, cat.' in said
+    assert 'numbers are counted apart: CAT, Cat, cat. Correct' in said
     assert '1 rows of' in said
     assert 'name no class' in said
+
+
+@pytest.mark.parametrize('unseen', ['cat\u200b', '\ufeffcat', 'cat\u00a0', 'cafe\u0301'])
+def test_what_cannot_be_seen_makes_no_other_class(tmp_path, unseen):
+    root = tmp_path / 'own'
+    name = 'caf\u00e9' if unseen.startswith('caf') else 'cat'
+    labels = {'cat': (name, unseen)}
+    rows = [
+        (image, labels.get(label, (label, label))[i % 2])
+        for i, (image, label) in enumerate(draw_all(root, range(12)))
+    ]
+    write(root / 'labels.csv', ('filename', 'label'), *rows)
+    cfg, _ = run(root, 0.25)
+    names = {'bird': 'bird', name: 'cat', 'dog': 'dog'}
+    assert shown(cfg, 'train', names) | shown(cfg, 'val', names) == of(range(12))
+
+
+@pytest.mark.parametrize('unknown', ['None', 'N/A', '-1', '?'])
+def test_a_class_that_may_be_unknown_is_said(tmp_path, unknown):
+    root = tmp_path / 'own'
+    rows = draw_all(root, range(14))
+    rows[12:] = [(image, unknown) for image, _ in rows[12:]]
+    write(root / 'labels.csv', ('filename', 'label'), *rows)
+    said = run(root, 0.25)[1]
+    assert f'{unknown} is learned as a class like the others, from 2 images' in said
+
+
+def test_names_that_are_nearly_the_same(tmp_path):
+    apart = ('cat', 'dog', 'big cat', '-1', '1', 'caf\u00e9', 'cafe')
+    assert not find_alike(apart)
+    for first, second in (
+        ('big_cat', 'Big-cat'),
+        ('01', '1'),
+        ('caf\u00e9', 'cafe\u0301'),
+        ('stra\u00dfe', 'STRASSE'),
+        ('cat', 'cat '),
+    ):
+        (said,) = find_alike(('dog', first, second))
+        shown = (first, second) if first != 'caf\u00e9' else map(ascii, (first, second))
+        assert all(name in said for name in shown)
+    assert 'class 1 of 2 has an empty name' in find_alike(('cat', ' '))[0]
 
 
 @pytest.mark.parametrize(('name', 'yes'), [('is_valid', 'val'), ('is_train', 'train')])

@@ -586,3 +586,16 @@ def test_pictures_of_one_name_and_other_sizes_are_not_joined(tmp_path):
     write(root / 'all.json', content)
     with pytest.raises(ValueError, match=first['file_name']):
         configure(root)
+
+
+def test_names_of_categories_that_are_nearly_the_same_are_said(tmp_path):
+    content = make(tmp_path / 'own', names=('cat', 'dog'))
+    content['categories'] += [{'id': 3, 'name': 'Cat '}, {'id': 4, 'name': ''}]
+    for box in content['annotations'][:2]:
+        box['category_id'] += 2
+    cfg, said = configure(write(tmp_path / 'own/all.json', content))
+    assert cfg.train_dataloader.dataset.metainfo['classes'] == ('cat', 'dog', 'Cat ', '')
+    assert 'are counted apart: Cat , cat' in said
+    assert 'class 3 of 4 has an empty name' in said
+    lines = said.splitlines()
+    assert len(set(lines)) == len(lines)

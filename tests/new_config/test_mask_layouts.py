@@ -513,6 +513,13 @@ def test_tables_of_colours(tmp_path, text):
     assert find_colours(tmp_path).classes == {'sky': (0, 0, 0), 'the road': (128, 0, 0)}
 
 
+def test_names_that_are_nearly_the_same_are_said(tmp_path):
+    inside(tmp_path / 'own')
+    (tmp_path / 'own/classes.txt').write_text('background\ncat\nCat\n')
+    _, said = configure(tmp_path / 'own', '--backbone', 'tnt_ti', config=UPERNET)
+    assert 'are counted apart: Cat, cat' in said
+
+
 @pytest.mark.parametrize('row', ['road,#800000', 'road,0.5,0,0'])
 def test_a_table_of_colours_that_is_not_understood_is_shown(tmp_path, row):
     (tmp_path / 'class_dict.csv').write_text(f'name,color\n{row}\n')

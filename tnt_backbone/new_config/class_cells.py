@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import is_number
 from ..errors import InputError
+from .class_names import visible
 
 YES = ('1', 'true')
 BINARY = ('0', '1', '-1', 'true', 'false', '')
@@ -112,7 +113,11 @@ def without_boxes(cell: str) -> str:
 
 
 def class_of(cell: str) -> str:
-    """Return the class that a cell names; numbers that pandas wrote as 3.0 become 3."""
+    """Return the class that a cell names; numbers that pandas wrote as 3.0 become 3.
+
+    What cannot be seen makes no other class of it.
+    """
+    cell = visible(cell)
     return str(int(float(cell))) if cell.endswith('.0') and is_number(cell) else cell
 
 

@@ -18,6 +18,12 @@ from .held_out import draw_held_out
 from .shared import PHASES
 from .split_lists import read_split_lists
 
+# What tables say where they know no class, in small letters
+UNKNOWN = (
+    *('none', 'null', 'n/a', 'na', '#n/a', '<na>', '?', '-', '-1', 'unknown', 'undefined'),
+    *('unlabeled', 'unlabelled', 'missing'),
+)
+
 
 class Listed(NamedTuple):
     """Images for lists.
@@ -220,6 +226,13 @@ def _whole(
                 f'The {split} split of {root} has the classes {shorten(unknown, 8)}, and no image '
                 'of them is to train on. Correct the tables'
             )
+    if len(classes) > 2 and (unknown := [name for name in classes if name.lower() in UNKNOWN]):
+        number = sum(times[name] for name in unknown)
+        notes = [
+            *notes,
+            f'{shorten(unknown)} is learned as a class like the others, from {number} images. If '
+            'it says that nobody knows the class, delete these rows of the table',
+        ]
     if share:
         files: dict[str, list[Path]] = {name: [] for name in classes}
         for path in sorted(train):

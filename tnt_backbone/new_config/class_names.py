@@ -1,6 +1,7 @@
 """Names and order of the classes of a user's own data."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from ..data_checks.findings import shorten
 from ..errors import InputError
 from .data_folder import read_text
 
+UNSEEN = dict.fromkeys(map(ord, '\u200b\u2060\ufeff'))
 NUMBERED = re.compile(r'(\d{1,6})(?:\s*[:;,\t]\s*|\.\s+)(\S.*)')  # but 0.5 is no number of a class
 
 
@@ -96,13 +98,30 @@ def choose_classes(
 
 
 def find_alike(names: Sequence[str]) -> list[str]:
-    """Return a note about names that differ only in capital letters, or in _ for a blank."""
-    plain = [re.sub(r'[\s_]+', ' ', name).strip().lower() or name for name in names]
+    """Return a note about names that are nearly the same, such as "big_cat" and "Big cat"."""
+    plain = [_plain(name) for name in names]
     times = Counter(plain)
     alike = sorted(name for name, form in zip(names, plain, strict=True) if times[form] > 1)
-    if not alike:
-        return []
-    return [
-        f'classes whose names differ only in capital letters or blanks are counted apart: '
-        f'{shorten(alike, 8)}. Correct the labels if they are the same'
-    ]
+    notes = []
+    if alike:
+        shown = Counter(map(visible, alike))
+        texts = [ascii(name) if shown[visible(name)] > 1 else name for name in alike]
+        notes.append(
+            'classes whose names differ only in capital letters, blanks, accents or zeros before '
+            f'numbers are counted apart: {shorten(texts, 8)}. Correct the labels if they are the '
+            'same'
+        )
+    if empty := [i for i, name in enumerate(names) if not visible(name)]:
+        notes.append(f'class {shorten(empty)} of {len(names)} has an empty name. Give it one')
+    return notes
+
+
+def visible(name: str) -> str:
+    """Return a name without what cannot be seen: characters of no width, and blanks around it."""
+    return unicodedata.normalize('NFC', name.translate(UNSEEN)).strip()
+
+
+def _plain(name: str) -> str:
+    composed = unicodedata.normalize('NFKC', visible(name))
+    text = re.sub(r'[\s_]+|(?<=\w)-(?=\w)', ' ', composed).strip().casefold() or name
+    return str(int(text)) if re.fullmatch('[0-9]{1,9}', text) else text

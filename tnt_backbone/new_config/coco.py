@@ -18,6 +18,7 @@ from ..data_checks.image_headers import find_in_headers, read_header
 from ..data_checks.places import hint_of_accents
 from ..errors import ExistingFileError, InputError, MissingFileError
 from ..whole_file import write_whole
+from .class_names import find_alike
 from .held_out import ONE_PICTURE, draw_held_out
 from .shared import PHASES, evaluators, finish, leaf_dataset, set_class_count
 
@@ -63,6 +64,7 @@ def set_coco_data(
             )
     _require_coco(cfg)
     changes = [f'classes: {len(classes)} of {train}', *set_class_count(cfg, len(classes))]
+    changes += find_alike(classes)
     for phase, file in zip(PHASES, (train, val or train, test or val or train), strict=True):
         given = images if phase == 'train' else (val_images or images)
         folder = find_images(files[file], given)

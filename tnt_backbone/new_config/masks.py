@@ -30,6 +30,7 @@ from ..data_checks.label_maps import (
     pair,
 )
 from ..datasets import paired_seg
+from .class_names import find_alike
 from .data_folder import SAMPLED, write_list
 from .mask_colours import convert_colours, find_colours, is_coloured, without_void
 from .mask_layouts import Place, find_other_labels, find_places
@@ -105,7 +106,7 @@ def set_mask_data(
         check_ade20k(root, pairs[trained].images)
         check_objects(root, used[trained])
     classes, more = name_labels(root, used[trained], colours)
-    notes += more
+    notes += [*more, *find_alike(classes)]
     turned = [image for image, header in headers.items() if header.turn != 1]
     findings = [_find_turned(turned, root)] if turned else []
     findings += find_unusual(headers, str(root))

@@ -109,7 +109,7 @@ def set_own_data(cfg: Config, args: argparse.Namespace) -> list[str]:
             f'The model does not run with the number of classes in --data {args.data} ({misfit}). '
             'Start --from another config'
         )
-    return changes
+    return list(dict.fromkeys(changes))  # of a file for several phases, notes are the same
 
 
 def _set_pictures(cfg: Config, args: argparse.Namespace, scope: str) -> list[str]:
