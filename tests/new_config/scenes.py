@@ -15,6 +15,8 @@ from tnt_backbone.new_config.write_coco import write_coco
 COLOURS = {'cat': (220, 40, 40), 'dog': (40, 200, 40), 'bird': (40, 40, 220)}
 BOXES = ROOT / 'configs/retinanet_tnt_s_coco.py'
 MASKS = ROOT / 'configs/mask_rcnn_tnt_s_coco.py'
+SEGMENTOR = ROOT / 'configs/fpn_tnt_s_ade20k.py'
+CLASSIFIER = ROOT / 'configs/tnt_s_imagenet.py'
 
 
 class Thing(NamedTuple):

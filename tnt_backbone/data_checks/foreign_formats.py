@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
+from ..datasets.decodable import POINTER
+
 HEAD = 65536  # characters of a text file that are looked at
 
 
@@ -118,6 +120,14 @@ def encoding_of(file: Path) -> str:
             if opened.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
             else 'utf-8-sig'
         )
+
+
+def is_pointer(file: Path) -> bool:
+    """Return whether a file is what Git LFS leaves of one that was not downloaded."""
+    if not file.is_file():
+        return False
+    with file.open('rb') as opened:
+        return opened.read(len(POINTER)) == POINTER
 
 
 def _head(file: Path) -> str:
@@ -474,6 +484,9 @@ OF_ROW: tuple[tuple[Callable[[list[str]], bool], Known], ...] = (
 )
 
 
+POINTER_OF_LFS = Known("Git LFS's pointers to files that were not downloaded", 'Run git lfs pull')
+
+
 def name_content(content: Any) -> Known | None:
     """Return which format the content of a JSON file has, if it is a known one."""
     return next((known for fits, known in OF_CONTENT if fits(content)), None)
@@ -482,6 +495,8 @@ def name_content(content: Any) -> Known | None:
 def name_file(path: Path) -> Known | None:
     """Return which format a file has, if it is a known one; JSON files by :func:`name_content`."""
     ending, name = path.suffix.lower(), path.name.lower()
+    if is_pointer(path):
+        return POINTER_OF_LFS
     if known := next((known for form, known in OF_NAME if re.fullmatch(form, name)), None):
         return known
     if ending in OF_ENDING or not path.is_file():

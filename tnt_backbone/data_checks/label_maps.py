@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from PIL import Image
 
+from ..datasets.decodable import fault_of
 from ..errors import InputError, MissingFileError
 from .findings import Finding, notes_unless_error, shorten
 from .image_headers import ONE_PAGE, READ_BEFORE_A_RUN, Header, read_header
@@ -219,7 +220,10 @@ def read_label_map(path: str | Path) -> np.ndarray:
             'its label map into tiles'
         ) from error
     except UNREADABLE as error:
-        raise InputError(f'{path} cannot be read as a picture ({error}). Write it again') from error
+        fault = fault_of(Path(path).read_bytes()) if Path(path).is_file() else None
+        raise InputError(
+            f'{path} cannot be read as a picture ({fault or error}). Write it again'
+        ) from error
     if pixels.ndim != 2:
         channels = pixels.shape[-1]
         listed = ' '.join(','.join(map(str, colour)) for colour in _first_colours(pixels))

@@ -9,6 +9,8 @@ import mmengine.fileio
 
 from .jpeg import is_cut_off
 
+POINTER = b'version https://git-lfs.github.com/spec/'  # begins what Git LFS leaves of a file
+PULL = "it is Git LFS's pointer: run git lfs pull"
 MOST_PIXELS = 2**29  # 1.6 GB after decoding; OpenCV itself would decode twice as many
 
 
@@ -48,6 +50,8 @@ def fault_of(data: bytes) -> str | None:
     """
     if not data:
         return 'the file is empty'
+    if data.startswith(POINTER):
+        return PULL
     pixels = _pixels_above_the_limit(data)
     if pixels:
         return (

@@ -16,6 +16,7 @@ from ..errors import InputError
 from .coco_folder import split_of
 from .data_folder import list_files
 from .formats import find_known
+from .unreadable import are_small, find_unreadable
 
 KNOWN = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')  # to MMPretrain
 FURTHER = ('.webp', '.tiff', '.jp2')  # what OpenCV reads, too
@@ -177,11 +178,13 @@ def is_read(path: Path) -> bool:
 
 
 def look_at_some(images: Iterable[Path], place: Path) -> list[str]:
-    """Open some images; return notes about them.
+    """Open some images, and all files of few bytes; return notes about them.
 
     Raises:
-        ValueError: If none can be read, such as TIFFs of 13 channels.
+        ValueError: If none can be read, such as TIFFs of 13 channels, or more than a tenth is
+            damaged.
     """
+    images = list(images)
     headers, faults = {}, []
     for image in itertools.islice(images, LOOKED_AT):
         if header := read_header(image):
@@ -191,7 +194,8 @@ def look_at_some(images: Iterable[Path], place: Path) -> list[str]:
         except (OSError, ValueError, SyntaxError) as error:
             faults.append(f'{image}: {error}')
         else:
-            return notes_unless_error(find_unusual(headers, str(place)))
+            found = find_unreadable(are_small(images), place, len(images))
+            return notes_unless_error([*find_unusual(headers, str(place)), *found])
     if not faults:
         return []
     raise InputError(

@@ -13,14 +13,15 @@ from ..data_checks.coco import find_in_annotations, read_file
 from ..data_checks.coco_file import CocoFile, read_coco
 from ..data_checks.coco_values import Entry
 from ..data_checks.datasets import build_leaf_datasets
-from ..data_checks.findings import notes_unless_error, shorten
-from ..data_checks.image_headers import find_in_headers, read_header
+from ..data_checks.findings import Finding, notes_unless_error, shorten
+from ..data_checks.image_headers import READ_BEFORE_A_RUN, find_in_headers, read_header
 from ..data_checks.places import hint_of_accents
 from ..errors import ExistingFileError, InputError, MissingFileError
 from ..whole_file import write_whole
 from .class_names import find_alike
 from .held_out import ONE_PICTURE, draw_held_out
 from .shared import PHASES, evaluators, finish, leaf_dataset, set_class_count
+from .unreadable import find_unreadable
 
 SAMPLED = 20  # images whose sizes are compared
 
@@ -87,6 +88,7 @@ def set_coco_data(
             read = read_file(dataset)
             found = find_in_annotations(dataset, read)
             found += find_in_headers(dataset.data_prefix['img'], read)
+            found += _find_damaged(Path(dataset.data_prefix['img']), read)
             changes += [f'note: {note}' for note in notes_unless_error(found)]
     if val is None:
         changes.append(
@@ -94,6 +96,14 @@ def set_coco_data(
             'file, to know better'
         )
     return [*changes, *finish(cfg, best='auto')]
+
+
+def _find_damaged(folder: Path, file: CocoFile) -> list[Finding]:
+    """Open some images, and return a finding about those that cannot be read."""
+    images = [folder / image['file_name'] for image in file.images.values()]
+    some = images[:: max(1, -(-len(images) // READ_BEFORE_A_RUN))]
+    suspect = [image for image in some if read_header(image) is None]
+    return find_unreadable(suspect, Path(file.path), len(some))
 
 
 def split_coco(path: Path, share: float, *, overwrite: bool = False) -> tuple[Path, Path]:

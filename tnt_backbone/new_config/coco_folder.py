@@ -8,6 +8,7 @@
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,32 @@ def assign_splits(root: Path, found: list[Path]) -> dict[str, Path]:
             'TRAIN.json --val-data VAL.json'
         )
     return {split: files[0] for split, files in splits.items()}
+
+
+def find_damaged(root: Path, files: list[Path], splits: Mapping[str, Path]) -> list[str]:
+    """Return a note about JSON files that cannot be read, beside those of the splits.
+
+    Args:
+        root: The folder.
+        files: Its files.
+        splits: The file of each split that is read.
+
+    Raises:
+        ValueError: If one of them is named for a split that would be missing.
+    """
+    faults = {}
+    others = OTHER_TASKS if any(file.name.startswith('instances') for file in files) else ()
+    for file in some_of_each_folder(files):
+        is_json = file.suffix.lower() == '.json' and file not in splits.values()
+        if is_json and not file.name.startswith(others):
+            try:
+                load_json(file)
+            except ValueError as error:
+                faults[file] = str(error)
+    for file, fault in faults.items():
+        if (split := split_of(file, root)) and split not in splits:
+            raise InputError(f'{fault}. By its name, it is the {split} split. Or move it away')
+    return [f'files that cannot be read are left out: {shorten(faults.values())}'] if faults else []
 
 
 def split_of(file: Path, root: Path) -> str:

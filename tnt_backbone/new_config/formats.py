@@ -5,7 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..data_checks.findings import shorten
-from ..data_checks.foreign_formats import Known, encoding_of, is_number, name_content, name_file
+from ..data_checks.foreign_formats import (
+    Known,
+    encoding_of,
+    is_number,
+    is_pointer,
+    name_content,
+    name_file,
+)
 from ..errors import InputError
 from .coco_folder import find_coco, read_json
 from .createml import find_createml
@@ -82,7 +89,7 @@ def find_signs(root: Path, files: list[Path]) -> dict[str, str]:
 def find_known(files: list[Path]) -> tuple[Path, Known] | None:
     """Return a file of a format that is only known by name, and that format."""
     for file in some_of_each_folder(files):
-        is_json = file.suffix.lower() == '.json'
+        is_json = file.suffix.lower() == '.json' and not is_pointer(file)
         if form := name_content(read_json(file)) if is_json else name_file(file):
             return file, form
     return None

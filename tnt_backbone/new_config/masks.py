@@ -37,6 +37,7 @@ from .mask_layouts import Place, find_other_labels, find_places
 from .mask_names import check_ade20k, check_objects, name_labels, read_palette
 from .rare_classes import describe_rare
 from .shared import dicts, evaluators, finish, replace_leaf, set_class_count
+from .unreadable import find_unreadable
 from .write_coco import find_shared
 
 
@@ -110,6 +111,9 @@ def set_mask_data(
     turned = [image for image, header in headers.items() if header.turn != 1]
     findings = [_find_turned(turned, root)] if turned else []
     findings += find_unusual(headers, str(root))
+    for place, found in pairs.items():
+        suspect = [image for image in found.images if image not in headers]
+        findings += find_unreadable(suspect, place.images, len(found.images))
     findings += find_shared({phase: _resolved(pairs[place]) for phase, place in places.items()})
     for place, files in used.items():
         where = str(folders[place])

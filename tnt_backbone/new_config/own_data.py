@@ -17,7 +17,7 @@ from .backbone import find_misfit
 from .class_folders import set_class_folders
 from .class_images import hint_of_format
 from .coco import find_images, set_coco_data, split_coco
-from .coco_folder import assign_splits, find_coco
+from .coco_folder import assign_splits, find_coco, find_damaged
 from .correct_coco import correct_coco
 from .correct_sizes import turn_with_exif
 from .createml import read_createml
@@ -321,6 +321,7 @@ def _files_in_folder(args: argparse.Namespace, changes: list[str]) -> CocoFiles:
             '--val-share'
         )
     changes = ['format: coco', *changes, *_find_lists(args.data, splits)]
+    changes += find_damaged(args.data, list_files(args.data), splits)
     return _corrected(args, splits['train'], splits.get('val'), splits.get('test'), changes)
 
 
