@@ -186,3 +186,24 @@ def test_images_without_a_class_are_no_class(tmp_path, name):
         make(root / split, range(2), (*CLASSES, name))
     with pytest.raises(InputError, match=f'{name} seems to hold images without a class'):
         run(root)
+
+
+def test_classes_of_splits_in_other_capital_letters(tmp_path):
+    """Each split is said to lack the classes that it does lack."""
+    root = tmp_path / 'own'
+    make(root / 'train', range(3), ('cat', 'dog', 'only'))
+    make(root / 'val', range(3), ('Cat', 'dog'))
+    text = r'own/train has no class folder Cat, and .*own/val has no class folder cat, only, which'
+    with pytest.raises(InputError, match=text + r'.*differ only in capital letters.*Cat, cat\.'):
+        run(root)
+
+
+@pytest.mark.parametrize('options', [(), ('--val-share', '0.34')], ids=['val', 'share'])
+def test_images_beside_the_class_folders_are_said(tmp_path, options):
+    root = tmp_path / 'own'
+    make(root / 'train', range(3))
+    if not options:
+        make(root / 'val', range(3))
+    Image.new('RGB', (8, 8)).save(root / 'train/lost.png')
+    _, said = run(root, *options)
+    assert 'train: 1 images are in no class folder, and are left out (lost.png)' in said

@@ -125,12 +125,22 @@ def _set_folders(
     found = {folder: count_images(root / folder) for folder in dict.fromkeys(folders.values())}
     classes = tuple(found[folders['train']].images)
     for folder, counted in found.items():
-        if odd := sorted(set(counted.images) ^ set(classes)):
-            missing = root / (folder if odd[0] in classes else folders['train'])
+        missing = {
+            folders['train']: sorted({*counted.images} - {*classes}),
+            folder: sorted({*classes} - {*counted.images}),
+        }
+        texts = [
+            f'{root / place} has no class folder {shorten(names, 8)}'
+            for place, names in missing.items()
+            if names
+        ]
+        if texts:
+            odd = [name for names in missing.values() for name in names]
+            alike = ''.join(f'. {text[:1].upper()}{text[1:]}' for text in find_alike(odd))
             raise InputError(
-                f'{missing} has no class folder {shorten(odd, 8)}, which another split of {root} '
-                'has. MMPretrain numbers the sorted folders, so all splits must have the same'
-                + hint_of_accents(odd[:1], odd[1:])
+                f'{", and ".join(texts)}, which another split of {root} has. MMPretrain numbers '
+                'the sorted folders, so all splits must have the same'
+                + (hint_of_accents(odd[:1], odd[1:]) or alike)
                 + hint_of_flat(root / folder, root)
             )
     _require_two(classes, root / folders['train'], root, splits)

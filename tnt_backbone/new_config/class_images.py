@@ -211,6 +211,11 @@ def describe_folder(folder: Path, counted: Counted) -> list[str]:
     if counted.others:
         endings = ', '.join(f'{n} in {s or "no ending"}' for s, n in counted.others.items())
         notes.append(f'{folder}: files that are no images are left out ({endings})')
+    if loose := sorted(file.name for file in filter(is_read, folder.iterdir())):
+        notes.append(
+            f'{folder}: {len(loose)} images are in no class folder, and are left out '
+            f'({shorten(loose)}). Move them into the folders of their classes'
+        )
     if nested := [name for name in counted.images if _is_nested(folder / name)]:
         inner = shorten(sorted(class_names(folder / nested[0])))
         notes.append(

@@ -9,7 +9,7 @@ from ..data_checks.findings import Finding, shorten
 from ..datasets.load_image import LoadImageOrSkip
 from .labelled import left_out_kind
 
-SMALL = 512  # bytes: an empty file, Git LFS's pointer, or a page of an error
+SMALL = 200  # bytes: an empty file, or a pointer of Git LFS
 
 
 def find_unreadable(images: Iterable[Path], place: Path, opened: int) -> list[Finding]:
