@@ -14,7 +14,12 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from tnt_backbone.data_checks.coco import _looks_like_corners, check_coco
+from tnt_backbone.data_checks.coco import (
+    _lie_in_a_corner,
+    _lie_outside,
+    _looks_like_corners,
+    check_coco,
+)
 from tnt_backbone.data_checks.coco_masks import find_mask_fault
 
 
@@ -449,4 +454,44 @@ def test_category_ids_that_are_counted_from_another_number_are_an_error(coco_roo
 
     edit(coco_root, change)
     with pytest.raises(ValueError, match=rf'category_ids .*with {re.escape(format(-shift, "+d"))}'):
+        check_coco(dataset(coco_root))
+
+
+def scatter(factor, number=30, side=100):
+    """Return a COCO file's boxes of any place, times a factor."""
+    rng = np.random.default_rng(0)
+    images = {i: {'id': i, 'width': side, 'height': side} for i in range(number)}
+    boxes = [
+        {'id': i + 1, 'image_id': i, 'bbox': [factor * value for value in (*corner, 15, 15)]}
+        for i, corner in enumerate(rng.integers(5, side - 20, (number, 2)).tolist())
+    ]
+    return SimpleNamespace(images=images, boxes=boxes)
+
+
+def test_boxes_of_larger_images_are_an_error():
+    for factor, wrong in ((1, False), (1.1, False), (2, True), (4, True)):
+        text = _lie_outside(scatter(factor))
+        assert ('boxes lie outside their images' in text) == wrong
+    file = scatter(1)
+    for box in file.boxes[:8]:
+        box['bbox'][:2] = box['bbox'][0] - 200, box['bbox'][1]
+    assert '8 of 30 boxes' in _lie_outside(file)
+    file.boxes[7]['bbox'][0] += 200
+    assert not _lie_outside(file)
+
+
+def test_boxes_of_smaller_images_are_said():
+    for factor, wrong in ((1, False), (0.7, False), (0.5, True), (0.1, True)):
+        text = _lie_in_a_corner(scatter(factor))
+        assert ('all 30 boxes of 30 images lie in their upper left quarter' in text) == wrong
+    assert not _lie_in_a_corner(scatter(0.5, number=19))
+
+
+def test_what_is_said_of_boxes_of_other_sizes(coco_root):
+    def move(content):
+        for box in content['annotations']:
+            box['bbox'][0] += 10_000
+
+    edit(coco_root, move)
+    with pytest.raises(ValueError, match=r'train\.json: .* boxes lie outside their images'):
         check_coco(dataset(coco_root))

@@ -28,6 +28,10 @@ SINGLE_OBJECTS = (
 ONLY_CROWDS = f'All {{}} annotations are marked as crowds (iscrowd=1). {SINGLE_OBJECTS}'
 COMPARED = 1000  # boxes with masks, evenly drawn
 LEAVING = 0.1  # share of the boxes that leave their images, from which on it is worth a note
+OUTSIDE = 0.25  # share of the boxes outside their images, from which on their form is wrong
+FEWEST = 4  # boxes that tell the form
+QUARTER = 0.52  # of the width and height, with some pixels of rounding
+FEWEST_IMAGES = 20  # of which no box reaches the middle
 FEW_REPEATED = 0.01  # share of the annotations; public data sets have a handful
 ADVICE = 'Add them, or take them out of the annotations. See docs/datasets.md'
 
@@ -131,8 +135,10 @@ def _find_in_file(file: CocoFile) -> list[Finding]:
         findings.append(Finding('image that is listed twice', file.path, text))
     if shifted := _looks_shifted(file):
         findings.append(Finding('classes do not match', file.path, shifted))
-    if text := _looks_like_corners(file):
+    if text := _looks_like_corners(file) or _lie_outside(file):
         findings.append(Finding('boxes in another form', file.path, text))
+    elif text := _lie_in_a_corner(file):
+        findings.append(Finding('boxes in one corner of their images', file.path, text))
     if turned := find_turned(file.boxes):
         text = (
             f'{len(turned)} of {len(file.boxes)} boxes are those of rectangles before their '
@@ -252,6 +258,46 @@ def _looks_like_corners(file: CocoFile) -> str:
     else:
         return ''
     return f'{why}. COCO writes [x, y, width, height]. Convert them'
+
+
+def _lie_outside(file: CocoFile) -> str:
+    """Return a message if many boxes lie outside their images, as those of larger images do."""
+    boxes = [
+        box for box in file.boxes if box['image_id'] in file.images and min(box['bbox'][2:]) > 0
+    ]
+    outside = []
+    for box in boxes:
+        image = file.images[box['image_id']]
+        x, y, width, height = box['bbox']
+        is_inside = x < image['width'] and y < image['height'] and x + width > 0 and y + height > 0
+        outside += [] if is_inside else [box['id']]
+    if len(boxes) < FEWEST or len(outside) <= OUTSIDE * len(boxes):
+        return ''
+    return (
+        f'{len(outside)} of {len(boxes)} boxes lie outside their images (annotation ids '
+        f'{shorten(outside)}). They may be of larger pictures, or y before x. COCO writes [x, y, '
+        'width, height], in pixels of the image. Export the file again from these images'
+    )
+
+
+def _lie_in_a_corner(file: CocoFile) -> str:
+    """Return a message if all boxes are in the upper left quarter, as those of smaller images."""
+    shown = set()
+    for box in file.boxes:
+        image = file.images.get(box['image_id'])
+        if image is None:
+            continue
+        x, y, width, height = box['bbox']
+        if x + width > QUARTER * image['width'] or y + height > QUARTER * image['height']:
+            return ''
+        shown.add(box['image_id'])
+    if len(shown) < FEWEST_IMAGES:
+        return ''
+    return (
+        f'all {len(file.boxes)} boxes of {len(shown)} images lie in their upper left quarter. They '
+        'may be of smaller pictures, or percents of the width and height. COCO writes pixels of '
+        'the image. Look at some with tnt browse'
+    )
 
 
 def has_area_of_corners(bbox: list[float], area: Any) -> bool:

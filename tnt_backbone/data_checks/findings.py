@@ -46,6 +46,7 @@ KINDS = {
     'box without area': False,  # left out by MMDetection, of VOC without effect
     'box reaches over the edge': False,  # clipped by MMDetection
     'boxes elsewhere than their masks': False,
+    'boxes in one corner of their images': False,
     'image without annotation': False,
     'mask without a label': False,
     'class without pixels to measure': False,
