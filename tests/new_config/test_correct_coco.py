@@ -599,3 +599,15 @@ def test_names_of_categories_that_are_nearly_the_same_are_said(tmp_path):
     assert 'class 3 of 4 has an empty name' in said
     lines = said.splitlines()
     assert len(set(lines)) == len(lines)
+
+
+def test_images_that_are_missing_are_named(tmp_path):
+    file = write(tmp_path / 'own/all.json', make(tmp_path / 'own'))
+    (tmp_path / 'own/images/002.png').unlink()
+    text = r'1 of 4 images of .*all\.json are not in .*own/images, which has the others: 002\.png'
+    with pytest.raises(FileNotFoundError, match=text):
+        configure(file)
+    for name in ('000.png', '001.png'):
+        (tmp_path / 'own/images' / name).unlink()
+    with pytest.raises(FileNotFoundError, match=r'No folder beside .* holds its 4 images'):
+        configure(file)

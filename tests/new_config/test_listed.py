@@ -416,6 +416,18 @@ def test_a_column_says_which_objects_are_ignored(tmp_path, column, values):
         read('csv', root)
 
 
+def test_numbers_of_classes_that_pandas_wrote_with_a_point(tmp_path):
+    """1.0 is class 1 of the list."""
+    root = tmp_path / 'own'
+    truth = {f'{i}.png': draw(root / f'{i}.png', seed=i) for i in range(3)}
+    ids = {'cat': '0.0', 'dog': '1.0'}
+    header = ['filename', 'xmin', 'ymin', 'xmax', 'ymax', 'class']
+    write_table(root / 'labels.csv', header, [(*row[:5], ids[row[5]]) for row in rows_of(truth)])
+    write_table(root / 'classes.csv', None, [('cat', 0), ('dog', 1)])
+    datasets, _ = read('csv', root)
+    assert_equal(datasets['train'], truth)
+
+
 CARDS = {
     'label_map.json': json.dumps({'0': 'dog', '1': 'cat', '2': 'fox'}),
     'classes.txt': 'dog\ncat\nfox\n',

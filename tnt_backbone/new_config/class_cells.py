@@ -117,7 +117,11 @@ def class_of(cell: str) -> str:
 
     What cannot be seen makes no other class of it.
     """
-    cell = visible(cell)
+    return without_point(visible(cell))
+
+
+def without_point(cell: str) -> str:
+    """Return a cell, 3 for 3.0."""
     return str(int(float(cell))) if cell.endswith('.0') and is_number(cell) else cell
 
 

@@ -232,6 +232,14 @@ def find_places(path: Path, names: list[str]) -> list[Path]:
             for place in places
             if os.path.isfile(place / names[0]) and not _missing(place, names)
         ]
+    if not holding and (nearly := _nearly_holding(path, names)):
+        place, missing = nearly
+        raise MissingFileError(
+            f'{len(missing)} of {len(names)} images of {path} are not in {place}, which has the '
+            f'others: {shorten(missing)}. Add them, take them out of the file, or pass another '
+            'folder with --images, or --val-images for the validation split'
+            + hint_of_accents(missing, _names_in(path.parent))
+        )
     if not holding:
         raise MissingFileError(
             f'No folder beside {path} holds its {len(names)} images, such as {names[0]}. Pass the '
@@ -239,6 +247,15 @@ def find_places(path: Path, names: list[str]) -> list[Path]:
             + hint_of_accents(names, _names_in(path.parent))
         )
     return holding
+
+
+def _nearly_holding(path: Path, names: list[str]) -> tuple[Path, list[str]] | None:
+    """Return the folder beside a COCO file that has most of its images, and what it lacks."""
+    root = path.parent
+    places = [*(root, *folders_in(root, depth=2)), root.parent, *folders_in(root.parent, depth=1)]
+    lacking = {place: _missing(place, names) for place in dict.fromkeys(places)}
+    best = min(lacking, key=lambda place: len(lacking[place]))
+    return (best, lacking[best]) if 2 * len(lacking[best]) < len(names) else None
 
 
 def folders_in(root: Path, *, depth: int) -> Iterator[Path]:

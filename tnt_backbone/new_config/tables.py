@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ..data_checks.findings import shorten
 from ..data_checks.foreign_formats import delimiter, first_row, is_number
 from ..errors import InputError
-from .class_cells import column, plain, same_parts
+from .class_cells import column, plain, same_parts, without_point
 from .class_names import check_class_names
 from .data_folder import IMAGES, SPLITS, list_files, read_text
 from .labelled import LabelledImages, Labels, Shape, Size
@@ -198,7 +198,7 @@ def _entry(
         return row[columns[key]].strip() if key in columns else ''
 
     def name_of(row: list[str]) -> str:
-        text = cell(row, 'class') if 'class' in columns else ONLY_CLASS
+        text = without_point(cell(row, 'class')) if 'class' in columns else ONLY_CLASS
         return titles.get(text, text)
 
     boxes = [row for row in rows if any(cell(row, key) for key in HEADLESS[1:5])]
