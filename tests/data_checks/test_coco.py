@@ -495,3 +495,17 @@ def test_what_is_said_of_boxes_of_other_sizes(coco_root):
     edit(coco_root, move)
     with pytest.raises(ValueError, match=r'train\.json: .* boxes lie outside their images'):
         check_coco(dataset(coco_root))
+
+
+def test_boxes_that_are_ignored_are_counted_as_mmdet_leaves_them_out(coco_root):
+    before = sum(len(info['instances']) for info in load(coco_root))
+    edit(coco_root, lambda content: content['annotations'][0].update(ignore=1))
+    assert sum(len(info['instances']) for info in load(coco_root)) == before - 1
+    (note,) = [note for note in check_coco(dataset(coco_root)) if 'ignore=1' in note]
+    assert 'boxes with ignore=1, left out: 1 (annotation ids 10)' in note
+
+
+def load(root):
+    """Return what MMDetection reads, without leaving out images."""
+    whole = dataset(root, lazy_init=False, filter_cfg=None)
+    return [whole.get_data_info(i) for i in range(len(whole))]

@@ -82,3 +82,11 @@ def test_a_damaged_file_of_a_split_is_not_passed_over(coco, text):
         configure(coco)
     (coco / 'val.json').rename(coco / 'notes.json')
     assert 'files that cannot be read are left out: ' in configure(coco)[1]
+
+
+def test_a_validation_split_without_annotations_is_not_passed_over(coco):
+    write(coco / 'val.json', {'images': [], 'categories': []})
+    with pytest.raises(ValueError, match=r'val\.json has "images", and no annotations.*val split'):
+        configure(coco)
+    (coco / 'val.json').rename(coco / 'test.json')  # is not published
+    configure(coco)

@@ -597,6 +597,9 @@ def _find_left_out(dataset: 'CocoDataset', file: CocoFile) -> list[Finding]:
             f'(annotation ids {shorten(flat)})'
         )
         findings.append(Finding('box without area', file.path, size + text))
+    if ignored := [box['id'] for box in file.boxes if box.get('ignore')]:
+        text = f'boxes with ignore=1, left out: {len(ignored)} (annotation ids {shorten(ignored)})'
+        findings.append(Finding('objects marked to be ignored', file.path, size + text))
     if len(leaving) > max(1, LEAVING * len(file.boxes)):
         text = (
             f'{len(leaving)} boxes leave their images by a tenth of their area or more (annotation '

@@ -53,6 +53,7 @@ KINDS = {
     'class without images to measure': False,
     'category without a box': False,
     'objects marked as crowds': False,  # left out by MMDetection
+    'objects marked to be ignored': False,  # left out by MMDetection
     'image that is too small': False,  # left out by MMDetection
     'image that is turned by EXIF': False,
     'image of more than 8 bits': False,

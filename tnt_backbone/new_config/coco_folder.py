@@ -99,6 +99,9 @@ def assign_splits(root: Path, found: list[Path]) -> dict[str, Path]:
 def find_damaged(root: Path, files: list[Path], splits: Mapping[str, Path]) -> list[str]:
     """Return a note about JSON files that cannot be read, beside those of the splits.
 
+    A validation split without "annotations" is refused, too. Of a test split, they often are not
+    published.
+
     Args:
         root: The folder.
         files: Its files.
@@ -113,9 +116,15 @@ def find_damaged(root: Path, files: list[Path], splits: Mapping[str, Path]) -> l
         is_json = file.suffix.lower() == '.json' and file not in splits.values()
         if is_json and not file.name.startswith(others):
             try:
-                load_json(file)
+                content = load_json(file)[0]
             except ValueError as error:
                 faults[file] = str(error)
+                continue
+            has_images = isinstance(content, dict) and isinstance(content.get('images'), list)
+            if has_images and 'val' not in splits and split_of(file, root) == 'val':
+                lists = shorten([name for name in SECTIONS if name not in content], 8)
+                if lists:
+                    faults[file] = f'{file} has "images", and no {lists}'
     for file, fault in faults.items():
         if (split := split_of(file, root)) and split not in splits:
             raise InputError(f'{fault}. By its name, it is the {split} split. Or move it away')
