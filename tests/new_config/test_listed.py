@@ -428,6 +428,18 @@ def test_numbers_of_classes_that_pandas_wrote_with_a_point(tmp_path):
     assert_equal(datasets['train'], truth)
 
 
+def test_rows_that_repeat_another_one_are_left_out(tmp_path):
+    """They were refused, by the name of a file that the user does not know."""
+    root = tmp_path / 'own'
+    truth = {f'{i}.png': draw(root / f'{i}.png', seed=i) for i in range(3)}
+    header = ['filename', 'xmin', 'ymin', 'xmax', 'ymax', 'class']
+    rows = rows_of(truth)
+    write_table(root / 'labels.csv', header, [*rows, rows[0], rows[0], rows[3]])
+    datasets, said = read('csv', root)
+    assert_equal(datasets['train'], truth)
+    assert '3 labels are left out, each a label that repeats another one' in said
+
+
 CARDS = {
     'label_map.json': json.dumps({'0': 'dog', '1': 'cat', '2': 'fox'}),
     'classes.txt': 'dog\ncat\nfox\n',

@@ -31,6 +31,7 @@ from .labelled import (
 from .opened import Opened, open_image
 from .outside import Seen, find_outside
 
+REPEATED = 'label that repeats another one of its image'
 MADE_BY = 'made by tools/new_config.py from '
 
 
@@ -190,7 +191,10 @@ def _to_coco(
                 'height': result.size[1],
             }
         )
-        for shape in result.shapes:
+        shapes = {repr(shape): shape for shape in result.shapes}
+        if len(shapes) < len(result.shapes):
+            dropped[REPEATED] += len(result.shapes) - len(shapes)
+        for shape in shapes.values():
             seen.append(Seen(content['images'][-1]['file_name'], shape.box, result.size))
             box = {
                 'id': len(content['annotations']) + 1,
