@@ -1,10 +1,13 @@
 """What user data of all formats needs in a config."""
 
 import pytest
+import torch
 from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
 
-from tnt_backbone.new_config.shared import dicts, skip_damaged_images
+from tests.conftest import ROOT
+from tnt_backbone.new_config.shared import dicts, set_class_count, skip_damaged_images
 
 LEAF = {'type': 'CocoDataset', 'pipeline': [{'type': 'LoadImageFromFile', 'to_float32': True}]}
 BRANCHES = [[{'type': 'LoadImageFromFile'}], ({'type': 'LoadAnnotations'},)]
@@ -50,3 +53,16 @@ def test_pipelines_that_a_hook_switches_to():
         'type': 'LoadImageOrSkip',
         'to_float32': True,
     }
+
+
+def test_weights_of_other_classes_go_and_ignored_pixels_are_passed_over():
+    """With weights, MMSegmentation's loss ends at the first pixel that is padded."""
+    cfg = Config.fromfile(ROOT / 'configs/fpn_tnt_digits.py')
+    assert cfg.model.decode_head.loss_decode.class_weight
+    set_class_count(cfg, 2)
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        loss = MODELS.build(cfg.model.decode_head.loss_decode)
+    scores = torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 1, 255, 255]).repeat(1, 4, 1)
+    total = torch.nn.functional.cross_entropy(scores, labels, ignore_index=255, reduction='sum')
+    torch.testing.assert_close(loss(scores, labels, ignore_index=255), total / labels.numel())

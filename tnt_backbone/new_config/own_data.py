@@ -209,7 +209,8 @@ def _check_options(args: argparse.Namespace, scope: str | None, *, has_outlines:
         raise InputError(
             '--balance repeats images with rare classes, and the data sets of MMSegmentation do '
             'not tell which classes an image shows. Leave it out. Weights of the classes do '
-            'something similar: class_weight=[...] in loss_decode of the heads'
+            'something similar: type="tnt_backbone.WeightedCrossEntropyLoss", class_weight=[...] '
+            'in loss_decode of the heads (docs/tutorial.md, "Rare classes")'
         )
     if scope == 'mmdet':
         return

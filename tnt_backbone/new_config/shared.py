@@ -70,8 +70,8 @@ def evaluators(cfg: Config, phase: str) -> list[dict[str, Any]]:
 def set_class_count(cfg: Config, number: int) -> list[str]:
     """Put a number of classes where the model counts those of the config's own data.
 
-    Other counts stay: an RPN's one class, for instance. Weights of a loss, one per class, become 1;
-    one more, as of DETR's "no object", is kept.
+    Other counts stay: an RPN's one class, for instance. Weights of a loss, one per class, go; if
+    there is one more, as of DETR's "no object", it is kept, and the others become 1.
 
     Raises:
         ValueError: If the model counts classes, but not those of its data.
@@ -94,7 +94,9 @@ def set_class_count(cfg: Config, number: int) -> list[str]:
             node[key] = number
     for node in dicts(parts):
         weights = node.get('class_weight')
-        if isinstance(weights, (list, tuple)) and len(weights) in (old, old + 1):
+        if isinstance(weights, (list, tuple)) and len(weights) == old:
+            del node['class_weight']  # MMSegmentation cannot ignore pixels beside such weights
+        elif isinstance(weights, (list, tuple)) and len(weights) == old + 1:
             node['class_weight'] = [1.0] * number + list(weights[old:])
     return [f'num_classes: {old} -> {number}']
 
