@@ -171,9 +171,14 @@ def test_small_numbers_are_not_dropped(tmp_path):
     np.testing.assert_allclose(found, 1e8, rtol=1e-6)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('suffix', SUFFIXES)
-@pytest.mark.parametrize('task', ['classification', 'segmentation', 'detection'])
+@pytest.mark.parametrize(
+    'task',
+    [
+        'classification',
+        *(pytest.param(task, marks=pytest.mark.slow) for task in ('segmentation', 'detection')),
+    ],
+)
 def test_the_file_predicts_like_its_checkpoint_without_torch(
     make_checkpoint,  # noqa: F811
     tmp_path,

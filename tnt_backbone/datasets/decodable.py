@@ -5,8 +5,6 @@ import os
 import re
 from typing import Any
 
-import mmengine.fileio
-
 from .jpeg import is_cut_off
 
 POINTER = b'version https://git-lfs.github.com/spec/'  # begins what Git LFS leaves of a file
@@ -34,6 +32,8 @@ def read_bytes(path: str, transform: Any) -> bytes:
     Raises:
         OSError: If there is no such file.
     """
+    import mmengine.fileio  # late: exported files predict without mmengine
+
     if transform.file_client_args is not None:
         client = mmengine.fileio.FileClient.infer_client(transform.file_client_args, path)
         return client.get(path)
