@@ -11,12 +11,12 @@ from ..data_checks.findings import shorten
 from ..errors import InputError
 from .class_cells import sort_classes
 from .class_images import class_names, is_read
+from .class_splits import read_split_lists
 from .class_tables import Tables, read_class_tables
 from .cub import read_cub
 from .data_folder import list_files
 from .held_out import draw_held_out
 from .shared import PHASES
-from .split_lists import read_split_lists
 
 # What tables say where they know no class, in small letters
 UNKNOWN = (

@@ -1,4 +1,4 @@
-"""Lists of the images of each split, where no folder names the splits.
+"""Lists of the images of each split, for data of boxes and label maps without such folders.
 
 ::
 
