@@ -75,7 +75,7 @@ def _shrink(cfg, scale):
             roi.mask_roi_extractor.out_channels = 32
             roi.mask_head.update(num_classes=3, num_convs=1, in_channels=32, conv_out_channels=16)
         model.test_cfg.rpn.update(nms_pre=100, max_per_img=50)
-        model.test_cfg.rcnn.update(score_thr=0.3, max_per_img=20)
+        model.test_cfg.rcnn.update(score_thr=0.25, max_per_img=20)
 
 
 def _shrink_queries(model, widths):

@@ -1,6 +1,7 @@
 """Accuracies of models whose answers are known, by the libraries' data sets and metrics."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -175,6 +176,39 @@ def test_points_of_a_classifier(classification):
         classification, lambda _: scores(0.9), lambda i: scores(0.9 if i < 49 else 0.1)
     )
     assert better['passed']
+
+
+def test_points_of_a_head_for_several_labels(classification):
+    names = {'0': [0, 1], '1': [1]}
+    entries = [
+        {'img_path': f'{i:02d}.png', 'gt_label': names['0' if i < 25 else '1']}
+        for i in range(NUMBER)
+    ]
+    folder = Path(classification.test_dataloader.dataset.data_root)
+    (folder / 'images/b/49.png').rename(folder / 'images/a/49.png')
+    content = {'metainfo': {'classes': CLASSES}, 'data_list': entries}
+    (folder / 'labels.json').write_text(json.dumps(content))
+    classification.test_dataloader.dataset = {
+        **{'type': 'MultiLabelDataset', 'data_root': str(folder), 'ann_file': 'labels.json'},
+        **{'data_prefix': 'images/a', 'pipeline': [LOAD, {'type': 'PackInputs'}]},
+        'test_mode': True,
+    }
+    classification.test_evaluator = [{'type': 'AveragePrecision'}, {'type': 'MultiLabelMetric'}]
+
+    def answer(found):
+        scores = np.full(2, 0.1, np.float32)
+        scores[found] = 0.9
+        return Classification(name='', **SHARED, scores=scores, chosen=np.array(found))
+
+    found = compare(
+        classification, lambda i: answer([0, 1] if i < 25 else [1]), lambda _: answer([1])
+    )
+    points = {name: values['file'] for name, values in found['metrics'].items()}
+    # class a: the mean share of right ones among 50 equal scores; its F1 is 0
+    assert set(points) == {'multi-label/mAP', 'multi-label/f1-score'}
+    assert points['multi-label/f1-score'] == pytest.approx(50)
+    assert all(values['checkpoint'] == pytest.approx(100) for values in found['metrics'].values())
+    assert not found['passed']
 
 
 def test_who_finds_nothing_has_no_points(detection):

@@ -21,6 +21,7 @@ from .parity import LEAST
 
 # Metrics that count, and what makes points of 100 of them. Others are left to `tnt test`.
 POINTS = {'bbox_mAP': 100, 'segm_mAP': 100, 'mAP': 100, 'mIoU': 1, 'top1': 1}
+POINTS |= {'multi-label/mAP': 1, 'multi-label/f1-score': 1}
 ALLOWED = 1.0  # points that a file may lose
 
 
@@ -110,11 +111,9 @@ def _measure(cfg: Config, dataset: Any, model: TrainedModel | ExportedModel) -> 
         sample = dataset[i]['data_samples']  # with the truth
         _put(result, sample)
         evaluator.process([sample])
-    return {
-        name: float(value) * POINTS[short]
-        for name, value in evaluator.evaluate(len(dataset)).items()
-        if (short := name.rpartition('/')[2]) in POINTS
-    }
+    found = evaluator.evaluate(len(dataset))
+    names = {name: name if name in POINTS else name.rpartition('/')[2] for name in found}
+    return {name: float(found[name]) * POINTS[key] for name, key in names.items() if key in POINTS}
 
 
 def _pictures(dataset: Any) -> Iterator[Picture]:
@@ -131,7 +130,8 @@ def _pictures(dataset: Any) -> Iterator[Picture]:
 def _put(result: Result, sample: Any) -> None:
     """Write a prediction into a sample of the data set, in the library's form."""
     if isinstance(result, Classification):
-        sample.set_pred_score(torch.from_numpy(result.scores)).set_pred_label(int(result.label))
+        label = result.label if result.chosen is None else torch.from_numpy(result.chosen)
+        sample.set_pred_score(torch.from_numpy(result.scores)).set_pred_label(label)
     elif isinstance(result, Segmentation):
         sample.pred_sem_seg = PixelData(data=torch.from_numpy(result.labels)[None])
     elif isinstance(result, Detection):

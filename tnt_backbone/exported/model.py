@@ -25,6 +25,7 @@ from ..predict.results import (
     check_options,
     labels_of,
 )
+from .classify import choose
 from .detector import detect
 from .inputs import Input, read, stack, to_input
 from .segment import segment
@@ -203,7 +204,9 @@ class ExportedModel:
         """Yield what the results of pictures of equal size say, beside what all results say."""
         if self.task == 'classification':
             (outputs,) = self.networks[''].run([stack(inputs, self.about)])
-            yield from ({'scores': scores} for scores in outputs)
+            rule = self.about.get('several_labels')
+            for scores in outputs:
+                yield {'scores': scores, 'chosen': choose(scores, rule) if rule else None}
         elif self.task == 'segmentation':
             maps = segment(self.networks[''], self.about, inputs)
             yield from ({'labels': label_map} for label_map in maps)

@@ -19,13 +19,15 @@ Networks = tuple[dict[str, nn.Module], dict[str, Any]]
 class Classifier(nn.Module):
     """Normalised pictures ``(N, 3, H, W)`` to scores ``(N, C)``."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, several: bool) -> None:
         super().__init__()
         self.model = model
+        self.several = several
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the scores."""
-        return self.model.head(self.model.extract_feat(images)).softmax(dim=1)
+        logits = self.model.head(self.model.extract_feat(images))
+        return logits.sigmoid() if self.several else logits.softmax(dim=1)
 
 
 class Segmentor(nn.Module):
@@ -58,27 +60,31 @@ def _replace_upsampling(model: nn.Module) -> None:
 
 def _refuse(what: str) -> ValueError:
     return InputError(
-        f'{what} cannot be exported. Classifiers with a softmax head and segmentors of '
-        'EncoderDecoder with two or more outputs can. Pass a config that is one: --config FILE'
+        f'{what} cannot be exported. Classifiers with a softmax head or a head for several labels '
+        'and segmentors of EncoderDecoder with two or more outputs can'
     )
 
 
 def _classifier(trained: TrainedModel) -> Networks:
-    from mmpretrain.models import ClsHead, ImageClassifier
+    from mmpretrain.models import ClsHead, ImageClassifier, MultiLabelClsHead
 
     model, before = trained.model, trained.model.data_preprocessor
     head = getattr(model, 'head', None)
-    if type(model) is not ImageClassifier or not isinstance(head, ClsHead):
+    if type(model) is not ImageClassifier or not isinstance(head, ClsHead | MultiLabelClsHead):
         raise _refuse(f'{type(model).__name__} with {type(head).__name__}')
+    several = isinstance(head, MultiLabelClsHead)
+    base = MultiLabelClsHead if several else ClsHead
     for name in ('predict', '_get_predictions'):
-        if getattr(type(head), name) is not getattr(ClsHead, name):
+        if getattr(type(head), name) is not getattr(base, name):
             raise _refuse(f'{type(head).__name__}, which has a {name} of its own,')
     about = {
         'bgr_to_rgb': bool(before.to_rgb),
         'size_divisor': before.pad_size_divisor,
         'pad_val': before.pad_value,
     }
-    return {'': Classifier(model)}, about
+    if several:
+        about['several_labels'] = {'thr': head.thr, 'topk': head.topk}
+    return {'': Classifier(model, several=several)}, about
 
 
 def _segmentor(trained: TrainedModel) -> Networks:

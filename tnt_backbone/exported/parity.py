@@ -45,7 +45,7 @@ def compare(
             if isinstance(result, UnreadablePictureError):
                 raise result
         if isinstance(ours, Classification) and isinstance(theirs, Classification):
-            equal += ours.label == theirs.label
+            equal += _same_classes(ours, theirs)
             total += 1
             differences = np.abs(ours.scores - theirs.scores)
         elif isinstance(ours, Segmentation) and isinstance(theirs, Segmentation):
@@ -75,6 +75,12 @@ def compare(
         'largest_difference': largest,
         'passed': equal / total >= required and (largest is None or largest <= SCORE),
     }
+
+
+def _same_classes(ours: Classification, theirs: Classification) -> bool:
+    if ours.chosen is None or theirs.chosen is None:
+        return ours.label == theirs.label
+    return set(ours.chosen) == set(theirs.chosen)
 
 
 def match(ours: Detection, theirs: Detection) -> list[tuple[int, int]]:

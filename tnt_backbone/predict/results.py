@@ -248,15 +248,19 @@ class Classification(Result):
         """Return the five most certain classes; with several labels also all that were found."""
         entry = {'file_name': self.name, 'top5': [_scored(*pair) for pair in self.top()]}
         if self.chosen is not None:
-            found = [(self.classes[i], float(self.scores[i])) for i in self.chosen]
-            entry['labels'] = [_scored(*pair) for pair in found]
+            entry['labels'] = [_scored(*pair) for pair in self._found()]
         return entry
+
+    def _found(self) -> list[tuple[str, float]]:
+        if self.chosen is None:
+            return self.top(1)
+        return [(self.classes[i], float(self.scores[i])) for i in self.chosen]
 
     def draw(self) -> np.ndarray:
         """Return the picture with class and score, ``(H, W, 3)``, RGB."""
         if self._sample is None:
-            name, score = self.top(1)[0]
-            return draw_text(self.pixels, f'{name}: {score:.2f}')
+            lines = [f'{name}: {score:.2f}' for name, score in self._found()]
+            return draw_text(self.pixels, '\n'.join(lines))
         from mmpretrain.visualization import UniversalVisualizer
 
         from ..run.fonts import use_font_for
