@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from mmengine.structures import InstanceData
+from torchvision.ops import batched_nms
 
 from ..errors import MissingPackageError
 
@@ -115,30 +116,18 @@ def _collect(detect: Callable[[np.ndarray], 'Detection'], pixels: np.ndarray, ti
     )
 
 
-def _by_class(found: Found) -> Iterator[np.ndarray]:
-    """Yield the objects of each class, the most certain first, of equal ones the largest."""
-    order = np.lexsort((-_areas(found.boxes), -found.scores))
-    for label in np.unique(found.labels):
-        yield order[found.labels[order] == label]
-
-
 def _best_of(found: Found) -> Iterator[list[int]]:
     """Yield the objects that no better one of their class overlaps."""
-    for order in _by_class(found):
-        left = order
-        while len(left):
-            best, left = left[0], left[1:]
-            yield [int(best)]
-            shared = _shared(found.boxes[best], found.boxes[left])
-            areas = _areas(found.boxes[left]) + _areas(found.boxes[[best]]) - shared
-            left = left[shared < MATCH * areas]
+    boxes, scores, labels = map(torch.from_numpy, (found.boxes, found.scores, found.labels))
+    yield from ([i] for i in batched_nms(boxes, scores, labels, MATCH).tolist())
 
 
 def _merged(found: Found) -> Iterator[list[int]]:
     """Yield groups of objects that are one, the most certain first."""
-    for order in _by_class(found):
+    order = np.lexsort((-_areas(found.boxes), -found.scores))  # of equal scores the largest first
+    for label in np.unique(found.labels):
         groups: list[list[int]] = []
-        left = order
+        left = order[found.labels[order] == label]
         while len(left):
             best, left = left[0], left[1:]
             matches = _lies_in(found.boxes[best], found.boxes[left]) >= MATCH
