@@ -134,6 +134,31 @@ def test_a_dilated_segmentor(make):
     assert cfg.auto_scale_lr.base_batch_size == 16
 
 
+OURS = [
+    ('retinanet_tnt_s_coco', 'pyramid_tnt_ti', [160, 320, 320], None),
+    ('faster_rcnn_pyramid_tnt_s_coco', 'tnt_ti', [192] * 4, None),
+    ('fpn_tnt_s_ade20k', 't2t_vit_14', [64, 64, 384, 384], 0.1),
+]
+
+
+@pytest.mark.parametrize(('source', 'backbone', 'widths', 'drop_path'), OURS)
+def test_one_of_our_backbones_takes_the_place_of_another(make, source, backbone, widths, drop_path):
+    before = Config.fromfile(ROOT / f'configs/{source}.py')
+    cfg, _ = make('--from', source, '--backbone', backbone)
+    assert cfg.model.neck.in_channels == widths
+    assert cfg.model.backbone.get('drop_path_rate') == drop_path
+    init_default_scope(cfg.default_scope)
+    maps = MODELS.build({**cfg.model.backbone, 'init_cfg': None})
+    assert list(maps.out_channels) == widths
+    assert maps.out_strides == MODELS.build({**before.model.backbone, 'init_cfg': None}).out_strides
+    assert cfg.optim_wrapper.optimizer == before.optim_wrapper.optimizer
+
+
+def test_what_is_no_pyramid_or_a_classifier_keeps_our_backbone(refuses):
+    assert 'featmap' in refuses('--from', 'segmenter_tnt_s_ade20k', '--backbone', 'tnt_ti')
+    assert 'tnt_ti_imagenet' in refuses('--from', 'tnt_s_imagenet', '--backbone', 'tnt_ti')
+
+
 def test_a_transformers_own_recipe_is_kept(make):
     source = 'mmdet::deformable_detr/deformable-detr_r50_16xb2-50e_coco.py'
     cfg, _ = make('--from', source, '--backbone', 't2t_vit_14')

@@ -1,4 +1,4 @@
-"""Convert a stock config with a ResNet into one with one of our backbones.
+"""Put one of our backbones into a config with a ResNet, or with another one of ours.
 
 Replacing only the backbone keeps the ResNet's widths and recipe. This module also sets the
 backbone's own widths, its pixel normalisation, its published weights, AdamW, and no weight decay
@@ -23,6 +23,8 @@ from .shared import dicts, leaf_dataset
 
 FAMILIES = {'tnt': 'TNT', 'pyramid_tnt': 'PyramidTNT', 't2t_vit': 'T2TViT'}
 RESNETS = ('ResNet', 'ResNetV1c', 'ResNetV1d', 'ResNeXt')
+STRIDES = (4, 8, 16, 32)  # of a ResNet's maps, and of ours in all configs but the demo's
+KEPT = ('drop_path_rate', 'with_cp', 'out_strides')  # what all of ours have
 # learning rate and weight decay where the stock config has SGD. Detection: PyramidTNT on COCO, for
 # 16 images. Segmentation: UPerNet with Swin of MMSegmentation, for 16. Classification: what all
 # families were pretrained with, 1e-3 for 1024; TNT's authors fine-tune with the same settings.
@@ -61,7 +63,8 @@ def convert_config(
     """Put a backbone into a config, in place.
 
     Args:
-        cfg: A config of MMDetection, MMSegmentation or MMPretrain with a ResNet, whole.
+        cfg: A config of MMDetection or MMSegmentation with a ResNet or a backbone of ours, or of
+            MMPretrain with a ResNet, whole.
         backbone_name: Such as ``'pyramid_tnt_s'``.
         layer_decay: Factor of the learning rate from layer to layer, in (0, 1]; 1 for none.
         own_data: Whether the user's own data come into it next.
@@ -82,8 +85,13 @@ def convert_config(
     family, arch = parse_backbone(backbone_name)
     model = _owner_of_backbone(cfg)
     stock = model['backbone']
-    changes = [f'backbone: {stock["type"]} -> {family} {arch!r}, by its full name']
+    changes = [f'backbone: {_named(stock)} -> {family} {arch!r}, by its full name']
     if scope == 'mmpretrain':
+        if _kind_of(stock) not in RESNETS:
+            raise InputError(
+                f'the config is a classifier with {_named(stock)} already. Start --from '
+                f'{backbone_name}_imagenet instead, without --backbone, or --from a ResNet'
+            )
         if not own_data and leaf_dataset(cfg, 'train')['type'].startswith('ImageNet'):
             raise InputError(
                 f'the config trains on ImageNet from nothing, which configs/{backbone_name}_'
@@ -112,7 +120,7 @@ def keep_backbone(cfg: Config) -> list[str]:
         ValueError: If it has another backbone.
     """
     owners = [node for node in dicts(cfg.model) if isinstance(node.get('backbone'), dict)]
-    kinds = [str(owner['backbone'].get('type')).rpartition('.')[2] for owner in owners]
+    kinds = [_kind_of(owner['backbone']) for owner in owners]
     if len(kinds) != 1 or kinds[0] not in FAMILIES.values():
         raise InputError(
             f'the config has the backbone {", ".join(kinds) or "of no name"}. Pass the one of '
@@ -131,11 +139,11 @@ def _owner_of_backbone(cfg: Config) -> dict[str, Any]:
     if len(owners) != 1:
         raise InputError(f'the model has {len(owners)} backbones: this is for models with one')
     (owner,) = owners
-    kind = str(owner['backbone'].get('type')).rpartition('.')[2]
-    if kind not in RESNETS:
+    kind = _kind_of(owner['backbone'])
+    if kind not in (*RESNETS, *FAMILIES.values()):
         raise InputError(
-            f'the backbone is {kind}, but only the widths of {", ".join(RESNETS)} are known. Start '
-            '--from the config of the same head with a ResNet-50'
+            f'the backbone is {kind}, but only the widths of {", ".join(RESNETS)} and of ours are '
+            'known. Start --from the config of the same head with a ResNet-50'
         )
     if 'shared_head' in (owner.get('roi_head') or {}):
         raise InputError(
@@ -150,15 +158,42 @@ def _owner_of_backbone(cfg: Config) -> dict[str, Any]:
     return owner
 
 
+def _kind_of(backbone: dict[str, Any]) -> str:
+    return str(backbone.get('type')).rpartition('.')[2]
+
+
+def _named(backbone: dict[str, Any]) -> str:
+    arch = backbone.get('arch')
+    return _kind_of(backbone) + (f' {arch!r}' if isinstance(arch, str) else '')
+
+
+def _stock_widths(stock: dict[str, Any]) -> tuple[int, ...]:
+    """Return the widths of the four levels of a ResNet or of a backbone of ours."""
+    if _kind_of(stock) in RESNETS:
+        shallow = stock.get('depth') in (18, 34)
+        return (64, 128, 256, 512) if shallow else (256, 512, 1024, 2048)
+    with torch.device('meta'):
+        before = MODELS.build({**stock, 'out_indices': (0, 1, 2, 3), 'init_cfg': None})
+    strides = stock.get('out_strides') or STRIDES
+    if before.out_type != 'pyramid' or before.out_strides != tuple(strides):
+        raise InputError(
+            f'the backbone has out_type={before.out_type!r} and strides of {before.out_strides}: '
+            f'another one can replace it if it has a pyramid of the strides {STRIDES}. Start '
+            '--from the config of the same head with a ResNet-50, or leave --backbone out'
+        )
+    return before.out_channels
+
+
 def _set_backbone(cfg: Config, model: dict[str, Any], family: str, arch: str) -> list[str]:
     """Replace the backbone; take its own widths where the parts behind it can."""
     stock = model['backbone']
-    widths = (64, 128, 256, 512) if stock.get('depth') in (18, 34) else (256, 512, 1024, 2048)
+    widths = _stock_widths(stock)
     indices = tuple(stock.get('out_indices', (0, 1, 2, 3)))
     options: dict[str, Any] = {
         'type': f'tnt_backbone.{family}',
         'arch': arch,
         'out_indices': indices,
+        **{key: stock[key] for key in KEPT if _kind_of(stock) not in RESNETS and key in stock},
     }
     changes = []
     if max(stock.get('dilations', (1,))) > 1:
