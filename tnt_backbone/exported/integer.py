@@ -21,6 +21,7 @@ from .session import Session, part_path
 
 MOST = 100  # pictures that the ranges of activations are measured on
 QUANTIZED = ['Conv', 'Gemm', 'MatMul']
+RESHAPED = ('Flatten', 'Reshape', 'Squeeze', 'Transpose', 'Unsqueeze')  # the same values
 LEAST_ROWS = 64  # channels that a linear layer reads; with fewer, 8 bits take as long as floats
 OPTIONS: dict[str, Any] = {
     'activation_type': QuantType.QUInt8,
@@ -77,12 +78,25 @@ def _quantize(single: Path, part: str, path: Path, pictures: list[Picture]) -> N
 
 
 def _left_out(graph: onnx.GraphProto) -> list[str]:
-    """Return names of nodes: products of two activations (attention), and narrow linear layers."""
+    """Return names of nodes that stay in single precision.
+
+    They are products of two activations (attention), narrow linear layers, and layers that read a
+    maximum over places. OpenVINO 2026.4 gives wrong values for a maximum that is quantized.
+    """
     rows = {tensor.name: tensor.dims[0] for tensor in graph.initializer if tensor.dims}
+    makers = {name: node for node in graph.node for name in node.output}
+
+    def reads_maximum(node: onnx.NodeProto) -> bool:
+        before = makers.get(node.input[0])
+        while before is not None and before.op_type in RESHAPED:
+            before = makers.get(before.input[0])
+        return before is not None and before.op_type == 'ReduceMax'
+
     return [
         node.name
         for node in graph.node
-        if node.op_type == 'MatMul' and rows.get(node.input[1], 0) < LEAST_ROWS
+        if (node.op_type == 'MatMul' and rows.get(node.input[1], 0) < LEAST_ROWS)
+        or (node.op_type in QUANTIZED and reads_maximum(node))
     ]
 
 
