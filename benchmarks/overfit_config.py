@@ -87,7 +87,8 @@ def _read_ade(cfg: Config, pictures: Path) -> None:
             pipeline=steps,
         )
     # tokens have the places in the test that they had in training
-    cfg.model.data_preprocessor.update(size=(256, 256), test_cfg=dict(size=(256, 256)))
+    cfg.model.data_preprocessor.size = (256, 256)
+    cfg.model.data_preprocessor.test_cfg = dict(size=(256, 256))
 
 
 def _read_imagenet(cfg: Config, pictures: Path) -> None:

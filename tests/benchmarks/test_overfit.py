@@ -9,7 +9,8 @@ import overfit_data
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import PARAM_SCHEDULERS
+from mmengine.registry import MODELS, PARAM_SCHEDULERS, DefaultScope
+from mmseg.structures import SegDataSample
 from overfit_config import make_config
 from overfit_recipes import RECIPES
 
@@ -135,6 +136,11 @@ def test_what_is_trained_is_what_is_tested(name, tmp_path):
     for key in ('ann_file', 'data_prefix', 'data_root'):
         assert train.get(key) == test.get(key)
     assert cfg.train_dataloader.batch_size == recipe.batch
+    if recipe.data == 'ade':
+        with DefaultScope.overwrite_default_scope('mmseg'):
+            preprocessor = MODELS.build(cfg.model.data_preprocessor)
+        batch = {'inputs': [torch.zeros(3, 200, 256)], 'data_samples': [SegDataSample()]}
+        assert preprocessor(batch, training=False)['inputs'].shape[2:] == (256, 256)
     random = ('Flip', 'Random', 'Distortion', 'Crop')
     kinds = [step.type for step in train.pipeline]
     assert [kind for kind in kinds if any(word in kind for word in random)] in ([], ['CenterCrop'])

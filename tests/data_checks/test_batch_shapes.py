@@ -94,6 +94,29 @@ def test_a_segmentor(configure):
     assert load_a_batch(cfg)['inputs'].shape == (4, 3, 48, 48)
 
 
+@pytest.mark.parametrize(
+    ('padding', 'fits'),
+    [
+        ({'size': (64, 64), 'size_divisor': 32}, False),  # the second of a base config
+        ({'mode': 'whole'}, False),
+        ({'size': (64, 64), 'size_divisor': None}, True),
+        ({'size_divisor': 32}, True),
+    ],
+)
+def test_a_padding_that_mmsegmentation_refuses(configure, padding, fits):
+    cfg = Config.fromfile(configure(SEGMENTOR, keep_ratio=False))
+    cfg.model.data_preprocessor.test_cfg = padding
+    if fits:
+        load_a_batch(cfg)
+        assert not found(cfg)
+        return
+    with pytest.raises(AssertionError):
+        load_a_batch(cfg)
+    (finding,) = found(cfg)
+    assert finding.is_error
+    assert 'size_divisor' in finding.text
+
+
 def test_a_classifier(configure):
     cfg = Config.fromfile(configure(CLASSIFIER, crop=''))
     with pytest.raises(RuntimeError):

@@ -1,4 +1,4 @@
-"""Whether pictures that are validated or tested together have one size.
+"""Whether the pictures that are validated or tested together can be put together.
 
 MMDetection pads the pictures of a batch. MMSegmentation pads them in training only, and configs of
 MMPretrain put them together as they are. Pictures of several sizes then end a training at its first
@@ -13,6 +13,7 @@ from mmengine.dataset import BaseDataset
 from .findings import Finding
 from .image_headers import READ_BEFORE_A_RUN, read_header
 
+PADDINGS = ('size', 'size_divisor')  # of MMSegmentation's data_preprocessor.test_cfg
 TRIED = 8  # pictures of different sizes that go through the pipeline
 
 
@@ -25,6 +26,8 @@ def find_batch_shapes(cfg: Config, phase: str, leaves: list[BaseDataset]) -> lis
         leaves: The data sets of that phase, of ``build_leaf_datasets``.
     """
     loader = cfg.get(f'{phase}_dataloader') or {}
+    if found := _find_padding(cfg):
+        return [found]
     batch = loader.get('batch_size') or 1
     if batch < 2 or not _stacks(cfg, loader):
         return []
@@ -47,13 +50,37 @@ def find_batch_shapes(cfg: Config, phase: str, leaves: list[BaseDataset]) -> lis
     ]
 
 
+def _preprocessor(cfg: Config) -> dict[str, Any]:
+    return (cfg.get('model') or {}).get('data_preprocessor') or {}
+
+
+def _is_of_segmentors(preprocessor: dict[str, Any]) -> bool:
+    return str(preprocessor.get('type')).endswith('SegDataPreProcessor')
+
+
+def _find_padding(cfg: Config) -> Finding | None:
+    """Return that MMSegmentation would not know how to pad the pictures of a validation."""
+    preprocessor = _preprocessor(cfg)
+    padding = preprocessor.get('test_cfg')
+    if not padding or not _is_of_segmentors(preprocessor):
+        return None
+    given = {key: padding[key] for key in PADDINGS if padding.get(key) is not None}
+    if len(given) == 1:
+        return None
+    where = 'model.data_preprocessor.test_cfg'
+    return Finding(
+        'padding of a validation that cannot be',
+        where,
+        f'MMSegmentation takes one of {" and ".join(PADDINGS)}, but given are '
+        f'{given or "none of them"}. Pass --cfg-options '
+        + (f'{where}.size=None, or {where}.size_divisor=None' if given else f'{where}=None'),
+    )
+
+
 def _stacks(cfg: Config, loader: dict[str, Any]) -> bool:
     """Return whether pictures become one tensor without being padded to the largest."""
     collate = loader.get('collate_fn') or {}
-    preprocessor = (cfg.get('model') or {}).get('data_preprocessor') or {}
-    return 'default_collate' in str(collate.get('type')) or str(preprocessor.get('type')).endswith(
-        'SegDataPreProcessor'
-    )
+    return 'default_collate' in str(collate.get('type')) or _is_of_segmentors(_preprocessor(cfg))
 
 
 def _of_different_sizes(leaf: BaseDataset) -> list[tuple[int, str]]:

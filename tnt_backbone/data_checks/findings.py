@@ -71,6 +71,7 @@ KINDS = {
     'object smaller than a sentence': False,
     'classes of unequal frequency': False,
     'training pipeline that fails': True,
+    'padding of a validation that cannot be': True,
     'pictures of several sizes in a batch': True,
     'image without a label file': False,
     'label file without an image': False,
