@@ -82,6 +82,19 @@ def test_the_detector_in_the_package_knows_digits(run, scenes, tmp_path, monkeyp
     assert metrics['coco/bbox_mAP'] == pytest.approx(measured, abs=1e-3)  # it prints 3 digits
 
 
+def test_pictures_without_an_object_say_how_to_see_less_certain_ones(run, tmp_path):
+    Image.new('RGB', (128, 128)).save(tmp_path / 'dark.png')
+    out = tmp_path / 'out'
+    status, printed = run('predict', DIGITS, tmp_path / 'dark.png', '--out', out, '--score', 0.8)
+    assert (status, json.loads((out / 'predictions.json').read_text())) == (0, [])
+    assert '--score 0.08 --force' in printed
+    status, printed = run(
+        *('predict', DIGITS, tmp_path / 'dark.png', '--out', out, '--score', 0, '--force')
+    )
+    assert status == 0
+    assert '--score' not in printed
+
+
 def test_no_socket_is_opened(run, scenes, tmp_path, monkeypatch):
     opened = []
     monkeypatch.setattr(socket.socket, 'connect', lambda _, address: opened.append(address))

@@ -170,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.out, settings, force=args.force, draw=not args.no_pictures, pictures=pictures
         )
         done |= out.done
-    unreadable = written = 0
+    unreadable = written = objects = 0
     with errors_of_the_user(TOOL):
         is_counted = not any(picture.is_video for picture in pictures)
         left = sum(picture.name not in out.done for picture in pictures) if is_counted else None
@@ -180,8 +180,16 @@ def main(argv: Sequence[str] | None = None) -> None:
                 print(f'skipped: {result}', file=sys.stderr)
             else:
                 written += 1
+                objects += len(getattr(result, 'scores', ()))
         before = f', and {len(out.done)} of earlier calls' if out.done else ''
         print(f'{written} pictures{before}: {out.finish()}')
+        least = SCORE if args.score is None else args.score
+        if written and not objects and least and model.task == 'detection':
+            wanted = f' of {", ".join(args.classes)}' if args.classes else ''
+            print(
+                f'no object{wanted} in them has a score of {least:g} or more. To see less certain '
+                f'ones, pass --score {least / 10:g} --force'
+            )
         if out.undrawn:
             print(
                 f'{out.undrawn} pictures of earlier calls with --no-pictures are not drawn. Pass '
