@@ -97,7 +97,7 @@ def test_pictures_of_another_size_are_passed_over(make_file):
     [
         ('other', [], ('60x96', '64x96', '--config')),
         ('other', ['--size', '60', '96'], ('60x96', '64x96', '--config')),
-        ('damaged', [], ('49.png',)),
+        ('damaged', [], ('skipped', '49.png', '50')),  # 49 are left
     ],
 )
 def test_wrong_pictures_are_told_before_a_network_is_traced(

@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -137,16 +138,11 @@ def _export(args: argparse.Namespace) -> bool:
     from ..exported.export import export_model, needs_size
     from ..exported.formats import not_written
     from ..exported.model import ExportedModel
-    from ..exported.parity import LEAST, compare
-    from ..exported.sizes import require_one_size, sizes_of
+    from ..exported.parity import compare
+    from ..exported.sizes import parted_by_size, require_one_size
     from ..predict.load import load_model
 
-    if pictures and len(pictures) < LEAST:
-        raise InputError(
-            f'--pictures has {len(pictures)} pictures, and a check needs {LEAST}. Pass more of '
-            'them, such as those of the training, or --size HEIGHT WIDTH instead, which writes the '
-            'file without a check'
-        )
+    _require_enough(args, len(pictures))
     make_folder(args.out.parent, '--out')
     trained = load_model(args.checkpoint, config=args.config, device='cpu', trust=args.trust)
     size = args.size and (int(args.size[0]), int(args.size[1]))
@@ -154,7 +150,11 @@ def _export(args: argparse.Namespace) -> bool:
     if is_of_one_size and not (size or pictures):
         raise InputError('pass --size HEIGHT WIDTH, or --pictures SOURCE to check the file with')
     # what is wrong with pictures is told before the network is traced
-    sizes = sizes_of(trained, pictures)
+    sizes, damaged = parted_by_size(trained, pictures)
+    for error in damaged:
+        print(f'skipped: {error}', file=sys.stderr)
+    pictures = list(chain.from_iterable(sizes.values()))
+    _require_enough(args, len(pictures))
     if is_of_one_size and trained.task != 'detection':
         size = size or next(iter(sizes))
         require_one_size(size, sizes)
@@ -185,6 +185,17 @@ def _export(args: argparse.Namespace) -> bool:
     else:
         print(f'{args.out}: written, not checked. Pass --pictures SOURCE to check it')
     return True
+
+
+def _require_enough(args: argparse.Namespace, number: int) -> None:
+    from ..exported.parity import LEAST
+
+    if args.pictures and number < LEAST:
+        raise InputError(
+            f'--pictures has {number} readable pictures, and a check needs {LEAST}. Pass more of '
+            'them, such as those of the training, or --size HEIGHT WIDTH instead, which writes the '
+            'file without a check'
+        )
 
 
 def _export_integer(

@@ -11,7 +11,9 @@ from torch.export import Dim
 from ..backbones import PyramidTNT
 from ..errors import InputError
 from ..predict.model import TrainedModel
-from ..predict.pictures import Picture
+from ..predict.pictures import Picture, UnreadablePictureError
+
+Sizes = dict[tuple[int, int], list[Picture]]  # height and width
 
 LARGEST = 8192  # pixels of a side
 
@@ -33,30 +35,38 @@ class Example:
     others: list[tuple[Any, ...]]
 
 
-def sizes_of(trained: TrainedModel, pictures: Iterable[Picture]) -> dict[tuple[int, int], Picture]:
-    """Return the heights and widths of pictures after the test pipeline, and a picture of each.
+def parted_by_size(
+    trained: TrainedModel, pictures: Iterable[Picture]
+) -> tuple[Sizes, list[UnreadablePictureError]]:
+    """Return the pictures of each height and width after the test pipeline, and the damaged ones.
 
-    Raises:
-        UnreadablePictureError: If a picture is damaged.
+    Args:
+        trained: The model.
+        pictures: Files, no videos.
     """
-    found: dict[tuple[int, int], Picture] = {}
+    found: Sizes = {}
+    damaged = []
     for picture in pictures:
-        height, width = trained.prepare(picture)['inputs'].shape[-2:]
-        found.setdefault((int(height), int(width)), picture)
-    return found
+        try:
+            height, width = trained.prepare(picture)['inputs'].shape[-2:]
+        except UnreadablePictureError as error:
+            damaged.append(error)
+            continue
+        found.setdefault((int(height), int(width)), []).append(picture)
+    return found, damaged
 
 
-def require_one_size(size: tuple[int, int], sizes: dict[tuple[int, int], Picture]) -> None:
+def require_one_size(size: tuple[int, int], sizes: Sizes) -> None:
     """Check that all pictures have the only size that a file takes.
 
     Args:
         size: Height and width after the test pipeline.
-        sizes: Of :func:`sizes_of`.
+        sizes: Of :func:`parted_by_size`.
 
     Raises:
         ValueError: If one has another.
     """
-    for (height, width), picture in sizes.items():
+    for (height, width), (picture, *_) in sizes.items():
         if (height, width) != size:
             raise InputError(
                 f'--pictures: {picture.path} has {height}x{width} pixels (height x width) after '
