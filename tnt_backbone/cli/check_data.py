@@ -127,7 +127,7 @@ def find_similar_images(paths: dict[str, list[str]], workers: int) -> list['Find
 
 def compare(cfg: 'Config', datasets: dict[str, list['BaseDataset']]) -> list['Finding']:
     """Return where the data sets of a config do not fit each other, and names for no font."""
-    from ..data_checks.batch_shapes import find_batch_shapes
+    from ..data_checks.batch_shapes import find_batch_shapes, find_padding
     from ..data_checks.coco import find_in_orders, is_plain_coco, read_file
     from ..data_checks.findings import Finding
     from ..run.fonts import use_font_for
@@ -138,6 +138,7 @@ def compare(cfg: 'Config', datasets: dict[str, list['BaseDataset']]) -> list['Fi
     found = [Finding('class name that cannot be drawn', 'classes', note) for note in notes]
     for phase in datasets.keys() - {'train'}:
         found += find_batch_shapes(cfg, phase, datasets[phase])
+    found += find_padding(cfg)
     if cfg.get('default_scope') != 'mmdet':
         return found
     return found + find_in_orders((leaf, read_file(leaf)) for leaf in leaves if is_plain_coco(leaf))

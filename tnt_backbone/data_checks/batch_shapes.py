@@ -26,8 +26,6 @@ def find_batch_shapes(cfg: Config, phase: str, leaves: list[BaseDataset]) -> lis
         leaves: The data sets of that phase, of ``build_leaf_datasets``.
     """
     loader = cfg.get(f'{phase}_dataloader') or {}
-    if found := _find_padding(cfg):
-        return [found]
     batch = loader.get('batch_size') or 1
     if batch < 2 or not _stacks(cfg, loader):
         return []
@@ -58,23 +56,25 @@ def _is_of_segmentors(preprocessor: dict[str, Any]) -> bool:
     return str(preprocessor.get('type')).endswith('SegDataPreProcessor')
 
 
-def _find_padding(cfg: Config) -> Finding | None:
-    """Return that MMSegmentation would not know how to pad the pictures of a validation."""
+def find_padding(cfg: Config) -> list[Finding]:
+    """Return whether MMSegmentation would not know how to pad the pictures of a validation."""
     preprocessor = _preprocessor(cfg)
     padding = preprocessor.get('test_cfg')
     if not padding or not _is_of_segmentors(preprocessor):
-        return None
+        return []
     given = {key: padding[key] for key in PADDINGS if padding.get(key) is not None}
     if len(given) == 1:
-        return None
+        return []
     where = 'model.data_preprocessor.test_cfg'
-    return Finding(
-        'padding of a validation that cannot be',
-        where,
-        f'MMSegmentation takes one of {" and ".join(PADDINGS)}, but given are '
-        f'{given or "none of them"}. Pass --cfg-options '
-        + (f'{where}.size=None, or {where}.size_divisor=None' if given else f'{where}=None'),
-    )
+    ways = [f'{where}.{key}=None' for key in given] or [f'{where}=None']
+    return [
+        Finding(
+            'padding of a validation that cannot be',
+            where,
+            f'MMSegmentation takes one of {" and ".join(PADDINGS)}, but given are '
+            f'{given or "none of them"}. Pass --cfg-options {" or ".join(ways)}',
+        )
+    ]
 
 
 def _stacks(cfg: Config, loader: dict[str, Any]) -> bool:

@@ -5,7 +5,7 @@ import itertools
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS, init_default_scope
 
-from ..data_checks.batch_shapes import find_batch_shapes
+from ..data_checks.batch_shapes import find_batch_shapes, find_padding
 from ..data_checks.datasets import build_leaf_datasets, check_files, check_num_classes
 from ..data_checks.findings import notes_unless_error
 from ..errors import InputError
@@ -139,4 +139,5 @@ def check_data(cfg: Config, phases: tuple[str, ...]) -> list[str]:
         forget_coco_files()
     for phase in datasets.keys() - {'train'}:
         notes_unless_error(find_batch_shapes(cfg, phase, datasets[phase]))
+        notes_unless_error(find_padding(cfg))
     return list(dict.fromkeys(notes))  # train and val say the same of the heads
