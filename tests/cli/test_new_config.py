@@ -144,9 +144,10 @@ OURS = [
 @pytest.mark.parametrize(('source', 'backbone', 'widths', 'drop_path'), OURS)
 def test_one_of_our_backbones_takes_the_place_of_another(make, source, backbone, widths, drop_path):
     before = Config.fromfile(ROOT / f'configs/{source}.py')
-    cfg, _ = make('--from', source, '--backbone', backbone)
+    cfg, said = make('--from', source, '--backbone', backbone)
     assert cfg.model.neck.in_channels == widths
     assert cfg.model.backbone.get('drop_path_rate') == drop_path
+    assert ('frozen_stages' in said.partition('not taken over')[2]) == ('pyramid' in source)
     init_default_scope(cfg.default_scope)
     maps = MODELS.build({**cfg.model.backbone, 'init_cfg': None})
     assert list(maps.out_channels) == widths

@@ -23,8 +23,8 @@ from .shared import dicts, leaf_dataset
 
 FAMILIES = {'tnt': 'TNT', 'pyramid_tnt': 'PyramidTNT', 't2t_vit': 'T2TViT'}
 RESNETS = ('ResNet', 'ResNetV1c', 'ResNetV1d', 'ResNeXt')
-STRIDES = (4, 8, 16, 32)  # of a ResNet's maps, and of ours in all configs but the demo's
-KEPT = ('drop_path_rate', 'with_cp', 'out_strides')  # what all of ours have
+KEPT = ('drop_path_rate', 'with_cp', 'out_strides')  # what another backbone of ours takes over
+SET_ANEW = ('type', 'arch', 'out_indices', 'out_channels', 'init_cfg', 'norm_eval')
 # learning rate and weight decay where the stock config has SGD. Detection: PyramidTNT on COCO, for
 # 16 images. Segmentation: UPerNet with Swin of MMSegmentation, for 16. Classification: what all
 # families were pretrained with, 1e-3 for 1024; TNT's authors fine-tune with the same settings.
@@ -174,12 +174,11 @@ def _stock_widths(stock: dict[str, Any]) -> tuple[int, ...]:
         return (64, 128, 256, 512) if shallow else (256, 512, 1024, 2048)
     with torch.device('meta'):
         before = MODELS.build({**stock, 'out_indices': (0, 1, 2, 3), 'init_cfg': None})
-    strides = stock.get('out_strides') or STRIDES
-    if before.out_type != 'pyramid' or before.out_strides != tuple(strides):
+    if before.out_type != 'pyramid':
         raise InputError(
-            f'the backbone has out_type={before.out_type!r} and strides of {before.out_strides}: '
-            f'another one can replace it if it has a pyramid of the strides {STRIDES}. Start '
-            '--from the config of the same head with a ResNet-50, or leave --backbone out'
+            f'the backbone has out_type={before.out_type!r}, but another one can replace only one '
+            'with a pyramid. Start --from the config of the same head with a ResNet-50, or leave '
+            '--backbone out'
         )
     return before.out_channels
 
@@ -193,9 +192,12 @@ def _set_backbone(cfg: Config, model: dict[str, Any], family: str, arch: str) ->
         'type': f'tnt_backbone.{family}',
         'arch': arch,
         'out_indices': indices,
-        **{key: stock[key] for key in KEPT if _kind_of(stock) not in RESNETS and key in stock},
     }
     changes = []
+    if _kind_of(stock) not in RESNETS:
+        options |= {key: stock[key] for key in KEPT if key in stock}
+        if dropped := [key for key in stock if key not in (*KEPT, *SET_ANEW)]:
+            changes.append(f'not taken over from the other backbone: {", ".join(dropped)}')
     if max(stock.get('dilations', (1,))) > 1:
         options['out_strides'] = (4, 8, 8, 8)
         changes.append('out_strides=(4, 8, 8, 8): those of the dilated ResNet')
