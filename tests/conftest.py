@@ -206,8 +206,10 @@ def run_in_a_fork() -> Iterator[Callable[..., SimpleNamespace]]:
         status, stdout, stderr = json.loads(server.stdout.readline())
         return SimpleNamespace(returncode=status, stdout=stdout, stderr=stderr)
 
-    yield run
-    server.communicate()
+    with server:
+        yield run
+        # The end of its input would not end it: data workers that other tests left hold it open.
+        server.kill()
 
 
 @pytest.fixture(scope='session')
