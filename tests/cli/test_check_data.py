@@ -285,6 +285,33 @@ def test_a_class_without_images(tmp_path):
     assert '1: dog' in result.stdout
 
 
+def test_an_image_in_two_classes(tmp_path):
+    config, train = tmp_path / 'config.py', tmp_path / 'train'
+    for name in ('cat/0.jpg', 'cat/1.jpg', 'dog/0.jpg'):
+        image(train / name)
+    whole = (train / 'cat/1.jpg').read_bytes() + b'another file, after the end of the picture'
+    (train / 'cat/1.jpg').write_bytes(whole)
+    (train / 'dog/1.jpg').write_bytes(whole)
+    text = CLASSIFICATION.format(root=tmp_path, classes=('cat', 'dog'))
+    config.write_text(text)
+    check(config, '--phases', 'train', '--out', tmp_path / 'a.json')
+    everything = json.loads((tmp_path / 'a.json').read_text())['all']
+    (note,) = (one for one in everything if one['kind'] == 'equal images of different classes')
+    assert note['file'] == str(train / 'dog/1.jpg')
+    assert note['text'].startswith(f'dog, but the equal {train / "cat/1.jpg"} is cat')
+    # a list that names one file twice
+    (tmp_path / 'list.txt').write_text('cat/1.jpg 0\ndog/0.jpg 1\ncat/1.jpg 1\n')
+    listed = text.replace("data_prefix='train'", "data_prefix='train', ann_file='list.txt'")
+    config.write_text(listed)
+    check(config, '--phases', 'train', '--out', tmp_path / 'b.json')
+    (note,) = json.loads((tmp_path / 'b.json').read_text())['train']
+    assert (note['kind'], note['file']) == (
+        'equal images of different classes',
+        str(train / 'cat/1.jpg'),
+    )
+    assert note['text'].startswith('listed as cat and as dog')
+
+
 def test_data_that_is_not_there(tmp_path):
     config = tmp_path / 'config.py'
     config.write_text(CLASSIFICATION.format(root=tmp_path / 'nowhere', classes=('cat',)))

@@ -87,6 +87,20 @@ def test_splits_are_compared_with_the_one_that_is_trained_on(tmp_path):
     assert a in found[0].text
 
 
+def test_equal_pictures_of_different_classes(tmp_path):
+    cat, dog = (write(tmp_path / f'{name}.jpg', scene(0)) for name in ('cat', 'dog'))
+    again = write(tmp_path / 'again.jpg', scene(0))
+    bare = write(tmp_path / 'bare.jpg', scene(0))  # its class is not known
+    classes = {cat: 'cat', dog: 'dog', again: 'cat', bare: ''}
+    found = find_similar({'train': prints(cat, again, bare), 'val': prints(dog)}, classes)
+    (finding,) = (one for one in found if one.kind == 'equal images of different classes')
+    assert finding.file == dog
+    assert cat in finding.text and 'dog' in finding.text
+    assert [one.kind for one in found if one is not finding] == [
+        'image that occurs twice', 'image that occurs twice', 'image in two splits'
+    ]  # fmt: skip
+
+
 def test_one_file_in_two_splits():
     found = paths_in_two({'train': ['a', 'b'], 'val': ['b', 'c'], 'test': ['c', 'b']})
     assert [(one.kind, one.file) for one in found] == [('image in two splits', 'b')] * 2

@@ -15,7 +15,7 @@ import argparse
 import json
 import os
 import sys
-from collections import Counter, defaultdict
+from collections import ChainMap, Counter, defaultdict
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -84,13 +84,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def look(
-    dataset: 'BaseDataset', workers: int, paths: list[str], *, is_training: bool
+    dataset: 'BaseDataset', workers: int, paths: dict[str, str], *, is_training: bool
 ) -> list['Finding']:
-    """Return what is wrong with a data set, and add the paths of its pictures to ``paths``."""
+    """Return what is wrong with a data set, and add its pictures and their classes to ``paths``."""
     from ..data_checks.files import plan_check
 
     check = plan_check(dataset, is_training=is_training)
-    paths += [item['path'] for item in check.items if item.get('is_file', True)]
+    for item in check.items:
+        if item.get('is_file', True):
+            paths[item['path']] = item.get('class', '')
     print(f'{dataset.__class__.__name__}: {len(check.items)} images')
     found = in_processes(check.look, check.items, workers)
     return check.conclude([*check.found, *chain.from_iterable(found)])
@@ -106,12 +108,17 @@ def in_processes(function: Callable[[Any], Any], items: list[Any], workers: int)
     return [function(item) for item in tqdm(items, disable=None)]
 
 
-def find_similar_images(paths: dict[str, list[str]], workers: int) -> list['Finding']:
-    """Return the pictures that are in two splits, or twice in one."""
+def find_similar_images(paths: dict[str, dict[str, str]], workers: int) -> list['Finding']:
+    """Return the pictures that are in two splits, or twice in one.
+
+    Args:
+        paths: Phase to the paths of its pictures and their classes, if they have one.
+        workers: Processes.
+    """
     from ..data_checks.similar import find_similar, fingerprint, paths_in_two
 
     local = {
-        phase: [path for path in dict.fromkeys(members) if '://' not in path]
+        phase: [path for path in members if '://' not in path]
         for phase, members in paths.items()
     }
     found = paths_in_two(local)
@@ -122,7 +129,7 @@ def find_similar_images(paths: dict[str, list[str]], workers: int) -> list['Find
         known |= set(new)
         prints = in_processes(fingerprint, new, workers)
         splits[phase] = [one for one in prints if one is not None]
-    return found + find_similar(splits)
+    return found + find_similar(splits, ChainMap(*paths.values()))
 
 
 def compare(cfg: 'Config', datasets: dict[str, list['BaseDataset']]) -> list['Finding']:
@@ -195,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f'{args.config} has no data set for --phases {" ".join(args.phases)}. Choose other '
                 'phases'
             )
-        paths: dict[str, list[str]] = {phase: [] for phase in datasets}
+        paths: dict[str, dict[str, str]] = {phase: {} for phase in datasets}
         for phase, parts in datasets.items():
             for dataset in parts:
                 print(f'{phase}: ', end='')

@@ -297,6 +297,7 @@ def _plan_classification(dataset: Any, is_training: bool) -> Check:
     if any(label is not None for label in labels):
         kind = 'class without images' if is_training else 'class without images to measure'
         found += [Finding(kind, root, f'{i}: {classes[i]}') for i in absent]
+    names = dict(enumerate(classes))
     items = [
         {
             # CIFAR and its like hold their images themselves
@@ -304,9 +305,16 @@ def _plan_classification(dataset: Any, is_training: bool) -> Check:
             'is_file': 'img_path' in info,
             'label': label,
             'num_classes': len(classes),
+            'class': '' if label is None else names.get(label, str(label)),
         }
         for i, (info, label) in enumerate(zip(infos, labels, strict=True))
     ]
+    first: dict[str, str] = {}
+    for item in items:
+        path, name = item['path'], item['class']
+        if (other := first.setdefault(path, name)) != name:
+            text = f'listed as {other} and as {name}. One label is wrong'
+            found.append(Finding('equal images of different classes', path, text))
     return Check(items, _look_at_label, found)
 
 

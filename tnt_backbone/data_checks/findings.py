@@ -67,6 +67,7 @@ KINDS = {
     'near-equal image in two splits': False,
     'image that occurs twice': False,
     'near-equal images': False,
+    'equal images of different classes': False,
     'object smaller than a word': False,
     'object smaller than a sentence': False,
     'classes of unequal frequency': False,

@@ -108,12 +108,15 @@ def _near(prints: Sequence[Fingerprint], members: list[int], bits: int) -> set[t
     return found
 
 
-def find_similar(splits: Mapping[str, Iterable[Fingerprint]]) -> list[Finding]:
-    """Return the pictures that are in two splits, or twice in one.
+def find_similar(
+    splits: Mapping[str, Iterable[Fingerprint]], classes: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """Return the pictures that are in two splits, twice in one, or equal but of different classes.
 
     Args:
         splits: Name of the split to fingerprints of its pictures. The first is the one that is
             trained on; the others are compared with it, and not with each other.
+        classes: Path to the class of the whole picture, where pictures have one.
     """
     names, prints = [], []
     for name, members in splits.items():
@@ -121,10 +124,14 @@ def find_similar(splits: Mapping[str, Iterable[Fingerprint]]) -> list[Finding]:
         names += [name] * len(unique)
         prints += list(unique.values())
     training = next(iter(splits), '')
+    classes = classes or {}
     findings = []
     for (i, j), is_equal in sorted(find_pairs(prints).items()):
         place = {i: names[i], j: names[j]}
         one, other = prints[i].path, prints[j].path
+        if is_equal and len({classes.get(one, ''), classes.get(other, '')} - {''}) == 2:
+            text = f'{classes[other]}, but the equal {one} is {classes[one]}. One label is wrong'
+            findings.append(Finding('equal images of different classes', other, text))
         if place[i] == place[j]:
             kind = 'image that occurs twice' if is_equal else 'near-equal images'
             findings.append(Finding(kind, other, f'like {one}, in the {place[i]} split'))
