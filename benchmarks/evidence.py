@@ -25,7 +25,10 @@ COPIES = {
         'results.csv': 'small_objects.csv',
         'cost.csv': 'small_objects_cost.csv',
     },
-    'overfit': {'results.csv': 'overfit.csv'},
+    'overfit': {
+        'results.csv': 'overfit.csv',
+        'strides.csv': 'overfit_strides.csv',
+    },
     'pretraining': {'results.csv': 'pretraining.csv'},
 }
 
@@ -70,6 +73,7 @@ def make_blocks(folder: Path) -> dict[str, str]:
         'photos': tables.boxes(objects, 'photos'),
         'hours': tables.hours(objects),
         'overfit': tables.overfit(rows('overfit')),
+        'strides': tables.strides(rows('overfit_strides')),
         'pretraining': tables.pretraining(rows('pretraining')),
     }
 

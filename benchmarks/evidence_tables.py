@@ -154,7 +154,8 @@ def overfit(rows: list[Row]) -> str:
     lines = []
     for name, recipe in RECIPES.items():
         row = found.get(key_of(name))
-        changes = '; '.join((*recipe.why, f'no {TAKEN_AWAY[recipe.data]}'))
+        faster = () if recipe.rate == 1 else (f'{recipe.rate:g} times the learning rate',)
+        changes = '; '.join((*recipe.why, *faster, f'no {TAKEN_AWAY[recipe.data]}'))
         reached = [NOT_RUN, '', '']
         if row:
             verdict = 'yes' if float(row['value']) >= LEARNED else 'no'
@@ -170,6 +171,12 @@ def overfit(rows: list[Row]) -> str:
         ],
         lines,
     )  # fmt: skip
+
+
+def strides(rows: list[Row]) -> str:
+    """Return what freely trained logits of each stride reach."""
+    lines = [[row['stride'], row['mIoU'], row['right']] for row in rows]
+    return table(['stride of the map', 'mIoU', 'share of right pixels'], lines)
 
 
 def pretraining(rows: list[Row]) -> str:

@@ -1,10 +1,12 @@
 """The tables of docs/evidence.md agree with the rows of finished runs."""
 
+import dataclasses
+
 import evidence
 import evidence_tables as tables
 import pytest
 from evidence_plot import plot
-from overfit_recipes import key_of
+from overfit_recipes import RECIPES, key_of
 from small_objects import MAP_SCORES, SCORES, STEPS
 
 
@@ -107,6 +109,23 @@ def test_overfit():
     assert cells(table, 'DETR')['reached 0.9'] == tables.NOT_RUN
     longer = key | found | dict(steps='9999')
     assert cells(tables.overfit([longer]), 'RetinaNet')['reached 0.9'] == tables.NOT_RUN
+
+
+def test_a_changed_learning_rate_is_said(monkeypatch):
+    recipe = dataclasses.replace(RECIPES['RetinaNet'], rate=10.0)
+    monkeypatch.setitem(RECIPES, 'RetinaNet', recipe)
+    table = tables.overfit([])
+    assert '10 times the learning rate' in cells(table, 'RetinaNet')['changes']
+    assert 'learning rate' not in cells(table, 'Faster R-CNN')['changes']
+
+
+def test_strides():
+    table = tables.strides([dict(stride='16', mIoU='0.817', right='0.964')])
+    assert cells(table, '16') == {
+        'stride of the map': '16',
+        'mIoU': '0.817',
+        'share of right pixels': '0.964',
+    }
 
 
 def test_pretraining():
