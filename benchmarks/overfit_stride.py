@@ -2,8 +2,8 @@ r"""How well can a map of a stride show the pictures that ``overfit.py`` learns 
 
     python benchmarks/overfit_stride.py --data data --out work_dirs/overfit
 
-A head gives logits of one place for each cell of 4, 8 or 16 pixels, and MMSegmentation enlarges them
-to the picture. What is smaller than a cell is lost. Here such logits are trained without any
+A head gives logits of one place for each cell of 4, 8 or 16 pixels, and MMSegmentation enlarges
+them to the picture. What is smaller than a cell is lost. Here such logits are trained without any
 network, a number for each class and place: what they reach on the pictures of ADE20K is what a
 network with a map of that stride can hope for. OUT/strides.csv gets a row a stride.
 """

@@ -32,7 +32,8 @@ def test_classes_are_numbered_anew_and_pictures_filled_up(tmp_path):
     cv2.imwrite(str(tmp_path / 'a.png'), labels)
     found, classes = read_labels(tmp_path)
     assert (classes, found.shape) == (2, (1, 256, 256))
-    assert (found[0, :50] == 0).all() and (found[0, 50:90] == 1).all()
+    assert (found[0, :50] == 0).all()
+    assert (found[0, 50:90] == 1).all()
     assert (found[0, 90:] == IGNORED).all()
 
 

@@ -95,7 +95,8 @@ def test_equal_pictures_of_different_classes(tmp_path):
     found = find_similar({'train': prints(cat, again, bare), 'val': prints(dog)}, classes)
     (finding,) = (one for one in found if one.kind == 'equal images of different classes')
     assert finding.file == dog
-    assert cat in finding.text and 'dog' in finding.text
+    assert cat in finding.text
+    assert 'dog' in finding.text
     assert [one.kind for one in found if one is not finding] == [
         'image that occurs twice', 'image that occurs twice', 'image in two splits'
     ]  # fmt: skip

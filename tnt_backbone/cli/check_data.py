@@ -118,8 +118,7 @@ def find_similar_images(paths: dict[str, dict[str, str]], workers: int) -> list[
     from ..data_checks.similar import find_similar, fingerprint, paths_in_two
 
     local = {
-        phase: [path for path in members if '://' not in path]
-        for phase, members in paths.items()
+        phase: [path for path in members if '://' not in path] for phase, members in paths.items()
     }
     found = paths_in_two(local)
     known: set[str] = set()  # a file of two splits is compared as one of the first

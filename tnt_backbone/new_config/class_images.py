@@ -4,7 +4,7 @@ import itertools
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,14 +96,30 @@ def _check_classes(folder: Path, names: Sequence[str]) -> None:
         ValueError: If the names are those of splits or parts of a data set, if the classes have
             splits of their own or each other's names, or if one has masks beside its images.
     """
-    splits = {name: split_of(Path(name), Path()) for name in names}
+    inside = {name: class_names(folder / name) for name in names}
+    _check_names(folder, inside)
+    for name, inner in inside.items():
+        _check_inner(folder, name, inner, names)
+        _check_masks(folder, name)
+
+
+def _check_names(folder: Path, inside: Mapping[str, set[str]]) -> None:
+    """Check that the names of folders are no splits, parts or versions of a data set.
+
+    Args:
+        folder: Where the folders lie.
+        inside: Name of each folder to the names of those in it.
+    """
+    names = list(inside)
+    if len(names) < 2:
+        return
     words = {name: re.findall('[a-z]+', name.lower()) for name in names}
-    found = list(filter(None, splits.values()))
+    found = list(filter(None, (split_of(Path(name), Path()) for name in names)))
     are_splits = len({*found}) > 1 and 2 * len(found) >= len(names)
     if split_of(folder / '_', folder.parent):  # in train/, a train is one of railways
         are_splits = False
     are_numbered = len({tuple(some) for some in words.values()}) == 1
-    if len(names) > 1 and (
+    if (
         are_splits
         or all(some and {*some} <= {*NO_CLASSES} for some in words.values())
         or (are_numbered and {*words[names[0]]} & {*PARTS})
@@ -116,13 +132,13 @@ def _check_classes(folder: Path, names: Sequence[str]) -> None:
             + hint_of_inner(folder)
             + hint_of_names(folder, ())
         )
-    inside = [class_names(folder / name) for name in names]
-    have_classes = len(names) > 1 and len(inside[0]) > 1 and all(i == inside[0] for i in inside)
+    first = inside[names[0]]
+    have_classes = len(first) > 1 and all(inner == first for inner in inside.values())
     known = {*NO_CLASSES, *VERSIONS}
     if have_classes and all(some and {*some} <= known for some in words.values()):
         raise InputError(
             f'{folder} has the folders {shorten(names, 8)}, each with the folders '
-            f'{shorten(sorted(inside[0]), 8)}. They seem to be versions of one data set, and no '
+            f'{shorten(sorted(first), 8)}. They seem to be versions of one data set, and no '
             f'classes. Pass one of them as --data, such as {folder / names[0]}. If they are the '
             'classes, rename them'
         )
@@ -131,30 +147,34 @@ def _check_classes(folder: Path, names: Sequence[str]) -> None:
             f'{folder / without[0]} seems to hold images without a class, which would be learned '
             'as one. Move it away. If it is a class, rename it'
         )
-    for name in names:
-        inner = class_names(folder / name)
-        if len({split_of(Path(child), Path()) for child in inner} - {''}) > 1:
-            raise InputError(
-                f'{folder / name} has folders for splits ({shorten(sorted(inner), 8)}), and they '
-                f'would be mixed. What is wanted: DIR/train/{name}/ and DIR/val/{name}/, so move '
-                f'them. If {folder / name} is a data set of its own, pass it as --data'
-            )
-        if both := sorted(inner & {*names}):
-            raise InputError(
-                f'{folder / name} has folders of the classes {shorten(both)}, and so has {folder}. '
-                f'Move the images of each class into one folder, and delete {folder / name}'
-            )
-        files = [path for path in list_files(folder / name) if is_read(path)]
-        stems = {path.with_suffix('') for path in files}
-        matches = ((path, MASK.fullmatch(path.stem)) for path in files)
-        if masks := [
-            path for path, match in matches if match and path.with_name(match[1]) in stems
-        ]:
-            raise InputError(
-                f'{len(masks)} pictures in {folder / name} are called like masks of others '
-                f'({shorten(masks)}). They would be learned as images of the class. Move them out '
-                f'of {folder}, in all classes'
-            )
+
+
+def _check_inner(folder: Path, name: str, inner: set[str], names: Sequence[str]) -> None:
+    """Check that the folders in a class are neither splits nor other classes."""
+    if len({split_of(Path(child), Path()) for child in inner} - {''}) > 1:
+        raise InputError(
+            f'{folder / name} has folders for splits ({shorten(sorted(inner), 8)}), and they '
+            f'would be mixed. What is wanted: DIR/train/{name}/ and DIR/val/{name}/, so move '
+            f'them. If {folder / name} is a data set of its own, pass it as --data'
+        )
+    if both := sorted(inner & {*names}):
+        raise InputError(
+            f'{folder / name} has folders of the classes {shorten(both)}, and so has {folder}. '
+            f'Move the images of each class into one folder, and delete {folder / name}'
+        )
+
+
+def _check_masks(folder: Path, name: str) -> None:
+    """Check that no pictures of a class are called like masks of others."""
+    files = [path for path in list_files(folder / name) if is_read(path)]
+    stems = {path.with_suffix('') for path in files}
+    matches = ((path, MASK.fullmatch(path.stem)) for path in files)
+    if masks := [path for path, match in matches if match and path.with_name(match[1]) in stems]:
+        raise InputError(
+            f'{len(masks)} pictures in {folder / name} are called like masks of others '
+            f'({shorten(masks)}). They would be learned as images of the class. Move them out '
+            f'of {folder}, in all classes'
+        )
 
 
 def _suffixes(folder: Path) -> Iterator[str]:

@@ -13,7 +13,7 @@ from ..errors import InputError, MissingFileError
 from ..whole_file import write_whole
 from .coco import find_images, folders_in, sizes_fit
 from .data_folder import is_image
-from .mask_layouts import LABELS
+from .mask_folders import LABELS
 
 
 def match_file_names(path: Path, original: Path, images: Path | None) -> tuple[Path, list[str]]:

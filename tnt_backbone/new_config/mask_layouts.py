@@ -13,11 +13,10 @@
     DIR/images/a.jpg           DIR/masks/a.png                          with --val-share
     DIR/images/train2017/a.jpg DIR/annotations/train2017/a.png          COCO-Stuff
 
-Names of folders are compared without regard to capital letters.
+``mask_folders.py`` has the names of the folders.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -25,47 +24,20 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data_checks.findings import shorten
-from ..data_checks.foreign_formats import name_file
 from ..errors import InputError, MissingFileError
 from .class_tables import read_parts
 from .coco_folder import split_of
 from .data_folder import IMAGES as PICTURES
-from .data_folder import find_folder, hint_of_deeper, is_image, list_files, read_text
+from .data_folder import find_folder, is_image, list_files, read_text
 from .held_out import ONE_PICTURE, draw_held_out
 from .listed_splits import split_by_lists
-from .mask_guess import (
-    are_maps,
-    common_end,
-    find_partners,
-    guess_folders,
-    name_deep_masks,
-    pictures_in,
-)
+from .mask_folders import IMAGES, LABELS, LAYOUT, SPLITS, TEST, VAL
+from .mask_guess import are_maps, common_end, guess_folders, pictures_in
+from .mask_unknown import name_layout
 
-IMAGES = ('images', 'img_dir', 'JPEGImages', 'image', 'imgs', 'img')
-LABELS = (
-    *('labels', 'masks', 'annotations', 'ann_dir', 'SegmentationClassPNG', 'SegmentationClass'),
-    *('label', 'mask', 'annotation', 'gt', 'segmentation', 'segmentations', 'groundtruth'),
-)
-# What each phase reads: the first that is there. Roboflow calls the validation split "valid".
-VAL = ('val', 'validation', 'valid')
-TEST = ('test', 'testing')
-SPLITS = {'train': ('train', 'training'), 'val': VAL, 'test': TEST}
 LISTS = {'train': ('train', 'trainval'), 'val': VAL, 'test': ('test',)}
 MASK = '_mask'  # end of the names of label maps that lie beside the images
 ENDS = ('', '_sat', '_image', '_img')  # of the names of images there
-FULL_ADE20K = re.compile(r'ADE_(train|val)_\d+_seg\.png')
-LAYOUT = (
-    'What is wanted: DIR/images/{train,val} and DIR/labels/{train,val} with label maps of the same '
-    'names as .png, and the names of the classes in DIR/classes.txt (docs/tutorial.md)'
-)
-CITYSCAPES = (
-    'It has the layout of Cityscapes. Start --from a config of Cityscapes without --data, such as '
-    'configs/upernet_tnt_s_cityscapes.py, and link the folder to data/cityscapes '
-    '(docs/segmentation.md). It reads gtFine/*/*_labelTrainIds.png, which '
-    'pip install cityscapesscripts, then csCreateTrainIdLabelImgs, makes of the *_labelIds.png. '
-    "For other classes than Cityscapes', put the images and label maps into other folders. "
-)
 
 
 class Place(NamedTuple):
@@ -110,7 +82,7 @@ def find_places(root: Path, share: float | None = None) -> dict[str, Place]:
         if _has_inner_splits(images):  # BDD100K's images/10k/train
             if guessed := _guessed(root, share):
                 return guessed
-            raise MissingFileError(_explain(root, images, labels))
+            raise MissingFileError(name_layout(root, images, labels))
         return _parted(root, Place(images, labels), share)
     found = {}
     for phase, names in SPLITS.items():
@@ -125,7 +97,7 @@ def find_places(root: Path, share: float | None = None) -> dict[str, Place]:
         return guessed
     if not found and not images and (place := _inside(root)):
         return _parted(root, place, share)
-    raise MissingFileError(_explain(root, images, labels))
+    raise MissingFileError(name_layout(root, images, labels))
 
 
 def has_label_maps(root: Path) -> bool:
@@ -397,78 +369,3 @@ def _guessed(root: Path, share: float | None) -> dict[str, Place]:
         splits = _listed(root, place.images, place.labels)
         return _whole(root, splits, share) if splits else _parted(root, place, share)
     return _whole(root, places, share) if 'train' in places else {}
-
-
-def _has_one_per_object(folder: Path) -> bool:
-    """Return whether a folder has one image and several masks, as that of a nucleus."""
-    images, labels = find_folder(folder, IMAGES), find_folder(folder, ('masks', 'mask'))
-    return bool(
-        images and labels and len(pictures_in(images)) == 1 and len(pictures_in(labels)) > 1
-    )
-
-
-def _name_doubtful(root: Path) -> str:
-    """Return which folders could be the label maps of the same images, as a sentence, or nothing.
-
-    KITTI has ``instance`` beside ``semantic``, and iSAID ``Instance_masks``.
-    """
-    found = {images: maps for images, maps in find_partners(root).items() if len(maps) > 1}
-    if not found:
-        return ''
-    images, maps = next(iter(found.items()))
-    return (
-        f'. {shorten(maps, 8)} could all be the label maps of {images}. Move those away whose '
-        'pixels are not the numbers of the classes'
-    )
-
-
-def _explain(root: Path, images: Path | None, labels: Path | None) -> str:
-    """Return what is missing, and what else the folder looks like."""
-    folders = {path.name for path in root.iterdir() if path.is_dir()}
-    if {'leftImg8bit', 'gtFine'} <= folders:
-        return f'{root} has no folder of images. {CITYSCAPES}{LAYOUT}'
-    if {'imgsFine', 'gtFine'} <= folders:
-        return (
-            f'{root} has no folder of images. It has the layout of Cityscapes of CVAT. Export the '
-            f'task again as \'Segmentation mask 1.1\' with "Save images". {LAYOUT}'
-        )
-    if labels and (root / 'ImageSets').is_dir():
-        return (
-            f'{root} has label maps in {labels}, but no images in JPEGImages/. If CVAT exported '
-            'it, export it again with "Save images", or put the images there'
-        )
-    files = list_files(root)
-    if full := [file for file in files if FULL_ADE20K.fullmatch(file.name)]:
-        return (
-            f'{root} seems to be the full ADE20K, with {full[0]}. In it, red // 10 * 256 + green '
-            'is the number of one of some thousand names. Take the 150 classes of its benchmark, '
-            'ADEChallengeData2016 (docs/datasets.md), or write label maps of the classes that you '
-            f'want. {LAYOUT}'
-        )
-    arrays = [file for file in files if file.suffix.lower() in ('.npy', '.npz')]
-    if arrays and (known := name_file(arrays[0])):
-        return f'{root} has arrays, such as {arrays[0]}: {known}. {LAYOUT}'
-    split = find_folder(root, SPLITS['train'])
-    if not images and split and (images := find_folder(split, IMAGES)):
-        deeper = ''  # Mapillary's training/images, beside training/v2.0/labels
-    else:
-        deeper = hint_of_deeper(root, (*IMAGES, *SPLITS['train'])) if not images else ''
-    place = root if not images else images.parent
-    missing = LABELS if images else IMAGES
-    counts = Counter(str(file.parent.relative_to(root)) for file in files if is_image(file))
-    there = [f'{folder} ({number})' for folder, number in counts.items()]
-    if any(
-        _has_one_per_object(folder) for folder in sorted({file.parent.parent for file in files})
-    ):
-        deeper = (
-            '. There are several masks for one image, so they seem to be one per object. For a '
-            'segmentor, draw them into one label map. For masks of single objects, make '
-            "annotations in COCO's format and start --from a config of Mask R-CNN"
-        )
-    deeper += _name_doubtful(root) or name_deep_masks(root)
-    lying = f'. Folders with pictures: {shorten(there, 8)}' if there else ''
-    if images and labels:
-        missed = f'{labels} has not the folders that {images} has'
-    else:
-        missed = f'{place} has no folder {" or ".join(missing[:3])}'
-    return f'{missed}{deeper}{lying}. {LAYOUT}'
