@@ -306,6 +306,23 @@ def test_a_fault_of_a_library_keeps_its_traceback_after_a_short_log(run, tiny_co
     assert err.splitlines()[-1].startswith('TypeError')
 
 
+def test_a_validation_that_cannot_be_ends_the_training_before_it_begins(run, tiny_config, capsys):
+    """MMDetection's heads read the scale of the picture, which comes of Resize."""
+    config = Config.fromfile(tiny_config)
+    pipeline = config.val_dataloader.dataset.pipeline
+    steps = [step for step in pipeline if step['type'] != 'Resize']
+    steps[-1]['meta_keys'] = ('img_id', 'img_path', 'ori_shape', 'img_shape')
+    config.val_dataloader.dataset.pipeline = config.test_dataloader.dataset.pipeline = steps
+    config.dump(tiny_config)
+    with pytest.raises(SystemExit) as exit_:
+        run('train.py', tiny_config, '--from-scratch')
+    assert exit_.value.code == 3
+    error = capsys.readouterr().err
+    assert 'Traceback' in error
+    assert 'try_validation=False' in error.splitlines()[-1]
+    assert not [*Path('work_dirs/tiny').glob('*/vis_data/scalars.json')]  # of the first step
+
+
 @pytest.mark.parametrize(
     ('option', 'meant'),
     [
