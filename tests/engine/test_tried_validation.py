@@ -77,8 +77,8 @@ def test_each_process_takes_pictures_of_its_own(tmp_path):
     module = 'tnt_backbone.engine.tried_validation'
     taken = []
     with (
-        mock.patch(f'{module}.get_rank', lambda: 3),
-        mock.patch(f'{module}.get_world_size', lambda: 5),
+        mock.patch(f'{module}.get_rank', return_value=3),
+        mock.patch(f'{module}.get_world_size', return_value=5),
         mock.patch.object(
             ToyData, '__getitem__', lambda _, i: taken.append(i) or {'inputs': np.zeros(2, 'f')}
         ),
