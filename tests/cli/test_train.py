@@ -329,6 +329,7 @@ def test_a_validation_that_cannot_be_ends_the_training_before_it_begins(run, tin
         ('model.bbox_head.reg_decoded_bbx=True', 'reg_decoded_bbox'),
         ('train_cfg.max_epoch=6', 'max_epochs'),
         ('model.neck.type=FPM', 'FPN'),
+        ('default_hooks.checkpoint.save_best=bbox_mAP', 'coco/bbox_mAP'),
     ],
 )
 def test_a_slip_of_the_pen_is_answered_with_what_was_meant(fails, tiny_config, option, meant):
