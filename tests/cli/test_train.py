@@ -319,7 +319,7 @@ def test_a_validation_that_cannot_be_ends_the_training_before_it_begins(run, tin
     assert exit_.value.code == 3
     error = capsys.readouterr().err
     assert 'Traceback' in error
-    assert 'try_validation=False' in error.splitlines()[-1]
+    assert 'trial_run=False' in error.splitlines()[-1]
     assert not [*Path('work_dirs/tiny').glob('*/vis_data/scalars.json')]  # of the first step
 
 

@@ -21,7 +21,7 @@ from .step_in_parts import StepInPartsHook, collate_parts
 from .stop_early import StopEarlyHook
 from .stop_on_signal import StopOnSignalHook
 from .stuck import StuckHook
-from .tried_validation import TriedValidationHook
+from .trial_run import TrialRunHook
 from .whole_checkpoints import WholeCheckpointsHook
 
 __all__ = [
@@ -41,7 +41,7 @@ __all__ = [
     'StopEarlyHook',
     'StopOnSignalHook',
     'StuckHook',
-    'TriedValidationHook',
+    'TrialRunHook',
     'WholeCheckpointsHook',
     'collate_parts',
     'load_from_published',

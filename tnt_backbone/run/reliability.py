@@ -9,7 +9,7 @@ from ..engine.resumed_schedule import ResumedScheduleHook
 from ..engine.safe_checkpoint import make_checkpoints_safe
 from ..engine.stop_on_signal import StopOnSignalHook, keep_workers_at_work
 from ..engine.stuck import StuckHook
-from ..engine.tried_validation import TriedValidationHook
+from ..engine.trial_run import TrialRunHook
 from ..engine.whole_checkpoints import WholeCheckpointsHook
 
 
@@ -19,8 +19,8 @@ def make_reliable(runner: Runner) -> None:
     make_repeatable(runner)
     keep_workers_at_work(runner)
     there = {type(hook) for hook in runner.hooks}
-    if runner.cfg.get('try_validation', True):
-        runner.register_hook(TriedValidationHook())
+    if runner.cfg.get('trial_run', True):
+        runner.register_hook(TrialRunHook())
     for hook in (
         NotFiniteHook(runner.cfg.get('not_finite', 'stop')),
         StuckHook(runner.cfg.get('stuck_after', 300)),

@@ -1,4 +1,4 @@
-"""A validation that would end a training is tried before it, and leaves no trace."""
+"""What would end a training later is tried before it, and leaves no trace."""
 
 import contextlib
 from unittest import mock
@@ -6,11 +6,13 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from mmdet.engine.hooks import PipelineSwitchHook
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
 
 from tests.engine.toy_run import Act, ToyData, toy_runner
-from tnt_backbone.engine.tried_validation import MOST, PREPARES, TriedValidationHook
+from tnt_backbone.engine.trial_run import MOST, PREPARES, TrialRunHook
 
 
 class Seen(BaseMetric):
@@ -36,7 +38,7 @@ def train(folder, *, metric=None, tried=True, hooks=(), iterations=None):
     del runner.build_evaluator  # of the toy
     runner._val_evaluator = [metric]
     if tried:
-        runner.register_hook(TriedValidationHook())
+        runner.register_hook(TrialRunHook())
     steps = []
     for i in range(4):
         runner.register_hook(Act(i, lambda runner: steps.append(runner.model.training)))
@@ -53,7 +55,7 @@ def test_a_metric_that_lacks_something_ends_the_training_before_its_first_step(t
     with pytest.raises(KeyError, match='img_id') as failed:
         train(tmp_path, metric=Seen(fails=True), iterations=steps)
     assert not steps
-    assert 'try_validation=False' in failed.value.__notes__[0]
+    assert 'trial_run=False' in failed.value.__notes__[0]
     with pytest.raises(KeyError) as failed:
         train(tmp_path, metric=Seen(fails=True), tried=False, iterations=steps)
     assert len(steps) == 4
@@ -74,7 +76,7 @@ def test_it_leaves_no_trace(tmp_path):
 
 
 def test_each_process_takes_pictures_of_its_own(tmp_path):
-    module = 'tnt_backbone.engine.tried_validation'
+    module = 'tnt_backbone.engine.trial_run'
     taken = []
     with (
         mock.patch(f'{module}.get_rank', return_value=3),
@@ -98,6 +100,36 @@ def test_a_validation_that_a_foreign_hook_prepares_is_not_tried(tmp_path):
     with pytest.raises(KeyError):
         train(tmp_path, metric=Seen(fails=True), hooks=[BeforeVal()], iterations=steps)
     assert len(steps) == 4
+
+
+class SwitchedData(ToyData):
+    pipeline = None
+
+    def __getitem__(self, index):
+        found = super().__getitem__(index)
+        return found if self.pipeline is None else self.pipeline(found)
+
+
+@pytest.mark.parametrize('step', [{'type': 'Unknown'}, {'type': 'LoadImageFromFile'}])
+def test_a_pipeline_that_is_switched_to_later(tmp_path, monkeypatch, step):
+    """One that cannot be built, and one that lacks a path."""
+    monkeypatch.setattr('tests.engine.toy_run.ToyData', SwitchedData)
+    hook = PipelineSwitchHook(switch_epoch=200, switch_pipeline=[step])
+    steps = []
+    with pytest.raises(KeyError) as failed:
+        train(tmp_path, hooks=[hook], iterations=steps)
+    assert not steps
+    assert 'PipelineSwitchHook' in failed.value.__notes__[-1]
+    hook.switch_pipeline = [{'type': 'mmdet.PackDetInputs', 'meta_keys': ()}]
+    train(tmp_path, hooks=[hook], iterations=steps)
+    assert steps == [True] * 4  # its pictures have the old pipeline
+
+
+def test_a_switch_without_effect_is_told(tmp_path):
+    hook = PipelineSwitchHook(switch_epoch=200, switch_pipeline=[{'type': 'Unknown'}])
+    with mock.patch.object(MMLogger, 'warning') as warning:
+        train(tmp_path, hooks=[hook])  # ToyData has no pipeline, as ConcatDataset
+    assert any('ToyData' in call.args[0] for call in warning.call_args_list)
 
 
 def test_the_name_of_the_hook_of_retrievals():
