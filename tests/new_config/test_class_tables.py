@@ -547,10 +547,12 @@ def test_another_encoding(tmp_path):
     refused(tmp_path / 'own', r'labels\.csv is not in UTF-8')
 
 
+@pytest.mark.parametrize('hint', ['', 'sep={}\r\n'])
 @pytest.mark.parametrize(('encoding', 'mark'), [('utf-16', '\t'), ('utf-16', ','), ('utf-8', '|')])
-def test_texts_of_excel(tmp_path, encoding, mark):
+def test_texts_of_excel(tmp_path, encoding, mark, hint):
     rows = [('image', 'label'), *draw_all(tmp_path / 'own', range(12))]
     text = '\r\n'.join(mark.join(row).replace('bird', 'été') for row in rows)
+    text = hint.format(mark) + text
     (tmp_path / 'own' / 'labels.csv').write_bytes(text.encode(encoding))
     cfg, _ = run(tmp_path / 'own', 0.25)
     names = {'été': 'bird', 'cat': 'cat', 'dog': 'dog'}

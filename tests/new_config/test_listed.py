@@ -227,6 +227,14 @@ def semicolons(folder, truth):
     (folder / 'GT-00000.csv').write_text('\ufeff' + '\r\n'.join([header, *rows]))
 
 
+def excel(folder, truth):
+    """As ``numbers``, both tables with semicolons and Excel's first line."""
+    numbers(folder, truth)
+    for file in ('labels.csv', 'classes.csv'):
+        text = (folder / file).read_text().replace(',', ';')
+        (folder / file).write_text(f'sep=;\n{text}')
+
+
 def makesense(folder, truth):
     header = ['label_name', 'bbox_x', 'bbox_y', 'bbox_width', 'bbox_height', 'image_name']
     rows = [
@@ -318,6 +326,7 @@ WRITERS = {
     'csv fiftyone': (fiftyone, ('cat', 'dog'), False),
     'csv numbers': (numbers, ('dog', 'cat'), False),
     'csv semicolons': (semicolons, ('cat', 'dog'), False),
+    'csv excel': (excel, ('dog', 'cat'), False),
     'csv makesense': (makesense, ('cat', 'dog'), False),
     'supervisely': (supervisely, ('dog', 'cat', 'fox'), True),
     'kitti': (kitti, ('cat', 'dog'), True),

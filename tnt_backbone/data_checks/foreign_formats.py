@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 from ..datasets.decodable import POINTER
 
 HEAD = 65536  # characters of a text file that are looked at
+HINT = re.compile(r'sep=.\r?\n', re.IGNORECASE)  # Excel's first line of a table
 
 
 class Known(NamedTuple):
@@ -80,6 +81,12 @@ def first_row(file: Path) -> list[str]:
     return next(csv.reader(text.splitlines()[:1], delimiter=delimiter(text)), [])
 
 
+def without_hint(text: str) -> str:
+    """Return the text of a table without Excel's first line ``sep=;``, which is no row."""
+    found = HINT.match(text)
+    return text[found.end() :] if found else text
+
+
 def delimiter(text: str) -> str:
     """Return what separates the cells of a table, by its first line."""
     line = text.partition('\n')[0]
@@ -132,7 +139,7 @@ def is_pointer(file: Path) -> bool:
 
 def _head(file: Path) -> str:
     with file.open(encoding=encoding_of(file), errors='replace') as opened:
-        return opened.read(HEAD)
+        return without_hint(opened.read(HEAD))
 
 
 # ------------------------------------------------------------------ the table

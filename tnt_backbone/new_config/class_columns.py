@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..data_checks.findings import shorten
-from ..data_checks.foreign_formats import delimiter, encoding_of, is_number
+from ..data_checks.foreign_formats import delimiter, encoding_of, is_number, without_hint
 from ..errors import InputError
 from .class_cells import (
     ONLY_ONE,
@@ -178,7 +178,7 @@ def _parts_images(file: Path) -> bool:
 
 def _read(file: Path, images: Images) -> list[list[str]]:
     """Return the rows of a table. Blanks separate an image, which comes first, and its class."""
-    text = file.read_text(encoding=encoding_of(file), errors='replace').strip('\r\n')
+    text = without_hint(file.read_text(encoding=encoding_of(file), errors='replace')).strip('\r\n')
     if file.suffix.lower() in JSON_LINES:
         return _rows_of_objects(text)
     first = text.partition('\n')[0]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..data_checks.findings import shorten
-from ..data_checks.foreign_formats import encoding_of
+from ..data_checks.foreign_formats import encoding_of, without_hint
 from ..errors import ExistingFileError, InputError
 from ..predict.pictures import PICTURES as IMAGES
 from ..whole_file import write_whole
@@ -131,13 +131,13 @@ def by_stem(files: Iterable[Path]) -> dict[str, list[Path]]:
 
 
 def read_text(path: Path) -> str:
-    """Return a text file's content, without the byte order mark of Windows.
+    """Return a text file's content, without Windows' byte order mark and Excel's ``sep=;``.
 
     Raises:
         ValueError: If it is neither in UTF-8 nor in UTF-16 with its mark.
     """
     try:
-        return path.read_text(encoding=encoding_of(path))
+        return without_hint(path.read_text(encoding=encoding_of(path)))
     except UnicodeError as error:
         raise InputError(f'{path} is not in UTF-8 ({error}). Save it in UTF-8') from error
 

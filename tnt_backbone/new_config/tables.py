@@ -242,8 +242,7 @@ def _listed_classes(files: list[Path]) -> dict[int, str]:
     """
     found = {}
     for file in files:
-        rows = [[cell.strip() for cell in r] for r in csv.reader(read_text(file).splitlines())]
-        rows = [row for row in rows if len(row) == 2]
+        rows = _pairs_of(file)
         pairs = {int(name): number for name, number in rows if _is_count(name)}
         pairs |= {int(number): name for name, number in rows if _is_count(number)}
         found[file] = dict(sorted(pairs.items()))
@@ -261,6 +260,12 @@ def _is_count(text: str) -> bool:
 def _titles(files: list[Path]) -> dict[str, str]:
     """Return the names that a file gives to Open Images' codes, such as ``/m/01yrx``."""
     listed = [file for file in files if file.name.lower().startswith(('class-desc', 'classes.csv'))]
-    rows = [row for file in listed for row in csv.reader(read_text(file).splitlines())]
-    pairs = {row[0].strip(): row[1].strip() for row in rows if len(row) == 2}
+    pairs = dict(row for file in listed for row in _pairs_of(file))
     return {code: name for code, name in pairs.items() if code.startswith('/') and name}
+
+
+def _pairs_of(file: Path) -> list[tuple[str, str]]:
+    """Return the rows of a table with two cells."""
+    text = read_text(file)
+    rows = csv.reader(text.splitlines(), delimiter=delimiter(text))
+    return [(row[0].strip(), row[1].strip()) for row in rows if len(row) == 2]
