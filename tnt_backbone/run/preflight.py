@@ -10,10 +10,10 @@ from ..data_checks.datasets import build_leaf_datasets, check_files, check_num_c
 from ..data_checks.findings import notes_unless_error
 from ..errors import InputError
 from ..near_names import did_you_mean
-from .best_score import check_best_score
 from .checkpoint_file import check_checkpoint
 from .embedded_config import test_dataset
 from .few_places import check_places
+from .named_scores import check_named_scores
 from .pretrained import check_backbones, check_pretrained, notes_on_frozen_parts
 
 # What mmengine's Runner takes together or not at all
@@ -35,7 +35,7 @@ def check_training(cfg: Config) -> list[str]:
     require_keys(cfg, TRAIN_KEYS, 'training')
     if any(cfg.get(key) is not None for key in VAL_KEYS):
         require_keys(cfg, VAL_KEYS, 'validation', '. To train without validation: --no-validate')
-        check_best_score(cfg)
+        check_named_scores(cfg)
     _check_optimizer(cfg)
     if cfg.get('load_from'):
         check_checkpoint(cfg.load_from, resume=cfg.get('resume', False))

@@ -1,9 +1,10 @@
-"""Whether the score that chooses the best checkpoint is one that the validation gives.
+"""Whether the scores that a config names are those that its validation gives.
 
-mmengine looks for it after the first validation, and ends the training if it is not there.
+mmengine looks for them after the first validation. The best checkpoint and a schedule that waits
+for a plateau then end the training, and early stopping never stops it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -20,36 +21,47 @@ OVERLAPS = {
 }
 
 
-def check_best_score(cfg: Config) -> None:
-    """Compare ``default_hooks.checkpoint.save_best`` with the scores of ``val_evaluator``.
+def check_named_scores(cfg: Config) -> None:
+    """Compare the scores that a config names with those of ``val_evaluator``.
 
     Raises:
-        ValueError: If it is none of them. Metrics whose scores are not known here are passed over.
+        ValueError: If one is none of them. Metrics whose scores are not known here are passed over.
     """
-    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
-    wanted = hook.get('save_best') or ()
     known = scores_of(cfg.get('val_evaluator'))
     if known is None:
         return
-    for score in [wanted] if isinstance(wanted, str) else wanted:
-        if score not in ('auto', *known):
+    for place, score in _named(cfg):
+        if score not in known:
             raise InputError(
-                f'default_hooks.checkpoint.save_best={score!r} is no score of val_evaluator, which '
-                f'gives {", ".join(sorted(known))}.'
-                + did_you_mean(score, known, alike=0.5)
-                + ' The first of them: --cfg-options default_hooks.checkpoint.save_best=auto'
+                f'{place}={score!r} is no score of val_evaluator, which gives '
+                f'{", ".join(sorted(known))}.' + did_you_mean(score, known, alike=0.5)
             )
+
+
+def _named(cfg: Config) -> Iterator[tuple[str, str]]:
+    """Yield each place that names a score, and the score."""
+    saver = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    for score in _as_list(saver.get('save_best')):
+        if score and score != 'auto':
+            yield 'default_hooks.checkpoint.save_best', score
+    for key, sign in (('custom_hooks', 'EarlyStopping'), ('param_scheduler', 'ReduceOnPlateau')):
+        for i, part in enumerate(_as_list(cfg.get(key))):
+            if isinstance(part, dict) and _name(part).startswith(sign):
+                yield f'{key}.{i}.monitor', part.get('monitor', 'loss')
+
+
+def _name(part: Options) -> str:
+    kind = part.get('type')
+    return str(getattr(kind, '__name__', kind)).rpartition('.')[2]
 
 
 def scores_of(evaluator: Any) -> set[str] | None:
     """Return the names of the scores of an evaluator's config, or ``None`` if one is not known."""
     found = set()
     for metric in evaluator if isinstance(evaluator, list) else [evaluator]:
-        kind = metric.get('type') if isinstance(metric, dict) else None
-        name = str(getattr(kind, '__name__', kind)).rpartition('.')[2]
-        if name not in SCORES:
+        if not isinstance(metric, dict) or _name(metric) not in SCORES:
             return None
-        default, names = SCORES[name]
+        default, names = SCORES[_name(metric)]
         scores = names(metric)
         if not scores:
             return None

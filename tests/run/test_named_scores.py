@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmpretrain.evaluation import Accuracy
 from mmseg.evaluation import IoUMetric
 
-from tnt_backbone.run.best_score import check_best_score, scores_of
+from tnt_backbone.run.named_scores import check_named_scores, scores_of
 
 
 def given(metric, results):
@@ -81,13 +81,13 @@ def test_classes(options):
 def test_what_is_not_known_is_passed_over(evaluator):
     assert scores_of(evaluator) is None
     saver = {'checkpoint': {'save_best': 'anything'}}
-    check_best_score(Config({'val_evaluator': evaluator, 'default_hooks': saver}))
+    check_named_scores(Config({'val_evaluator': evaluator, 'default_hooks': saver}))
 
 
 @pytest.mark.parametrize('score', ['auto', 'coco/bbox_mAP', ['coco/bbox_mAP_50', 'auto'], None, ''])
 def test_scores_that_are_given(score):
     saver = {'checkpoint': {'save_best': score}}
-    check_best_score(Config({'val_evaluator': {'type': 'CocoMetric'}, 'default_hooks': saver}))
+    check_named_scores(Config({'val_evaluator': {'type': 'CocoMetric'}, 'default_hooks': saver}))
 
 
 @pytest.mark.parametrize('score', ['bbox_mAP', 'coco/segm_mAP', ['coco/bbox_mAP', 'mIoU']])
@@ -96,4 +96,20 @@ def test_scores_that_are_not_given(score):
     config = Config({'val_evaluator': {'type': 'CocoMetric'}, 'default_hooks': saver})
     wrong = score if isinstance(score, str) else score[-1]
     with pytest.raises(ValueError, match=rf'save_best={wrong!r}.*coco/bbox_mAP_50'):
-        check_best_score(config)
+        check_named_scores(config)
+
+
+@pytest.mark.parametrize(
+    ('key', 'kind'),
+    [('custom_hooks', 'EarlyStoppingHook'), ('param_scheduler', 'ReduceOnPlateauLR')],
+)
+def test_what_follows_a_score(key, kind):
+    parts = [{'type': 'Other', 'monitor': 'a'}, {'type': f'mmengine.{kind}', 'monitor': 'mIoU'}]
+    config = Config({'val_evaluator': {'type': 'IoUMetric'}, key: parts})
+    check_named_scores(config)
+    config[key][1].monitor = 'miou'
+    with pytest.raises(ValueError, match=rf"{key}\.1\.monitor='miou'.*mean mIoU"):
+        check_named_scores(config)
+    del config[key][1].monitor
+    with pytest.raises(ValueError, match="monitor='loss'"):  # mmengine's default for schedules
+        check_named_scores(config)
