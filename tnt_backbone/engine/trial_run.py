@@ -1,13 +1,13 @@
 """A trial of what comes late in a training, so that it does not end there."""
 
 import copy
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
 from mmcv.transforms import Compose
-from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner, ValLoop
@@ -81,9 +81,8 @@ def _first_pictures(loader: DataLoader) -> Any:
     dataset: Any = loader.dataset
     if isinstance(dataset, IterableDataset):
         return None
-    chosen = range(get_rank(), len(dataset), get_world_size())
-    number = min(MOST, loader.batch_size or MOST)
-    return loader.collate_fn([dataset[i] for i in chosen[:number]]) if len(chosen) else None
+    chosen = list(itertools.islice(loader.sampler, min(MOST, loader.batch_size or MOST)))
+    return loader.collate_fn([dataset[i] for i in chosen]) if chosen else None
 
 
 def _try_pipeline(runner: Runner, pipeline: list[Any], name: str) -> None:
