@@ -67,8 +67,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--rounds', type=int, default=10, help='of the measurement of the cost')
     parser.add_argument('--list', action='store_true', help='print what is missing and end')
     args = parser.parse_args(argv)
-    if unknown := [word for word in args.only if word not in (*STEPS, *NETWORKS)]:
-        parser.error(f'--only {" ".join(unknown)}: choose from {" ".join((*STEPS, *NETWORKS))}')
+    words = (*STEPS, *NETWORKS, *DESIGNS)
+    if unknown := [word for word in args.only if word not in words]:
+        parser.error(f'--only {" ".join(unknown)}: choose from {" ".join(words)}')
     if 'photos' in args.only and args.photos is None:
         parser.error('--only photos needs --photos DIR, a folder with kangaroo/ and pennfudan/')
     if args.photos is not None:
@@ -82,8 +83,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args.tasks = [task for task in STEPS if task in args.only] or [
         task for task in STEPS if task != 'photos' or args.photos
     ]
-    args.networks = [name for name in NETWORKS if name in args.only] or list(NETWORKS)
-    args.networks += DESIGNS if args.designs else ()
+    named = [name for name in (*NETWORKS, *DESIGNS) if name in args.only] or list(NETWORKS)
+    args.networks = list(dict.fromkeys((*named, *(DESIGNS if args.designs else ()))))
     return args
 
 

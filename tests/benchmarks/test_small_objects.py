@@ -72,6 +72,20 @@ def test_photographs_are_asked_for_with_their_folder(tmp_path):
         assert ended.value.code == 2
 
 
+def test_which_networks_are_meant():
+    def networks(*words):
+        return small_objects.parse_args(list(words)).networks
+
+    everything = [*small_objects.NETWORKS, *small_objects.DESIGNS]
+    assert networks() == list(small_objects.NETWORKS)
+    assert networks('--only', 'detect') == list(small_objects.NETWORKS)
+    assert networks('--designs') == everything
+    assert networks('--only', 'words_told', 'tnt') == ['tnt', 'words_told']
+    assert networks('--only', 'words_told', '--designs') == [
+        'words_told', 'words_zero', 'words_first'
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize('network', small_objects.NETWORKS)
 def test_all_networks_give_the_head_the_same_maps(network, tmp_path):
     DefaultScope.get_instance('test', scope_name='mmdet')
