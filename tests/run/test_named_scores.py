@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmpretrain.evaluation import Accuracy
 from mmseg.evaluation import IoUMetric
 
-from tnt_backbone.run.named_scores import check_named_scores, scores_of
+from tnt_backbone.run.named_scores import check_named_scores, check_topk, scores_of
 
 
 def given(metric, results):
@@ -97,6 +97,24 @@ def test_scores_that_are_not_given(score):
     wrong = score if isinstance(score, str) else score[-1]
     with pytest.raises(ValueError, match=rf'save_best={wrong!r}.*coco/bbox_mAP_50'):
         check_named_scores(config)
+
+
+def test_more_classes_than_there_are():
+    config = Config(
+        {
+            'model': {'head': {'num_classes': 3}},
+            'val_evaluator': {'type': 'Accuracy', 'topk': (1, 5)},
+            'test_evaluator': [{'type': 'Other', 'topk': 9}, {'type': 'Accuracy', 'topk': 5}],
+        }
+    )
+    for phase, place in (('val', 'val_evaluator'), ('test', r'test_evaluator\.1')):
+        with pytest.raises(ValueError, match=rf'^{place}\.topk has 5, .* 3 classes'):
+            check_topk(config, phase)
+    with pytest.raises(ValueError, match='Top-5'):  # as MMPretrain does at the end
+        Accuracy(topk=(1, 5)).calculate(torch.rand(2, 3), torch.tensor([0, 1]), topk=(1, 5))
+    config.model.head.num_classes = 5
+    check_topk(config, 'val')
+    check_topk(config, 'test')
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,16 @@ def test_the_backbone_is_built_before_a_training_and_before_a_test(tiny_config, 
             check(cfg)
 
 
+@pytest.mark.parametrize('phase', ['val', 'test'])
+def test_scores_that_cannot_be_measured_are_told_before(tiny_config, checkpoint, phase):
+    cfg = Config.fromfile(tiny_config)
+    cfg.load_from = str(checkpoint)
+    cfg.model.head = dict(num_classes=3)
+    cfg[f'{phase}_evaluator'] = dict(type='Accuracy', topk=(1, 5))
+    with pytest.raises(ValueError, match=rf'{phase}_evaluator\.topk'):
+        (check_training if phase == 'val' else check_testing)(cfg)
+
+
 TOGETHER = {
     'train': ('train_dataloader', 'train_cfg', 'optim_wrapper'),
     'val': ('val_dataloader', 'val_cfg', 'val_evaluator'),

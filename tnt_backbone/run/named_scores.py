@@ -38,6 +38,32 @@ def check_named_scores(cfg: Config) -> None:
             )
 
 
+def check_topk(cfg: Config, phase: str) -> None:
+    """Check that a classifier has as many classes as ``Accuracy`` looks at.
+
+    MMPretrain notices it after all pictures of the validation or test.
+
+    Args:
+        cfg: The config.
+        phase: ``'val'`` or ``'test'``.
+
+    Raises:
+        ValueError: If it has fewer.
+    """
+    number = ((cfg.get('model') or {}).get('head') or {}).get('num_classes')
+    place = f'{phase}_evaluator'
+    for i, metric in enumerate(_as_list(cfg.get(place))):
+        if not number or not isinstance(metric, dict) or _name(metric) != 'Accuracy':
+            continue
+        most = max(_as_list(metric.get('topk', 1)))
+        if most > number:
+            key = f'{place}.{i}' if isinstance(cfg[place], list) else place
+            raise InputError(
+                f'{key}.topk has {most}, but the model has {number} classes. '
+                f'Pass --cfg-options "{key}.topk=(1,)"'
+            )
+
+
 def _named(cfg: Config) -> Iterator[tuple[str, str]]:
     """Yield each place that names a score, and the score."""
     saver = (cfg.get('default_hooks') or {}).get('checkpoint') or {}

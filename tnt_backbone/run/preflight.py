@@ -13,7 +13,7 @@ from ..near_names import did_you_mean
 from .checkpoint_file import check_checkpoint
 from .embedded_config import test_dataset
 from .few_places import check_places
-from .named_scores import check_named_scores
+from .named_scores import check_named_scores, check_topk
 from .pretrained import check_backbones, check_pretrained, notes_on_frozen_parts
 
 # What mmengine's Runner takes together or not at all
@@ -36,6 +36,7 @@ def check_training(cfg: Config) -> list[str]:
     if any(cfg.get(key) is not None for key in VAL_KEYS):
         require_keys(cfg, VAL_KEYS, 'validation', '. To train without validation: --no-validate')
         check_named_scores(cfg)
+        check_topk(cfg, 'val')
     _check_optimizer(cfg)
     if cfg.get('load_from'):
         check_checkpoint(cfg.load_from, resume=cfg.get('resume', False))
@@ -67,6 +68,7 @@ def notes_on_test_size(cfg: Config) -> list[str]:
 def check_testing(cfg: Config) -> list[str]:
     """Check data and checkpoint of a test run; returns and raises like :func:`check_training`."""
     require_keys(cfg, TEST_KEYS, 'testing')
+    check_topk(cfg, 'test')
     check_checkpoint(cfg.load_from)
     notes = check_data(cfg, ('test',))
     check_backbones(cfg)
