@@ -53,6 +53,11 @@ def _ti_of(levels: int, **others: Any) -> dict[str, Any]:
 
 
 WHOLE_BACKBONE = dict(backbone=dict(lr_mult=1.0))
+UNDROPPED = dict(self_attn_cfg=dict(dropout=0.0), ffn_cfg=dict(ffn_drop=0.0))
+WITHOUT_DROPOUT = dict(
+    encoder=dict(layer_cfg=UNDROPPED),
+    decoder=dict(layer_cfg=dict(cross_attn_cfg=dict(dropout=0.0), **UNDROPPED)),
+)
 SMALL = 'TNT-Ti in place of TNT-S'
 FULL_RATE = "the backbone's rate is not divided by 10, as it has no weights to keep"
 
@@ -60,7 +65,9 @@ RECIPES = {
     'TNT classification': Recipe('tnt_ti_imagenet.py', 'imagenet', 100, batch=4),
     'PyramidTNT classification': Recipe('pyramid_tnt_ti_imagenet.py', 'imagenet', 100, batch=4),
     'T2T-ViT classification': Recipe('t2t_vit_7_imagenet.py', 'imagenet', 100, batch=4),
-    'Semantic FPN': Recipe('fpn_tnt_s_ade20k.py', 'ade', 1200, model=_ti_of(4), why=(SMALL,)),
+    'Semantic FPN': Recipe(
+        'fpn_tnt_s_ade20k.py', 'ade', 1200, rate=4.0, model=_ti_of(4), why=(SMALL,)
+    ),
     'RetinaNet': Recipe('retinanet_tnt_s_coco.py', 'coco', 400, model=_ti_of(3), why=(SMALL,)),
     'Faster R-CNN': Recipe('faster_rcnn_tnt_ti_coco.py', 'coco', 400),
     'Mask R-CNN': Recipe(
@@ -69,7 +76,8 @@ RECIPES = {
     'Segmenter': Recipe(
         'segmenter_tnt_s_ade20k.py',
         'ade',
-        600,
+        1200,
+        rate=10.0,
         model=dict(
             backbone=TI,
             decode_head=dict(in_channels=192, channels=192, embed_dims=192, num_heads=3),
@@ -80,18 +88,18 @@ RECIPES = {
     'Trans2Seg': Recipe(
         'trans2seg_tnt_s_ade20k.py',
         'ade',
-        800,
+        2400,
         model=dict(backbone=TI, decode_head=dict(in_channels=[192, 192])),
         why=(SMALL,),
     ),
-    'UPerNet': Recipe('upernet_tnt_ti_ade20k.py', 'ade', 600),
+    'UPerNet': Recipe('upernet_tnt_ti_ade20k.py', 'ade', 700, rate=10.0),
     'DETR': Recipe(
         'detr_tnt_s_coco.py',
         'coco',
-        1500,
-        model=_ti_of(1),
+        2500,
+        model=_ti_of(1, **WITHOUT_DROPOUT),
         paramwise=WHOLE_BACKBONE,
-        why=(SMALL, FULL_RATE),
+        why=(SMALL, FULL_RATE, 'no dropout'),
     ),
     'Deformable DETR': Recipe(
         'deformable_detr_tnt_s_coco.py',
