@@ -244,6 +244,8 @@ print(torch.__version__, torch.version.cuda or "", ";".join(capabilities), sep="
 
 TEMPORARY='' WATCHER=''
 clean_up() {
+  # a background process that is ended at once still has the traps, but not what they clean up
+  [[ $BASHPID == "$$" ]] || return 0
   if [[ -n $WATCHER ]]; then kill "$WATCHER" 2>/dev/null || true; fi
   if [[ -n $TEMPORARY ]]; then rm -rf "$TEMPORARY"; fi
 }

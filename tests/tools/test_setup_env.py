@@ -329,6 +329,17 @@ def test_a_gpu_that_came_later_replaces_the_cpu_build(make_environment):
     assert of_torch(record)[0].startswith('torch torchvision numpy')
 
 
+def test_a_background_process_that_is_ended_at_once_cleans_nothing_up(tmp_path):
+    """It still has the traps of the script: the folder of the compilation was gone."""
+    script = (ROOT / 'tools/setup_env.sh').read_text()
+    traps = script[script.index("TEMPORARY=''") : script.index('install() {')]
+    ended = 'for i in 1 2 3 4 5 6 7 8; do sleep 9 & kill $!; done; wait'
+    check = f'{traps}\nTEMPORARY={tmp_path}/building; mkdir $TEMPORARY; {ended}; ls {tmp_path}'
+    result = subprocess.run(['bash', '-c', check], capture_output=True, text=True)
+    assert result.stdout == 'building\n'
+    assert not (tmp_path / 'building').exists(), 'the script itself cleans up'
+
+
 def mmcv_of(record):
     """What was compiled or installed as mmcv, and the extras of this package."""
     return [
