@@ -63,9 +63,17 @@ def test_a_metric_that_lacks_something_ends_the_training_before_its_first_step(t
     assert not hasattr(failed.value, '__notes__')
 
 
+class After(Hook):
+    priority = 'LOWEST'
+
+    def before_train(self, runner):
+        self.training = runner.model.training
+
+
 def test_it_leaves_no_trace(tmp_path):
-    steps = []
-    with_trial, metric = train(tmp_path / 'a', iterations=steps)
+    steps, after = [], After()
+    with_trial, metric = train(tmp_path / 'a', hooks=[after], iterations=steps)
+    assert after.training
     without, other = train(tmp_path / 'b', tried=False)
     assert metric.batches == [MOST, 2, 2, 2, 2]
     assert other.batches == [2, 2, 2, 2]
