@@ -128,6 +128,8 @@ def test_what_follows_a_score(key, kind):
     config[key][1].monitor = 'miou'
     with pytest.raises(ValueError, match=rf"{key}\.1\.monitor='miou'.*mean mIoU"):
         check_named_scores(config)
-    del config[key][1].monitor
-    with pytest.raises(ValueError, match="monitor='loss'"):  # mmengine's default for schedules
+    for loss in ('loss_ce', 'val_loss'):  # a model may give them
+        config[key][1].monitor = loss
         check_named_scores(config)
+    del config[key][1].monitor
+    check_named_scores(config)

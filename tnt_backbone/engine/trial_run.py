@@ -16,7 +16,6 @@ from torch.utils.data import DataLoader, IterableDataset
 from .not_finite import random_state, set_random_state
 
 MOST = 2  # pictures in a process
-VALIDATION = 'val_dataloader or val_evaluator, or pass --no-validate'
 # Packages whose hooks a validation of two pictures can do without, and the one that it cannot
 KNOWN = ('mmengine', 'mmdet', 'mmseg', 'mmpretrain', 'tnt_backbone')
 PREPARES = 'PrepareProtoBeforeValLoopHook'
@@ -57,7 +56,7 @@ def _try_validation(runner: Runner) -> None:
     runner.model.eval()
     try:
         with (
-            _told(f'its validation. Mend {VALIDATION}'),
+            _told('its validation. Mend val_dataloader or val_evaluator, or pass --no-validate'),
             patch.object(runner, '_hooks', []),  # they would count and draw it
         ):
             if batch := _first_pictures(loop.dataloader):

@@ -31,7 +31,8 @@ def check_named_scores(cfg: Config) -> None:
     if known is None:
         return
     for place, score in _named(cfg):
-        if score not in known:
+        # a model may give losses in the validation, which mmengine adds
+        if score not in known and 'loss' not in score:
             raise InputError(
                 f'{place}={score!r} is no score of val_evaluator, which gives '
                 f'{", ".join(sorted(known))}.' + did_you_mean(score, known, alike=0.5)
@@ -73,7 +74,7 @@ def _named(cfg: Config) -> Iterator[tuple[str, str]]:
     for key, sign in (('custom_hooks', 'EarlyStopping'), ('param_scheduler', 'ReduceOnPlateau')):
         for i, part in enumerate(_as_list(cfg.get(key))):
             if isinstance(part, dict) and _name(part).startswith(sign):
-                yield f'{key}.{i}.monitor', part.get('monitor', 'loss')
+                yield f'{key}.{i}.monitor', part.get('monitor', 'loss')  # mmengine's default
 
 
 def _name(part: Options) -> str:

@@ -19,9 +19,9 @@ def make_reliable(runner: Runner) -> None:
     make_repeatable(runner)
     keep_workers_at_work(runner)
     there = {type(hook) for hook in runner.hooks}
-    if runner.cfg.get('trial_run', True):
-        runner.register_hook(TrialRunHook())
+    trials = [TrialRunHook()] if runner.cfg.get('trial_run', True) else []
     for hook in (
+        *trials,
         NotFiniteHook(runner.cfg.get('not_finite', 'stop')),
         StuckHook(runner.cfg.get('stuck_after', 300)),
         MissedEvaluationHook(),
